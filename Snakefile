@@ -1,0 +1,68 @@
+"""Foolflow: attack, defend and measure image classifiers. `snakemake --list` shows the targets."""
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=config["results"],
+    logs=f"{config['results']}/logs",
+    benchmarks=f"{config['results']}/benchmarks",
+
+
+wildcard_constraints:
+    dataset=NAME,
+    model=NAME,
+    defense=NAME,
+    attack=NAME,
+    seed=r"\d+",
+
+
+report: "report/workflow.rst"
+
+
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/attack.smk"
+include: "rules/evaluate.smk"
+include: "rules/render.smk"
+include: "rules/manifest.smk"
+
+
+rule all:
+    """Every study of the config, and the manifest of all that they made (the default)."""
+    default_target: True
+    input:
+        [study_outputs(study) for study in config["studies"]],
+        "<results>/manifest.json",
+
+
+rule fgsm_sweep:
+    """R4: FGSM at a sweep of epsilons; table, curve, samples and the modified data set."""
+    input:
+        study_outputs("fgsm_sweep"),
+
+
+rule stadv:
+    """R1: the networks of the stAdv study; accuracies so far."""
+    input:
+        study_outputs("stadv"),
+
+
+rule minimal:
+    """R2: the zoo of MNIST networks; accuracies so far."""
+    input:
+        study_outputs("minimal"),
+
+
+rule defenses:
+    """R3: FGSM and DeepFool on CIFAR-10 against defenses; the static table so far."""
+    input:
+        study_outputs("defenses"),

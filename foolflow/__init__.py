@@ -1,0 +1,30 @@
+"""Attack, defend and measure image classifiers.
+
+    import foolflow
+
+    victim = foolflow.load_victim("results/victims/mnist/lenet/none/0/weights.safetensors")
+    adversarial = foolflow.attacks.fgsm(victim, images, labels, epsilon=0.1)
+
+Nothing is imported before it is used: a job of the workflow loads only what it needs.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from foolflow import attacks as attacks
+    from foolflow.errors import InvalidInput as InvalidInput
+    from foolflow.models.victims import load_victim as load_victim
+
+__all__ = ["InvalidInput", "attacks", "load_victim"]
+
+
+def __getattr__(name: str) -> Any:
+    match name:
+        case "attacks":
+            return importlib.import_module("foolflow.attacks")
+        case "load_victim":
+            return importlib.import_module("foolflow.models.victims").load_victim
+        case "InvalidInput":
+            return importlib.import_module("foolflow.errors").InvalidInput
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

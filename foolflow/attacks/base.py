@@ -1,0 +1,89 @@
+"""What every attack shares: its result, its checks, and the promise to leave the model as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """What an attack made of N images. An attack that is given E epsilons returns each field with E in front.
+
+    images: float32 (N, C, H, W) in [0, 1].
+    predictions: int64 (N,), the model's classes of `images`.
+    success: bool (N,): the prediction is wrong; if the attack had targets, it is the target.
+    iterations: int64 (N,), the steps that each image took.
+    gradient_evaluations: int64 (N,), the backward passes that each image went through.
+    """
+
+    images: Tensor
+    predictions: Tensor
+    success: Tensor
+    iterations: Tensor
+    gradient_evaluations: Tensor
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """The model in eval mode, its parameters without gradients; afterwards each mode and flag as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
+    model.eval()
+    for parameter, _ in flags:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for parameter, requires_grad in flags:
+            parameter.requires_grad_(requires_grad)
+
+
+def check_images(images: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
+    """Raises InvalidInput unless images are float32 (N, C, H, W) in [0, 1] and labels and targets int64 (N,)."""
+    if images.dtype != torch.float32 or images.ndim != 4:
+        raise InvalidInput(f"images are {images.dtype} of shape {tuple(images.shape)}; float32 (N, C, H, W) is needed")
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
+        raise InvalidInput(f"images go from {images.min():.4g} to {images.max():.4g}; [0, 1] is needed")
+    for name, classes in (("labels", labels), ("targets", targets)):
+        if classes is not None and (classes.dtype != torch.int64 or classes.shape != images.shape[:1]):
+            found = f"{classes.dtype} of shape {tuple(classes.shape)}"
+            raise InvalidInput(f"{name} are {found}; int64 ({len(images)},) is needed")
+
+
+def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
+    """Raises InvalidInput unless logits are finite, (N, classes), and labels and targets are among the classes."""
+    if logits.ndim != 2 or len(logits) != len(labels):
+        raise InvalidInput(
+            f"the model returns {tuple(logits.shape)} for {len(labels)} images; logits (N, classes) are needed"
+        )
+    if not logits.isfinite().all():
+        raise InvalidInput("the model returns logits that are not finite")
+    classes = logits.shape[1]
+    for name, given in (("labels", labels), ("targets", targets)):
+        if given is not None and len(given) and not (given.min() >= 0 and given.max() < classes):
+            raise InvalidInput(f"{name} go from {given.min()} to {given.max()}; the model has {classes} classes")
+
+
+def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    return predictions != labels if targets is None else predictions == targets
+
+
+@torch.no_grad()
+def conclude(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    iterations: Tensor,
+    gradient_evaluations: Tensor,
+) -> Adversarial:
+    """Judge the finished `images`, each once more by the model itself."""
+    predictions = model(images).argmax(1)
+    return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)

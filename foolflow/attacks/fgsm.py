@@ -1,0 +1,61 @@
+"""Fast gradient sign method."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen
+from foolflow.errors import InvalidInput
+
+
+def fgsm(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    epsilon: float | Sequence[float],
+) -> Adversarial:
+    """One step of length epsilon along the sign of the gradient of the cross-entropy
+    (Goodfellow et al. 2015, arXiv 1412.6572, section 4), clipped to [0, 1].
+
+    model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
+    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
+    epsilon: L-infinity radius in pixel units; or E of them, which share one gradient: each field of the result
+        then has E in front.
+    Raises InvalidInput if images leave [0, 1], a label or target is no class, an epsilon is negative, or the
+    model's logits are not finite.
+    """
+    epsilons = [float(value) for value in epsilon] if isinstance(epsilon, Sequence) else [float(epsilon)]
+    if not epsilons or min(epsilons) < 0:
+        raise InvalidInput(f"epsilon: {epsilon} is negative or empty")
+    check_images(images, labels, targets)
+    with frozen(model):
+        direction = _loss_gradient(model, images, labels, targets).sign()
+        if targets is not None:
+            direction = -direction
+        once = torch.ones_like(labels)
+        made = [
+            conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
+        ]
+    if not isinstance(epsilon, Sequence):
+        return made[0]
+    return Adversarial(
+        images=torch.stack([one.images for one in made]),
+        predictions=torch.stack([one.predictions for one in made]),
+        success=torch.stack([one.success for one in made]),
+        iterations=torch.stack([one.iterations for one in made]),
+        gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
+    )
+
+
+def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    inputs = images.detach().requires_grad_()
+    logits = model(inputs)
+    check_logits(logits.detach(), labels, targets)
+    # A sum, not a mean: an image's gradient does not depend on how many others are in its batch.
+    loss = cross_entropy(logits, labels if targets is None else targets, reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, inputs)
+    return gradient

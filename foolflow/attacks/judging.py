@@ -1,0 +1,54 @@
+"""One record per adversarial image. No attack's word is taken: class, norms and box are measured here."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, is_success
+from foolflow.errors import InvalidInput
+
+
+def to_8_bits(images: Tensor) -> Tensor:
+    """float32 in [0, 1] to uint8, rounded to the nearest of the 256 levels."""
+    return (images * 255).round().to(torch.uint8)
+
+
+@torch.no_grad()
+def judge(
+    victim: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, adversarial: Adversarial
+) -> pd.DataFrame:
+    """Records of N images that were attacked, in their order.
+
+    victim: in eval mode.  images, labels, targets: what the attack was given.  adversarial: what it made of them.
+    Columns: label, target (-1: none), clean_prediction, prediction, success, prediction_8bit and success_8bit (after
+    rounding to 8 bits, as a data set is stored), l0 (pixels changed, in any channel), l2, linf (pixel units),
+    iterations, gradient_evaluations.
+    Raises InvalidInput if what the attack made has another shape, leaves [0, 1] or is not finite.
+    """
+    made = adversarial.images
+    if made.shape != images.shape or made.dtype != torch.float32:
+        found = f"{made.dtype} of shape {tuple(made.shape)}"
+        raise InvalidInput(
+            f"the attack returns {found} for {tuple(images.shape)} images; float32 of that shape is needed"
+        )
+    if not (made.min() >= 0 and made.max() <= 1):  # written so that NaN fails, too
+        raise InvalidInput("the attack returns images that leave [0, 1] or are not finite")
+    difference = (made - images).flatten(1)
+    predictions = victim(made).argmax(1)
+    predictions_8bit = victim(to_8_bits(made).float() / 255).argmax(1)
+    columns = {
+        "label": labels,
+        "target": torch.full_like(labels, -1) if targets is None else targets,
+        "clean_prediction": victim(images).argmax(1),
+        "prediction": predictions,
+        "success": is_success(predictions, labels, targets),
+        "prediction_8bit": predictions_8bit,
+        "success_8bit": is_success(predictions_8bit, labels, targets),
+        "l0": (made != images).any(1).flatten(1).sum(1),
+        "l2": difference.double().norm(dim=1),
+        "linf": difference.abs().amax(1).double(),
+        "iterations": adversarial.iterations,
+        "gradient_evaluations": adversarial.gradient_evaluations,
+    }
+    return pd.DataFrame({name: np.asarray(column.cpu()) for name, column in columns.items()})

@@ -1,0 +1,48 @@
+"""Attacks by the name that the config gives them."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, conclude
+from foolflow.errors import InvalidInput
+from foolflow.plugins import load_object
+
+Attack = Callable[[nn.Module, Tensor, Tensor], Adversarial]
+
+
+def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
+    """The attack of a config entry, its parameters bound.
+
+    entry: `method` (foolflow/attacks/<method>.py) or `python` (path/to/file.py:function), and `parameters`.
+    epsilon: in place of the one among the parameters.
+    The user's function is called as function(model, images, labels, **parameters) and returns an Adversarial, or
+    just the adversarial images.
+    """
+    parameters = dict(entry.get("parameters", {}))
+    if epsilon is not None:
+        parameters["epsilon"] = epsilon
+    if "python" in entry:
+        return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
+    method = entry["method"]
+    return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
+
+
+def _call_users(
+    function: Callable, name: str, parameters: Mapping[str, Any], model: nn.Module, images: Tensor, labels: Tensor
+) -> Adversarial:
+    try:
+        made = function(model, images, labels, **parameters)
+    except Exception as error:  # whatever the user's function raises
+        raise InvalidInput(f"attack {name} failed: {type(error).__name__}: {error}") from error
+    if isinstance(made, Adversarial):
+        return made
+    if not isinstance(made, Tensor) or made.shape != images.shape:
+        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
+        raise InvalidInput(f"attack {name} returns {found}; an Adversarial or images {tuple(images.shape)} are needed")
+    unknown = torch.zeros_like(labels)
+    return conclude(model, made.detach(), labels, None, unknown, unknown)

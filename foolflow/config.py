@@ -1,0 +1,183 @@
+"""Check the workflow's config before anything runs. A problem is one line: the key, what is wrong, what is allowed."""
+
+import ast
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from foolflow.errors import InvalidInput
+from foolflow.plugins import split_reference
+
+Config = Mapping[str, Any]
+
+
+def problems(config: Config, schema: Config, root: Path) -> list[str]:
+    """All that is wrong with `config`, sorted; empty if nothing is.
+
+    schema: the parsed schemas/config.schema.yaml.  root: the folder that holds the package `foolflow`.
+    """
+    found = [line for error in Draft202012Validator(schema).iter_errors(config) for line in _schema_lines(error)]
+    return sorted(set(found)) or sorted(set(_reference_lines(config, root)))
+
+
+def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose values are of any type
+    key = ".".join(str(part) for part in error.absolute_path)
+    match error.validator:
+        case "additionalProperties":
+            allowed = sorted(error.schema["properties"])
+            for name in sorted(set(error.instance) - set(allowed)):
+                yield f"{_join(key, name)}: unknown key; allowed are {', '.join(allowed)}"
+        case "required":
+            name = error.message.split("'")[1]
+            yield f"{_join(key, name)}: missing"
+        case "oneOf" if all(option.keys() == {"required"} for option in error.validator_value):
+            names = [option["required"][0] for option in error.validator_value]
+            given = [name for name in names if name in error.instance]
+            wrong = "both are given" if given else "neither is given"
+            yield f"{key}: needs {' or '.join(names)}; {wrong}"
+        case "oneOf":
+            options = "; ".join(_allowed(option) for option in error.validator_value)
+            yield f"{key}: {error.instance!r} is none of: {options}"
+        case "enum":
+            yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        case "pattern" | "not" | "maxLength" if error.parent is not None and error.parent.validator == "propertyNames":
+            yield f"{_join(key, error.instance)}: not a usable name; letters, digits, _ and -, 64 at most, not 'none'"
+        case "pattern":
+            yield f"{key}: {error.instance!r} has not the form {error.validator_value}"
+        case _:
+            yield f"{key}: {error.message}"
+
+
+def _allowed(option: Config) -> str:
+    if "$ref" in option:
+        return "a number above 0 and at most 1"
+    return "a list of such numbers" if option.get("type") == "array" else str(option)
+
+
+def _join(key: str, name: object) -> str:
+    return f"{key}.{name}" if key else str(name)
+
+
+def _reference_lines(config: Config, root: Path) -> Iterator[str]:
+    """Names that name nothing, and parameters that a function does not take."""
+    package = root / "foolflow"
+    for name, model in config["models"].items():
+        key = f"models.{name}"
+        if "architecture" in model:
+            yield from _call_lines(
+                f"{key}.arguments", model.get("arguments", {}), package / "models", model["architecture"]
+            )
+        else:
+            yield from _python_lines(f"{key}.python", model["python"])
+    for kind, folder in (("defenses", "defenses"), ("attacks", "attacks")):
+        for name, entry in config[kind].items():
+            key = f"{kind}.{name}"
+            if "method" in entry:
+                method = f"{entry['method']}.{entry['method']}"
+                yield from _call_lines(f"{key}.parameters", entry.get("parameters", {}), package / folder, method)
+            else:
+                yield from _python_lines(f"{key}.python", entry["python"])
+    yield from _study_lines(config)
+
+
+def _python_lines(key: str, reference: str) -> Iterator[str]:
+    try:
+        file, name = split_reference(reference)
+        if name not in _definitions(file):
+            yield f"{key}: {file} defines no {name!r}; it defines {', '.join(_definitions(file)) or 'nothing'}"
+    except (InvalidInput, SyntaxError) as error:
+        yield f"{key}: {error}"
+
+
+def _call_lines(key: str, given: Config, folder: Path, target: str) -> Iterator[str]:
+    """Problems of calling `module.name` of `folder` with the keyword-only arguments `given`."""
+    module, name = target.split(".")
+    holder = key.rsplit(".", 1)[0]
+    file = folder / f"{module}.py"
+    definition = _definitions(file).get(name) if file.is_file() else None
+    if definition is None:
+        yield f"{holder}: {folder.name} has no {target!r}; there are {', '.join(_available(folder))}"
+        return
+    signature = _signature(definition)
+    if signature is None:
+        return
+    takes = {
+        argument.arg: default for argument, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
+    }
+    takes.pop("targets", None)
+    for argument in sorted(given.keys() - takes.keys()):
+        yield f"{key}.{argument}: unknown; {name} takes {', '.join(takes) or 'none'}"
+    for argument in sorted(set(takes) - given.keys()):
+        if takes[argument] is None:
+            yield f"{key}.{argument}: missing; {name} needs it"
+
+
+def _definitions(file: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    found = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    for node in tree.body:  # a name that the module passes on from another one of the package
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("foolflow.models."):
+            source = file.parent / f"{node.module.rsplit('.', 1)[1]}.py"
+            for alias in node.names:
+                if alias.asname and alias.name in (defined := _definitions(source)):
+                    found[alias.asname] = defined[alias.name]
+    return found
+
+
+def _signature(definition: ast.ClassDef | ast.FunctionDef) -> ast.arguments | None:
+    if isinstance(definition, ast.FunctionDef):
+        return definition.args
+    for node in definition.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return node.args
+    return None
+
+
+def _available(folder: Path) -> list[str]:
+    """What a config may name: every class of models/, every function of attacks/ and defenses/ named as its module."""
+    names = []
+    for file in sorted(folder.glob("[a-z]*.py")):
+        for name, definition in _definitions(file).items():
+            if folder.name == "models" and isinstance(definition, ast.ClassDef) and not _is_layer(definition):
+                names.append(f"{file.stem}.{name}")
+            elif name == file.stem and isinstance(definition, ast.FunctionDef):
+                names.append(name)
+    return names
+
+
+def _is_layer(definition: ast.ClassDef) -> bool:
+    signature = _signature(definition)
+    return signature is None or [argument.arg for argument in signature.args[1:]] != ["channels", "size", "classes"]
+
+
+def _study_lines(config: Config) -> Iterator[str]:
+    studies = config["studies"]
+    for index, sweep in enumerate(studies.get("fgsm_sweep", {}).get("sweeps", [])):
+        key = f"studies.fgsm_sweep.sweeps.{index}"
+        for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
+            yield from _unknown(f"{key}.{field}", [sweep[field]], kind, config[kind])
+        attack = config["attacks"].get(sweep["attack"])
+        if attack is not None:
+            epsilons = attack.get("parameters", {}).get("epsilon")
+            if not isinstance(epsilons, list):
+                yield f"{key}.attack: {sweep['attack']} has no list of epsilons to sweep"
+            elif sweep["modified_epsilon"] not in epsilons:
+                yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"
+    for name in ("minimal", "stadv"):
+        if name in studies:
+            for field in ("datasets", "models"):
+                yield from _unknown(f"studies.{name}.{field}", studies[name][field], field, config[field])
+    if "defenses" in studies:
+        study = studies["defenses"]
+        yield from _unknown("studies.defenses.dataset", [study["dataset"]], "datasets", config["datasets"])
+        yield from _unknown("studies.defenses.model", [study["model"]], "models", config["models"])
+        yield from _unknown("studies.defenses.attacks", study["attacks"], "attacks", config["attacks"])
+        yield from _unknown("studies.defenses.defenses", study["defenses"], "defenses", ["none", *config["defenses"]])
+
+
+def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if name not in allowed:
+            yield f"{key}: {name!r} is not among the {kind}: {', '.join(allowed)}"

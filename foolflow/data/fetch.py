@@ -1,0 +1,96 @@
+"""Bring the published files of a data set into one folder: from a mirror on disk, or by torchvision from the network.
+
+Every file is checked against the MD5 that torchvision lists for it before it gets its final name.
+"""
+
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
+from torchvision.datasets.utils import download_url
+
+from foolflow.data.sources import DOWNLOADS
+from foolflow.errors import InvalidInput
+from foolflow.files import whole_file
+
+IDX_DATASETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST}
+
+
+def checksums(source: str) -> dict[str, str]:
+    """MD5 of each raw file of `source`, by its name in DOWNLOADS, as torchvision lists them."""
+    if source in IDX_DATASETS:
+        return dict(IDX_DATASETS[source].resources)
+    folder = CIFAR10.base_folder
+    listed = [*CIFAR10.train_list, *CIFAR10.test_list, [CIFAR10.meta["filename"], CIFAR10.meta["md5"]]]
+    return {f"{folder}/{name}": md5 for name, md5 in listed}
+
+
+def fetch(source: str, raw: Path, mirror: Path | None) -> None:
+    """Lay the files of `source` out below `raw`; those that are there and right stay as they are.
+
+    source: a key of DOWNLOADS.  mirror: a folder searched before the network.
+    Raises InvalidInput if the mirror is no folder, a file's checksum differs, or it can be had nowhere.
+    """
+    if mirror is not None and not mirror.is_dir():
+        raise InvalidInput(f"data_mirror: {mirror} is not a folder")
+    expected = checksums(source)
+    missing = {name: md5 for name, md5 in expected.items() if not _is_right(raw / name, md5)}
+    if mirror is not None:
+        for name in list(missing):
+            if (copy := mirror / DOWNLOADS[source].mirror_folder / name).exists():
+                _take(copy, raw / name, missing.pop(name), "mend or remove this file of the data mirror")
+    if missing:
+        with tempfile.TemporaryDirectory(prefix="foolflow-") as folder:
+            for name, file in _download(source, missing, Path(folder)).items():
+                _take(file, raw / name, missing[name], "the download is damaged, run again")
+
+
+def _is_right(file: Path, md5: str) -> bool:
+    return file.is_file() and _md5(file) == md5
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _take(file: Path, target: Path, md5: str, remedy: str) -> None:
+    found = _md5(file)
+    if found != md5:
+        size = file.stat().st_size
+        raise InvalidInput(f"{file} ({size:,} bytes): its MD5 is {found}, {md5} is expected; {remedy}")
+    with whole_file(target) as partial:
+        shutil.copyfile(file, partial)
+
+
+def _download(source: str, missing: Mapping[str, str], folder: Path) -> dict[str, Path]:
+    """The files that are missing, unchecked but for what torchvision checks, below `folder`."""
+    if source in IDX_DATASETS:
+        mirrors = IDX_DATASETS[source].mirrors
+        return {
+            name: _download_first([mirror + name for mirror in mirrors], folder, md5) for name, md5 in missing.items()
+        }
+    archive = _download_first([CIFAR10.url], folder, CIFAR10.tgz_md5)
+    with tarfile.open(archive) as opened:
+        opened.extractall(folder, members=[opened.getmember(name) for name in missing], filter="data")
+    return {name: folder / name for name in missing}
+
+
+def _download_first(urls: list[str], folder: Path, md5: str) -> Path:
+    """The file behind the first of `urls` that answers with the right checksum."""
+    reasons = []
+    for url in urls:
+        name = url.rsplit("/", 1)[1]
+        try:
+            download_url(url, folder, name, md5)
+            return folder / name
+        except (OSError, RuntimeError) as error:  # no network; or torchvision's "not found or corrupted"
+            reasons.append(f"{url}: {error}")
+    raise InvalidInput(
+        f"cannot download {'; '.join(reasons)}. Check the network, or name a folder that holds the files "
+        "(data_mirror in the config, or the environment variable FOOLFLOW_DATA_MIRROR)"
+    )

@@ -1,0 +1,31 @@
+"""What each source of images consists of. No heavy imports: the rules read it, too."""
+
+from dataclasses import dataclass
+
+IDX_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+@dataclass(frozen=True)
+class Download:
+    """mirror_folder: where a data mirror keeps the files.  files: as they lie in `raw/` and below mirror_folder."""
+
+    mirror_folder: str
+    files: tuple[str, ...]
+
+
+DOWNLOADS = {
+    "mnist": Download("mnist", IDX_FILES),
+    "fashion_mnist": Download("fashion-mnist", IDX_FILES),
+    "cifar10": Download(
+        ".",
+        tuple(
+            f"cifar-10-batches-py/{name}"
+            for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta")
+        ),
+    ),
+}

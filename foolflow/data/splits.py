@@ -1,0 +1,64 @@
+"""One split of a data set as the workflow keeps it: 8-bit images and labels in a safetensors file."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from foolflow.errors import InvalidInput
+from foolflow.files import whole_file
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: uint8 (N, C, H, W).  labels: int64 (N,).  class_names: one per class, in the order of the labels."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray | slice | Sequence[int]) -> "Split":
+        return Split(self.images[indices], self.labels[indices], self.class_names)
+
+
+def check_split(split: Split, origin: str) -> Split:
+    """Return `split`. Raises InvalidInput, naming `origin`, if shapes, types or labels are not what Split promises."""
+    images, labels, classes = split.images, split.labels, len(split.class_names)
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise InvalidInput(f"{origin}: images are {images.dtype} of shape {images.shape}; uint8 (N, C, H, W) is needed")
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise InvalidInput(f"{origin}: {len(images)} images but labels of shape {labels.shape}; one label an image")
+    if len(labels) == 0:
+        raise InvalidInput(f"{origin}: no images")
+    if images.shape[2] != images.shape[3]:
+        raise InvalidInput(f"{origin}: images are {images.shape[2]} x {images.shape[3]} pixels; they have to be square")
+    if labels.min() < 0 or labels.max() >= classes:
+        found = f"{labels.min()} to {labels.max()}"
+        raise InvalidInput(
+            f"{origin}: labels go from {found}; with {classes} classes they have to be 0 to {classes - 1}"
+        )
+    return split
+
+
+def save_split(path: Path, split: Split) -> None:
+    tensors = {"images": np.ascontiguousarray(split.images), "labels": np.ascontiguousarray(split.labels, np.int64)}
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={"class_names": json.dumps(split.class_names)})
+
+
+def load_split(path: Path) -> Split:
+    """Raises InvalidInput if the file is missing, damaged, or holds something else."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = tuple(json.loads(file.metadata()["class_names"]))
+            split = Split(file.get_tensor("images"), file.get_tensor("labels"), names)
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise InvalidInput(f"{path} is not a split written by foolflow: {error}") from error
+    return check_split(split, str(path))

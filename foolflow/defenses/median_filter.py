@@ -1,0 +1,12 @@
+"""Feature squeezing by a median filter (Xu et al. 2017, arXiv 1704.01155; the defense of R3)."""
+
+from kornia.filters import median_blur
+from torch import Tensor
+
+
+def median_filter(images: Tensor, *, size: int) -> Tensor:
+    """The median of each pixel's size x size neighbourhood, zero outside the image.
+
+    images: (N, C, H, W).  size: odd, in pixels.
+    """
+    return median_blur(images, size)

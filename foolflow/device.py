@@ -1,0 +1,32 @@
+"""Where a job computes, with how many threads, and in which precision."""
+
+import torch
+
+from foolflow.errors import InvalidInput
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` (a GPU where there is one), `cpu` or `cuda`. Raises InvalidInput if `cuda` is asked for in vain."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput("device: cuda was asked for, but PyTorch sees no GPU here; use device: auto or cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+    return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
+
+
+def training_precision(requested: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the processor multiplies it in hardware (2 to 4 times faster), else float32."""
+    if requested != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32

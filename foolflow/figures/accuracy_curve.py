@@ -1,0 +1,45 @@
+"""Accuracy against epsilon, with intervals, beside what was published."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from foolflow.figures.style import COLOURS, GREY, house_style
+
+PUBLISHED = {
+    "published_tutorial": ("R4 and the tutorial", {"marker": "s"}),
+    "published_newer_tutorial": ("the tutorial's newer page", {"marker": "D", "markerfacecolor": "none"}),
+}
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """table: the CSV of the table `fgsm_sweep`."""
+    with house_style():
+        figure = Figure(figsize=(7.2, 4.4))
+        axes = figure.add_subplot()
+        for colour, ((dataset, model), rows) in zip(
+            COLOURS, table.groupby(["dataset", "model"], sort=False), strict=False
+        ):
+            for seed, one in rows.groupby("seed"):
+                _draw_one(axes, one, colour, f"{dataset}, {model} (seed {seed})")
+            _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]], colour)
+        axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
+        axes.set_xlim(left=-0.005)
+        axes.legend(loc="upper right")
+        axes.set_title("FGSM: accuracy on the test split", loc="left")
+        return figure
+
+
+def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
+    axes.fill_between(rows["epsilon"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(rows["epsilon"], 100 * rows["accuracy"], color=colour, marker="o", markersize=4, label=label)
+
+
+def _draw_published(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+    for column, (label, style) in PUBLISHED.items():
+        known = rows.dropna(subset=[column])
+        if len(known):
+            common: dict[str, Any] = {"linestyle": "none", "markersize": 6, "color": GREY, "markeredgecolor": GREY}
+            axes.plot(known["epsilon"], 100 * known[column], label=label, **(common | style))

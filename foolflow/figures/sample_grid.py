@@ -1,0 +1,42 @@
+"""The same images at every epsilon, with what the victim takes them for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from foolflow.figures.style import RIGHT, WRONG, house_style
+
+
+@dataclass(frozen=True)
+class Row:
+    """images: float or uint8 (K, C, H, W).  predictions: one class name per image."""
+
+    label: str
+    images: np.ndarray
+    predictions: list[str]
+
+
+def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
+    """truth: the class name of each column; each row shows the same K images."""
+    with house_style():
+        figure = Figure(figsize=(1.25 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
+        grid = figure.subplots(len(rows), len(truth), squeeze=False)
+        for row, line in zip(rows, grid, strict=True):
+            for column, axes in enumerate(line):
+                _draw_image(axes, row.images[column])
+                name, prediction = truth[column], row.predictions[column]
+                colour = RIGHT if prediction == name else WRONG
+                axes.set_title(f"{name} → {prediction}", fontsize=8, color=colour, pad=3)
+            line[0].set_ylabel(row.label, fontsize=9)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _draw_image(axes: Axes, image: np.ndarray) -> None:
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,54 @@
+"""What a run made, by what code, with which software, on what machine."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+# What can change a number. Exact versions of everything are in requirements.lock.
+PACKAGES = (
+    "kornia",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "statsmodels",
+    "torch",
+    "torchvision",
+)
+
+
+def describe_run(results: Path, artefacts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """artefacts: `path` below `results`, and `code`, the digest of the code that made it.
+
+    Files that hold timings (metrics.json, history.csv, summary.json) are no artefacts here: two runs never agree
+    on them. Nor is the date: the same run twice has the same manifest.
+    """
+    return {
+        "artefacts": {
+            artefact["path"]: {"code": artefact["code"], "sha256": _sha256(results / artefact["path"])}
+            for artefact in artefacts
+        },
+        "hardware": {"processor": _processor(), "machine": platform.machine(), "system": platform.system()},
+        "software": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
+    }
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _processor() -> str:
+    """The processor's name; platform.processor() is empty on many Linux systems."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

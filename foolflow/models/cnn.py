@@ -1,0 +1,37 @@
+"""The convolutional networks of R2: CNN, CNN_d (Dropout), CNN_bn (BatchNorm)."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+
+class CNN(nn.Sequential):
+    """Per filter count: conv 3x3, ReLU, max pool 2; then FC 128, ReLU; FC. R2 does not state its sizes; these are ours.
+
+    images: (N, channels, size, size) in [0, 1].  Returns logits (N, classes).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: int,
+        classes: int,
+        *,
+        filters: Sequence[int] = (32, 64),
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+    ) -> None:
+        layers: list[nn.Module] = []
+        for count in filters:
+            layers.append(nn.Conv2d(channels, count, 3, padding=1))
+            if batch_norm:
+                layers.append(nn.BatchNorm2d(count))
+            layers += [nn.ReLU(), nn.MaxPool2d(2)]
+            channels, size = count, size // 2
+        layers += [nn.Flatten(), nn.Linear(channels * size * size, 128)]
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(128))
+        layers.append(nn.ReLU())
+        if dropout:
+            layers.append(nn.Dropout(dropout))
+        super().__init__(*layers, nn.Linear(128, classes))

@@ -1,0 +1,28 @@
+"""The LeNet of R4, from the PyTorch tutorial on FGSM that it follows."""
+
+from torch import nn
+
+
+class LeNet(nn.Sequential):
+    """Conv 10 5x5, max pool 2, ReLU; Conv 20 5x5, Dropout2d, max pool 2, ReLU; FC 50, ReLU, Dropout; FC.
+
+    images: (N, channels, size, size) in [0, 1], not normalised.  Returns logits (N, classes).
+    dropout: the rate of both dropout layers (0.5 in R4).
+    """
+
+    def __init__(self, channels: int, size: int, classes: int, *, dropout: float = 0.5) -> None:
+        pooled = ((size - 4) // 2 - 4) // 2
+        super().__init__(
+            nn.Conv2d(channels, 10, 5),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(10, 20, 5),
+            nn.Dropout2d(dropout),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(20 * pooled**2, 50),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(50, classes),
+        )

@@ -1,0 +1,62 @@
+"""A, B and C of the stAdv paper (Xiao et al. 2018, arXiv 1801.02612, table 4).
+
+They come from Tramer et al. 2018 (arXiv 1705.07204), whose code fixes what the table leaves out: the strides
+of B, and that B's first dropout acts on its input. images: (N, channels, size, size) in [0, 1]; logits out.
+"""
+
+from torch import nn
+
+
+class A(nn.Sequential):
+    """Two conv 64 5x5, Dropout 0.25, FC 128, Dropout 0.5, FC."""
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, 64, 5),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 5),
+            nn.ReLU(),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(64 * (size - 8) ** 2, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, classes),
+        )
+
+
+class B(nn.Sequential):
+    """Dropout 0.2, conv 64 8x8 stride 2 same, conv 128 6x6 stride 2, conv 128 5x5, Dropout 0.5, FC."""
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        final = (size // 2 - 6) // 2 + 1 - 4
+        super().__init__(
+            nn.Dropout(0.2),
+            nn.Conv2d(channels, 64, 8, stride=2, padding=3),
+            nn.ReLU(),
+            nn.Conv2d(64, 128, 6, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 5),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Flatten(),
+            nn.Linear(128 * final**2, classes),
+        )
+
+
+class C(nn.Sequential):
+    """Conv 128 3x3, conv 64 3x3, Dropout 0.25, FC 128, Dropout 0.5, FC."""
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        super().__init__(
+            nn.Conv2d(channels, 128, 3),
+            nn.ReLU(),
+            nn.Conv2d(128, 64, 3),
+            nn.ReLU(),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(64 * (size - 4) ** 2, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, classes),
+        )

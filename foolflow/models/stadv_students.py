@@ -1,0 +1,53 @@
+"""A, B and C as the students of R1 built them: pooling where the paper has none, channel dropout in B.
+
+R1 ends each with a softmax. Models here return logits, so that softmax is in the recipe instead
+(`loss: cross_entropy_of_softmax`). images: (N, channels, size, size) in [0, 1]; logits out.
+"""
+
+from torch import nn
+
+from foolflow.models.stadv import A as A  # the students' A has the paper's layers; only its training differs
+
+
+class B(nn.Sequential):
+    """Dropout2d 0.2; conv 64 8x8, max pool 2; conv 128 6x6; conv 128 5x5; Dropout2d 0.5; FC.
+
+    R1 does not say where it pools. At 28 x 28 only one pooling leaves room for the 5x5 convolution.
+    """
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        final = (size - 7) // 2 - 5 - 4
+        super().__init__(
+            nn.Dropout2d(0.2),
+            nn.Conv2d(channels, 64, 8),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(64, 128, 6),
+            nn.ReLU(),
+            nn.Conv2d(128, 128, 5),
+            nn.ReLU(),
+            nn.Dropout2d(0.5),
+            nn.Flatten(),
+            nn.Linear(128 * final**2, classes),
+        )
+
+
+class C(nn.Sequential):
+    """Conv 128 3x3, max pool 2; conv 64 3x3, max pool 2; Dropout 0.25; FC 128; Dropout 0.5; FC."""
+
+    def __init__(self, channels: int, size: int, classes: int) -> None:
+        pooled = ((size - 2) // 2 - 2) // 2
+        super().__init__(
+            nn.Conv2d(channels, 128, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(128, 64, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+            nn.Flatten(),
+            nn.Linear(64 * pooled**2, 128),
+            nn.ReLU(),
+            nn.Dropout(0.5),
+            nn.Linear(128, classes),
+        )

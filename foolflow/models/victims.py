@@ -1,0 +1,117 @@
+"""Build, save and load victims: an architecture, its weights, and the filter of its defense."""
+
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from foolflow.defenses.filtered import Filtered, load_filter
+from foolflow.errors import InvalidInput
+from foolflow.files import whole_file
+from foolflow.plugins import load_object
+
+Spec = Mapping[str, Any]
+
+
+def build_model(model: Spec, shape: Spec) -> nn.Module:
+    """An untrained network.
+
+    model: `architecture` (module.Class below foolflow/models) or `python` (path/to/file.py:Class), and `arguments`.
+    shape: `channels`, `size` (pixels a side) and `classes`.
+    Raises InvalidInput if there is no such architecture, if it does not take the arguments, or if an image of
+    that shape does not come out as (N, classes) logits.
+    """
+    name, build = _architecture(model)
+    try:
+        network = build(shape["channels"], shape["size"], shape["classes"], **model.get("arguments", {}))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidInput(f"model {name} cannot be built for {_words(shape)}: {error}") from error
+    if not isinstance(network, nn.Module):
+        raise InvalidInput(f"model {name} is a {type(network).__name__}, not a torch.nn.Module")
+    _check_output(network, name, shape)
+    return network
+
+
+def _architecture(model: Spec) -> tuple[str, Any]:
+    if "python" in model:
+        return model["python"], load_object(model["python"])
+    name = model["architecture"]
+    if not re.fullmatch(r"[a-z0-9_]+\.[A-Za-z0-9_]+", name):
+        raise InvalidInput(f"architecture {name!r} is not of the form module.Class, as in lenet.LeNet")
+    module_name, class_name = name.split(".")
+    try:
+        return name, getattr(importlib.import_module(f"foolflow.models.{module_name}"), class_name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InvalidInput(f"architecture {name!r}: foolflow/models has no such class") from error
+
+
+def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
+    images = torch.full((2, shape["channels"], shape["size"], shape["size"]), 0.5)
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            logits = network(images)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InvalidInput(f"model {name} fails on images of {_words(shape)}: {error}") from error
+    finally:
+        network.train(was_training)
+    if not isinstance(logits, Tensor) or logits.shape != (2, shape["classes"]):
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InvalidInput(f"model {name} returns {found} for 2 images; (2, {shape['classes']}) logits are needed")
+
+
+def _words(shape: Spec) -> str:
+    return f"{shape['channels']} x {shape['size']} x {shape['size']} pixels and {shape['classes']} classes"
+
+
+def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
+    """A network behind the filter of its defense; the bare network where the defense filters nothing."""
+    network = build_model(model, shape)
+    if not {"method", "python"} & defense.keys():
+        return network
+    return Filtered(network, load_filter(defense), at=defense["at"])
+
+
+def save_victim(path: Path, victim: nn.Module, *, model: Spec, defense: Spec, shape: Spec) -> None:
+    description = {"model": dict(model), "defense": dict(defense), "shape": dict(shape)}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in victim.state_dict().items()}
+    with whole_file(path) as partial:
+        save_file(tensors, partial, metadata={"victim": json.dumps(description, sort_keys=True)})
+
+
+def load_victim(
+    path: str | Path, *, model: Spec | None = None, defense: Spec | None = None, device: str | torch.device = "cpu"
+) -> nn.Module:
+    """A trained victim, in eval mode, ready to be attacked: float32 images (N, C, H, W) in [0, 1] to logits.
+
+    path: `results/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors`.
+    model, defense: as in `build_victim`. They are needed only where the victim was made from a file of the
+    user's own: no code that a weights file names is ever run.
+    Raises InvalidInput if the file is missing, damaged, or does not fit the architecture.
+    """
+    try:
+        with safe_open(path, framework="pt", device=str(device)) as file:
+            description = json.loads((file.metadata() or {})["victim"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise InvalidInput(f"{path} is not a victim saved by foolflow: {error}") from error
+    for part, given in (("model", model), ("defense", defense)):
+        if given is not None:
+            description[part] = given
+        elif "python" in description[part]:
+            raise InvalidInput(f"{path}: its {part} is the user's own code; pass {part}= to load_victim to run it")
+    victim = build_victim(description["model"], description["defense"], description["shape"])
+    try:
+        victim.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InvalidInput(f"{path} holds the weights of another architecture: {reason}") from error
+    return victim.to(device).eval()

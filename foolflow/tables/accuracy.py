@@ -1,0 +1,67 @@
+"""The accuracy of trained victims beside the published ones (R1, R2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Victim:
+    """metrics: its metrics.json."""
+
+    dataset: str
+    model: str
+    seed: int
+    metrics: Mapping[str, Any]
+
+
+def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]) -> Table:
+    """reference: reference/r1_stadv.yaml or reference/r2_minimal.yaml; percent there, fractions in the table's CSV."""
+    published = list(reference["source"])
+    data = pd.DataFrame([_row(victim, reference["accuracy"], published) for victim in victims])
+    return Table(
+        title=title,
+        data=data,
+        display=_display(data, published),
+        notes=[
+            "Our accuracy is that of the weights with the best val accuracy, with its Wilson 95 % interval on the test "
+            "split, which chose nothing.",
+            "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ".",
+        ],
+    )
+
+
+def _row(victim: Victim, accuracies: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
+    measured = victim.metrics["splits"]
+    known = accuracies.get(victim.dataset, {}).get(victim.model, {})
+    low, high = measured["test"]["interval"]
+    return {
+        "dataset": victim.dataset,
+        "model": victim.model,
+        "seed": victim.seed,
+        "n": measured["test"]["n"],
+        **{split: measured[split]["accuracy"] for split in SPLITS},
+        "low": low,
+        "high": high,
+        **{f"published_{name}": known[name] / 100 if name in known else None for name in published},
+    }
+
+
+def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
+    several_seeds = data["seed"].nunique() > 1
+    columns = {
+        "data set": data["dataset"],
+        "model": data["model"],
+        **({"seed": data["seed"].astype(str)} if several_seeds else {}),
+        **{f"{split} %": data[split].map(percent) for split in SPLITS},
+        "95 % interval (test)": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "n (test)": data["n"].map("{:,}".format),
+        **{f"published: {name} %": data[f"published_{name}"].map(percent) for name in published},
+    }
+    return without_empty_columns(pd.DataFrame(columns))

@@ -1,0 +1,134 @@
+"""R4's table: accuracy at each epsilon beside the published row, and the test whether the model does worse."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.paired import compare_paired, holm
+from foolflow.tables.writing import Table, p_text, percent, percent_interval, without_empty_columns
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One victim's sweep. records: those of the attack.
+
+    modified: what `scripts/measure_images.py` read back from the modified data set: epsilon, n, correct.
+    """
+
+    dataset: str
+    model: str
+    seed: int
+    records: pd.DataFrame
+    modified: Mapping[str, Any]
+
+
+def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
+    """reference: reference/r4_fgsm_sweep.yaml."""
+    data = pd.concat([_rows(sweep, reference) for sweep in sweeps], ignore_index=True)
+    return Table(
+        title="FGSM sweep: accuracy at each epsilon",
+        data=data,
+        display=_display(data),
+        notes=[
+            *(_sentence(rows) for _, rows in data.groupby(["dataset", "model", "seed"], sort=False)),
+            *_notes(reference),
+        ],
+    )
+
+
+def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
+    epsilons = sorted(sweep.records["epsilon"].unique())
+    first = sweep.records[sweep.records["epsilon"] == epsilons[0]]
+    right_clean = (first["clean_prediction"] == first["label"]).to_numpy()
+    rows = [{"epsilon": 0.0, **_accuracy(right_clean), "accuracy_8bit": right_clean.mean()}]
+    for epsilon in epsilons:
+        records = sweep.records[sweep.records["epsilon"] == epsilon]
+        right = (records["prediction"] == records["label"]).to_numpy()
+        row = {
+            "epsilon": epsilon,
+            **_accuracy(right),
+            "accuracy_8bit": (records["prediction_8bit"] == records["label"]).mean(),
+            **asdict(compare_paired(right_clean, right)),
+        }
+        if np.isclose(epsilon, sweep.modified["epsilon"]):
+            row["accuracy_modified"] = sweep.modified["correct"] / sweep.modified["n"]
+        rows.append(row)
+    adjusted = holm([row["p_value"] for row in rows[1:]])
+    for row, p_holm in zip(rows[1:], adjusted, strict=True):
+        row["p_holm"] = p_holm
+    table = pd.DataFrame(rows)
+    published = reference["accuracy"].get(sweep.dataset, {}).get(sweep.model, {})
+    for column in reference["source"]:
+        known = (
+            dict(zip(map(float, reference["epsilon"]), published[column], strict=True)) if column in published else {}
+        )
+        table[f"published_{column}"] = table["epsilon"].map(known).astype(float)
+    table.insert(0, "dataset", sweep.dataset)
+    table.insert(1, "model", sweep.model)
+    table.insert(2, "seed", sweep.seed)
+    return table
+
+
+def _accuracy(right: np.ndarray) -> dict[str, Any]:
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return {"n": len(right), "accuracy": right.mean(), "low": low, "high": high}
+
+
+def _display(data: pd.DataFrame) -> pd.DataFrame:
+    """The columns that a reader wants; the CSV has them all."""
+    several_seeds = data["seed"].nunique() > 1
+    columns = {
+        "data set": data["dataset"],
+        "model": data["model"],
+        **({"seed": data["seed"].astype(str)} if several_seeds else {}),
+        "epsilon": data["epsilon"].map("{:.4g}".format),
+        "n": data["n"].map("{:,}".format),
+        "accuracy %": data["accuracy"].map(percent),
+        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "8 bits %": data["accuracy_8bit"].map(percent),
+        "modified set %": data["accuracy_modified"].map(percent),
+        "published %": data["published_tutorial"].map(percent),
+        "newer page %": data["published_newer_tutorial"].map(percent),
+        "right to wrong": data["right_to_wrong"].map(_count),
+        "wrong to right": data["wrong_to_right"].map(_count),
+        "Cohen's g": data["cohens_g"].map(lambda g: "" if pd.isna(g) else f"{g:.2f}"),
+        "p (Holm)": data["p_holm"].map(p_text),
+    }
+    return without_empty_columns(pd.DataFrame(columns))
+
+
+def _count(value: float) -> str:
+    return "" if pd.isna(value) else f"{int(value):,}"
+
+
+def _sentence(rows: pd.DataFrame) -> str:
+    clean, attacked = rows.iloc[0], rows.iloc[1:]
+    worse = attacked[(attacked["p_holm"] < SIGNIFICANCE) & (attacked["cohens_g"] > 0)]
+    who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']})"
+    if worse.empty:
+        return f"{who} is not statistically worse at any epsilon (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
+    row = worse.iloc[0]
+    p_value = p_text(row["p_holm"])
+    return (
+        f"{who} is statistically worse from epsilon {row['epsilon']:.4g} on: its accuracy falls from "
+        f"{percent(clean['accuracy'])} % to {percent(row['accuracy'])} %; {int(row['right_to_wrong']):,} images turn "
+        f"wrong and {int(row['wrong_to_right']):,} turn right (exact McNemar test on {int(row['n']):,} pairs, "
+        f"p {p_value if p_value.startswith('<') else '= ' + p_value} after Holm's correction over {len(attacked)} "
+        f"epsilons, Cohen's g {row['cohens_g']:.2f})."
+    )
+
+
+def _notes(reference: Mapping[str, Any]) -> list[str]:
+    source = reference["source"]
+    return [
+        "Every image of the test split counts; errors on clean images count as errors. Intervals are Wilson's. "
+        "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG files "
+        "of the modified data set and classified anew.",
+        f"Published: {source['tutorial']}. Newer page: {source['newer_tutorial']}.",
+    ]

@@ -1,0 +1,83 @@
+"""Write one table three ways: CSV for programs, Markdown for readers, HTML for the report."""
+
+import argparse
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from foolflow.files import whole_file, write_text
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+  body {{ font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #fff; max-width: 75rem; }}
+  table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+  th, td {{ padding: .3rem .75rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+  th {{ vertical-align: bottom; border-bottom: 2px solid #444; }}
+  td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) {{ text-align: left; }}
+  tbody tr:hover {{ background: #f2f6fa; }}
+  .wide {{ overflow-x: auto; }}
+</style>
+<h1>{title}</h1>
+<div class="wide">
+{table}
+</div>
+{notes}
+</html>
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """data: every number in full, for the CSV.  display: the same rows as a reader wants them, all text.
+
+    notes: sentences below the table.
+    """
+
+    title: str
+    data: pd.DataFrame
+    display: pd.DataFrame
+    notes: Sequence[str]
+
+
+def add_table_options(parser: argparse.ArgumentParser) -> None:
+    for option in ("--csv", "--markdown", "--html"):
+        parser.add_argument(option, type=Path, required=True)
+
+
+def write_table(table: Table, to: argparse.Namespace) -> None:
+    """to: has the paths that `add_table_options` asks for."""
+    with whole_file(to.csv) as partial:
+        table.data.to_csv(partial, index=False)
+    rows = table.display.to_markdown(index=False, disable_numparse=True)
+    write_text(to.markdown, "\n\n".join([f"# {table.title}", rows, *table.notes]) + "\n")
+    notes = "\n".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
+    body = table.display.to_html(index=False, border=0)
+    write_text(to.html, PAGE.format(title=html.escape(table.title), table=body, notes=notes))
+
+
+def without_empty_columns(display: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that say nothing in any row, such as published numbers where none were published."""
+    return display.loc[:, (display != "").any()]
+
+
+def percent(fraction: float | None, digits: int = 2) -> str:
+    return "" if fraction is None or pd.isna(fraction) else f"{100 * fraction:.{digits}f}"
+
+
+def percent_interval(low: float, high: float, digits: int = 2) -> str:
+    return f"{percent(low, digits)} to {percent(high, digits)}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value as a reader wants it: `0.013`, `2e-31`; below the smallest double it is no longer told apart from 0."""
+    if pd.isna(p_value):
+        return ""
+    if p_value < 1e-300:
+        return "< 1e-300"
+    return f"{p_value:.3f}" if p_value >= 0.001 else f"{p_value:.0e}"

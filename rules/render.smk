@@ -1,0 +1,269 @@
+rule tabulate_fgsm_sweep:
+    """R4's table: accuracy per epsilon, published beside it, and the test whether the model does worse."""
+    input:
+        records=sweep_paths("<results>/attacks/{dataset}/{model}/none/{seed}/{attack}/records.parquet"),
+        modified=sweep_paths(
+            "<results>/evaluations/{dataset}/{model}/none/{seed}/modified/{attack}/{modified_epsilon}.json"
+        ),
+        reference="reference/r4_fgsm_sweep.yaml",
+    output:
+        csv="<results>/tables/fgsm_sweep.csv",
+        markdown="<results>/tables/fgsm_sweep.md",
+        html=report(
+            "<results>/tables/fgsm_sweep.html",
+            caption="../report/fgsm_sweep_table.rst",
+            category=STUDY_TITLES["fgsm_sweep"],
+            labels={"what": "table", "of": "accuracy per epsilon"},
+        ),
+    log:
+        "<logs>/tables/fgsm_sweep.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/tabulate_fgsm_sweep.py"),
+        spec=as_json(sweep_table_spec()),
+    message:
+        "Tabulate the FGSM sweeps"
+    shell:
+        r"""
+        python scripts/tabulate_fgsm_sweep.py \
+            --spec {params.spec:q} \
+            --records {input.records:q} \
+            --modified {input.modified:q} \
+            --reference {input.reference:q} \
+            --csv {output.csv:q} \
+            --markdown {output.markdown:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule draw_accuracy_curve:
+    """R4's figure: accuracy against epsilon, with intervals and the published points."""
+    input:
+        table="<results>/tables/fgsm_sweep.csv",
+    output:
+        png=report(
+            "<results>/figures/fgsm_sweep.png",
+            caption="../report/fgsm_sweep.rst",
+            category=STUDY_TITLES["fgsm_sweep"],
+            labels={"what": "figure", "of": "accuracy per epsilon"},
+        ),
+        pdf="<results>/figures/fgsm_sweep.pdf",
+    log:
+        "<logs>/figures/fgsm_sweep.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/draw_accuracy_curve.py"),
+    message:
+        "Draw accuracy against epsilon"
+    shell:
+        r"""
+        python scripts/draw_accuracy_curve.py \
+            --table {input.table:q} \
+            --png {output.png:q} \
+            --pdf {output.pdf:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule draw_sample_grid:
+    """The same images, clean and at every epsilon of an attack."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        adversarial="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/adversarial.safetensors",
+        records="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/records.parquet",
+    output:
+        png=report(
+            "<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.png",
+            caption="../report/samples.rst",
+            category=STUDY_TITLES["fgsm_sweep"],
+            labels={"what": "figure", "of": "samples, {dataset}, {model}, {attack}, seed {seed}"},
+        ),
+        pdf="<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
+    log:
+        "<logs>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/draw_sample_grid.py"),
+        spec=lambda wildcards: as_json({"title": f"{wildcards.attack} on {wildcards.dataset}, {wildcards.model}"}),
+    message:
+        "Draw samples of {wildcards.attack} on {wildcards.dataset}"
+    shell:
+        r"""
+        python scripts/draw_sample_grid.py \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --adversarial {input.adversarial:q} \
+            --records {input.records:q} \
+            --png {output.png:q} \
+            --pdf {output.pdf:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_accuracy:
+    """The accuracy of each network of R1 or R2 beside the published columns."""
+    input:
+        metrics=accuracy_metrics,
+        reference=lambda wildcards: ACCURACY_STUDIES[wildcards.study]["reference"],
+    output:
+        csv="<results>/tables/{study}_accuracy.csv",
+        markdown="<results>/tables/{study}_accuracy.md",
+        html=report(
+            "<results>/tables/{study}_accuracy.html",
+            caption="../report/accuracy_table.rst",
+            category=study_category,
+            labels={"what": "table", "of": "accuracy"},
+        ),
+    log:
+        "<logs>/tables/{study}_accuracy.log",
+    wildcard_constraints:
+        study=names_matching(ACCURACY_STUDIES),
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/tabulate_accuracy.py"),
+        spec=lambda wildcards: as_json(
+            {"title": ACCURACY_STUDIES[wildcards.study]["title"], "victims": accuracy_victims(wildcards.study)}
+        ),
+    message:
+        "Tabulate the accuracies of the study {wildcards.study}"
+    shell:
+        r"""
+        python scripts/tabulate_accuracy.py \
+            --spec {params.spec:q} \
+            --metrics {input.metrics:q} \
+            --reference {input.reference:q} \
+            --csv {output.csv:q} \
+            --markdown {output.markdown:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule draw_accuracy_dots:
+    """The accuracies of R1 or R2 with their intervals, beside the published points."""
+    input:
+        table="<results>/tables/{study}_accuracy.csv",
+    output:
+        png=report(
+            "<results>/figures/{study}_accuracy.png",
+            caption="../report/accuracy.rst",
+            category=study_category,
+            labels={"what": "figure", "of": "accuracy"},
+        ),
+        pdf="<results>/figures/{study}_accuracy.pdf",
+    log:
+        "<logs>/figures/{study}_accuracy.log",
+    wildcard_constraints:
+        study=names_matching(ACCURACY_STUDIES),
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/draw_accuracy_dots.py"),
+        spec=lambda wildcards: as_json({"title": ACCURACY_STUDIES[wildcards.study]["title"]}),
+    message:
+        "Draw the accuracies of the study {wildcards.study}"
+    shell:
+        r"""
+        python scripts/draw_accuracy_dots.py \
+            --spec {params.spec:q} \
+            --table {input.table:q} \
+            --png {output.png:q} \
+            --pdf {output.pdf:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule tabulate_defenses_static:
+    """R3's table: each defense on adversarial images made without knowing it."""
+    input:
+        evaluations=static_evaluations,
+        reference="reference/r3_defenses.yaml",
+    output:
+        csv="<results>/tables/defenses_static.csv",
+        markdown="<results>/tables/defenses_static.md",
+        html=report(
+            "<results>/tables/defenses_static.html",
+            caption="../report/defenses_static.rst",
+            category=STUDY_TITLES["defenses"],
+            labels={"what": "table", "of": "static accuracy"},
+        ),
+    log:
+        "<logs>/tables/defenses_static.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/tabulate_defenses.py"),
+        spec=as_json(static_table_spec()),
+    message:
+        "Tabulate the static evaluations"
+    shell:
+        r"""
+        python scripts/tabulate_defenses.py \
+            --spec {params.spec:q} \
+            --evaluations {input.evaluations:q} \
+            --reference {input.reference:q} \
+            --csv {output.csv:q} \
+            --markdown {output.markdown:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
+
+
+rule draw_training_curves:
+    """Loss and accuracy over the epochs of a training."""
+    input:
+        history="<results>/victims/{dataset}/{model}/{defense}/{seed}/history.csv",
+    output:
+        png=report(
+            "<results>/figures/training/{dataset}/{model}/{defense}/{seed}.png",
+            caption="../report/training.rst",
+            category=STUDY_TITLES["defenses"],
+            labels={"what": "figure", "of": "training, {dataset}, {model}, {defense}, seed {seed}"},
+        ),
+        pdf="<results>/figures/training/{dataset}/{model}/{defense}/{seed}.pdf",
+    log:
+        "<logs>/figures/training/{dataset}/{model}/{defense}/{seed}.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/draw_training_curves.py"),
+        spec=lambda wildcards: as_json(
+            {"title": f"{wildcards.model} on {wildcards.dataset}, defense {wildcards.defense}, seed {wildcards.seed}"}
+        ),
+    message:
+        "Draw the training of {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense})"
+    shell:
+        r"""
+        python scripts/draw_training_curves.py \
+            --spec {params.spec:q} \
+            --history {input.history:q} \
+            --png {output.png:q} \
+            --pdf {output.pdf:q} \
+            >{log:q} 2>&1
+        """

@@ -1,0 +1,62 @@
+"""Attack one victim: adversarial images, one record per image, and a summary.
+
+--spec: {"attack": the config entry, "model": ..., "defense": ...}, the entries that the victim was made from.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from foolflow.attacks.running import run_attack
+from foolflow.attacks.summary import summarise
+from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.data.splits import load_split
+from foolflow.device import choose_device, describe_device
+from foolflow.files import whole_file, write_json
+from foolflow.models.victims import load_victim
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    spec = arguments.spec
+    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
+    split = load_split(arguments.images).take(slice(spec["attack"].get("images")))
+    print(f"{spec['attack']} on {describe_device(device)}", flush=True)
+
+    start = time.perf_counter()
+    made = run_attack(
+        victim,
+        torch.from_numpy(split.images),
+        torch.from_numpy(split.labels),
+        spec["attack"],
+        device,
+        report=lambda line: print(line, flush=True),
+    )
+    seconds = time.perf_counter() - start
+
+    with whole_file(arguments.adversarial) as partial:
+        save_file({"images": made.images}, partial)
+    with whole_file(arguments.records) as partial:
+        made.records.to_parquet(partial, index=False)
+    summary = {
+        "results": summarise(made.records),
+        "seconds": seconds,
+        "images_per_second": len(split) / seconds,
+        "device": describe_device(device),
+    }
+    write_json(arguments.summary, summary)
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--images", type=Path, required=True, help="the test split")
+    parser.add_argument("--weights", type=Path, required=True, help="the victim")
+    parser.add_argument("--adversarial", type=Path, required=True)
+    parser.add_argument("--records", type=Path, required=True)
+    parser.add_argument("--summary", type=Path, required=True)
+    add_compute_options(parser)
+    run_job(main, parser)

@@ -1,0 +1,50 @@
+"""Draw the same images, clean and at every epsilon of an attack, with what the victim takes them for.
+
+--spec: {"title": ...}
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors import safe_open
+
+from foolflow.command_line import job_parser, run_job
+from foolflow.data.splits import load_split
+from foolflow.figures.sample_grid import Row, draw
+from foolflow.figures.style import add_figure_options, save_figure
+
+COLUMNS = 8
+
+
+def main(arguments: argparse.Namespace) -> None:
+    records = pd.read_parquet(arguments.records)
+    split = load_split(arguments.images)
+    epsilons = sorted(records["epsilon"].unique())
+    chosen = choose(records[records["epsilon"] == epsilons[0]])
+    clean = records[records["epsilon"] == epsilons[0]].set_index("index").loc[chosen]
+    names = np.asarray(split.class_names)
+    rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
+    with safe_open(arguments.adversarial, framework="numpy") as file:
+        images = file.get_slice("images")
+        for epsilon in epsilons:
+            one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
+            pixels = np.stack([images[row : row + 1][0] for row in one["row"]])
+            rows.append(Row(f"ε = {epsilon:.3g}", pixels, list(names[one["prediction"]])))
+    save_figure(draw(arguments.spec["title"], list(names[clean["label"]]), rows), arguments)
+
+
+def choose(records: pd.DataFrame) -> list[int]:
+    """The first correctly classified image of each class, COLUMNS of them."""
+    right = records[records["clean_prediction"] == records["label"]]
+    return right.drop_duplicates("label").sort_values("label")["index"].head(COLUMNS).tolist()
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--images", type=Path, required=True, help="the test split")
+    parser.add_argument("--adversarial", type=Path, required=True)
+    parser.add_argument("--records", type=Path, required=True)
+    add_figure_options(parser)
+    run_job(main, parser)

@@ -1,0 +1,48 @@
+"""Measure a victim's accuracy on a folder of images, as torchvision's ImageFolder loads it.
+
+--spec: {"model": ..., "defense": ..., "epsilon": written into the result}
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms.functional import pil_to_tensor
+
+from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.device import choose_device
+from foolflow.files import write_json
+from foolflow.models.victims import load_victim
+from foolflow.prediction import predict
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    spec = arguments.spec
+    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
+    folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is)
+    correct = total = 0
+    for images, labels in DataLoader(folder, batch_size=500):
+        correct += int((predict(victim, images, device) == labels).sum())
+        total += len(labels)
+    write_json(arguments.result, {"epsilon": spec["epsilon"], "n": total, "correct": correct})
+
+
+def _open_as_is(path: str) -> Image.Image:
+    """torchvision's own loader makes RGB of every image."""
+    with Image.open(path) as image:
+        image.load()
+    return image
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="the victim")
+    parser.add_argument("--result", type=Path, required=True)
+    add_compute_options(parser)
+    run_job(main, parser)

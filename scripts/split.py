@@ -1,0 +1,28 @@
+"""Write train, val and test of a data set as safetensors files.
+
+--spec: {"name": the data set's name, "dataset": its config entry}
+"""
+
+import argparse
+from pathlib import Path
+
+from foolflow.command_line import job_parser, run_job
+from foolflow.data.divide import divide
+from foolflow.data.read import read_source
+from foolflow.data.splits import save_split
+from foolflow.seeds import derived_seed
+
+
+def main(arguments: argparse.Namespace) -> None:
+    name, dataset = arguments.spec["name"], arguments.spec["dataset"]
+    train, test = read_source(dataset, arguments.raw)
+    for part, split in divide(train, test, dataset, derived_seed("data", name)).items():
+        save_split(arguments.to / f"{part}.safetensors", split)
+        print(f"{part}: {len(split):,} images of shape {split.images.shape[1:]}, {len(split.class_names)} classes")
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--raw", type=Path, required=True, help="the folder of the raw files")
+    parser.add_argument("--to", type=Path, required=True, help="the folder to write the splits to")
+    run_job(main, parser)
