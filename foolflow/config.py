@@ -25,9 +25,11 @@ def problems(config: Config, schema: Config, root: Path) -> list[str]:
 def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose values are of any type
     key = ".".join(str(part) for part in error.absolute_path)
     match error.validator:
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield f"{_join(key, error.instance)}: not a usable name; letters, digits, _ and -, 64 at most, not 'none'"
         case "additionalProperties":
             allowed = sorted(error.schema["properties"])
-            for name in sorted(set(error.instance) - set(allowed)):
+            for name in sorted(set(error.instance) - set(allowed), key=str):
                 yield f"{_join(key, name)}: unknown key; allowed are {', '.join(allowed)}"
         case "required":
             name = error.message.split("'")[1]
@@ -42,8 +44,6 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
             yield f"{key}: {error.instance!r} is none of: {options}"
         case "enum":
             yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
-        case "pattern" | "not" | "maxLength" if error.parent is not None and error.parent.validator == "propertyNames":
-            yield f"{_join(key, error.instance)}: not a usable name; letters, digits, _ and -, 64 at most, not 'none'"
         case "pattern":
             yield f"{key}: {error.instance!r} has not the form {error.validator_value}"
         case _:

@@ -16,6 +16,7 @@ rule attack_victim:
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
+        device=DEVICE,
         mem_mb=6000,
         runtime=120,
     params:
@@ -32,7 +33,7 @@ rule attack_victim:
             --adversarial {output.adversarial:q} \
             --records {output.records:q} \
             --summary {output.summary:q} \
-            --device {DEVICE} \
+            --device {resources.device} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -1,8 +1,6 @@
 """What the rules share: the checked config, digests of the code, and each job's share of the config."""
 
 import json
-import os
-import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,31 +13,20 @@ sys.path.insert(0, str(ROOT))
 from foolflow.code_digest import CodeDigest
 from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS
-
-# Jobs run the interpreter that runs Snakemake, activated or not, and this folder's foolflow.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+from foolflow.environment import has_gpu, prepare_jobs
 
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
 
-# Where the files come from and where a job computes are no part of its result: they are not params.
-if config["data_mirror"]:
-    os.environ["FOOLFLOW_DATA_MIRROR"] = config["data_mirror"]
-DEVICE = config["device"]
-CHECKPOINTS = f"{config['results']}/checkpoints"
+prepare_jobs(ROOT, config.get("data_mirror"))
 
 NAME = "[A-Za-z0-9][A-Za-z0-9_-]*"
 code_digest = CodeDigest(ROOT)
 
 
-def gpus_per_job():
-    """1 if the jobs that train and attack are to have a GPU each, else 0."""
-    has_gpu = shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
-    return int(DEVICE == "cuda" or (DEVICE == "auto" and has_gpu))
-
-
-GPUS_PER_JOB = gpus_per_job()
+# Where a job computes is no part of its result, so it is a resource and not a param.
+DEVICE = config["device"]
+GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and has_gpu()))
 
 
 def as_json(value):
@@ -188,6 +175,16 @@ def static_cells():
     ]
 
 
+def result_labels(result, rows):
+    """Labels of a table or figure about several data sets, models and attacks at once."""
+    study = config["studies"].get("defenses", {})
+
+    def listed(key):
+        return ", ".join(dict.fromkeys(str(row.get(key, study.get(key, ""))) for row in rows))
+
+    return {"result": result, "data set": listed("dataset"), "model": listed("model"), "attack": listed("attack")}
+
+
 def static_table_spec():
     return {"dataset": config["studies"].get("defenses", {}).get("dataset"), "cells": static_cells()}
 
@@ -196,8 +193,9 @@ def static_evaluations(wildcards):
     study = config["studies"]["defenses"]
     dataset, model = study["dataset"], study["model"]
     return [
-        f"<results>/evaluations/{dataset}/{model}/{cell['defense']}/{cell['seed']}"
-        f"/on/{model}/none/{cell['seed']}/{cell['attack']}.parquet"
+        f"<results>/evaluations/{dataset}/{model}/{{defense}}/{{seed}}/on/{model}/none/{{seed}}/{{attack}}.parquet".format(
+            **cell
+        )
         for cell in static_cells()
     ]
 

@@ -18,6 +18,7 @@ rule evaluate_victim:
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
+        device=DEVICE,
         mem_mb=4000,
         runtime=60,
     params:
@@ -34,7 +35,7 @@ rule evaluate_victim:
             --adversarial {input.adversarial:q} \
             --records {input.records:q} \
             --evaluation {output.evaluation:q} \
-            --device {DEVICE} \
+            --device {resources.device} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -86,6 +87,7 @@ rule measure_modified:
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
+        device=DEVICE,
         mem_mb=4000,
         runtime=30,
     params:
@@ -100,7 +102,7 @@ rule measure_modified:
             --folder {input.folder:q} \
             --weights {input.weights:q} \
             --result {output.result:q} \
-            --device {DEVICE} \
+            --device {resources.device} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -13,7 +13,7 @@ rule tabulate_fgsm_sweep:
             "<results>/tables/fgsm_sweep.html",
             caption="../report/fgsm_sweep_table.rst",
             category=STUDY_TITLES["fgsm_sweep"],
-            labels={"what": "table", "of": "accuracy per epsilon"},
+            labels=result_labels("table: accuracy per epsilon", sweeps()),
         ),
     log:
         "<logs>/tables/fgsm_sweep.log",
@@ -50,7 +50,7 @@ rule draw_accuracy_curve:
             "<results>/figures/fgsm_sweep.png",
             caption="../report/fgsm_sweep.rst",
             category=STUDY_TITLES["fgsm_sweep"],
-            labels={"what": "figure", "of": "accuracy per epsilon"},
+            labels=result_labels("figure: accuracy per epsilon", sweeps()),
         ),
         pdf="<results>/figures/fgsm_sweep.pdf",
     log:
@@ -85,7 +85,12 @@ rule draw_sample_grid:
             "<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.png",
             caption="../report/samples.rst",
             category=STUDY_TITLES["fgsm_sweep"],
-            labels={"what": "figure", "of": "samples, {dataset}, {model}, {attack}, seed {seed}"},
+            labels={
+                "result": "figure: samples (seed {seed})",
+                "data set": "{dataset}",
+                "model": "{model}",
+                "attack": "{attack}",
+            },
         ),
         pdf="<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
@@ -125,7 +130,7 @@ rule tabulate_accuracy:
             "<results>/tables/{study}_accuracy.html",
             caption="../report/accuracy_table.rst",
             category=study_category,
-            labels={"what": "table", "of": "accuracy"},
+            labels={"result": "table: accuracy", "data set": "all", "model": "all", "attack": "none"},
         ),
     log:
         "<logs>/tables/{study}_accuracy.log",
@@ -165,7 +170,7 @@ rule draw_accuracy_dots:
             "<results>/figures/{study}_accuracy.png",
             caption="../report/accuracy.rst",
             category=study_category,
-            labels={"what": "figure", "of": "accuracy"},
+            labels={"result": "figure: accuracy", "data set": "all", "model": "all", "attack": "none"},
         ),
         pdf="<results>/figures/{study}_accuracy.pdf",
     log:
@@ -205,7 +210,7 @@ rule tabulate_defenses_static:
             "<results>/tables/defenses_static.html",
             caption="../report/defenses_static.rst",
             category=STUDY_TITLES["defenses"],
-            labels={"what": "table", "of": "static accuracy"},
+            labels=result_labels("table: accuracy, static attacks", static_cells()),
         ),
     log:
         "<logs>/tables/defenses_static.log",
@@ -241,7 +246,12 @@ rule draw_training_curves:
             "<results>/figures/training/{dataset}/{model}/{defense}/{seed}.png",
             caption="../report/training.rst",
             category=STUDY_TITLES["defenses"],
-            labels={"what": "figure", "of": "training, {dataset}, {model}, {defense}, seed {seed}"},
+            labels={
+                "result": "figure: training (defense {defense}, seed {seed})",
+                "data set": "{dataset}",
+                "model": "{model}",
+                "attack": "none",
+            },
         ),
         pdf="<results>/figures/training/{dataset}/{model}/{defense}/{seed}.pdf",
     log:

@@ -17,6 +17,7 @@ rule train_victim:
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
+        device=DEVICE,
         mem_mb=4000,
         runtime=240,
     params:
@@ -32,9 +33,9 @@ rule train_victim:
             --weights {output.weights:q} \
             --history {output.history:q} \
             --metrics {output.metrics:q} \
-            --checkpoint {CHECKPOINTS:q}/{wildcards.dataset}/{wildcards.model}/{wildcards.defense}/{wildcards.seed}.safetensors \
+            --checkpoint "$(dirname {output.weights:q})/checkpoint.safetensors" \
             --code {params.code} \
-            --device {DEVICE} \
+            --device {resources.device} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -41,8 +41,10 @@ def _call_users(
         raise InvalidInput(f"attack {name} failed: {type(error).__name__}: {error}") from error
     if isinstance(made, Adversarial):
         return made
-    if not isinstance(made, Tensor) or made.shape != images.shape:
-        found = tuple(made.shape) if isinstance(made, Tensor) else type(made).__name__
-        raise InvalidInput(f"attack {name} returns {found}; an Adversarial or images {tuple(images.shape)} are needed")
+    if not isinstance(made, Tensor) or made.shape != images.shape or made.dtype != images.dtype:
+        found = f"{made.dtype} {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
+        raise InvalidInput(
+            f"attack {name} returns {found}; an Adversarial or images, {images.dtype} {tuple(images.shape)}, are needed"
+        )
     unknown = torch.zeros_like(labels)
     return conclude(model, made.detach(), labels, None, unknown, unknown)

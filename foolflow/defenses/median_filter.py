@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def median_filter(images: Tensor, *, size: int) -> Tensor:
-    """The median of each pixel's size x size neighbourhood, zero outside the image.
+    """The median of each pixel's size x size neighbourhood, mirrored at the image's border.
 
     images: (N, C, H, W).  size: odd, in pixels.
     """

@@ -28,8 +28,6 @@ SETTINGS: dict[Any, Any] = {
     "grid.linewidth": 0.8,
     "axes.axisbelow": True,
     "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
     "pdf.fonttype": 42,
     "svg.hashsalt": "foolflow",
 }
@@ -49,6 +47,6 @@ def add_figure_options(parser: argparse.ArgumentParser) -> None:
 def save_figure(figure: Figure, to: argparse.Namespace) -> None:
     """Without dates, so that equal figures are equal files. to: has the paths that `add_figure_options` asks for."""
     with whole_file(to.png) as partial:
-        figure.savefig(partial, bbox_inches="tight", metadata={"Software": None})
+        figure.savefig(partial, dpi=160, bbox_inches="tight", metadata={"Software": None})
     with whole_file(to.pdf) as partial:
         figure.savefig(partial, bbox_inches="tight", metadata={"CreationDate": None, "Producer": None})

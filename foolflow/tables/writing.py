@@ -15,15 +15,16 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-  body {{ font: 15px/1.5 system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #fff; max-width: 75rem; }}
+  body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #fff; max-width: 75rem; }}
   table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-  th, td {{ padding: .3rem .75rem; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }}
+  th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }}
+  td {{ white-space: nowrap; }}
   th {{ vertical-align: bottom; border-bottom: 2px solid #444; }}
   td:first-child, th:first-child, td:nth-child(2), th:nth-child(2) {{ text-align: left; }}
   tbody tr:hover {{ background: #f2f6fa; }}
   .wide {{ overflow-x: auto; }}
 </style>
-<h1>{title}</h1>
+<h2>{title}</h2>
 <div class="wide">
 {table}
 </div>

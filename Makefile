@@ -1,0 +1,35 @@
+# Each target is one call of an ordinary tool; `make help` lists them. In an activated environment, call the tool itself.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo reproduce test lint bench clean
+
+help: ## show the targets of make, and those of snakemake
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@echo 'With an activated environment (. .venv/bin/activate), `snakemake --list-target-rules` shows the studies.'
+
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock --editable .
+	touch $@
+
+demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download
+	$(BIN)/snakemake --workflow-profile profiles/demo --cores all --report results/demo/report.html --report-after-run
+	@echo 'The report is results/demo/report.html'
+
+reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
+	$(BIN)/snakemake --cores all --report results/report.html --report-after-run
+
+test: .venv/installed ## the tests
+	$(BIN)/pytest
+
+lint: .venv/installed ## formatting, style, types and Snakemake's own checks
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules && $(BIN)/snakemake --lint
+
+bench: .venv/installed ## images per second of our attacks beside the peers' (foolbox)
+	$(BIN)/python bench/attacks.py
+
+clean: ## remove what the demo made; the environment and the full reproduction stay
+	rm -rf results/demo

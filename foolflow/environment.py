@@ -1,0 +1,26 @@
+"""The environment that the workflow hands to its jobs."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def prepare_jobs(root: Path, data_mirror: str | None) -> None:
+    """Jobs run the interpreter that runs Snakemake, activated or not, and the `foolflow` below `root`.
+
+    data_mirror: reaches the jobs this way, and not as a param, since it is no part of any result.
+    """
+    _prepend("PATH", Path(sys.executable).parent)
+    _prepend("PYTHONPATH", root)
+    if data_mirror:
+        os.environ["FOOLFLOW_DATA_MIRROR"] = data_mirror
+
+
+def has_gpu() -> bool:
+    """Whether NVIDIA's driver is here. PyTorch would know better, but takes seconds to import."""
+    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
+
+
+def _prepend(variable: str, path: Path) -> None:
+    os.environ[variable] = os.pathsep.join(filter(None, [str(path), os.environ.get(variable)]))

@@ -1,0 +1,61 @@
+import pytest
+import torch
+from torch import nn
+
+import foolflow
+from foolflow.attacks.base import frozen
+
+
+def network():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 5))
+    model.train()
+    model[2].eval()  # a mode that a blanket model.train() would not restore
+    model[1].weight.requires_grad_(False)
+    return model
+
+
+def state(model):
+    return (
+        [module.training for module in model.modules()],
+        [parameter.requires_grad for parameter in model.parameters()],
+        [parameter.grad for parameter in model.parameters()],
+        [tensor.clone() for tensor in model.state_dict().values()],
+    )
+
+
+def same(before, after):
+    return before[:3] == after[:3] and all(torch.equal(*pair) for pair in zip(before[3], after[3], strict=True))
+
+
+@pytest.mark.parametrize("attack", ["fgsm", "deepfool"])
+def test_an_attack_leaves_model_images_and_random_state_as_they_were(attack):
+    model = network()
+    images, labels = torch.rand(6, 1, 4, 4), torch.randint(0, 5, (6,))
+    kept = images.clone()
+    before, random_state = state(model), torch.get_rng_state()
+    parameters = {"epsilon": 0.1} if attack == "fgsm" else {}
+    getattr(foolflow.attacks, attack)(model, images, labels, **parameters)
+    assert same(before, state(model))
+    assert torch.equal(images, kept)
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert images.grad is None
+
+
+def test_the_model_is_restored_after_an_error():
+    model = network()
+    before = state(model)
+    with pytest.raises(ZeroDivisionError), frozen(model):
+        _ = 1 / sum(module.training for module in model.modules())  # none of them is
+    assert same(before, state(model))
+
+
+def test_attacks_are_functions_however_they_are_reached():
+    import importlib
+
+    importlib.import_module("foolflow.attacks.deepfool")
+    assert callable(foolflow.attacks.deepfool)
+    assert callable(foolflow.attacks.fgsm)
+    with pytest.raises(AttributeError, match="deepfool, fgsm"):
+        foolflow.attacks.nonsense  # noqa: B018
+    with pytest.raises(AttributeError, match="nonsense"):
+        foolflow.nonsense  # noqa: B018

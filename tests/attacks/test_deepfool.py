@@ -1,0 +1,119 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foolflow.attacks.deepfool import NUDGE, deepfool
+from foolflow.errors import InvalidInput
+from tests.conftest import Affine, random_affine
+
+GENTLE = 0.02  # so small a weight that no minimal perturbation leaves the box
+
+
+def case(seed: int, norm: str):
+    """An affine model whose boundaries lie within the box, images at 0.5, and the minimal perturbations."""
+    model = random_affine(seed)
+    model.bias.data *= GENTLE
+    images = torch.full((1, 1, 4, 4), 0.5) + 0.02 * torch.rand(
+        8, 1, 4, 4, generator=torch.Generator().manual_seed(seed)
+    )
+    centre = images.mean(0, keepdim=True)
+    model.bias.data -= (centre.flatten(1) @ model.weight.T)[0]
+    model.bias.data += 0.05 * torch.randn(5, generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        logits = model(images)
+    labels = logits.argmax(1)
+    rows = torch.arange(8)
+    gaps = (logits - logits[rows, labels][:, None]).abs()
+    slopes = model.weight.data[None] - model.weight.data[labels][:, None]
+    length = slopes.norm(dim=2) if norm == "l2" else slopes.abs().sum(2)
+    distance = gaps / length
+    distance[rows, labels] = torch.inf
+    nearest = distance.argmin(1)
+    slope, length = slopes[rows, nearest], length[rows, nearest][:, None]
+    step = (gaps[rows, nearest][:, None] + NUDGE) / length
+    minimal = step * (slope / length if norm == "l2" else slope.sign())
+    return model, images, labels, minimal.view_as(images)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@given(seed=st.integers(0, 10**6), overshoot=st.sampled_from([0.0, 0.02, 0.1]))
+@settings(max_examples=30, deadline=None)
+def test_lands_on_the_minimal_perturbation_of_an_affine_classifier(norm, seed, overshoot):
+    model, images, labels, minimal = case(seed, norm)
+    expected = images + (1 + overshoot) * minimal
+    assert expected.min() > 0
+    assert expected.max() < 1
+    made = deepfool(model, images, labels, overshoot=overshoot, norm=norm)
+    assert torch.allclose(made.images, expected, atol=1e-5)
+    assert made.success.all()
+    assert (made.iterations == 1).all()
+
+
+@pytest.mark.parametrize(("norm", "attack"), [("l2", "L2DeepFoolAttack"), ("linf", "LinfDeepFoolAttack")])
+def test_beside_foolbox_on_a_trained_victim(trained, norm, attack):
+    foolbox = pytest.importorskip("foolbox")
+    images, labels = trained.images[:200], trained.labels[:200]
+    ours = deepfool(trained.model, images, labels, norm=norm)
+    model = foolbox.PyTorchModel(trained.model, bounds=(0, 1), device="cpu")
+    _, (theirs,), (success,) = getattr(foolbox.attacks, attack)()(model, images, labels, epsilons=[None])
+    assert ours.success.all()
+    assert success.all()
+    order = 2 if norm == "l2" else torch.inf
+    length = [(made - images).flatten(1).norm(p=order, dim=1).mean() for made in (ours.images, theirs)]
+    assert length[0] <= 1.01 * length[1]
+
+
+def test_right_images_are_fooled_and_wrong_ones_left_alone(trained):
+    made = deepfool(trained.model, trained.images, trained.labels)
+    wrong = trained.model(trained.images).argmax(1) != trained.labels
+    assert wrong.any()
+    assert made.success.all()
+    assert torch.equal(made.images[wrong], trained.images[wrong])
+    assert (made.iterations[wrong] == 0).all()
+    assert (made.iterations[~wrong] >= 1).all()
+    assert torch.equal(made.gradient_evaluations, 9 * made.iterations)
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+
+
+def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
+    images, labels = trained.images[:40], trained.labels[:40]
+    together = deepfool(trained.model, images, labels)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    shuffled = deepfool(trained.model, images[order], labels[order])
+    assert (shuffled.images - together.images[order]).abs().max() < 1e-4
+    alone = deepfool(trained.model, images[3:4], labels[3:4])
+    assert (alone.images[0] - together.images[3]).abs().max() < 1e-4
+
+
+def test_fewer_classes_cost_fewer_gradients_and_still_fool(trained):
+    made = deepfool(trained.model, trained.images[:100], trained.labels[:100], classes=3)
+    assert made.success.all()
+    assert torch.equal(made.gradient_evaluations, 2 * made.iterations)
+
+
+def test_no_steps_change_nothing():
+    model, images, labels, _ = case(0, "l2")
+    made = deepfool(model, images, labels, steps=0)
+    assert torch.equal(made.images, images)
+    assert not made.success.any()
+
+
+def test_an_empty_batch_is_no_error():
+    made = deepfool(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64))
+    assert made.images.shape == (0, 1, 4, 4)
+
+
+def test_a_flat_model_is_not_fooled_and_stays_finite():
+    model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
+    made = deepfool(model, torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64), steps=5)
+    assert made.images.isfinite().all()
+    assert not made.success.any()
+
+
+@pytest.mark.parametrize("change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}])
+def test_parameters_out_of_range_are_refused(change):
+    model, images, labels, _ = case(0, "l2")
+    with pytest.raises(InvalidInput, match=next(iter(change))):
+        deepfool(model, images, labels, **change)

@@ -1,0 +1,121 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
+
+from foolflow.attacks.fgsm import fgsm
+from foolflow.errors import InvalidInput
+from tests.conftest import random_affine
+
+
+def batch(seed: int, count: int = 6, low: float = 0.0, high: float = 1.0):
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.rand(count, 1, 4, 4, generator=generator) * (high - low) + low
+    return images, torch.randint(0, 5, (count,), generator=generator)
+
+
+@given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 0.5))
+@settings(max_examples=40, deadline=None)
+def test_closed_form_on_a_linear_model(seed, epsilon):
+    """On W x + b the gradient of the cross-entropy is W^T (softmax - onehot): the step is known in closed form."""
+    model = random_affine(seed)
+    images, labels = batch(seed)
+    with torch.no_grad():
+        residual = model(images).softmax(1) - torch.nn.functional.one_hot(labels, 5)
+        gradient = (residual @ model.weight).view_as(images)
+    made = fgsm(model, images, labels, epsilon=epsilon)
+    expected = (images + epsilon * gradient.sign()).clamp(0, 1)
+    unsure = gradient.abs() < 1e-6  # the sign of rounding noise is not determined
+    assert torch.allclose(made.images[~unsure], expected[~unsure], atol=1e-6)
+
+
+@given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 1))
+@settings(max_examples=40, deadline=None)
+def test_stays_in_the_box_and_in_the_ball(seed, epsilon):
+    images, labels = batch(seed)
+    made = fgsm(random_affine(seed), images, labels, epsilon=epsilon)
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+    assert (made.images - images).abs().max() <= epsilon + 1e-6
+
+
+def test_a_step_raises_the_loss_and_a_targeted_step_lowers_that_of_the_target():
+    model = random_affine(1)
+    images, labels = batch(1, low=0.3, high=0.7)
+    targets = (labels + 1) % 5
+    away = fgsm(model, images, labels, epsilon=0.05).images
+    towards = fgsm(model, images, labels, targets=targets, epsilon=0.05).images
+    assert (loss(model, away, labels) > loss(model, images, labels)).all()
+    assert (loss(model, towards, targets) < loss(model, images, targets)).all()
+
+
+def loss(model, images, labels):
+    return cross_entropy(model(images), labels, reduction="none")
+
+
+def test_several_epsilons_equal_one_after_the_other():
+    model = random_affine(2)
+    images, labels = batch(2)
+    swept = fgsm(model, images, labels, epsilon=[0.05, 0.2])
+    for rank, epsilon in enumerate([0.05, 0.2]):
+        one = fgsm(model, images, labels, epsilon=epsilon)
+        assert torch.equal(swept.images[rank], one.images)
+        assert torch.equal(swept.success[rank], one.success)
+
+
+def test_an_image_does_not_depend_on_its_batch(trained):
+    together = fgsm(trained.model, trained.images[:8], trained.labels[:8], epsilon=0.1)
+    for index in range(8):
+        alone = fgsm(trained.model, trained.images[index : index + 1], trained.labels[index : index + 1], epsilon=0.1)
+        assert (alone.images[0] - together.images[index]).abs().max() < 1e-6
+
+
+def test_success_is_what_the_model_says(trained):
+    made = fgsm(trained.model, trained.images, trained.labels, epsilon=0.1)
+    predictions = trained.model(made.images).argmax(1)
+    assert torch.equal(made.predictions, predictions)
+    assert torch.equal(made.success, predictions != trained.labels)
+    assert 0.05 < made.success.float().mean() < 0.95
+
+
+def test_equals_foolbox(trained):
+    foolbox = pytest.importorskip("foolbox")
+    theirs = foolbox.attacks.FGSM()
+    model = foolbox.PyTorchModel(trained.model, bounds=(0, 1), device="cpu")
+    for epsilon in (0.05, 0.1, 0.25):
+        ours = fgsm(trained.model, trained.images, trained.labels, epsilon=epsilon)
+        _, images, success = theirs(model, trained.images, trained.labels, epsilons=epsilon)
+        assert torch.equal(ours.images, images)
+        assert torch.equal(ours.success, success)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epsilon": -0.1}, "negative"),
+        ({"epsilon": []}, "empty"),
+        ({"images": torch.full((6, 1, 4, 4), 1.5)}, "[0, 1] is needed"),
+        ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "[0, 1] is needed"),
+        ({"images": torch.zeros(6, 1, 4, 4, dtype=torch.uint8)}, "float32"),
+        ({"images": torch.zeros(6, 16)}, "(N, C, H, W)"),
+        ({"labels": torch.full((6,), 5)}, "5 classes"),
+        ({"labels": torch.full((6,), -1)}, "5 classes"),
+        ({"labels": torch.zeros(6)}, "int64"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, "labels are"),
+        ({"targets": torch.full((6,), 9)}, "targets go from 9"),
+    ],
+)
+def test_bad_input_is_refused(change, words):
+    images, labels = batch(3)
+    arguments = {"images": images, "labels": labels, "epsilon": 0.1} | change
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+        fgsm(random_affine(3), **arguments)
+    assert words in str(caught.value)
+
+
+def test_logits_that_are_not_finite_are_refused():
+    model = random_affine(4)
+    model.bias.data[0] = torch.nan
+    with pytest.raises(InvalidInput, match="not finite"):
+        fgsm(model, *batch(4), epsilon=0.1)

@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from foolflow.attacks.fgsm import fgsm
+from foolflow.attacks.judging import judge, to_8_bits
+from foolflow.attacks.running import run_attack
+from foolflow.attacks.summary import summarise
+from foolflow.errors import InvalidInput
+
+CPU = torch.device("cpu")
+
+
+def pixels(trained, count=60):
+    return to_8_bits(trained.images[:count]), trained.labels[:count]
+
+
+def run(trained, entry, count=60):
+    return run_attack(trained.model, *pixels(trained, count), entry, CPU, report=lambda _: None)
+
+
+def test_records_and_images_of_a_sweep_belong_together(trained):
+    entry = {"method": "fgsm", "parameters": {"epsilon": [0.05, 0.2]}, "batch_size": 25}
+    made = run(trained, entry)
+    assert len(made.records) == len(made.images) == 120
+    assert list(made.records["epsilon"].unique()) == [0.05, 0.2]
+    assert made.records["index"].tolist() == [*range(60), *range(60)]
+    predictions = trained.model(made.images).argmax(1).numpy()
+    assert (made.records["prediction"] == predictions).all()
+    direct = fgsm(trained.model, pixels(trained)[0].float() / 255, pixels(trained)[1], epsilon=0.2)
+    assert torch.allclose(made.images[60:], direct.images, atol=1e-6)
+    assert made.records["linf"].max() <= 0.2 + 1e-6
+
+
+def test_an_attack_without_epsilon_has_one_set(trained):
+    made = run(trained, {"method": "deepfool"})
+    assert len(made.records) == 60
+    assert made.records["epsilon"].isna().all()
+    assert made.records["l2"].gt(0).sum() == (made.records["clean_prediction"] == made.records["label"]).sum()
+
+
+def test_a_users_attack_runs_at_each_epsilon(trained, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def brighten(model, images, labels, *, epsilon):\n    return (images + epsilon).clamp(0, 1)\n")
+    made = run(trained, {"python": f"{file}:brighten", "parameters": {"epsilon": [0.1, 0.4]}})
+    assert len(made.records) == 120
+    assert made.records.groupby("epsilon")["linf"].max().round(4).tolist() == [0.1, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('no')", "KeyError"),
+        ("return images[:1]", "(1, 1, 28, 28)"),
+        ("return None", "NoneType"),
+        ("return images + 1", "leave [0, 1]"),
+        ("return images * float('nan')", "not finite"),
+        ("return images.double()", "float64"),
+    ],
+)
+def test_a_users_attack_that_returns_nonsense_is_named(trained, tmp_path, body, words):
+    file = tmp_path / "mine.py"
+    file.write_text(f"def attack(model, images, labels):\n    {body}\n")
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+        run(trained, {"python": f"{file}:attack"})
+    assert words in str(caught.value)
+
+
+def test_rounding_to_8_bits_is_judged_on_the_rounded_images(trained):
+    images, labels = trained.images[:50], trained.labels[:50]
+    made = fgsm(trained.model, images, labels, epsilon=0.1)
+    records = judge(trained.model, images, labels, None, made)
+    rounded = torch.from_numpy(np.round(made.images.numpy() * 255) / 255).float()
+    assert (records["prediction_8bit"] == trained.model(rounded).argmax(1).numpy()).all()
+
+
+def test_norms_are_those_of_the_perturbation():
+    images = torch.zeros(1, 1, 2, 2)
+    made = images.clone()
+    made[0, 0, 0] = torch.tensor([0.3, 0.4])
+    adversarial = fgsm(Constant(), images, torch.zeros(1, dtype=torch.int64), epsilon=0.0)
+    records = judge(Constant(), images, adversarial.predictions, None, replace_images(adversarial, made))
+    assert records.loc[0, "l0"] == 2
+    assert records.loc[0, "l2"] == pytest.approx(0.5)
+    assert records.loc[0, "linf"] == pytest.approx(0.4)
+
+
+class Constant(torch.nn.Module):
+    def forward(self, images):
+        return torch.zeros(len(images), 3) + 0 * images.sum()
+
+
+def replace_images(adversarial, images):
+    from dataclasses import replace
+
+    return replace(adversarial, images=images)
+
+
+def test_the_summary_counts_success_among_the_right_and_accuracy_over_all():
+    records = pd.DataFrame(
+        {
+            "epsilon": [0.1] * 4,
+            "label": [0, 0, 0, 0],
+            "clean_prediction": [0, 0, 0, 1],  # three right
+            "prediction": [1, 1, 0, 1],  # two of them fooled
+            "success": [True, True, False, True],
+            "prediction_8bit": [1, 0, 0, 1],
+            "success_8bit": [True, False, False, True],
+            "l2": [1.0, 3.0, 9.0, 0.0],
+            "linf": [0.1] * 4,
+            "gradient_evaluations": [1] * 4,
+        }
+    )
+    (summary,) = summarise(records)
+    assert (summary["success"]["count"], summary["success"]["n"]) == (2, 3)
+    assert (summary["success_8bit"]["count"], summary["success_8bit"]["n"]) == (1, 3)
+    assert (summary["accuracy"]["count"], summary["accuracy"]["n"]) == (1, 4)
+    assert (summary["accuracy_8bit"]["count"], summary["accuracy_8bit"]["n"]) == (2, 4)
+    assert summary["median_l2"] == 2.0

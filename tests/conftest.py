@@ -1,0 +1,74 @@
+"""What several tests share: the repository's root, and a small victim trained in a second."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from foolflow.data.divide import divide
+from foolflow.data.read import read_digits
+from foolflow.models.victims import build_model
+from foolflow.training import Labelled, Recipe, train
+
+ROOT = Path(__file__).resolve().parents[1]
+DIGITS = {"channels": 1, "size": 28, "classes": 10}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A LeNet trained on digits, in eval mode, and its test images: float32 in [0, 1]."""
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+
+
+@pytest.fixture(scope="session")
+def digits_splits() -> dict:
+    return divide(read_digits(), None, {"val": 197, "test": 500}, seed=7)
+
+
+@pytest.fixture(scope="session")
+def trained(digits_splits) -> Trained:
+    torch.manual_seed(0)
+    model = build_model({"architecture": "lenet.LeNet"}, DIGITS)
+    recipe = Recipe(epochs=12, learning_rate=0.004, schedule="one_cycle", precision="float32")
+    train(
+        model, labelled(digits_splits["train"]), labelled(digits_splits["val"]), recipe, seed=1, report=lambda _: None
+    )
+    test = digits_splits["test"]
+    return Trained(model, torch.from_numpy(test.images).float() / 255, torch.from_numpy(test.labels))
+
+
+def labelled(split) -> Labelled:
+    return Labelled(torch.from_numpy(split.images), torch.from_numpy(split.labels))
+
+
+class Affine(nn.Module):
+    """Logits W x + b on flattened images: every boundary is a hyperplane, every minimal perturbation known."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) @ self.weight.T + self.bias
+
+
+def random_affine(seed: int, classes: int = 5, shape: tuple[int, int, int] = (1, 4, 4)) -> Affine:
+    generator = torch.Generator().manual_seed(seed)
+    pixels = int(np.prod(shape))
+    return Affine(torch.randn(classes, pixels, generator=generator), torch.randn(classes, generator=generator))

@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foolflow.data.divide import divide
+from foolflow.data.splits import Split
+from foolflow.errors import InvalidInput
+
+
+def numbered(count: int, classes: int = 4) -> Split:
+    """Images that carry their own number, so that one can see where each went."""
+    images = np.arange(count, dtype=np.uint32).view(np.uint8).reshape(count, 1, 2, 2)
+    return Split(images, np.arange(count) % classes, tuple("abcdefgh"[:classes]))
+
+
+def numbers(split: Split) -> list[int]:
+    return np.ascontiguousarray(split.images).reshape(len(split), 4).view(np.uint32).ravel().tolist()
+
+
+@given(count=st.integers(60, 300), val=st.integers(8, 20), test=st.integers(8, 20), seed=st.integers(0, 2**40))
+@settings(max_examples=50, deadline=None)
+def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, seed):
+    whole = numbered(count)
+    parts = divide(whole, None, {"val": val, "test": test}, seed)
+    assert [len(parts[name]) for name in ("train", "val", "test")] == [count - val - test, val, test]
+    everything = [number for part in parts.values() for number in numbers(part)]
+    assert sorted(everything) == list(range(count))
+    for part in parts.values():
+        assert part.labels.tolist() == [number % 4 for number in numbers(part)]
+        assert np.ptp(np.bincount(part.labels, minlength=4)) <= 2  # classes in proportion
+
+
+def test_given_test_images_stay_the_test_split():
+    test = numbered(12)
+    parts = divide(numbered(100), test, {"val": 20}, 0)
+    assert numbers(parts["test"]) == numbers(test)
+    assert len(parts["train"]) == 80
+
+
+def test_the_seed_decides():
+    first, again, other = (
+        numbers(divide(numbered(200), None, {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_too_few_images_are_one_clear_line():
+    with pytest.raises(InvalidInput, match=r"^test: 200 of 100 images cannot be set aside"):
+        divide(numbered(100), None, {"val": 10, "test": 200}, 0)

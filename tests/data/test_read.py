@@ -1,0 +1,166 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from foolflow.data.read import read_digits, read_folder, read_npz, read_source
+from foolflow.data.splits import Split, load_split, save_split
+from foolflow.errors import InvalidInput
+
+
+def test_digits_are_real_square_and_8_bit():
+    digits = read_digits()
+    assert digits.images.shape == (1797, 1, 28, 28)
+    assert digits.images.dtype == np.uint8
+    assert digits.images.max() == 255
+    assert np.bincount(digits.labels).min() > 170
+
+
+def write_idx(path, array):
+    header = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+def test_idx_files_are_read_as_published(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)
+    labels = np.arange(7, dtype=np.uint8)
+    for part in ("train", "t10k"):
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", labels)
+    train, test = read_source({"source": "fashion_mnist"}, tmp_path)
+    assert (train.images[:, 0] == images).all()
+    assert (train.labels == labels).all()
+    assert len(test) == 7
+    assert train.class_names[0] == "T-shirt/top"
+
+    file = tmp_path / "train-images-idx3-ubyte.gz"
+    file.write_bytes(file.read_bytes()[:-20])
+    with pytest.raises(InvalidInput, match=r"train-images-idx3-ubyte\.gz cannot be read"):
+        read_source({"source": "mnist"}, tmp_path)
+
+
+def test_cifar_pickles_of_the_wrong_checksum_are_not_opened(tmp_path):
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    (folder / "data_batch_1").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    with pytest.raises(InvalidInput, match="corrupted"):
+        read_source({"source": "cifar10"}, tmp_path)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, level in (("cat", 10), ("dog", 200)):
+        (tmp_path / name).mkdir()
+        for number in range(4):
+            Image.new("RGB", (40, 30), (level, 0, level)).save(tmp_path / name / f"{number}.png")
+    return tmp_path
+
+
+def test_a_folder_of_images_becomes_a_split(tree):
+    split, test = read_folder(tree, channels=3, size=16)
+    assert test is None
+    assert split.images.shape == (8, 3, 16, 16)
+    assert split.class_names == ("cat", "dog")
+    assert split.images[0, :, 0, 0].tolist() == [10, 0, 10]
+    assert read_folder(tree, channels=1, size=16)[0].images.shape == (8, 1, 16, 16)
+
+
+def test_train_and_test_folders_are_kept_apart(tree, tmp_path):
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / "both" / part / name).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / "both" / part / name / "0.png")
+    train, test = read_folder(tmp_path / "both", channels=1, size=8)
+    assert len(train) == len(test) == 2
+    (tmp_path / "both/test/b").rename(tmp_path / "both/test/c")
+    with pytest.raises(InvalidInput, match="test has"):
+        read_folder(tmp_path / "both", channels=1, size=8)
+
+
+def test_bad_folders_are_named(tree, tmp_path):
+    with pytest.raises(InvalidInput, match="is not a folder"):
+        read_folder(tmp_path / "nowhere", channels=1, size=8)
+    (tree / "cat/0.png").write_bytes(b"no image")
+    with pytest.raises(InvalidInput, match=r"cat.0\.png is not a readable image"):
+        read_folder(tree, channels=1, size=8)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidInput, match="empty"):
+        read_folder(tmp_path / "empty", channels=1, size=8)
+
+
+@pytest.mark.parametrize("shape", [(6, 9, 9), (6, 9, 9, 1), (6, 1, 9, 9)])
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_npz_in_any_usual_layout(tmp_path, shape, kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 1, 9, 9), dtype=np.uint8)
+    images = pixels.reshape(shape)
+    images = images if kind is np.uint8 else (images / 255).astype(np.float32)
+    labels = np.arange(6) % 3
+    np.savez(tmp_path / "a.npz", x_train=images, y_train=labels, x_test=images[:3], y_test=labels[:3])
+    train, test = read_npz(tmp_path / "a.npz")
+    assert (train.images == pixels).all()
+    assert len(test) == 3
+    assert train.class_names == ("0", "1", "2")
+    np.savez(tmp_path / "b.npz", images=images, labels=labels)
+    assert read_npz(tmp_path / "b.npz")[1] is None
+
+
+GOOD = np.zeros((6, 8, 8), np.uint8)
+LABELS = np.zeros(6, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"images": GOOD}, "has no array 'labels'"),
+        ({"pictures": GOOD}, "has no array 'images'; it holds pictures"),
+        ({"x_train": GOOD, "y_train": LABELS}, "has no array 'x_test'"),
+        ({"images": GOOD, "labels": LABELS[:4]}, "6 images but labels of shape (4,)"),
+        ({"images": GOOD, "labels": LABELS - 1}, "labels go from -1"),
+        ({"images": GOOD, "labels": LABELS + 0.5}, "whole numbers"),
+        ({"images": GOOD[:, :4], "labels": LABELS}, "square"),
+        ({"images": np.zeros((6, 5, 8, 8), np.uint8), "labels": LABELS}, "is not (N, H, W)"),
+        ({"images": np.full((6, 8, 8), np.nan), "labels": LABELS}, "finite"),
+        ({"images": np.full((6, 8, 8), 2.0), "labels": LABELS}, "in [0, 1]"),
+        ({"images": np.zeros((6, 8, 8), np.int32), "labels": LABELS}, "int32"),
+        ({"images": GOOD[:0], "labels": LABELS[:0]}, "no images"),
+    ],
+)
+def test_bad_npz_files_are_named(tmp_path, arrays, words):
+    path = tmp_path / "bad.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+        read_npz(path)
+    assert words in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_an_npz_that_is_none_and_one_with_a_pickle_are_refused(tmp_path):
+    (tmp_path / "text.npz").write_text("hello")
+    with pytest.raises(InvalidInput, match="cannot be read as an npz"):
+        read_npz(tmp_path / "text.npz")
+    np.savez(tmp_path / "pickle.npz", images=np.array([{"a": 1}], dtype=object), labels=LABELS)
+    with pytest.raises(InvalidInput, match="cannot be read as an npz"):
+        read_npz(tmp_path / "pickle.npz")
+    with pytest.raises(InvalidInput, match="nowhere"):
+        read_npz(tmp_path / "nowhere.npz")
+
+
+def test_a_split_comes_back_as_it_was_saved(tmp_path, digits_splits):
+    path = tmp_path / "val.safetensors"
+    save_split(path, digits_splits["val"])
+    loaded = load_split(path)
+    assert (loaded.images == digits_splits["val"].images).all()
+    assert (loaded.labels == digits_splits["val"].labels).all()
+    assert loaded.class_names == digits_splits["val"].class_names
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InvalidInput, match=r"val\.safetensors is not a split"):
+        load_split(path)
+
+
+def test_a_split_with_a_label_out_of_range_is_refused(tmp_path):
+    save_split(tmp_path / "a.safetensors", Split(GOOD[:, None], LABELS + 3, ("one", "two")))
+    with pytest.raises(InvalidInput, match="with 2 classes they have to be 0 to 1"):
+        load_split(tmp_path / "a.safetensors")

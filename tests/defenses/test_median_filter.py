@@ -1,0 +1,21 @@
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import median_filter as scipys
+
+from foolflow.defenses.filtered import Filtered
+from foolflow.defenses.median_filter import median_filter
+from foolflow.errors import InvalidInput
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_equals_scipys(size):
+    images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+    expected = scipys(images.numpy(), size=(1, 1, size, size), mode="mirror")
+    np.testing.assert_allclose(median_filter(images, size=size).numpy(), expected, atol=1e-7)
+
+
+def test_a_filter_that_changes_the_shape_is_refused():
+    model = Filtered(torch.nn.Flatten(), lambda images: images[:, :, 1:], at=["test"]).eval()
+    with pytest.raises(InvalidInput, match="filter returns"):
+        model(torch.rand(1, 1, 4, 4))

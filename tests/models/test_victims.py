@@ -1,0 +1,140 @@
+import inspect
+
+import pytest
+import torch
+import yaml
+
+import foolflow
+from foolflow.errors import InvalidInput
+from foolflow.models.victims import build_model, build_victim, save_victim
+from tests.conftest import DIGITS
+
+PARAMETERS = {  # of the 28 x 28 one-channel, ten-class networks, counted by hand
+    "stadv.A": 3_382_346,
+    "stadv.B": 710_218,
+    "stadv.C": 4_795_082,
+    "lenet.LeNet": 21_840,
+    "mlp.MLP": 669_706,
+}
+
+
+@pytest.mark.parametrize(("architecture", "count"), PARAMETERS.items())
+def test_parameters_are_those_of_the_published_networks(architecture, count):
+    model = build_model({"architecture": architecture}, DIGITS)
+    assert sum(parameter.numel() for parameter in model.parameters()) == count
+
+
+def test_every_model_of_the_config_can_be_built_and_returns_logits(root):
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    for name, entry in config["models"].items():
+        shape = {"channels": 3, "size": 32, "classes": 10} if name == "six_conv" else DIGITS
+        model = build_model(entry, shape).eval()
+        logits = model(torch.rand(4, shape["channels"], shape["size"], shape["size"]))
+        assert logits.shape == (4, 10)
+        assert (logits < 0).any(), f"{name}: probabilities, not logits"
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"architecture": "lenet.Nothing"}, "no such class"),
+        ({"architecture": "os.system"}, "no such class"),
+        ({"architecture": "..os.system"}, "not of the form"),
+        ({"architecture": "mlp.MLP", "arguments": {"depth": 3}}, "depth"),
+        ({"python": "nowhere.py:Net"}, "does not exist"),
+    ],
+)
+def test_what_cannot_be_built_is_one_clear_line(entry, words):
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+        build_model(entry, DIGITS)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("return images.flatten(1)[:, :3]", "returns (2, 3) for 2 images; (2, 10) logits are needed"),
+        ("return None", "NoneType"),
+        ("return images @ images[:, :, :1]", "fails on images of 1 x 28 x 28 pixels"),
+    ],
+)
+def test_a_users_network_is_tried_before_it_is_trained(tmp_path, body, words):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, channels, size, classes):\n"
+        f"        super().__init__()\n    def forward(self, images):\n        {body}\n"
+    )
+    with pytest.raises(InvalidInput) as caught:
+        build_model({"python": f"{file}:Net"}, DIGITS)
+    assert words in str(caught.value)
+
+
+def save(path, model, defense=None):
+    defense = defense or {}
+    victim = build_victim(model, defense, DIGITS)
+    save_victim(path, victim, model=model, defense=defense, shape=DIGITS)
+    return victim.eval()
+
+
+def test_a_victim_comes_back_as_it_was_saved(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    victim = save(path, {"architecture": "cnn.CNN", "arguments": {"batch_norm": True}})
+    loaded = foolflow.load_victim(path)
+    images = torch.rand(3, 1, 28, 28)
+    assert not loaded.training
+    assert torch.equal(loaded(images), victim(images))
+
+
+def test_a_defended_victim_keeps_its_filter(tmp_path):
+    defense = {"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}
+    path = tmp_path / "weights.safetensors"
+    save(path, {"architecture": "lenet.LeNet"}, defense)
+    loaded = foolflow.load_victim(path)
+    images = torch.zeros(1, 1, 28, 28)
+    dotted = images.clone()
+    dotted[0, 0, 10, 10] = 1.0  # a median filter removes a single bright pixel
+    assert torch.equal(loaded(images), loaded(dotted))
+    loaded.train()
+    for module in loaded.modules():
+        if "Dropout" in type(module).__name__:
+            module.eval()
+    assert not torch.equal(loaded(images), loaded(dotted))
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"", lambda data: b"\x00" * len(data)])
+def test_damaged_weights_are_one_clear_line(tmp_path, damage):
+    path = tmp_path / "weights.safetensors"
+    save(path, {"architecture": "lenet.LeNet"})
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InvalidInput, match=r"weights\.safetensors is not a victim"):
+        foolflow.load_victim(path)
+
+
+def test_weights_of_another_architecture_are_refused(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save(path, {"architecture": "lenet.LeNet"})
+    with pytest.raises(InvalidInput, match=r"^[^\n]*the weights of another architecture[^\n]*$"):
+        foolflow.load_victim(path, model={"architecture": "mlp.MLP"})
+
+
+def test_code_that_a_weights_file_names_is_not_run(tmp_path):
+    code = tmp_path / "net.py"
+    flag = tmp_path / "flag"
+    code.write_text(
+        "from foolflow.models.lenet import LeNet\nfrom pathlib import Path\n"
+        f"Path({str(flag)!r}).touch()\nclass Net(LeNet):\n    pass\n"
+    )
+    path = tmp_path / "weights.safetensors"
+    entry = {"python": f"{code}:Net"}
+    save(path, entry)
+    flag.unlink()
+    with pytest.raises(InvalidInput, match="pass model="):
+        foolflow.load_victim(path)
+    assert not flag.exists()
+    foolflow.load_victim(path, model=entry)
+    assert flag.exists()
+
+
+def test_public_functions_say_what_they_raise():
+    for function in (foolflow.load_victim, foolflow.attacks.fgsm, foolflow.attacks.deepfool):
+        assert "Raises InvalidInput" in inspect.getdoc(function)

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
+
+from foolflow.seeds import derived_seed
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.paired import compare_paired, holm
+
+
+@given(trials=st.integers(1, 10000), share=st.floats(0, 1))
+def test_wilson_equals_statsmodels(trials, share):
+    successes = round(share * trials)
+    ours = wilson_interval(successes, trials)
+    assert ours == pytest.approx(proportion_confint(successes, trials, method="wilson"), abs=1e-9)
+    assert ours[0] <= successes / trials + 1e-12
+    assert ours[1] >= successes / trials - 1e-12
+
+
+def test_nothing_tried_says_nothing():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200))
+def test_mcnemar_is_the_binomial_test_on_the_changes(pairs):
+    before, after = np.array(pairs).T
+    compared = compare_paired(before, after)
+    worse = sum(b and not a for b, a in pairs)
+    better = sum(a and not b for b, a in pairs)
+    assert (compared.right_to_wrong, compared.wrong_to_right) == (worse, better)
+    expected = binomtest(worse, worse + better, 0.5).pvalue if worse + better else 1.0
+    assert compared.p_value == pytest.approx(expected)
+    assert -0.5 <= compared.cohens_g <= 0.5
+    assert (compared.cohens_g > 0) == (worse > better)
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.03, 0.04: times 4, 3, 2, 1, never falling
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_seeds_depend_on_every_name_and_on_nothing_else():
+    assert derived_seed("victims/mnist/A", 1) == derived_seed("victims/mnist/A", 1)
+    seeds = {derived_seed(*names) for names in [("a", "b"), ("b", "a"), ("a",), ("a", 1), ("a", 2), ("a/c",)]}
+    assert len(seeds) == 6
+    assert all(0 <= seed < 2**63 for seed in seeds)

@@ -1,0 +1,106 @@
+"""Every problem of a config is one line that names the key."""
+
+import copy
+
+import pytest
+import yaml
+
+from foolflow.config import problems
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return yaml.safe_load((root / "schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def config(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def test_the_shipped_config_is_right(config, schema, root):
+    assert problems(config, schema, root) == []
+
+
+def put(key, value):
+    """An edit of the config: a dotted key, and its new value; None removes it."""
+
+    def edit(config):
+        *path, last = key.split(".")
+        for part in path:
+            config = config[int(part) if isinstance(config, list) else part]
+        if value is None:
+            del config[last]
+        else:
+            config[last] = value
+
+    return edit
+
+
+SWEEP = "studies.fgsm_sweep.sweeps.0"
+CASES = [
+    # (edit, key that the line names, words that it has)
+    (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
+    (put("models.lenet.training.lr", 0.1), "models.lenet.training.lr", "unknown key; allowed are augmentation"),
+    (put("models.lenet.training.epochs", "ten"), "models.lenet.training.epochs", "'ten' is not of type 'integer'"),
+    (put("models.lenet.training.epochs", 0), "models.lenet.training.epochs", "minimum of 1"),
+    (put("models.lenet.training.epochs", None), "models.lenet.training.epochs", "missing"),
+    (put("models.lenet.training.learning_rate", -1), "models.lenet.training.learning_rate", "-1"),
+    (put("models.lenet.training.optimizer", "adamw"), "models.lenet.training.optimizer", "not one of adam, sgd"),
+    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "has not the form"),
+    (put("models.lenet.architecture", "lenet.LeNet5"), "models.lenet", "there are cnn.CNN"),
+    (put("models.lenet.architecture", "lenet5.LeNet"), "models.lenet", "lenet.LeNet"),
+    (put("models.lenet.architecture", None), "models.lenet", "needs architecture or python; neither is given"),
+    (put("models.lenet.python", "a.py:A"), "models.lenet", "both are given"),
+    (put("models.CNN.arguments", {"batchnorm": True}), "models.CNN.arguments.batchnorm", "takes filters, dropout"),
+    (put("models.mine", {"python": "no.py:Net", "training": {"epochs": 1}}), "models.mine.python", "does not exist"),
+    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "has not the form"),
+    (
+        put("models.mine", {"python": "foolflow/seeds.py:Net", "training": {"epochs": 1}}),
+        "models.mine.python",
+        "no 'Net'",
+    ),
+    (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
+    (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
+    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are deepfool, fgsm"),
+    (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0 and at most 1"),
+    (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
+    (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
+    (put("attacks.fgsm.parameters.steps", 3), "attacks.fgsm.parameters.steps", "unknown; fgsm takes epsilon"),
+    (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
+    (put("attacks.up, away", {"method": "fgsm"}), "attacks.up, away", "not a usable name"),
+    (put("defenses.none", {"method": "median_filter", "at": ["test"]}), "defenses.none", "not a usable name"),
+    (put("defenses.feature_squeezing.at", []), "defenses.feature_squeezing.at", "[]"),
+    (put("defenses.feature_squeezing.at", ["val"]), "defenses.feature_squeezing.at.0", "not one of train, test"),
+    (
+        put("defenses.feature_squeezing.parameters.width", 3),
+        "defenses.feature_squeezing.parameters.width",
+        "takes size",
+    ),
+    (put("datasets.mnist.source", "imagenet"), "datasets.mnist.source", "not one of mnist, fashion_mnist"),
+    (put("datasets.mnist.val", None), "datasets.mnist.val", "missing"),
+    (put("datasets.mine", {"source": "npz", "val": 5}), "datasets.mine.path", "missing"),
+    (put("datasets.mine", {"source": "folder", "val": 5, "path": "x"}), "datasets.mine.size", "missing"),
+    (put("device", "gpu"), "device", "not one of auto, cpu, cuda"),
+    (put("seeds", []), "seeds", "[]"),
+    (put("seeds", [1, 1]), "seeds", "non-unique"),
+    (put("results", 3), "results", "3 is not of type 'string'"),
+    (put("studies.fgsm", {}), "studies.fgsm", "unknown key; allowed are defenses"),
+    (put(f"{SWEEP}.model", "lenet5"), f"{SWEEP}.model", "'lenet5' is not among the models: lenet"),
+    (put(f"{SWEEP}.dataset", "minst"), f"{SWEEP}.dataset", "'minst' is not among the datasets: mnist"),
+    (put(f"{SWEEP}.attack", "deepfool"), f"{SWEEP}.attack", "has no list of epsilons"),
+    (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
+    (put("studies.minimal.models", ["RNN"]), "studies.minimal.models", "'RNN' is not among the models"),
+    (put("studies.stadv.datasets", ["x"]), "studies.stadv.datasets", "not among the datasets"),
+    (put("studies.defenses.attacks", ["x"]), "studies.defenses.attacks", "not among the attacks"),
+    (put("studies.defenses.defenses", ["x"]), "studies.defenses.defenses", "not among the defenses: none"),
+]
+
+
+@pytest.mark.parametrize(("edit", "key", "words"), CASES, ids=[f"{key}-{words[:20]}" for _, key, words in CASES])
+def test_each_problem_is_one_line_that_names_its_key(config, schema, root, edit, key, words):
+    broken = copy.deepcopy(config)
+    edit(broken)
+    lines = problems(broken, schema, root)
+    assert any(line.startswith(f"{key}") and words in line for line in lines), lines
+    assert all("\n" not in line and len(line) < 400 for line in lines)

@@ -1,0 +1,74 @@
+"""Drive the real `snakemake` in copies of the project."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
+# No activated environment: snakemake is called by its path, and the jobs have to find its interpreter by themselves.
+BARE = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+DEMO = ("--workflow-profile", "profiles/demo")
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project in a folder of its own."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results/demo"
+
+    def snakemake(self, *arguments: str, ok: bool = True, **environment: str) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [SNAKEMAKE, *DEMO, *arguments], cwd=self.folder, env=BARE | environment, capture_output=True, text=True
+        )
+        if ok:
+            assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done
+
+    def outdated(self, *arguments: str) -> set[str]:
+        """The files that a run would make, below the results folder."""
+        lines = self.snakemake("--summary", *arguments).stdout.splitlines()
+        rows = csv.DictReader(lines, delimiter="\t")
+        return {row["output_file"].removeprefix("results/demo/") for row in rows if row["plan"] == "update pending"}
+
+    @contextmanager
+    def edited(self, file: str, old: str, new: str) -> Iterator[None]:
+        """The file with `old` replaced, for the time of a with block."""
+        path = self.folder / file
+        before = path.read_text()
+        assert old in before
+        path.write_text(before.replace(old, new))
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+
+def copy_project(root: Path, folder: Path) -> Project:
+    unwanted = shutil.ignore_patterns(".*", "results", "__pycache__", "*.egg-info", "build")
+    shutil.copytree(root, folder, ignore=unwanted)
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def demo(root, tmp_path_factory) -> Project:
+    """The demo, run once. Tests put back what they change."""
+    project = copy_project(root, tmp_path_factory.mktemp("demo") / "foolflow")
+    project.snakemake("--cores", "2", "--report", "results/demo/report.html", "--report-after-run")
+    return project
+
+
+@pytest.fixture
+def fresh(root, tmp_path) -> Project:
+    return copy_project(root, tmp_path / "foolflow")

@@ -1,0 +1,108 @@
+"""The demo, run once from a fresh copy: what it leaves, and that a second run has nothing to do."""
+
+import json
+
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from torchvision.datasets import ImageFolder
+
+import foolflow
+
+
+def test_every_study_is_there(demo):
+    for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "defenses_static"):
+        for ending in ("csv", "md", "html"):
+            assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
+    for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "samples/digits/lenet/none/0/fgsm_sweep"):
+        for ending in ("png", "pdf"):
+            assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000
+
+
+def test_a_second_run_has_nothing_to_do(demo):
+    done = demo.snakemake("--cores", "2")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_no_half_written_file_or_checkpoint_is_left(demo):
+    left = [path for pattern in ("**/*.partial*", "**/checkpoint*") for path in demo.results.glob(pattern)]
+    assert left == []
+
+
+def test_the_metrics_of_a_victim_are_what_its_weights_do(demo):
+    metrics = json.loads((demo.results / "victims/digits/lenet/none/0/metrics.json").read_text())
+    victim = foolflow.load_victim(demo.results / "victims/digits/lenet/none/0/weights.safetensors")
+    for part, measured in metrics["splits"].items():
+        data = load_file(demo.results / f"data/digits/{part}.safetensors")
+        with torch.no_grad():
+            right = (victim(data["images"].float() / 255).argmax(1) == data["labels"]).sum().item()
+        assert (measured["correct"], measured["n"]) == (right, len(data["labels"]))
+        assert measured["interval"][0] < measured["accuracy"] < measured["interval"][1]
+    assert metrics["precision"] in ("float32", "bfloat16")
+    assert metrics["images_per_second"] > 0
+
+
+def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
+    folder = demo.results / "attacks/digits/lenet/none/0/fgsm_sweep"
+    images, records = (
+        load_file(folder / "adversarial.safetensors")["images"],
+        pd.read_parquet(folder / "records.parquet"),
+    )
+    victim = foolflow.load_victim(demo.results / "victims/digits/lenet/none/0/weights.safetensors")
+    with torch.no_grad():
+        right = (victim(images).argmax(1).numpy() == records["label"]).groupby(records["epsilon"]).mean()
+    table = pd.read_csv(demo.results / "tables/fgsm_sweep.csv").set_index("epsilon")
+    assert table["accuracy"].iloc[1:].tolist() == pytest.approx(right.tolist())
+    assert table["accuracy"].is_monotonic_decreasing
+    assert (table["p_holm"].dropna() < 0.05).all()
+    text = (demo.results / "tables/fgsm_sweep.md").read_text()
+    assert "is statistically worse from epsilon 0.05 on" in text
+
+
+def test_torchvision_loads_the_modified_data_set(demo):
+    folder = ImageFolder(demo.results / "datasets/digits/lenet/none/0/fgsm_sweep/0.25")
+    assert len(folder) == 500
+    assert len(folder.classes) == 10
+    clean = load_file(demo.results / "data/digits/test.safetensors")
+    counts = torch.bincount(clean["labels"]).tolist()
+    assert [folder.targets.count(label) for label in range(10)] == counts
+    result = json.loads((demo.results / "evaluations/digits/lenet/none/0/modified/fgsm_sweep/0.25.json").read_text())
+    table = pd.read_csv(demo.results / "tables/fgsm_sweep.csv").set_index("epsilon")
+    assert table.loc[0.25, "accuracy_modified"] == result["correct"] / result["n"]
+    assert table.loc[0.25, "accuracy_modified"] == pytest.approx(table.loc[0.25, "accuracy_8bit"])
+
+
+def test_a_victim_evaluated_on_its_own_set_agrees_with_the_attacks_records(demo):
+    records = pd.read_parquet(demo.results / "attacks/digits/six_conv/none/0/deepfool/records.parquet")
+    own = "evaluations/digits/six_conv/none/0/on/six_conv/none/0/deepfool.parquet"
+    evaluation = pd.read_parquet(demo.results / own)
+    assert (evaluation["index"] == records["index"]).all()
+    assert (evaluation["clean_prediction"] == records["clean_prediction"]).all()
+    assert (evaluation["prediction"] != records["prediction"]).mean() < 0.05  # on the boundary, rounding decides
+
+
+def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):
+    import hashlib
+
+    manifest = json.loads((demo.results / "manifest.json").read_text())
+    assert len(manifest["artefacts"]) > 20
+    for path, entry in manifest["artefacts"].items():
+        assert hashlib.sha256((demo.results / path).read_bytes()).hexdigest() == entry["sha256"]
+        assert len(entry["code"]) == 16
+    assert manifest["software"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_every_job_left_a_log_without_warnings_or_tracebacks(demo):
+    logs = list((demo.results / "logs").rglob("*.log"))
+    assert len(logs) > 25
+    for log in logs:
+        text = log.read_text()
+        assert "Traceback" not in text, log
+        assert "Warning" not in text, f"{log}: {text}"
+
+
+def test_training_logs_tell_the_progress(demo):
+    text = (demo.results / "logs/victims/digits/lenet/none/0.log").read_text()
+    for word in ("epoch", "loss", "val accuracy", "images/s"):
+        assert word in text

@@ -1,0 +1,175 @@
+"""Only what is outdated is rebuilt. Each case edits one thing in the finished demo and names what a run would make."""
+
+import os
+import shutil
+
+import pytest
+
+MANIFEST = {"manifest.json"}
+
+
+def files(stem, *endings):
+    return {f"{stem}.{ending}" for ending in endings}
+
+
+def victim(model, defense="none"):
+    folder = f"victims/digits/{model}/{defense}/0"
+    return {f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "metrics.json")}
+
+
+def attack(model, name):
+    folder = f"attacks/digits/{model}/none/0/{name}"
+    return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "summary.json")}
+
+
+def table(name):
+    return files(f"tables/{name}", "csv", "md", "html")
+
+
+def figure(name):
+    return files(f"figures/{name}", "png", "pdf")
+
+
+def static(name):
+    return {
+        f"evaluations/digits/six_conv/{defense}/0/on/six_conv/none/0/{name}.parquet"
+        for defense in ("none", "feature_squeezing")
+    }
+
+
+DROPOUT = "arguments: { dropout: 0.5 }\n    training: { epochs: 8, learning_rate: "
+
+CASES = {
+    "a figure's module redraws that figure alone": (
+        ("foolflow/figures/accuracy_curve.py", 'loc="upper right"', 'loc="center right"'),
+        figure("fgsm_sweep") | MANIFEST,
+    ),
+    "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
+        ("foolflow/attacks/deepfool.py", "NUDGE = 1e-4", "NUDGE = 2e-4"),
+        attack("six_conv", "deepfool") | static("deepfool") | table("defenses_static") | MANIFEST,
+    ),
+    "a model's learning rate retrains that model alone": (
+        ("config.yaml", DROPOUT + "0.002", DROPOUT + "0.003"),
+        victim("CNN_d") | table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
+    ),
+    "a model's module retrains the models of that module": (
+        ("foolflow/models/mlp.py", "widths: Sequence[int] = (512, 512)", "widths: Sequence[int] = (512, 256)"),
+        victim("MLP")
+        | victim("MLP_d")
+        | victim("MLP_bn")
+        | table("minimal_accuracy")
+        | figure("minimal_accuracy")
+        | MANIFEST,
+    ),
+    "a defense's module retrains what is defended": (
+        ("foolflow/defenses/median_filter.py", "median_blur(images, size)", "median_blur(images, (size, size))"),
+        victim("six_conv", "feature_squeezing")
+        | {next(path for path in static(name) if "feature_squeezing" in path) for name in ("deepfool", "fgsm")}
+        | table("defenses_static")
+        | figure("training/digits/six_conv/feature_squeezing/0")
+        | MANIFEST,
+    ),
+    "an attack's parameter remakes that attack": (
+        ("config.yaml", "parameters: { epsilon: 0.1 }", "parameters: { epsilon: 0.2 }"),
+        attack("six_conv", "fgsm") | static("fgsm") | table("defenses_static") | MANIFEST,
+    ),
+    "a published number remakes the tables that show it": (
+        ("reference/r2_minimal.yaml", "train: 98.70", "train: 98.71"),
+        table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
+    ),
+    "the paired test concerns the table that has it": (
+        ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
+        table("fgsm_sweep") | figure("fgsm_sweep") | MANIFEST,
+    ),
+    "a comment and a docstring": (
+        ("foolflow/training.py", '"""One training loop for every victim."""', '"""One loop."""  # and a comment'),
+        set(),
+    ),
+    "the order of the keys in the config": (
+        ("config.yaml", "epochs: 20, learning_rate: 0.004", "learning_rate: 0.004, epochs: 20"),
+        set(),
+    ),
+    "the number of threads and the memory of a rule": (
+        ("rules/train.smk", "mem_mb=4000", "mem_mb=5000"),
+        set(),
+    ),
+    "a caption of the report": (
+        ("report/fgsm_sweep.rst", "Accuracy on the test split", "Accuracy"),
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "expected"), CASES.values(), ids=CASES)
+def test_an_edit_outdates_what_it_concerns_and_nothing_else(demo, edit, expected):
+    with demo.edited(*edit):
+        assert demo.outdated() == expected
+    assert demo.outdated() == set()
+
+
+def test_two_values_that_trade_places_are_a_change(demo):
+    """Snakemake compares params as a set of values: the names have to be part of the value."""
+    old = "learning_rate: 0.001, schedule: one_cycle, weight_decay: 0.05"
+    new = "learning_rate: 0.05, schedule: one_cycle, weight_decay: 0.001"
+    with demo.edited("config.yaml", old, new):
+        assert victim("MLP") <= demo.outdated()
+
+
+def test_touching_every_file_outdates_nothing(demo):
+    for folder in ("foolflow", "scripts", "rules", "reference", "schemas", "report"):
+        for path in (demo.folder / folder).rglob("*"):
+            os.utime(path)
+    for name in ("config.yaml", "Snakefile"):
+        os.utime(demo.folder / name)
+    assert demo.outdated() == set()
+
+
+def test_another_branch_and_back_outdates_nothing(demo, tmp_path):
+    """What `git checkout` does: other content, then the first content again, all with new times."""
+    kept = tmp_path / "foolflow"
+    shutil.copytree(demo.folder / "foolflow", kept)
+    for path in (demo.folder / "foolflow").rglob("*.py"):
+        path.write_text(path.read_text() + "\nOTHER_BRANCH = True\n")
+    assert len(demo.outdated()) > 60
+    shutil.rmtree(demo.folder / "foolflow")
+    shutil.copytree(kept, demo.folder / "foolflow", copy_function=shutil.copy)
+    assert demo.outdated() == set()
+
+
+@pytest.mark.parametrize(
+    ("deleted", "together"),
+    [
+        ("victims/digits/lenet/none/0/weights.safetensors", victim("lenet")),
+        ("attacks/digits/lenet/none/0/fgsm_sweep/records.parquet", attack("lenet", "fgsm_sweep")),
+        ("tables/fgsm_sweep.csv", table("fgsm_sweep")),
+    ],
+)
+def test_a_deleted_intermediate_is_made_again_alone(demo, deleted, together):
+    path = demo.results / deleted
+    before = path.read_bytes()
+    path.unlink()
+    target = f"results/demo/{deleted}"
+    assert demo.outdated(target) == together
+    demo.snakemake("--cores", "2", target)
+    assert path.read_bytes() == before
+    assert demo.outdated() == set()
+
+
+def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
+    made = fresh.outdated("results/demo/figures/fgsm_sweep.png")
+    assert made == (
+        {f"data/digits/{part}.safetensors" for part in ("train", "val", "test")}
+        | victim("lenet")
+        | attack("lenet", "fgsm_sweep")
+        | {"datasets/digits/lenet/none/0/fgsm_sweep/0.25"}
+        | {"evaluations/digits/lenet/none/0/modified/fgsm_sweep/0.25.json"}
+        | table("fgsm_sweep")
+        | figure("fgsm_sweep")
+    )
+
+
+@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses"])
+def test_each_study_is_a_target_with_a_line_of_what_it_is(fresh, study):
+    assert fresh.outdated(study)
+    listed = fresh.snakemake("--list-target-rules").stdout
+    assert f"{study} (R" in listed
