@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from foolflow.errors import InvalidInput
 
+# The same image's logits differ by about a millionth from batch to batch, relative to the largest of them.
+ROUNDING = 1e-5
+
 
 @dataclass(frozen=True)
 class Adversarial:
@@ -69,6 +72,16 @@ def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) 
     for name, given in (("labels", labels), ("targets", targets)):
         if given is not None and len(given) and not (given.min() >= 0 and given.max() < classes):
             raise InvalidInput(f"{name} go from {given.min()} to {given.max()}; the model has {classes} classes")
+
+
+def is_clearly_wrong(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether another class leads by more than what float32 rounds away: bool (N,).
+
+    An attack that stops on the decision boundary itself is undone by the next batch's rounding.
+    """
+    own = logits.gather(1, labels[:, None])
+    others = logits.scatter(1, labels[:, None], -torch.inf).amax(1, keepdim=True)
+    return (others - own > ROUNDING * logits.abs().amax(1, keepdim=True)).squeeze(1)
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

@@ -1,0 +1,100 @@
+"""Figures are looked at by people; here, that they hold what they are given and that equal data give equal bytes."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from foolflow.figures import accuracy_curve, accuracy_dots, sample_grid, training_curves
+from foolflow.figures.style import WRONG, save_figure
+
+SWEEP = pd.DataFrame(
+    {
+        "dataset": ["mnist"] * 3 + ["cifar10"] * 3,
+        "model": ["lenet"] * 3 + ["six_conv"] * 3,
+        "seed": 0,
+        "epsilon": [0, 0.1, 0.2] * 2,
+        "accuracy": [0.99, 0.8, 0.3, 0.9, 0.1, 0.05],
+        "low": [0.98, 0.7, 0.2, 0.85, 0.05, 0.01],
+        "high": [1.0, 0.9, 0.4, 0.95, 0.15, 0.1],
+        "published_tutorial": [0.98, 0.85, 0.43, None, None, None],
+        "published_newer_tutorial": [0.99, 0.87, 0.49, None, None, None],
+    }
+)
+ACCURACY = pd.DataFrame(
+    {
+        "dataset": ["mnist", "mnist", "fashion_mnist", "fashion_mnist"],
+        "model": ["A", "B"] * 2,
+        "test": [0.99, 0.98, 0.92, 0.91],
+        "low": [0.985, 0.975, 0.91, 0.90],
+        "high": [0.995, 0.985, 0.93, 0.92],
+        "published_paper": [0.9858, None, None, None],
+        "published_train": [0.5, 0.5, 0.5, 0.5],
+    }
+)
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3],
+        "train_loss": [1.0, 0.5, 0.3],
+        "val_loss": [0.9, 0.6, 0.7],
+        "train_accuracy": [0.5, 0.7, 0.9],
+        "val_accuracy": [0.6, 0.8, 0.7],
+    }
+)
+ROWS = [
+    sample_grid.Row("clean", np.zeros((2, 3, 4, 4), np.uint8), ["cat", "dog"]),
+    sample_grid.Row("ε = 0.1", np.full((2, 3, 4, 4), 0.5, np.float32), ["dog", "dog"]),
+]
+
+DRAWN = {
+    "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
+    "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
+    "training_curves": lambda: training_curves.draw("title", HISTORY),
+    "sample_grid": lambda: sample_grid.draw("title", ["cat", "dog"], ROWS),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_the_same_data_give_the_same_bytes(draw, tmp_path):
+    made = []
+    for name in ("one", "two"):
+        to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
+        save_figure(draw(), to)
+        made.append((to.png.read_bytes(), to.pdf.read_bytes()))
+    assert made[0] == made[1]
+    assert made[0][0].startswith(b"\x89PNG")
+    assert made[0][1].startswith(b"%PDF")
+
+
+def test_the_curve_has_a_line_a_model_and_the_published_points():
+    axes = DRAWN["accuracy_curve"]().axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == [
+        "mnist, lenet (seed 0)",
+        "R4 and the tutorial",
+        "the tutorial's newer page",
+        "cifar10, six_conv (seed 0)",
+    ]
+    assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
+    assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])
+    assert "epsilon" in axes.get_xlabel()
+    assert "%" in axes.get_ylabel()
+
+
+def test_the_dots_show_every_data_set_and_no_published_train_accuracy():
+    figure = DRAWN["accuracy_dots"]()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["mnist", "fashion_mnist"]
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert labels == {"Foolflow, 95 % interval", "published: paper"}
+
+
+def test_the_best_epoch_is_marked():
+    labels = DRAWN["training_curves"]().axes[1].get_legend_handles_labels()[1]
+    assert "weights kept (epoch 2)" in labels
+
+
+def test_fooled_images_are_titled_in_red():
+    titles = [axes.title for axes in DRAWN["sample_grid"]().axes]
+    assert [title.get_text() for title in titles] == ["cat → cat", "dog → dog", "cat → dog", "dog → dog"]
+    assert [title.get_color() == WRONG for title in titles] == [False, False, True, False]

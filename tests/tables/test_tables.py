@@ -1,0 +1,144 @@
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from foolflow.tables import accuracy, defenses, fgsm_sweep
+from foolflow.tables.writing import p_text, percent, write_table
+
+
+def reference(root, name):
+    return yaml.safe_load((root / f"reference/{name}.yaml").read_text())
+
+
+def sweep_records(wrong_at):
+    """1,000 images, 10 of them wrong when clean; at each epsilon the first `wrong_at[epsilon]` are wrong."""
+    tables = []
+    for epsilon, wrong in wrong_at.items():
+        index = np.arange(1000)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "index": index,
+                    "epsilon": epsilon,
+                    "label": 0,
+                    "clean_prediction": (index < 10).astype(int),
+                    "prediction": (index < wrong).astype(int),
+                    "prediction_8bit": (index < wrong + 1).astype(int),
+                }
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def sweep(wrong_at, dataset="mnist", model="lenet"):
+    modified = {"epsilon": 0.1, "n": 1000, "correct": 499}
+    return fgsm_sweep.Sweep(dataset, model, 0, sweep_records(wrong_at), modified)
+
+
+def test_the_sweep_stands_beside_the_published_row(root):
+    table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 500, 0.3: 1000})], reference(root, "r4_fgsm_sweep"))
+    data = table.data.set_index("epsilon")
+    assert data["accuracy"].to_dict() == pytest.approx({0.0: 0.99, 0.05: 0.988, 0.1: 0.5, 0.3: 0.0})
+    assert data["accuracy_8bit"].to_dict() == pytest.approx({0.0: 0.99, 0.05: 0.987, 0.1: 0.499, 0.3: 0.0})
+    assert data["published_tutorial"].to_dict() == {0.0: 0.9810, 0.05: 0.9426, 0.1: 0.8510, 0.3: 0.0869}
+    assert data.loc[0.1, "accuracy_modified"] == 0.499
+    assert data.loc[0.1, "right_to_wrong"] == 490
+
+
+def test_worse_by_two_images_is_not_statistically_worse_and_by_490_it_is(root):
+    table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 500})], reference(root, "r4_fgsm_sweep"))
+    data = table.data.set_index("epsilon")
+    assert data.loc[0.05, "p_value"] == pytest.approx(0.5)  # both of two changes for the worse: 2 / 2**2
+    assert data.loc[0.05, "p_holm"] == pytest.approx(0.5)
+    assert data.loc[0.1, "p_holm"] == pytest.approx(2 * data.loc[0.1, "p_value"])
+    assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.notes[0]
+
+
+def test_a_harmless_attack_is_called_harmless(root):
+    table = fgsm_sweep.tabulate([sweep({0.1: 10})], reference(root, "r4_fgsm_sweep"))
+    assert "is not statistically worse at any epsilon" in table.notes[0]
+
+
+def test_no_published_column_where_nothing_was_published(root):
+    table = fgsm_sweep.tabulate([sweep({0.1: 500}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
+    assert table.data["published_tutorial"].isna().all()
+    assert not any("published" in column for column in table.display)
+
+
+def metrics(test):
+    return {
+        "splits": {
+            part: {"n": 1000, "correct": 0, "accuracy": test, "interval": [test - 0.01, test + 0.01]}
+            for part in ("train", "val", "test")
+        }
+    }
+
+
+def test_accuracies_stand_beside_those_of_paper_and_students(root):
+    victims = [accuracy.Victim("mnist", model, 0, metrics(0.99)) for model in ("A", "A_students")]
+    table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
+    assert table.data["published_paper"].tolist()[0] == pytest.approx(0.9858)
+    assert pd.isna(table.data["published_paper"].tolist()[1])
+    assert table.data["published_students"].tolist() == pytest.approx([0.9395, 0.9395])
+    assert table.display["test %"].tolist() == ["99.00", "99.00"]
+    assert "seed" not in table.display
+
+
+def test_seeds_are_told_apart_where_there_are_several(root):
+    victims = [accuracy.Victim("mnist", "CNN", seed, metrics(0.99)) for seed in (0, 1)]
+    table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
+    assert table.display["seed"].tolist() == ["0", "1"]
+
+
+def evaluation(epsilon, wrong):
+    index = np.arange(100)
+    return pd.DataFrame(
+        {
+            "index": index,
+            "epsilon": epsilon,
+            "label": 0,
+            "clean_prediction": (index < 5).astype(int),
+            "prediction": (index < wrong).astype(int),
+        }
+    )
+
+
+def test_the_static_table_has_a_row_per_defense_and_attack(root):
+    cells = [
+        defenses.Cell("none", "fgsm", 0, evaluation(0.1, 90)),
+        defenses.Cell("none", "deepfool", 0, evaluation(np.nan, 95)),
+        defenses.Cell("feature_squeezing", "fgsm", 0, evaluation(0.1, 40)),
+    ]
+    table = defenses.tabulate_static("cifar10", cells, reference(root, "r3_defenses"))
+    assert table.data["accuracy"].tolist() == pytest.approx([0.10, 0.05, 0.60])
+    assert table.data["clean"].tolist() == pytest.approx([0.95] * 3)
+    assert table.data["published"].tolist() == pytest.approx([0.001, 0.074, 0.453])
+    assert table.display["epsilon"].tolist() == ["0.1", "", "0.1"]
+    elsewhere = defenses.tabulate_static("digits", cells, reference(root, "r3_defenses"))
+    assert elsewhere.data["published"].isna().all()
+
+
+def test_a_table_is_written_three_ways_and_escapes_what_html_would_read(root, tmp_path):
+    victims = [accuracy.Victim("mnist", "CNN", 0, metrics(0.99))]
+    table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
+    to = argparse.Namespace(csv=tmp_path / "a.csv", markdown=tmp_path / "a.md", html=tmp_path / "a.html")
+    write_table(table, to)
+    assert pd.read_csv(to.csv)["test"].tolist() == [0.99]
+    assert "| mnist" in to.markdown.read_text()
+    assert "<b>title" not in to.html.read_text()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.04321, "0.043"), (3.2e-7, "3e-07"), (0.0, "< 1e-300"), (float("nan"), ""), (1.0, "1.000")]
+)
+def test_p_values_as_a_reader_wants_them(value, text):
+    assert p_text(value) == text
+
+
+def test_percentages():
+    assert percent(0.98765) == "98.77"
+    assert percent(None) == ""
+    assert percent(float("nan")) == ""

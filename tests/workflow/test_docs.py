@@ -1,0 +1,60 @@
+"""What the documents tell a reader to type, typed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`\n\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+
+
+def sections(root):
+    """(title, blocks) of each section of docs/extending.md."""
+    text = (root / "docs/extending.md").read_text()
+    for section in re.split(r"\n## ", text)[1:]:
+        yield section.splitlines()[0], [match.groupdict() for match in BLOCK.finditer(section)]
+
+
+SECTIONS = dict(sections(Path(__file__).resolve().parents[2]))
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_each_example_of_extending_does_what_it_says(fresh, title):
+    targets = []
+    for block in SECTIONS[title]:
+        if block["language"] == "bash":
+            targets += [line.split()[3] for line in block["text"].splitlines() if line.startswith("snakemake")]
+            run(block["text"], fresh.folder)
+        else:
+            (fresh.folder / block["file"]).write_text(block["text"])
+    assert targets
+    for target in targets:
+        assert (fresh.folder / target).stat().st_size > 0
+
+
+def run(commands, folder):
+    environment = dict(os.environ, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}")
+    done = subprocess.run(["bash", "-e", "-c", commands], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+def test_the_examples_cover_all_that_can_be_added():
+    assert {"A data set", "A model", "An attack", "A defense", "A study"} <= set(SECTIONS)
+
+
+def test_editing_a_users_file_outdates_what_was_made_with_it(fresh):
+    for block in SECTIONS["A model"]:
+        if block["file"]:
+            (fresh.folder / block["file"]).write_text(block["text"])
+    target = "results/demo/victims/digits/shallow/none/0/metrics.json"
+    overlay = ("--configfile", "profiles/demo/workflow.yaml", "my_model.yaml")
+    fresh.snakemake("--cores", "2", target, *overlay)
+    assert fresh.outdated(target, *overlay) == set()
+    with fresh.edited("my_model.py", "nn.ReLU()", "nn.Tanh()"):
+        assert "victims/digits/shallow/none/0/weights.safetensors" in fresh.outdated(target, *overlay)
+    with fresh.edited("my_model.py", "nn.ReLU(),", "nn.ReLU(),  # as always"):
+        assert fresh.outdated(target, *overlay) == set()
