@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from foolflow.attacks.deepfool import deepfool as deepfool
     from foolflow.attacks.fgsm import fgsm as fgsm
 
-__all__ = ["deepfool", "fgsm"]
-
 
 class _Attacks(ModuleType):
     """Gives the function where Python would give the submodule of the same name, and imports it on first use."""
 
     def __getattr__(self, name: str) -> Any:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}; there are {', '.join(__all__)}")
-        return getattr(importlib.import_module(f"{__name__}.{name}"), name)
+        try:
+            importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+            raise AttributeError(f"there is no attack {name!r}") from None
+        return vars(self)[name]
 
     def __setattr__(self, name: str, value: Any) -> None:
         # The import system binds a submodule on its package once it is loaded.

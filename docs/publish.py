@@ -1,0 +1,103 @@
+"""Copy what a full run made to docs/results/, and fill the README's tables from it.
+
+    python docs/publish.py [--results results]
+
+The README's tables stand between `<!-- published: NAME -->` and `<!-- end -->`; a test fails where they differ from
+what docs/results/ says.
+"""
+
+import argparse
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from foolflow.reference import load_reference
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = ROOT / "docs/results"
+README = ROOT / "README.md"
+
+# What is published: docs/results/<study>/<name> from results/<path>.
+FILES = {
+    "fgsm_sweep": {
+        "fgsm_sweep.csv": "tables/fgsm_sweep.csv",
+        "fgsm_sweep.md": "tables/fgsm_sweep.md",
+        "fgsm_sweep.png": "figures/fgsm_sweep.png",
+        "samples_mnist.png": "figures/samples/mnist/lenet/none/0/fgsm_sweep.png",
+        "samples_cifar10.png": "figures/samples/cifar10/six_conv/none/0/fgsm_sweep_fine.png",
+        "manifest.json": "manifest.json",
+    },
+    "accuracy": {
+        **{
+            f"{study}_accuracy.{ending}": f"{folder}/{study}_accuracy.{ending}"
+            for study in ("stadv", "minimal")
+            for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
+        },
+        "defenses_static.csv": "tables/defenses_static.csv",
+        "defenses_static.md": "tables/defenses_static.md",
+        "training_cifar10.png": "figures/training/cifar10/six_conv/none/0.png",
+        "manifest.json": "manifest.json",
+    },
+}
+
+
+def sweep_table() -> Iterator[str]:
+    """R4's own case: LeNet on MNIST."""
+    table = pd.read_csv(PUBLISHED / "fgsm_sweep/fgsm_sweep.csv")
+    rows = table[(table["dataset"] == "mnist") & (table["model"] == "lenet")]
+    yield "| epsilon | Foolflow % | 95 % interval | R4 % |"
+    yield "| --- | --- | --- | --- |"
+    for row in rows.itertuples():
+        ours, interval = f"{100 * row.accuracy:.2f}", f"{100 * row.low:.2f} to {100 * row.high:.2f}"
+        yield f"| {row.epsilon:g} | {ours} | {interval} | {100 * row.published_tutorial:.2f} |"
+
+
+def accuracy_table() -> Iterator[str]:
+    """Every network of R1 and R2, and R3's, on the test split."""
+    yield "| data set | network | Foolflow % | 95 % interval | published % |"
+    yield "| --- | --- | --- | --- | --- |"
+    for study in ("minimal", "stadv"):
+        table = pd.read_csv(PUBLISHED / f"accuracy/{study}_accuracy.csv")
+        names = {"published_test": "R2", "published_paper": "paper", "published_students": "students"}
+        for _, row in table.iterrows():
+            known = [f"{100 * row[key]:.2f} ({name})" for key, name in names.items() if pd.notna(row.get(key))]
+            yield _accuracy_row(row["dataset"], row["model"], row["test"], row["low"], row["high"], ", ".join(known))
+    sweep = pd.read_csv(PUBLISHED / "fgsm_sweep/fgsm_sweep.csv")
+    r3 = load_reference(ROOT / "reference/r3_defenses.yaml")["accuracy"]["cifar10"]["none"]["clean"]
+    for _, row in sweep[sweep["epsilon"] == 0].iterrows():
+        r4 = row["published_tutorial"]
+        known = f"{r3:.2f} (R3)" if pd.isna(r4) else f"{100 * r4:.2f} (R4)"
+        yield _accuracy_row(row["dataset"], row["model"], row["accuracy"], row["low"], row["high"], known)
+
+
+def _accuracy_row(dataset: str, model: str, accuracy: float, low: float, high: float, published: str) -> str:
+    return f"| {dataset} | {model} | {100 * accuracy:.2f} | {100 * low:.2f} to {100 * high:.2f} | {published} |"
+
+
+TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table}
+
+
+def fill(readme: str) -> str:
+    """The README with its tables as docs/results/ has them."""
+    for name, table in TABLES.items():
+        block = f"<!-- published: {name} -->\n" + "\n".join(table()) + "\n<!-- end -->"
+        readme, count = re.subn(rf"<!-- published: {name} -->.*?<!-- end -->", block, readme, flags=re.DOTALL)
+        assert count == 1, f"README.md has {count} places for the table {name}"
+    return readme
+
+
+def main(arguments: argparse.Namespace) -> None:
+    for study, files in FILES.items():
+        (PUBLISHED / study).mkdir(parents=True, exist_ok=True)
+        for name, path in files.items():
+            shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
+    README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    main(parser.parse_args())
