@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from foolflow.attacks.deepfool import deepfool as deepfool
     from foolflow.attacks.fgsm import fgsm as fgsm
+    from foolflow.attacks.pgd import pgd as pgd
 
 
 class _Attacks(ModuleType):

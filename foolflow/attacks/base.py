@@ -1,8 +1,8 @@
 """What every attack shares: its result, its checks, and the promise to leave the model as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -74,14 +74,16 @@ def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) 
             raise InvalidInput(f"{name} go from {given.min()} to {given.max()}; the model has {classes} classes")
 
 
-def is_clearly_wrong(logits: Tensor, labels: Tensor) -> Tensor:
-    """Whether another class leads by more than what float32 rounds away: bool (N,).
+def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """Whether the wrong class (or the target) leads by more than what float32 rounds away: bool (N,).
 
     An attack that stops on the decision boundary itself is undone by the next batch's rounding.
     """
-    own = logits.gather(1, labels[:, None])
-    others = logits.scatter(1, labels[:, None], -torch.inf).amax(1, keepdim=True)
-    return (others - own > ROUNDING * logits.abs().amax(1, keepdim=True)).squeeze(1)
+    chosen = labels if targets is None else targets
+    own = logits.gather(1, chosen[:, None])
+    others = logits.scatter(1, chosen[:, None], -torch.inf).amax(1, keepdim=True)
+    lead = others - own if targets is None else own - others
+    return (lead > ROUNDING * logits.abs().amax(1, keepdim=True)).squeeze(1)
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
@@ -100,3 +102,10 @@ def conclude(
     """Judge the finished `images`, each once more by the model itself."""
     predictions = model(images).argmax(1)
     return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)
+
+
+def stack(made: Sequence[Adversarial]) -> Adversarial:
+    """What an attack made at each of its epsilons, as one, with the epsilons in front."""
+    return Adversarial(
+        **{field.name: torch.stack([getattr(one, field.name) for one in made]) for field in fields(Adversarial)}
+    )

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clearly_wrong
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
 from foolflow.errors import InvalidInput
 
 # Added to the distance to the boundary in each step, as in the authors' code: without it, images stop on a tie.
@@ -50,7 +50,7 @@ def deepfool(
                 check_logits(logits.detach(), labels)
                 rivals = _most_likely_others(logits.detach(), labels, classes - 1)
             assert rivals is not None
-            standing = (~is_clearly_wrong(logits.detach(), labels[active])).nonzero().squeeze(1)
+            standing = (~is_clear_success(logits.detach(), labels[active])).nonzero().squeeze(1)
             if step == steps or len(standing) == 0:
                 break
             gaps, gradients = _boundaries(logits, inputs, labels[active], rivals)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, stack
 from foolflow.errors import InvalidInput
 
 
@@ -40,15 +40,7 @@ def fgsm(
         made = [
             conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
         ]
-    if not isinstance(epsilon, Sequence):
-        return made[0]
-    return Adversarial(
-        images=torch.stack([one.images for one in made]),
-        predictions=torch.stack([one.predictions for one in made]),
-        success=torch.stack([one.success for one in made]),
-        iterations=torch.stack([one.iterations for one in made]),
-        gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
-    )
+    return stack(made) if isinstance(epsilon, Sequence) else made[0]
 
 
 def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

@@ -1,0 +1,139 @@
+"""Projected gradient descent."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success, stack
+from foolflow.errors import InvalidInput
+from foolflow.seeds import derived_seed
+
+TINY = 1e-12
+
+
+def pgd(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    epsilon: float | Sequence[float],
+    norm: str = "linf",
+    steps: int = 40,
+    step_size: float | None = None,
+    restarts: int = 1,
+    seed: int = 0,
+) -> Adversarial:
+    """Steepest ascent on the cross-entropy within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
+
+    model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
+    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
+    epsilon: radius of the ball in pixel units; or E of them: each field of the result then has E in front.
+    norm: `linf` or `l2`.  steps: gradient steps a start.  step_size: in pixel units (default: 2.5 epsilon / steps).
+    restarts: further random starts for the images that still stand.  seed: of the starts. A start is the same
+        point of the ball for every image, so that no image's outcome depends on its batch.
+    An image leaves the batch as soon as it is fooled. One that never is comes back as its last iterate.
+    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    model's logits are not finite.
+    """
+    epsilons = [float(value) for value in epsilon] if isinstance(epsilon, Sequence) else [float(epsilon)]
+    if not epsilons or min(epsilons) < 0:
+        raise InvalidInput(f"epsilon: {epsilon} is negative or empty")
+    if norm not in ("linf", "l2"):
+        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
+        raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
+    check_images(images, labels, targets)
+    with frozen(model):
+        made = [
+            _attack(
+                model, images, labels, targets, radius, norm, steps, step_size or 2.5 * radius / steps, restarts, seed
+            )
+            for radius in epsilons
+        ]
+    return stack(made) if isinstance(epsilon, Sequence) else made[0]
+
+
+def _attack(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    epsilon: float,
+    norm: str,
+    steps: int,
+    step_size: float,
+    restarts: int,
+    seed: int,
+) -> Adversarial:
+    adversarial = images.clone()
+    evaluations = torch.zeros_like(labels)
+    standing = torch.arange(len(images), device=images.device)
+    for restart in range(restarts):
+        start = _random_start(images, epsilon, norm, derived_seed(seed, restart))
+        current = _project(images[standing] + start, images[standing], epsilon, norm)
+        for step in range(steps + 1):
+            if len(standing) == 0:
+                break
+            goal = None if targets is None else targets[standing]
+            gradient, logits = _ascent_direction(model, current, labels[standing], goal, needed=step < steps)
+            if restart == step == 0:
+                check_logits(logits, labels, targets)
+            adversarial[standing] = current
+            keep = (~is_clear_success(logits, labels[standing], goal)).nonzero().squeeze(1)
+            if len(keep) < len(standing):
+                standing, current = standing[keep], current[keep]
+                gradient = None if gradient is None else gradient[keep]
+            if gradient is not None:
+                evaluations[standing] += 1
+                current = _project(current + step_size * _unit(gradient, norm), images[standing], epsilon, norm)
+    return conclude(model, adversarial, labels, targets, evaluations, evaluations)
+
+
+def _random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor:
+    """A point of the ball, (1, C, H, W): uniform for linf; for l2 a random direction and a uniform length."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (1, *images.shape[1:])
+    if norm == "linf":
+        start = (2 * torch.rand(shape, generator=generator) - 1) * epsilon
+    else:
+        direction = _unit(torch.randn(shape, generator=generator), norm)
+        start = direction * epsilon * torch.rand(1, generator=generator)
+    return start.to(images.device)
+
+
+def _ascent_direction(
+    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, *, needed: bool
+) -> tuple[Tensor | None, Tensor]:
+    """(the gradient that raises the loss, or lowers that of the target; None if not needed), logits"""
+    if not needed:
+        with torch.no_grad():
+            return None, model(images)
+    inputs = images.detach().requires_grad_()
+    logits = model(inputs)
+    loss = (
+        cross_entropy(logits, labels, reduction="sum")
+        if targets is None
+        else -cross_entropy(logits, targets, reduction="sum")
+    )
+    return torch.autograd.grad(loss, inputs)[0], logits.detach()
+
+
+def _unit(gradient: Tensor, norm: str) -> Tensor:
+    """The direction of steepest ascent in the norm."""
+    if norm == "linf":
+        return gradient.sign()
+    return gradient / gradient.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
+
+
+def _project(points: Tensor, centres: Tensor, epsilon: float, norm: str) -> Tensor:
+    """Into the ball around the centres, then into [0, 1]; the second does not leave the first."""
+    offset = points - centres
+    if norm == "linf":
+        offset = offset.clamp(-epsilon, epsilon)
+    else:
+        lengths = offset.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
+        offset = offset * (epsilon / lengths).clamp_max(1)
+    return (centres + offset).clamp(0, 1)

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foolflow.attacks.fgsm import fgsm
+from foolflow.attacks.pgd import pgd
+from foolflow.errors import InvalidInput
+from tests.conftest import random_affine
+
+
+def grey(seed, count=8):
+    generator = torch.Generator().manual_seed(seed)
+    return 0.4 + 0.2 * torch.rand(count, 1, 4, 4, generator=generator)
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@given(seed=st.integers(0, 10**6), epsilon=st.floats(0.01, 0.35))
+@settings(max_examples=30, deadline=None)
+def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon):
+    """With two classes, an image can be fooled within epsilon if and only if it is nearer than that to the boundary."""
+    model = random_affine(seed, classes=2)
+    images = grey(seed)
+    model.bias.data -= model(images).mean(0).detach()  # put the boundary among the images
+    with torch.no_grad():
+        logits = model(images)
+    labels = logits.argmax(1)
+    slope = model.weight.data[0] - model.weight.data[1]
+    margin = (logits[:, 0] - logits[:, 1]).abs() / (slope.abs().sum() if norm == "linf" else slope.norm())
+    made = pgd(model, images, labels, epsilon=epsilon, norm=norm, steps=20)
+    unsure = (margin - epsilon).abs() < 1e-3
+    assert torch.equal(made.success[~unsure], (margin < epsilon)[~unsure])
+    offset = (made.images - images).flatten(1)
+    assert (offset.norm(dim=1, p=torch.inf if norm == "linf" else 2) <= epsilon + 1e-5).all()
+
+
+@pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.1), ("l2", 1.5)])
+def test_it_stays_in_ball_and_box_and_is_judged_by_the_model(trained, norm, epsilon):
+    made = pgd(trained.model, trained.images, trained.labels, epsilon=epsilon, norm=norm, steps=10)
+    lengths = (made.images - trained.images).flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
+    assert lengths.max() <= epsilon + 1e-5
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+    assert torch.equal(made.success, trained.model(made.images).argmax(1) != trained.labels)
+
+
+def test_it_fools_more_than_fgsm_and_restarts_fool_no_fewer(trained):
+    images, labels = trained.images[:250], trained.labels[:250]
+    once = fgsm(trained.model, images, labels, epsilon=0.1).success
+    often = pgd(trained.model, images, labels, epsilon=0.1, steps=20).success
+    restarted = pgd(trained.model, images, labels, epsilon=0.1, steps=20, restarts=3).success
+    assert often.sum() > once.sum()
+    assert (restarted | ~often).all()
+
+
+def test_fooled_images_leave_and_cost_nothing_more(trained):
+    images, labels = trained.images[:100], trained.labels[:100]
+    made = pgd(trained.model, images, labels, epsilon=0.3, steps=30, restarts=2)
+    wrong = trained.model(images).argmax(1) != labels
+    assert made.success.all()
+    assert (made.gradient_evaluations < 30).all()
+    assert made.gradient_evaluations[~wrong].float().mean() > made.gradient_evaluations[wrong].float().mean()
+    standing = pgd(trained.model, images, labels, epsilon=1e-6, steps=7, restarts=2)
+    assert (standing.gradient_evaluations[~wrong] == 14).all()
+
+
+def test_targets_are_reached(trained):
+    images, labels = trained.images[:60], trained.labels[:60]
+    targets = (labels + 1) % 10
+    made = pgd(trained.model, images, labels, targets=targets, epsilon=0.35, steps=60)
+    assert made.success.float().mean() > 0.9
+    assert torch.equal(made.success, made.predictions == targets)
+
+
+def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
+    images, labels = trained.images[:50], trained.labels[:50]
+    together = pgd(trained.model, images, labels, epsilon=0.1, steps=5, restarts=2)
+    order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
+    shuffled = pgd(trained.model, images[order], labels[order], epsilon=0.1, steps=5, restarts=2)
+    assert torch.equal(shuffled.success, together.success[order])
+    near = (shuffled.images - together.images[order]).flatten(1).abs().amax(1) < 1e-4
+    assert near.float().mean() > 0.9  # the sign of a gradient that is nearly 0 hangs on rounding
+
+
+def test_several_epsilons_equal_one_after_the_other(trained):
+    images, labels = trained.images[:30], trained.labels[:30]
+    swept = pgd(trained.model, images, labels, epsilon=[0.05, 0.1], steps=5)
+    assert torch.equal(swept.images[1], pgd(trained.model, images, labels, epsilon=0.1, steps=5).images)
+
+
+def test_the_seed_decides_the_start(trained):
+    images, labels = trained.images[:20], trained.labels[:20]
+    first, again, other = (
+        pgd(trained.model, images, labels, epsilon=0.05, steps=1, seed=seed).images for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "change", [{"norm": "l1"}, {"steps": 0}, {"restarts": 0}, {"step_size": 0.0}, {"epsilon": -1.0}, {"epsilon": []}]
+)
+def test_parameters_out_of_range_are_refused(change):
+    with pytest.raises(InvalidInput, match=next(iter(change))):
+        pgd(random_affine(0), grey(0), torch.zeros(8, dtype=torch.int64), **({"epsilon": 0.1} | change))
