@@ -106,3 +106,11 @@ def test_training_logs_tell_the_progress(demo):
     text = (demo.results / "logs/victims/digits/lenet/none/0.log").read_text()
     for word in ("epoch", "loss", "val accuracy", "images/s"):
         assert word in text
+
+
+def test_a_job_computes_with_the_threads_of_its_rule(demo):
+    """The rule has one; PyTorch would take all cores."""
+    if torch.cuda.is_available():
+        pytest.skip("the jobs run on a GPU")
+    for name in ("victims/digits/lenet/none/0", "attacks/digits/lenet/none/0/fgsm_sweep"):
+        assert "on cpu, 1 thread(s)" in (demo.results / f"logs/{name}.log").read_text()
