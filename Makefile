@@ -11,7 +11,8 @@ help: ## show the targets of make, and those of snakemake
 
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock --editable .
+	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download

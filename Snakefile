@@ -9,6 +9,7 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/studies.smk"
 
 
 pathvars:
@@ -18,10 +19,10 @@ pathvars:
 
 
 wildcard_constraints:
-    dataset=NAME,
-    model=NAME,
-    defense=NAME,
-    attack=NAME,
+    dataset=names_matching(config["datasets"]),
+    model=names_matching(config["models"]),
+    defense=names_matching(["none", *config["defenses"]]),
+    attack=names_matching(config["attacks"]),
     seed=r"\d+",
 
 

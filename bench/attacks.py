@@ -11,6 +11,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +20,13 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.deepfool import deepfool
 from foolflow.attacks.fgsm import fgsm
 from foolflow.data.divide import divide
-from foolflow.data.read import read_digits
+from foolflow.data.readers import digits
 from foolflow.models.victims import build_model
 from foolflow.training import Labelled, Recipe, train
 
 
 def make_victim(count: int) -> tuple[nn.Module, Tensor, Tensor]:
-    splits = divide(read_digits(), None, {"val": 197, "test": 500}, seed=0)
+    splits = divide(*digits.read({}, Path()), {"source": "digits", "val": 197, "test": 500}, seed=0)
     torch.manual_seed(0)
     model = build_model({"architecture": "lenet.LeNet"}, {"channels": 1, "size": 28, "classes": 10})
     data = [Labelled(torch.from_numpy(splits[part].images), torch.from_numpy(splits[part].labels)) for part in splits]

@@ -44,26 +44,33 @@ class CodeDigest:
         path = self._root / file
         tree = ast.parse(path.read_bytes(), filename=str(path))
         _drop_what_does_not_run(tree)
-        return ast.unparse(tree), sorted({found for name in _imported(tree) for found in self._files_of(name)})
+        beside = str(Path(file).parent)
+        imported = {found for name in _imported(tree) for found in self._files_of(name, beside)}
+        return ast.unparse(tree), sorted(imported)
 
-    def _files_of(self, name: str) -> Iterator[str]:
-        """The files that `import name` runs: the module and the packages above it. A name in a module is its module."""
+    def _files_of(self, name: str, beside: str) -> Iterator[str]:
+        """The files that `import name` runs: a module and the packages above it, of the package, or of the user's own
+        beside the importing file or below the root. A name in a module is its module."""
         parts = name.split(".")
-        if parts[0] != PACKAGE:
-            return
-        for length in range(1, len(parts) + 1):
-            stem = "/".join(parts[:length])
-            for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
-                if (self._root / candidate).is_file():
-                    yield candidate
+        for folder in ("",) if parts[0] == PACKAGE else ("", f"{beside}/"):
+            for length in range(1, len(parts) + 1):
+                stem = folder + "/".join(parts[:length])
+                for candidate in (f"{stem}.py", f"{stem}/__init__.py"):
+                    if (self._root / candidate).is_file():
+                        yield str(Path(candidate))
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
+    """The dotted names that the code imports, or reaches as attributes of the package (`foolflow.attacks.fgsm`)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            name = ast.unparse(node)
+            if name.startswith(f"{PACKAGE}."):
+                yield name
 
 
 def _drop_what_does_not_run(tree: ast.Module) -> None:
@@ -76,10 +83,12 @@ def _drop_what_does_not_run(tree: ast.Module) -> None:
             node, clean=False
         ):
             body.pop(0)
-        body[:] = [child for child in body if not _is_for_type_checkers(child)]
+        body[:] = [kept for child in body for kept in _what_runs(child)]
         if not body and not isinstance(node, ast.Module):
             body.append(ast.Pass())
 
 
-def _is_for_type_checkers(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def _what_runs(node: ast.stmt) -> list[ast.stmt]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return node.orelse
+    return [node]

@@ -35,6 +35,8 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
             name = error.message.split("'")[1]
             yield f"{_join(key, name)}: missing"
         case "oneOf" if all(option.keys() == {"required"} for option in error.validator_value):
+            if not isinstance(error.instance, dict):
+                return  # that it is no mapping is told by itself
             names = [option["required"][0] for option in error.validator_value]
             given = [name for name in names if name in error.instance]
             wrong = "both are given" if given else "neither is given"
@@ -44,6 +46,9 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
             yield f"{key}: {error.instance!r} is none of: {options}"
         case "enum":
             yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        case "not" if "required" in error.validator_value:
+            name = error.validator_value["required"][0]
+            yield f"{_join(key, name)}: not for this source, whose {name} images are published"
         case "pattern":
             yield f"{key}: {error.instance!r} has not the form {error.validator_value}"
         case _:
@@ -52,7 +57,7 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
 
 def _allowed(option: Config) -> str:
     if "$ref" in option:
-        return "a number above 0 and at most 1"
+        return "a number above 0"
     return "a list of such numbers" if option.get("type") == "array" else str(option)
 
 
@@ -85,8 +90,9 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
 def _python_lines(key: str, reference: str) -> Iterator[str]:
     try:
         file, name = split_reference(reference)
-        if name not in _definitions(file):
-            yield f"{key}: {file} defines no {name!r}; it defines {', '.join(_definitions(file)) or 'nothing'}"
+        names = _names(file)
+        if name not in names:
+            yield f"{key}: {file} defines no {name!r}; it defines {', '.join(names) or 'nothing'}"
     except (InvalidInput, SyntaxError) as error:
         yield f"{key}: {error}"
 
@@ -103,15 +109,51 @@ def _call_lines(key: str, given: Config, folder: Path, target: str) -> Iterator[
     signature = _signature(definition)
     if signature is None:
         return
-    takes = {
-        argument.arg: default for argument, default in zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
-    }
-    takes.pop("targets", None)
-    for argument in sorted(given.keys() - takes.keys()):
-        yield f"{key}.{argument}: unknown; {name} takes {', '.join(takes) or 'none'}"
-    for argument in sorted(set(takes) - given.keys()):
-        if takes[argument] is None:
-            yield f"{key}.{argument}: missing; {name} needs it"
+    arguments = zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
+    takes = {argument.arg: (argument, default) for argument, default in arguments if argument.arg != "targets"}
+    for argument_name, value in sorted(given.items(), key=lambda item: str(item[0])):
+        if argument_name not in takes:
+            yield f"{key}.{argument_name}: unknown; {name} takes {', '.join(takes) or 'none'}"
+        elif problem := _type_problem(value, takes[argument_name][0]):
+            yield f"{key}.{argument_name}: {problem}"
+    for argument_name in sorted(takes.keys() - given.keys()):
+        if takes[argument_name][1] is None:
+            yield f"{key}.{argument_name}: missing; {name} needs it"
+
+
+# What a value of the config may be where a function's annotation names these types.
+TYPES: dict[str, Any] = {
+    "bool": bool,
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "Sequence": list,
+    "None": type(None),
+}
+
+
+def _type_problem(value: Any, argument: ast.arg) -> str | None:
+    """Why the value does not fit the annotation, or None. Annotations of other types than TYPES are not judged."""
+    names = [part.strip().partition("[")[0] for part in ast.unparse(argument.annotation or ast.Name("Any")).split("|")]
+    if not all(name in TYPES for name in names):
+        return None
+    for name in names:
+        if isinstance(value, TYPES[name]) and (name == "bool" or not isinstance(value, bool)):  # True is an int, too
+            return None
+    return f"{value!r} is not of type {' or '.join(names)}"
+
+
+def _names(file: Path) -> list[str]:
+    """Every name that the top level of a user's file defines, assigns or imports."""
+    names: list[str] = []
+    for node in ast.parse(file.read_bytes(), filename=str(file)).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in node.names]
+    return names
 
 
 def _definitions(file: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:

@@ -14,6 +14,7 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False  # or a float32 convolution keeps only 10 bits of its inputs
     return torch.device(name)
 
 

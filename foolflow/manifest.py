@@ -2,6 +2,8 @@
 
 import hashlib
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +28,7 @@ PACKAGES = (
 
 
 def describe_run(results: Path, artefacts: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """artefacts: `path` below `results`, and `code`, the digest of the code that made it.
+    """artefacts: `path` (a file or a folder) below `results`, and `code`, the digest of the code that made it.
 
     Files that hold timings (metrics.json, history.csv, summary.json) are no artefacts here: two runs never agree
     on them. Nor is the date: the same run twice has the same manifest.
@@ -36,13 +38,23 @@ def describe_run(results: Path, artefacts: Sequence[Mapping[str, str]]) -> dict[
             artefact["path"]: {"code": artefact["code"], "sha256": _sha256(results / artefact["path"])}
             for artefact in artefacts
         },
-        "hardware": {"processor": _processor(), "machine": platform.machine(), "system": platform.system()},
+        "hardware": {
+            "processor": _processor(),
+            "gpus": _gpus(),
+            "machine": platform.machine(),
+            "system": platform.system(),
+        },
         "software": {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}},
     }
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
+def _sha256(path: Path) -> str:
+    """Of a file; or of a folder's files, each by its name and checksum."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        listed = "".join(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(listed.encode()).hexdigest()
+    with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
@@ -52,3 +64,11 @@ def _processor() -> str:
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs that NVIDIA's driver sees."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout.splitlines()

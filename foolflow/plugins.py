@@ -1,6 +1,7 @@
 """The user's own code, named in the config as `path/to/file.py:name`."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,10 +32,11 @@ def load_object(reference: str) -> Any:
 
 
 def _import_file(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    spec = importlib.util.spec_from_file_location(f"user_{file.stem}", file)
     assert spec is not None  # split_reference made sure that it is a .py file
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's file raises while it is imported

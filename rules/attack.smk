@@ -6,7 +6,7 @@ rule attack_victim:
     output:
         adversarial="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/adversarial.safetensors",
         records="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/records.parquet",
-        summary="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/summary.json",
+        run="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/run.json",
     log:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.log",
     benchmark:
@@ -32,8 +32,36 @@ rule attack_victim:
             --weights {input.weights:q} \
             --adversarial {output.adversarial:q} \
             --records {output.records:q} \
-            --summary {output.summary:q} \
+            --run {output.run:q} \
             --device {resources.device} \
             --threads {threads} \
+            >{log:q} 2>&1
+        """
+
+
+rule summarise_attack:
+    """Success, accuracy and distances of an attack, with intervals; and what its run took."""
+    input:
+        records="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/records.parquet",
+        run="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/run.json",
+    output:
+        summary="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/summary.json",
+    log:
+        "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}_summary.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/summarise_attack.py"),
+    message:
+        "Summarise {wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense})"
+    shell:
+        r"""
+        python scripts/summarise_attack.py \
+            --records {input.records:q} \
+            --run {input.run:q} \
+            --summary {output.summary:q} \
             >{log:q} 2>&1
         """

@@ -12,7 +12,7 @@ rule evaluate_victim:
     benchmark:
         "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/on/{source}/{attack}.tsv"
     wildcard_constraints:
-        source=rf"{NAME}/{NAME}/\d+",
+        source=rf"({names_matching(config['models'])})/({names_matching(['none', *config['defenses']])})/\d+",
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -91,8 +91,8 @@ rule measure_modified:
         mem_mb=4000,
         runtime=30,
     params:
-        code=measure_code,
-        spec=measure_spec,
+        code=measure_images_code,
+        spec=measure_images_spec,
     message:
         "{wildcards.model} on {wildcards.dataset} as {wildcards.attack} changed it (epsilon {wildcards.epsilon})"
     shell:

@@ -1,7 +1,7 @@
 rule write_manifest:
     """What the studies made: checksums, code digests, package versions and hardware."""
     input:
-        artefacts=[f"<results>/{artefact['path']}" for artefact in artefacts()],
+        artefacts=[f"<results>/{artefact['path']}" for artefact in all_artefacts()],
     output:
         manifest="<results>/manifest.json",
     log:
@@ -13,7 +13,7 @@ rule write_manifest:
         runtime=30,
     params:
         code=code_digest("scripts/write_manifest.py"),
-        artefacts=as_json(artefacts()),
+        artefacts=as_json(all_artefacts()),
     message:
         "Write the manifest"
     shell:

@@ -3,11 +3,10 @@ rule train_victim:
     input:
         train="<results>/data/{dataset}/train.safetensors",
         val="<results>/data/{dataset}/val.safetensors",
-        test="<results>/data/{dataset}/test.safetensors",
     output:
         weights="<results>/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors",
         history="<results>/victims/{dataset}/{model}/{defense}/{seed}/history.csv",
-        metrics="<results>/victims/{dataset}/{model}/{defense}/{seed}/metrics.json",
+        training="<results>/victims/{dataset}/{model}/{defense}/{seed}/training.json",
     log:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}.log",
     benchmark:
@@ -29,12 +28,52 @@ rule train_victim:
         r"""
         python scripts/train.py \
             --spec {params.spec:q} \
-            --data "$(dirname {input.train:q})" \
+            --train {input.train:q} \
+            --val {input.val:q} \
             --weights {output.weights:q} \
             --history {output.history:q} \
-            --metrics {output.metrics:q} \
+            --training {output.training:q} \
             --checkpoint "$(dirname {output.weights:q})/checkpoint.safetensors" \
             --code {params.code} \
+            --device {resources.device} \
+            --threads {threads} \
+            >{log:q} 2>&1
+        """
+
+
+rule measure_victim:
+    """A victim's accuracy on train, val and test, with intervals; and what its training took."""
+    input:
+        splits=expand("<results>/data/{{dataset}}/{part}.safetensors", part=("train", "val", "test")),
+        weights="<results>/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors",
+        training="<results>/victims/{dataset}/{model}/{defense}/{seed}/training.json",
+    output:
+        metrics="<results>/victims/{dataset}/{model}/{defense}/{seed}/metrics.json",
+    log:
+        "<logs>/victims/{dataset}/{model}/{defense}/{seed}_metrics.log",
+    benchmark:
+        "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}_metrics.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=measure_victim_code,
+        spec=victim_spec,
+    message:
+        "Measure {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense}, seed {wildcards.seed})"
+    shell:
+        r"""
+        python scripts/measure_victim.py \
+            --spec {params.spec:q} \
+            --splits {input.splits:q} \
+            --weights {input.weights:q} \
+            --training {input.training:q} \
+            --metrics {output.metrics:q} \
             --device {resources.device} \
             --threads {threads} \
             >{log:q} 2>&1

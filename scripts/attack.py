@@ -1,4 +1,4 @@
-"""Attack one victim: adversarial images, one record per image, and a summary.
+"""Attack one victim: adversarial images, one record per image, and what the run took.
 
 --spec: {"attack": the config entry, "model": ..., "defense": ...}, the entries that the victim was made from.
 """
@@ -11,7 +11,6 @@ import torch
 from safetensors.torch import save_file
 
 from foolflow.attacks.running import run_attack
-from foolflow.attacks.summary import summarise
 from foolflow.command_line import add_compute_options, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.device import choose_device, describe_device
@@ -42,13 +41,8 @@ def main(arguments: argparse.Namespace) -> None:
         save_file({"images": made.images}, partial)
     with whole_file(arguments.records) as partial:
         made.records.to_parquet(partial, index=False)
-    summary = {
-        "results": summarise(made.records),
-        "seconds": seconds,
-        "images_per_second": len(split) / seconds,
-        "device": describe_device(device),
-    }
-    write_json(arguments.summary, summary)
+    run = {"seconds": seconds, "images_per_second": len(split) / seconds, "device": describe_device(device)}
+    write_json(arguments.run, run)
 
 
 if __name__ == "__main__":
@@ -57,6 +51,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--adversarial", type=Path, required=True)
     parser.add_argument("--records", type=Path, required=True)
-    parser.add_argument("--summary", type=Path, required=True)
+    parser.add_argument("--run", type=Path, required=True, help="JSON: seconds, images per second, device")
     add_compute_options(parser)
     run_job(main, parser)

@@ -12,17 +12,21 @@ from safetensors import safe_open
 
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
+from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
 from foolflow.figures.style import add_figure_options, save_figure
 
-COLUMNS = 8
+COLUMNS = 10
+NO_EPSILON = -1.0  # in place of NaN, for an attack that has none
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records = pd.read_parquet(arguments.records)
+    records = pd.read_parquet(arguments.records).fillna({"epsilon": NO_EPSILON})
     split = load_split(arguments.images)
     epsilons = sorted(records["epsilon"].unique())
     chosen = choose(records[records["epsilon"] == epsilons[0]])
+    if not chosen:
+        raise InvalidInput(f"{arguments.records}: the victim gets no image right, so there is none to show")
     clean = records[records["epsilon"] == epsilons[0]].set_index("index").loc[chosen]
     names = np.asarray(split.class_names)
     rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
@@ -31,7 +35,8 @@ def main(arguments: argparse.Namespace) -> None:
         for epsilon in epsilons:
             one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
             pixels = np.stack([images[row : row + 1][0] for row in one["row"]])
-            rows.append(Row(f"ε = {epsilon:.3g}", pixels, list(names[one["prediction"]])))
+            label = "attacked" if epsilon == NO_EPSILON else f"ε = {epsilon:.3g}"
+            rows.append(Row(label, pixels, list(names[one["prediction"]])))
     save_figure(draw(arguments.spec["title"], list(names[clean["label"]]), rows), arguments)
 
 

@@ -32,7 +32,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 def write_tree(folder: Path, images: np.ndarray, records: pd.DataFrame, class_names: tuple[str, ...]) -> None:
     # ImageFolder numbers the classes by the order of their names; a number in front keeps the order of the labels.
-    classes = [folder / f"{label:02d}_{name.replace('/', '-')}" for label, name in enumerate(class_names)]
+    digits = len(str(len(class_names) - 1))
+    classes = [folder / f"{label:0{digits}d}_{name.replace('/', '-')}" for label, name in enumerate(class_names)]
     shutil.rmtree(folder, ignore_errors=True)
     for path in classes:
         path.mkdir(parents=True)

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     spec = arguments.spec
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
-    folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is)
+    folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is, allow_empty=True)
     correct = total = 0
     for images, labels in DataLoader(folder, batch_size=500):
         correct += int((predict(victim, images, device) == labels).sum())

@@ -4,18 +4,20 @@
 """
 
 import argparse
+import importlib
 from pathlib import Path
 
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.divide import divide
-from foolflow.data.read import read_source
+from foolflow.data.sources import READERS
 from foolflow.data.splits import save_split
 from foolflow.seeds import derived_seed
 
 
 def main(arguments: argparse.Namespace) -> None:
     name, dataset = arguments.spec["name"], arguments.spec["dataset"]
-    train, test = read_source(dataset, arguments.raw)
+    reader = importlib.import_module(f"foolflow.data.readers.{READERS[dataset['source']]}")
+    train, test = reader.read(dataset, arguments.raw)
     for part, split in divide(train, test, dataset, derived_seed("data", name)).items():
         save_split(arguments.to / f"{part}.safetensors", split)
         print(f"{part}: {len(split):,} images of shape {split.images.shape[1:]}, {len(split.class_names)} classes")

@@ -1,6 +1,6 @@
 """R4's table: accuracy at each epsilon beside the published row, and the paired test against the clean images.
 
---spec: a list of {"dataset", "model", "seed"}, one for each of --records and --modified, in order.
+--spec: a list of {"dataset", "model", "attack", "seed"}, one for each of --records and --modified, in order.
 """
 
 import argparse

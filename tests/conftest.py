@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.data.divide import divide
-from foolflow.data.read import read_digits
+from foolflow.data.readers import digits
 from foolflow.models.victims import build_model
 from foolflow.training import Labelled, Recipe, train
 
@@ -38,7 +38,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def digits_splits() -> dict:
-    return divide(read_digits(), None, {"val": 197, "test": 500}, seed=7)
+    return divide(*digits.read({}, ROOT), {"source": "digits", "val": 197, "test": 500}, seed=7)
 
 
 @pytest.fixture(scope="session")

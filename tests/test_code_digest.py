@@ -77,6 +77,30 @@ def test_imports_for_type_checkers_do_not_count(tree):
     assert "foolflow/unused.py" not in CodeDigest(tree).closure("script.py")
 
 
+def test_what_runs_without_a_type_checker_counts(tree):
+    near = tree / "foolflow/near.py"
+    text = near.read_text()
+    near.write_text(f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    FLAG = 1\n{text}")
+    before = digest(tree)
+    near.write_text(near.read_text().replace("FLAG = 1", "FLAG = 2"))
+    assert digest(tree) != before
+
+
+def test_a_users_file_reaches_its_neighbours_and_the_packages_attributes(tree):
+    (tree / "mine").mkdir()
+    (tree / "mine/helper.py").write_text("VALUE = 1\n")
+    (tree / "below_the_root.py").write_text("VALUE = 1\n")
+    user = "import foolflow\nimport helper\nfrom below_the_root import VALUE\nx = foolflow.far.VALUE\n"
+    (tree / "mine/attack.py").write_text(user)
+    assert CodeDigest(tree).closure("mine/attack.py") == {
+        "mine/attack.py",
+        "mine/helper.py",
+        "below_the_root.py",
+        "foolflow/__init__.py",
+        "foolflow/far.py",
+    }
+
+
 def test_a_changed_string_counts_though_it_stands_alone_in_no_docstring(tree):
     before = digest(tree)
     (tree / "foolflow/far.py").write_text("VALUE = 'text'\n")

@@ -62,8 +62,8 @@ CASES = [
     ),
     (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
     (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
-    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are deepfool, fgsm"),
-    (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0 and at most 1"),
+    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are deepfool, fgsm, pgd"),
+    (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
     (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
     (put("attacks.fgsm.parameters.steps", 3), "attacks.fgsm.parameters.steps", "unknown; fgsm takes epsilon"),
@@ -81,6 +81,15 @@ CASES = [
     (put("datasets.mnist.val", None), "datasets.mnist.val", "missing"),
     (put("datasets.mine", {"source": "npz", "val": 5}), "datasets.mine.path", "missing"),
     (put("datasets.mine", {"source": "folder", "val": 5, "path": "x"}), "datasets.mine.size", "missing"),
+    (put("datasets.mine", {"source": "npz", "path": "x.npz", "val": 5, "size": "x"}), "datasets.mine.size", "'x'"),
+    (put("datasets.mnist.test", 100), "datasets.mnist.test", "not for this source"),
+    (put("models.lenet", 3), "models.lenet", "3 is not of type 'object'"),
+    (put("attacks.fgsm", "hello"), "attacks.fgsm", "'hello' is not of type 'object'"),
+    (put("defenses.d", 3), "defenses.d", "3 is not of type 'object'"),
+    (put("attacks.deepfool.parameters.steps", "fifty"), "attacks.deepfool.parameters.steps", "not of type int"),
+    (put("attacks.deepfool.parameters.steps", True), "attacks.deepfool.parameters.steps", "not of type int"),
+    (put("defenses.feature_squeezing.parameters.size", "3"), "defenses.feature_squeezing.parameters.size", "int"),
+    (put("models.MLP_bn.arguments.batch_norm", "yes"), "models.MLP_bn.arguments.batch_norm", "not of type bool"),
     (put("device", "gpu"), "device", "not one of auto, cpu, cuda"),
     (put("seeds", []), "seeds", "[]"),
     (put("seeds", [1, 1]), "seeds", "non-unique"),
@@ -104,3 +113,19 @@ def test_each_problem_is_one_line_that_names_its_key(config, schema, root, edit,
     lines = problems(broken, schema, root)
     assert any(line.startswith(f"{key}") and words in line for line in lines), lines
     assert all("\n" not in line and len(line) < 400 for line in lines)
+
+
+def test_a_wrong_type_is_told_once(config, schema, root):
+    config["attacks"]["fgsm"] = "hello"
+    assert problems(config, schema, root) == ["attacks.fgsm: 'hello' is not of type 'object'"]
+
+
+def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, root, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from functools import partial\nfrom foolflow.models.lenet import LeNet as Base\n"
+        "Mine = partial(Base, dropout=0.1)\n"
+    )
+    for name in ("Mine", "Base"):
+        config["models"][name] = {"python": f"{file}:{name}", "training": {"epochs": 1}}
+    assert problems(config, schema, root) == []

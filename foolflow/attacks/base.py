@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -33,14 +34,18 @@ class Adversarial:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, its parameters without gradients; afterwards each mode and flag as before."""
+    """The model in eval mode, its parameters without gradients; afterwards each mode and flag as before.
+
+    Gradients of the images can be taken within, also where the caller has switched gradients off.
+    """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
     model.eval()
     for parameter, _ in flags:
         parameter.requires_grad_(False)
     try:
-        yield
+        with torch.enable_grad():
+            yield
     finally:
         for module, training in modes:
             module.training = training
@@ -102,6 +107,14 @@ def conclude(
     """Judge the finished `images`, each once more by the model itself."""
     predictions = model(images).argmax(1)
     return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)
+
+
+def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
+    """One epsilon or several, as a list. Raises InvalidInput if there is none, or one is negative or not finite."""
+    values = [float(value) for value in epsilon] if np.ndim(epsilon) else [float(epsilon)]  # type: ignore[arg-type, union-attr]
+    if not values or not all(0 <= value < np.inf for value in values):
+        raise InvalidInput(f"epsilon: {epsilon} is empty, negative or not finite")
+    return values
 
 
 def stack(made: Sequence[Adversarial]) -> Adversarial:

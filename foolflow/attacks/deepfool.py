@@ -44,19 +44,20 @@ def deepfool(
         start, current, perturbation = images, images, torch.zeros_like(images)
         rivals = None
         for step in range(steps + 1):
-            inputs = current.detach().requires_grad_()
-            logits = model(inputs)
+            with torch.no_grad():
+                logits = model(current)
             if step == 0:
-                check_logits(logits.detach(), labels)
-                rivals = _most_likely_others(logits.detach(), labels, classes - 1)
+                check_logits(logits, labels)
+                rivals = _most_likely_others(logits, labels, classes - 1)
             assert rivals is not None
-            standing = (~is_clear_success(logits.detach(), labels[active])).nonzero().squeeze(1)
+            standing = (~is_clear_success(logits, labels[active])).nonzero().squeeze(1)
             if step == steps or len(standing) == 0:
                 break
-            gaps, gradients = _boundaries(logits, inputs, labels[active], rivals)
-            # Compact: only the images that still stand go on.
-            active, rivals, start, perturbation = (part[standing] for part in (active, rivals, start, perturbation))
-            perturbation = perturbation + _step(gaps[standing], gradients[:, standing], norm)
+            # Only the images that still stand go on: a forward pass to find them costs less than their K gradients.
+            active, rivals, start, current, perturbation = (
+                part[standing] for part in (active, rivals, start, current, perturbation)
+            )
+            perturbation = perturbation + _step(*_boundaries(model, current, labels[active], rivals), norm)
             current = (start + (1 + overshoot) * perturbation).clamp(0, 1)
             adversarial[active] = current
             iterations[active] += 1
@@ -70,8 +71,10 @@ def _most_likely_others(logits: Tensor, labels: Tensor, count: int) -> Tensor:
     return others.topk(min(count, logits.shape[1] - 1), dim=1).indices
 
 
-def _boundaries(logits: Tensor, inputs: Tensor, labels: Tensor, rivals: Tensor) -> tuple[Tensor, Tensor]:
+def _boundaries(model: nn.Module, images: Tensor, labels: Tensor, rivals: Tensor) -> tuple[Tensor, Tensor]:
     """How far each rival's logit is below the label's, (N, K), and the gradients of these gaps, (K, N, C, H, W)."""
+    inputs = images.detach().requires_grad_()
+    logits = model(inputs)
     gaps = logits.gather(1, rivals) - logits.gather(1, labels[:, None])
     gradients = [
         torch.autograd.grad(gaps[:, rank].sum(), inputs, retain_graph=rank + 1 < rivals.shape[1])[0]

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, stack
-from foolflow.errors import InvalidInput
+from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, frozen, stack
 
 
 def fgsm(
@@ -28,9 +28,7 @@ def fgsm(
     Raises InvalidInput if images leave [0, 1], a label or target is no class, an epsilon is negative, or the
     model's logits are not finite.
     """
-    epsilons = [float(value) for value in epsilon] if isinstance(epsilon, Sequence) else [float(epsilon)]
-    if not epsilons or min(epsilons) < 0:
-        raise InvalidInput(f"epsilon: {epsilon} is negative or empty")
+    epsilons = as_epsilons(epsilon)
     check_images(images, labels, targets)
     with frozen(model):
         direction = _loss_gradient(model, images, labels, targets).sign()
@@ -40,7 +38,7 @@ def fgsm(
         made = [
             conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
         ]
-    return stack(made) if isinstance(epsilon, Sequence) else made[0]
+    return stack(made) if np.ndim(epsilon) else made[0]
 
 
 def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

@@ -16,11 +16,17 @@ def to_8_bits(images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def judge(
-    victim: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, adversarial: Adversarial
+    victim: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    adversarial: Adversarial,
+    clean_predictions: Tensor,
 ) -> pd.DataFrame:
     """Records of N images that were attacked, in their order.
 
     victim: in eval mode.  images, labels, targets: what the attack was given.  adversarial: what it made of them.
+    clean_predictions: int64 (N,), the victim's classes of `images`.
     Columns: label, target (-1: none), clean_prediction, prediction, success, prediction_8bit and success_8bit (after
     rounding to 8 bits, as a data set is stored), l0 (pixels changed, in any channel), l2, linf (pixel units),
     iterations, gradient_evaluations.
@@ -40,7 +46,7 @@ def judge(
     columns = {
         "label": labels,
         "target": torch.full_like(labels, -1) if targets is None else targets,
-        "clean_prediction": victim(images).argmax(1),
+        "clean_prediction": clean_predictions,
         "prediction": predictions,
         "success": is_success(predictions, labels, targets),
         "prediction_8bit": predictions_8bit,

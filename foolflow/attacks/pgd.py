@@ -2,11 +2,21 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success, stack
+from foolflow.attacks.base import (
+    Adversarial,
+    as_epsilons,
+    check_images,
+    check_logits,
+    conclude,
+    frozen,
+    is_clear_success,
+    stack,
+)
 from foolflow.errors import InvalidInput
 from foolflow.seeds import derived_seed
 
@@ -38,9 +48,7 @@ def pgd(
     Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    epsilons = [float(value) for value in epsilon] if isinstance(epsilon, Sequence) else [float(epsilon)]
-    if not epsilons or min(epsilons) < 0:
-        raise InvalidInput(f"epsilon: {epsilon} is negative or empty")
+    epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2"):
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
@@ -53,7 +61,7 @@ def pgd(
             )
             for radius in epsilons
         ]
-    return stack(made) if isinstance(epsilon, Sequence) else made[0]
+    return stack(made) if np.ndim(epsilon) else made[0]
 
 
 def _attack(
@@ -82,12 +90,12 @@ def _attack(
             if restart == step == 0:
                 check_logits(logits, labels, targets)
             adversarial[standing] = current
+            evaluations[standing] += int(gradient is not None)
             keep = (~is_clear_success(logits, labels[standing], goal)).nonzero().squeeze(1)
             if len(keep) < len(standing):
                 standing, current = standing[keep], current[keep]
                 gradient = None if gradient is None else gradient[keep]
             if gradient is not None:
-                evaluations[standing] += 1
                 current = _project(current + step_size * _unit(gradient, norm), images[standing], epsilon, norm)
     return conclude(model, adversarial, labels, targets, evaluations, evaluations)
 

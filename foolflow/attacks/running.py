@@ -47,8 +47,10 @@ def run_attack(
     for first in range(0, len(labels), batch_size):
         clean = to_float(images[first : first + batch_size], device)
         truth = labels[first : first + batch_size].to(device)
+        with torch.no_grad():
+            clean_predictions = victim(clean).argmax(1)
         for rank, adversarial in enumerate(_attack_at_each(victim, clean, truth, entry, epsilons)):
-            table = judge(victim, clean, truth, None, adversarial)
+            table = judge(victim, clean, truth, None, adversarial, clean_predictions)
             table.insert(0, "index", range(first, first + len(table)))
             table.insert(1, "epsilon", float("nan") if epsilons[rank] is None else float(epsilons[rank]))
             made[rank].append(adversarial.images.cpu())

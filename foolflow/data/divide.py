@@ -14,12 +14,22 @@ def divide(train: Split, test: Split | None, dataset: Mapping[str, Any], seed: i
     """Set `test` and `val` images aside, drawn from `seed` with every class in proportion; the rest is train.
 
     dataset: the config entry; `val` and, for a source without test images, `test` are numbers of images.
-    Raises InvalidInput if too few images would be left.
+    The user's images are mixed, so that the first so many of a split hold every class; published test splits keep
+    their order.
+    Raises InvalidInput if too few images would be left, or `test` is missing.
     """
     if test is None:
+        if "test" not in dataset:
+            raise InvalidInput(
+                "datasets: the source has no test images of its own; say how many to set aside, test: ..."
+            )
         train, test = _set_aside(train, dataset["test"], "test", seed)
     train, val = _set_aside(train, dataset["val"], "val", seed + 1)
-    return {"train": train, "val": val, "test": test}
+    parts = {"train": train, "val": val, "test": test}
+    if dataset["source"] in ("folder", "npz"):
+        mix = np.random.default_rng(seed).permutation
+        parts = {name: part.take(mix(len(part))) for name, part in parts.items()}
+    return parts
 
 
 def _set_aside(split: Split, count: int, name: str, seed: int) -> tuple[Split, Split]:

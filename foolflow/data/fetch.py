@@ -8,6 +8,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path
 
 from torchvision.datasets import CIFAR10, MNIST, FashionMNIST
@@ -88,9 +89,10 @@ def _download_first(urls: list[str], folder: Path, md5: str) -> Path:
         try:
             download_url(url, folder, name, md5)
             return folder / name
-        except (OSError, RuntimeError) as error:  # no network; or torchvision's "not found or corrupted"
-            reasons.append(f"{url}: {error}")
+        except (OSError, RuntimeError, HTTPException) as error:  # RuntimeError: "not found or corrupted"
+            reasons.append(f"{url}: {' '.join(str(error).split())}")
     raise InvalidInput(
-        f"cannot download {'; '.join(reasons)}. Check the network, or name a folder that holds the files "
+        f"cannot download a file of MD5 {md5}: {'; '.join(reasons)}. "
+        "Check the network, or name a folder that holds the files "
         "(data_mirror in the config, or the environment variable FOOLFLOW_DATA_MIRROR)"
     )

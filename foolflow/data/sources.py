@@ -9,6 +9,16 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
+# The module of foolflow/data/readers that reads each source: its `read(dataset, raw)` gives (train, test or None).
+READERS = {
+    "mnist": "idx",
+    "fashion_mnist": "idx",
+    "cifar10": "cifar10",
+    "digits": "digits",
+    "folder": "folder",
+    "npz": "npz",
+}
+
 
 @dataclass(frozen=True)
 class Download:

@@ -28,9 +28,9 @@ class Filtered(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         if ("train" if self.training else "test") in self.at:
             filtered = self.images_filter(images)
-            if filtered.shape != images.shape:
-                found, needed = tuple(filtered.shape), tuple(images.shape)
-                raise InvalidInput(f"the defense's filter returns {found} for images of shape {needed}")
+            if not isinstance(filtered, Tensor) or filtered.shape != images.shape:
+                found = tuple(filtered.shape) if isinstance(filtered, Tensor) else type(filtered).__name__
+                raise InvalidInput(f"the defense's filter returns {found} for images of shape {tuple(images.shape)}")
             images = filtered
         return self.network(images)
 

@@ -19,16 +19,16 @@ def draw(table: pd.DataFrame) -> Figure:
     with house_style():
         figure = Figure(figsize=(7.2, 4.4))
         axes = figure.add_subplot()
-        for colour, ((dataset, model), rows) in zip(
-            COLOURS, table.groupby(["dataset", "model"], sort=False), strict=False
+        for colour, ((dataset, model, attack), rows) in zip(
+            COLOURS, table.groupby(["dataset", "model", "attack"], sort=False), strict=False
         ):
             for seed, one in rows.groupby("seed"):
-                _draw_one(axes, one, colour, f"{dataset}, {model} (seed {seed})")
+                _draw_one(axes, one, colour, f"{dataset}, {model}, {attack} (seed {seed})")
             _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]], colour)
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
         axes.legend(loc="upper right")
-        axes.set_title("FGSM: accuracy on the test split", loc="left")
+        axes.set_title("Accuracy under attack", loc="left")
         return figure
 
 

@@ -23,6 +23,7 @@ class Sweep:
 
     dataset: str
     model: str
+    attack: str
     seed: int
     records: pd.DataFrame
     modified: Mapping[str, Any]
@@ -32,11 +33,11 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
     """reference: reference/r4_fgsm_sweep.yaml."""
     data = pd.concat([_rows(sweep, reference) for sweep in sweeps], ignore_index=True)
     return Table(
-        title="FGSM sweep: accuracy at each epsilon",
+        title="Accuracy at each epsilon",
         data=data,
         display=_display(data),
         notes=[
-            *(_sentence(rows) for _, rows in data.groupby(["dataset", "model", "seed"], sort=False)),
+            *(_sentence(rows) for _, rows in data.groupby(["dataset", "model", "attack", "seed"], sort=False)),
             *_notes(reference),
         ],
     )
@@ -71,7 +72,8 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
         table[f"published_{column}"] = table["epsilon"].map(known).astype(float)
     table.insert(0, "dataset", sweep.dataset)
     table.insert(1, "model", sweep.model)
-    table.insert(2, "seed", sweep.seed)
+    table.insert(2, "attack", sweep.attack)
+    table.insert(3, "seed", sweep.seed)
     return table
 
 
@@ -86,6 +88,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "data set": data["dataset"],
         "model": data["model"],
+        "attack": data["attack"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         "epsilon": data["epsilon"].map("{:.4g}".format),
         "n": data["n"].map("{:,}".format),
@@ -109,11 +112,14 @@ def _count(value: float) -> str:
 
 def _sentence(rows: pd.DataFrame) -> str:
     clean, attacked = rows.iloc[0], rows.iloc[1:]
-    worse = attacked[(attacked["p_holm"] < SIGNIFICANCE) & (attacked["cohens_g"] > 0)]
-    who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']})"
-    if worse.empty:
-        return f"{who} is not statistically worse at any epsilon (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
-    row = worse.iloc[0]
+    worse = (attacked["p_holm"] < SIGNIFICANCE) & (attacked["cohens_g"] > 0)
+    from_here_on = worse[::-1].cummin()[::-1]  # worse at this epsilon and at every larger one
+    who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']}), attacked by {clean['attack']},"
+    if not from_here_on.any():
+        where = ", ".join(f"{epsilon:.4g}" for epsilon in attacked.loc[worse, "epsilon"])
+        only = f"only at epsilon {where}" if where else "at no epsilon"
+        return f"{who} is statistically worse {only} (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
+    row = attacked[from_here_on].iloc[0]
     p_value = p_text(row["p_holm"])
     return (
         f"{who} is statistically worse from epsilon {row['epsilon']:.4g} on: its accuracy falls from "
@@ -127,7 +133,7 @@ def _sentence(rows: pd.DataFrame) -> str:
 def _notes(reference: Mapping[str, Any]) -> list[str]:
     source = reference["source"]
     return [
-        "Every image of the test split counts; errors on clean images count as errors. Intervals are Wilson's. "
+        "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
         "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG files "
         "of the modified data set and classified anew.",
         f"Published: {source['tutorial']}. Newer page: {source['newer_tutorial']}.",

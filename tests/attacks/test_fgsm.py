@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,6 +65,17 @@ def test_several_epsilons_equal_one_after_the_other():
         assert torch.equal(swept.success[rank], one.success)
 
 
+def test_epsilons_may_be_an_array(trained):
+    made = fgsm(trained.model, trained.images[:4], trained.labels[:4], epsilon=np.linspace(0.1, 0.3, 3))
+    assert made.images.shape == (3, 4, 1, 28, 28)
+
+
+def test_it_works_where_gradients_are_switched_off(trained):
+    with torch.no_grad():
+        made = fgsm(trained.model, trained.images[:4], trained.labels[:4], epsilon=0.1)
+    assert (made.images != trained.images[:4]).any()
+
+
 def test_an_image_does_not_depend_on_its_batch(trained):
     together = fgsm(trained.model, trained.images[:8], trained.labels[:8], epsilon=0.1)
     for index in range(8):
@@ -95,6 +107,8 @@ def test_equals_foolbox(trained):
     [
         ({"epsilon": -0.1}, "negative"),
         ({"epsilon": []}, "empty"),
+        ({"epsilon": float("nan")}, "not finite"),
+        ({"epsilon": [0.1, float("inf")]}, "not finite"),
         ({"images": torch.full((6, 1, 4, 4), 1.5)}, "[0, 1] is needed"),
         ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "[0, 1] is needed"),
         ({"images": torch.zeros(6, 1, 4, 4, dtype=torch.uint8)}, "float32"),

@@ -6,8 +6,8 @@ import torch
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.judging import judge, to_8_bits
 from foolflow.attacks.running import run_attack
-from foolflow.attacks.summary import summarise
 from foolflow.errors import InvalidInput
+from foolflow.statistics.success import summarise
 
 CPU = torch.device("cpu")
 
@@ -70,7 +70,7 @@ def test_a_users_attack_that_returns_nonsense_is_named(trained, tmp_path, body, 
 def test_rounding_to_8_bits_is_judged_on_the_rounded_images(trained):
     images, labels = trained.images[:50], trained.labels[:50]
     made = fgsm(trained.model, images, labels, epsilon=0.1)
-    records = judge(trained.model, images, labels, None, made)
+    records = judge(trained.model, images, labels, None, made, trained.model(images).argmax(1))
     rounded = torch.from_numpy(np.round(made.images.numpy() * 255) / 255).float()
     assert (records["prediction_8bit"] == trained.model(rounded).argmax(1).numpy()).all()
 
@@ -79,8 +79,9 @@ def test_norms_are_those_of_the_perturbation():
     images = torch.zeros(1, 1, 2, 2)
     made = images.clone()
     made[0, 0, 0] = torch.tensor([0.3, 0.4])
-    adversarial = fgsm(Constant(), images, torch.zeros(1, dtype=torch.int64), epsilon=0.0)
-    records = judge(Constant(), images, adversarial.predictions, None, replace_images(adversarial, made))
+    zeros = torch.zeros(1, dtype=torch.int64)
+    adversarial = fgsm(Constant(), images, zeros, epsilon=0.0)
+    records = judge(Constant(), images, zeros, None, replace_images(adversarial, made), zeros)
     assert records.loc[0, "l0"] == 2
     assert records.loc[0, "l2"] == pytest.approx(0.5)
     assert records.loc[0, "linf"] == pytest.approx(0.4)

@@ -7,6 +7,8 @@ from foolflow.data.divide import divide
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 
+ENTRY = {"source": "digits"}
+
 
 def numbered(count: int, classes: int = 4) -> Split:
     """Images that carry their own number, so that one can see where each went."""
@@ -22,7 +24,7 @@ def numbers(split: Split) -> list[int]:
 @settings(max_examples=50, deadline=None)
 def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, seed):
     whole = numbered(count)
-    parts = divide(whole, None, {"val": val, "test": test}, seed)
+    parts = divide(whole, None, ENTRY | {"val": val, "test": test}, seed)
     assert [len(parts[name]) for name in ("train", "val", "test")] == [count - val - test, val, test]
     everything = [number for part in parts.values() for number in numbers(part)]
     assert sorted(everything) == list(range(count))
@@ -33,14 +35,14 @@ def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, see
 
 def test_given_test_images_stay_the_test_split():
     test = numbered(12)
-    parts = divide(numbered(100), test, {"val": 20}, 0)
+    parts = divide(numbered(100), test, ENTRY | {"val": 20}, 0)
     assert numbers(parts["test"]) == numbers(test)
     assert len(parts["train"]) == 80
 
 
 def test_the_seed_decides():
     first, again, other = (
-        numbers(divide(numbered(200), None, {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
+        numbers(divide(numbered(200), None, ENTRY | {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -48,4 +50,20 @@ def test_the_seed_decides():
 
 def test_too_few_images_are_one_clear_line():
     with pytest.raises(InvalidInput, match=r"^test: 200 of 100 images cannot be set aside"):
-        divide(numbered(100), None, {"val": 10, "test": 200}, 0)
+        divide(numbered(100), None, ENTRY | {"val": 10, "test": 200}, 0)
+
+
+def test_a_source_without_test_images_has_to_say_how_many():
+    with pytest.raises(InvalidInput, match="say how many to set aside"):
+        divide(numbered(100), None, ENTRY | {"val": 10}, 0)
+
+
+@pytest.mark.parametrize("source", ["folder", "npz"])
+def test_the_users_images_are_mixed(source):
+    """Sorted by class on disk; the first few of a split are to hold every class all the same."""
+    whole = numbered(400)
+    by_class = whole.take(np.argsort(whole.labels, kind="stable"))
+    parts = divide(by_class, None, {"source": source, "val": 80, "test": 80}, 0)
+    assert set(parts["test"].labels[:20].tolist()) == {0, 1, 2, 3}
+    published = divide(by_class, by_class, {"source": "mnist", "val": 80}, 0)["test"]
+    assert numbers(published) == numbers(by_class)

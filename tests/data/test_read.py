@@ -5,17 +5,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foolflow.data.read import read_digits, read_folder, read_npz, read_source
+from foolflow.data.readers import cifar10, digits, folder, idx, npz
 from foolflow.data.splits import Split, load_split, save_split
 from foolflow.errors import InvalidInput
 
 
-def test_digits_are_real_square_and_8_bit():
-    digits = read_digits()
-    assert digits.images.shape == (1797, 1, 28, 28)
-    assert digits.images.dtype == np.uint8
-    assert digits.images.max() == 255
-    assert np.bincount(digits.labels).min() > 170
+def read_folder(path, channels, size):
+    return folder.read({"path": str(path), "channels": channels, "size": size}, path)
+
+
+def read_npz(path):
+    return npz.read({"path": str(path)}, path)
+
+
+def test_digits_are_real_square_and_8_bit(tmp_path):
+    split, test = digits.read({}, tmp_path)
+    assert test is None
+    assert split.images.shape == (1797, 1, 28, 28)
+    assert split.images.dtype == np.uint8
+    assert split.images.max() == 255
+    assert np.bincount(split.labels).min() > 170
 
 
 def write_idx(path, array):
@@ -29,7 +38,7 @@ def test_idx_files_are_read_as_published(tmp_path):
     for part in ("train", "t10k"):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", labels)
-    train, test = read_source({"source": "fashion_mnist"}, tmp_path)
+    train, test = idx.read({"source": "fashion_mnist"}, tmp_path)
     assert (train.images[:, 0] == images).all()
     assert (train.labels == labels).all()
     assert len(test) == 7
@@ -38,7 +47,7 @@ def test_idx_files_are_read_as_published(tmp_path):
     file = tmp_path / "train-images-idx3-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(InvalidInput, match=r"train-images-idx3-ubyte\.gz cannot be read"):
-        read_source({"source": "mnist"}, tmp_path)
+        idx.read({"source": "mnist"}, tmp_path)
 
 
 def test_cifar_pickles_of_the_wrong_checksum_are_not_opened(tmp_path):
@@ -46,7 +55,7 @@ def test_cifar_pickles_of_the_wrong_checksum_are_not_opened(tmp_path):
     folder.mkdir()
     (folder / "data_batch_1").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     with pytest.raises(InvalidInput, match="corrupted"):
-        read_source({"source": "cifar10"}, tmp_path)
+        cifar10.read({"source": "cifar10"}, tmp_path)
     assert not (tmp_path / "pwned").exists()
 
 
@@ -126,6 +135,9 @@ LABELS = np.zeros(6, np.int64)
         ({"images": np.full((6, 8, 8), 2.0), "labels": LABELS}, "in [0, 1]"),
         ({"images": np.zeros((6, 8, 8), np.int32), "labels": LABELS}, "int32"),
         ({"images": GOOD[:0], "labels": LABELS[:0]}, "no images"),
+        ({"images": GOOD[:0].astype(float), "labels": LABELS[:0]}, "no images"),
+        ({"images": GOOD, "labels": np.array(list("abcdef"))}, "whole numbers"),
+        ({"images": GOOD, "labels": LABELS + np.nan}, "whole numbers"),
     ],
 )
 def test_bad_npz_files_are_named(tmp_path, arrays, words):
@@ -146,6 +158,26 @@ def test_an_npz_that_is_none_and_one_with_a_pickle_are_refused(tmp_path):
         read_npz(tmp_path / "pickle.npz")
     with pytest.raises(InvalidInput, match="nowhere"):
         read_npz(tmp_path / "nowhere.npz")
+    np.save(tmp_path / "single.npy", GOOD)
+    (tmp_path / "single.npy").rename(tmp_path / "single.npz")
+    with pytest.raises(InvalidInput, match="single array"):
+        read_npz(tmp_path / "single.npz")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: data[:70] + b"XXXX" + data[74:]])
+def test_a_damaged_npz_is_named(tmp_path, damage):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, images=GOOD + np.arange(64, dtype=np.uint8).reshape(8, 8), labels=LABELS)
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InvalidInput, match=r"a\.npz cannot be read as an npz file"):
+        read_npz(path)
+
+
+def test_images_of_16_bits_are_refused_rather_than_clipped(tree):
+    deep = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
+    Image.fromarray(deep).save(tree / "cat/deep.png")
+    with pytest.raises(InvalidInput, match=r"deep\.png has more than 8 bits"):
+        read_folder(tree, channels=1, size=8)
 
 
 def test_a_split_comes_back_as_it_was_saved(tmp_path, digits_splits):

@@ -19,3 +19,8 @@ def test_a_filter_that_changes_the_shape_is_refused():
     model = Filtered(torch.nn.Flatten(), lambda images: images[:, :, 1:], at=["test"]).eval()
     with pytest.raises(InvalidInput, match="filter returns"):
         model(torch.rand(1, 1, 4, 4))
+
+
+def test_an_even_size_is_refused():
+    with pytest.raises(InvalidInput, match="size 2 is not odd"):
+        median_filter(torch.rand(1, 1, 4, 4), size=2)

@@ -13,6 +13,7 @@ SWEEP = pd.DataFrame(
     {
         "dataset": ["mnist"] * 3 + ["cifar10"] * 3,
         "model": ["lenet"] * 3 + ["six_conv"] * 3,
+        "attack": "fgsm",
         "seed": 0,
         "epsilon": [0, 0.1, 0.2] * 2,
         "accuracy": [0.99, 0.8, 0.3, 0.9, 0.1, 0.05],
@@ -71,10 +72,10 @@ def test_the_curve_has_a_line_a_model_and_the_published_points():
     axes = DRAWN["accuracy_curve"]().axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [
-        "mnist, lenet (seed 0)",
+        "mnist, lenet, fgsm (seed 0)",
         "R4 and the tutorial",
         "the tutorial's newer page",
-        "cifar10, six_conv (seed 0)",
+        "cifar10, six_conv, fgsm (seed 0)",
     ]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
     assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])

@@ -56,6 +56,7 @@ def test_what_cannot_be_built_is_one_clear_line(entry, words):
         ("return images.flatten(1)[:, :3]", "returns (2, 3) for 2 images; (2, 10) logits are needed"),
         ("return None", "NoneType"),
         ("return images @ images[:, :, :1]", "fails on images of 1 x 28 x 28 pixels"),
+        ("return self.layer(images)", "AttributeError"),
     ],
 )
 def test_a_users_network_is_tried_before_it_is_trained(tmp_path, body, words):
@@ -82,7 +83,7 @@ def test_a_victim_comes_back_as_it_was_saved(tmp_path):
     loaded = foolflow.load_victim(path)
     images = torch.rand(3, 1, 28, 28)
     assert not loaded.training
-    assert torch.equal(loaded(images), victim(images))
+    assert torch.allclose(loaded(images), victim(images), atol=1e-6)
 
 
 def test_a_defended_victim_keeps_its_filter(tmp_path):
@@ -99,6 +100,33 @@ def test_a_defended_victim_keeps_its_filter(tmp_path):
         if "Dropout" in type(module).__name__:
             module.eval()
     assert not torch.equal(loaded(images), loaded(dotted))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("raise KeyError('x')", "KeyError"),
+        ("return None", "filter returns NoneType"),
+        ("return images[:, :, 1:]", "filter returns (2, 1, 27, 28)"),
+    ],
+)
+def test_a_users_filter_is_tried_before_anything_is_trained(tmp_path, body, words):
+    file = tmp_path / "filter.py"
+    file.write_text(f"def squeeze(images):\n    {body}\n")
+    for at in ("train", "test"):
+        with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+            build_victim({"architecture": "lenet.LeNet"}, {"python": f"{file}:squeeze", "at": [at]}, DIGITS)
+        assert words in str(caught.value)
+
+
+def test_a_users_file_may_hold_dataclasses(tmp_path):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from foolflow.models.lenet import LeNet\n"
+        "@dataclass\nclass Options:\n    width: int = 3\nclass Net(LeNet):\n    pass\n"
+    )
+    build_model({"python": f"{file}:Net"}, DIGITS)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"", lambda data: b"\x00" * len(data)])

@@ -33,9 +33,9 @@ def sweep_records(wrong_at):
     return pd.concat(tables, ignore_index=True)
 
 
-def sweep(wrong_at, dataset="mnist", model="lenet"):
+def sweep(wrong_at, dataset="mnist", model="lenet", attack="fgsm"):
     modified = {"epsilon": 0.1, "n": 1000, "correct": 499}
-    return fgsm_sweep.Sweep(dataset, model, 0, sweep_records(wrong_at), modified)
+    return fgsm_sweep.Sweep(dataset, model, attack, 0, sweep_records(wrong_at), modified)
 
 
 def test_the_sweep_stands_beside_the_published_row(root):
@@ -59,7 +59,21 @@ def test_worse_by_two_images_is_not_statistically_worse_and_by_490_it_is(root):
 
 def test_a_harmless_attack_is_called_harmless(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 10})], reference(root, "r4_fgsm_sweep"))
-    assert "is not statistically worse at any epsilon" in table.notes[0]
+    assert "is statistically worse at no epsilon" in table.notes[0]
+
+
+def test_worse_from_here_on_means_at_every_larger_epsilon(root):
+    table = fgsm_sweep.tabulate([sweep({0.05: 300, 0.1: 12, 0.2: 500})], reference(root, "r4_fgsm_sweep"))
+    assert "statistically worse from epsilon 0.2 on" in table.notes[0]
+    table = fgsm_sweep.tabulate([sweep({0.1: 500, 0.2: 12})], reference(root, "r4_fgsm_sweep"))
+    assert "statistically worse only at epsilon 0.1 " in table.notes[0]
+
+
+def test_two_sweeps_of_one_victim_are_told_apart(root):
+    both = [sweep({0.1: 500}), sweep({0.1: 400, 0.2: 600}, attack="pgd")]
+    table = fgsm_sweep.tabulate(both, reference(root, "r4_fgsm_sweep"))
+    assert table.data.groupby("attack")["epsilon"].apply(list).to_dict() == {"fgsm": [0, 0.1], "pgd": [0, 0.1, 0.2]}
+    assert len([note for note in table.notes if "statistically worse" in note]) == 2
 
 
 def test_no_published_column_where_nothing_was_published(root):

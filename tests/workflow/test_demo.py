@@ -86,9 +86,10 @@ def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):
     import hashlib
 
     manifest = json.loads((demo.results / "manifest.json").read_text())
-    assert len(manifest["artefacts"]) > 20
+    assert len(manifest["artefacts"]) > 50
     for path, entry in manifest["artefacts"].items():
-        assert hashlib.sha256((demo.results / path).read_bytes()).hexdigest() == entry["sha256"]
+        if (demo.results / path).is_file():
+            assert hashlib.sha256((demo.results / path).read_bytes()).hexdigest() == entry["sha256"]
         assert len(entry["code"]) == 16
     assert manifest["software"]["torch"] == torch.__version__.partition("+")[0]
 

@@ -65,6 +65,25 @@ def test_a_mirror_that_is_not_there_is_named(fresh):
     assert "error: data_mirror: nowhere is not a folder" in done.stdout + done.stderr
 
 
+def test_a_mistyped_target_is_told_as_such(fresh):
+    done = fresh.snakemake("-n", "results/demo/victims/digits/lenett/none/0/metrics.json", ok=False)
+    assert done.returncode != 0
+    assert "MissingRuleException" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_checkpoint_of_other_images_is_not_taken_up(fresh):
+    """Killed, then another val split: the half-trained weights have seen images that are now set aside."""
+    name = "victims/digits/lenet/none/0"
+    target = f"results/demo/{name}/weights.safetensors"
+    checkpoint = fresh.results / name / "checkpoint.safetensors"
+    kill_when(fresh, target, checkpoint.exists)
+    fresh.snakemake("--unlock")
+    with fresh.edited("config.yaml", "val: 197, test: 500", "val: 198, test: 500"):
+        fresh.snakemake("--cores", "1", target)
+    assert "resumed" not in (fresh.results / f"logs/{name}.log").read_text()
+
+
 def test_a_gpu_that_is_demanded_in_vain_is_one_line(fresh):
     import torch
 
@@ -90,25 +109,30 @@ def test_a_gpu_is_asked_for_only_where_there_is_one(fresh):
     assert "gpus 1" in fresh.snakemake("-n", "--config", "device=cuda").stdout
 
 
-def test_killed_while_training_it_goes_on_and_ends_in_the_same_weights(demo, fresh):
-    """SIGKILL to Snakemake and all its jobs, in the middle of a training; then the same call again."""
-    name = "victims/digits/lenet/none/0"
-    target = f"results/demo/{name}/weights.safetensors"
-    checkpoint = fresh.results / name / "checkpoint.safetensors"
+def kill_when(project, target, condition):
+    """Start a run and, as soon as the condition holds, SIGKILL it with all its jobs."""
     command = [SNAKEMAKE, *DEMO, "--cores", "1", target]
     with subprocess.Popen(
         command,
-        cwd=fresh.folder,
+        cwd=project.folder,
         env=BARE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 120
-        while not checkpoint.exists() and time.monotonic() < deadline:
+        while not condition() and time.monotonic() < deadline:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.005)
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_killed_while_training_it_goes_on_and_ends_in_the_same_weights(demo, fresh):
+    """SIGKILL to Snakemake and all its jobs, in the middle of a training; then the same call again."""
+    name = "victims/digits/lenet/none/0"
+    target = f"results/demo/{name}/weights.safetensors"
+    checkpoint = fresh.results / name / "checkpoint.safetensors"
+    kill_when(fresh, target, checkpoint.exists)
     assert checkpoint.exists()
     assert not (fresh.folder / target).exists()
 

@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 MANIFEST = {"manifest.json"}
+MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "A", "B", "C", "six_conv")
+TABLES = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "defenses_static")
 
 
 def files(stem, *endings):
@@ -14,12 +16,22 @@ def files(stem, *endings):
 
 def victim(model, defense="none"):
     folder = f"victims/digits/{model}/{defense}/0"
-    return {f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "metrics.json")}
+    return trained(model, defense) | {f"{folder}/metrics.json"}
+
+
+def trained(model, defense="none"):
+    folder = f"victims/digits/{model}/{defense}/0"
+    return {f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "training.json")}
 
 
 def attack(model, name):
     folder = f"attacks/digits/{model}/none/0/{name}"
-    return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "summary.json")}
+    return attacked(model, name) | {f"{folder}/summary.json"}
+
+
+def attacked(model, name):
+    folder = f"attacks/digits/{model}/none/0/{name}"
+    return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "run.json")}
 
 
 def table(name):
@@ -37,7 +49,7 @@ def static(name):
     }
 
 
-DROPOUT = "arguments: { dropout: 0.5 }\n    training: { epochs: 8, learning_rate: "
+RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: "
 
 CASES = {
     "a figure's module redraws that figure alone": (
@@ -49,8 +61,8 @@ CASES = {
         attack("six_conv", "deepfool") | static("deepfool") | table("defenses_static") | MANIFEST,
     ),
     "a model's learning rate retrains that model alone": (
-        ("config.yaml", DROPOUT + "0.002", DROPOUT + "0.003"),
-        victim("CNN_d") | table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
+        ("config.yaml", RATE + "0.002", RATE + "0.003"),
+        victim("MLP_d") | table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
     ),
     "a model's module retrains the models of that module": (
         ("foolflow/models/mlp.py", "widths: Sequence[int] = (512, 512)", "widths: Sequence[int] = (512, 256)"),
@@ -80,6 +92,30 @@ CASES = {
     "the paired test concerns the table that has it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
         table("fgsm_sweep") | figure("fgsm_sweep") | MANIFEST,
+    ),
+    "how intervals are computed concerns what measures, and nothing that trains or attacks": (
+        ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
+        {f"victims/digits/{name}/none/0/metrics.json" for name in MODELS}
+        | {"victims/digits/six_conv/feature_squeezing/0/metrics.json"}
+        | {
+            f"attacks/digits/{name}/summary.json"
+            for name in ("lenet/none/0/fgsm_sweep", "six_conv/none/0/deepfool", "six_conv/none/0/fgsm")
+        }
+        | {path for name in TABLES for path in table(name)}
+        | {path for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy") for path in figure(name)}
+        | MANIFEST,
+    ),
+    "how another source is read": (
+        ("foolflow/data/readers/folder.py", "Resampling.BILINEAR", "Resampling.BICUBIC"),
+        set(),
+    ),
+    "how files are fetched, since their checksums are known": (
+        ("foolflow/data/fetch.py", "cannot download", "could not download"),
+        set(),
+    ),
+    "another attack": (
+        ("foolflow/attacks/pgd.py", "TINY = 1e-12", "TINY = 1e-11"),
+        set(),
     ),
     "a comment and a docstring": (
         ("foolflow/training.py", '"""One training loop for every victim."""', '"""One loop."""  # and a comment'),
@@ -139,8 +175,8 @@ def test_another_branch_and_back_outdates_nothing(demo, tmp_path):
 @pytest.mark.parametrize(
     ("deleted", "together"),
     [
-        ("victims/digits/lenet/none/0/weights.safetensors", victim("lenet")),
-        ("attacks/digits/lenet/none/0/fgsm_sweep/records.parquet", attack("lenet", "fgsm_sweep")),
+        ("victims/digits/lenet/none/0/weights.safetensors", trained("lenet")),
+        ("attacks/digits/lenet/none/0/fgsm_sweep/records.parquet", attacked("lenet", "fgsm_sweep")),
         ("tables/fgsm_sweep.csv", table("fgsm_sweep")),
     ],
 )
@@ -155,12 +191,25 @@ def test_a_deleted_intermediate_is_made_again_alone(demo, deleted, together):
     assert demo.outdated() == set()
 
 
+@pytest.mark.parametrize("leaf", ["tables/fgsm_sweep.html", "figures/fgsm_sweep.pdf", "tables/stadv_accuracy.md"])
+def test_a_deleted_table_or_figure_is_made_again_by_a_plain_run(demo, leaf):
+    (demo.results / leaf).unlink()
+    stem = leaf.rpartition(".")[0]
+    outdated = demo.outdated()
+    assert leaf in outdated
+    assert {path for path in outdated if not path.startswith(stem)} <= MANIFEST | figure("fgsm_sweep") | figure(
+        "stadv_accuracy"
+    )
+    demo.snakemake("--cores", "2")
+    assert demo.outdated() == set()
+
+
 def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
     made = fresh.outdated("results/demo/figures/fgsm_sweep.png")
     assert made == (
         {f"data/digits/{part}.safetensors" for part in ("train", "val", "test")}
-        | victim("lenet")
-        | attack("lenet", "fgsm_sweep")
+        | trained("lenet")
+        | attacked("lenet", "fgsm_sweep")
         | {"datasets/digits/lenet/none/0/fgsm_sweep/0.25"}
         | {"evaluations/digits/lenet/none/0/modified/fgsm_sweep/0.25.json"}
         | table("fgsm_sweep")

@@ -1,0 +1,175 @@
+"""What each study consists of: its rows in a fixed order, its files, and the digest of the code behind each file."""
+
+ACCURACY_STUDIES = {
+    "stadv": {"title": "Accuracy of A, B and C (R1)", "reference": "reference/r1_stadv.yaml"},
+    "minimal": {"title": "Accuracy of the MLPs and CNNs (R2)", "reference": "reference/r2_minimal.yaml"},
+}
+
+STUDY_TITLES = {
+    "stadv": "R1: stAdv",
+    "minimal": "R2: minimal perturbations",
+    "defenses": "R3: defenses",
+    "fgsm_sweep": "R4: FGSM sweep",
+}
+
+SWEEP_KEYS = ("dataset", "model", "seed", "attack", "modified_epsilon")
+
+
+def study_category(wildcards):
+    return STUDY_TITLES[wildcards.study]
+
+
+def result_labels(result, rows):
+    """Labels of a table or figure about several data sets, models and attacks at once."""
+
+    def listed(key):
+        return ", ".join(dict.fromkeys(str(row[key]) for row in rows))
+
+    return {"result": result, "data set": listed("dataset"), "model": listed("model"), "attack": listed("attack")}
+
+
+# ---- The rows of the tables, which their scripts are given beside the files ----
+
+
+def sweeps():
+    """Each sweep of the study `fgsm_sweep`, once per seed."""
+    study = config["studies"].get("fgsm_sweep", {"sweeps": []})
+    return [{**sweep, "seed": seed} for sweep in study["sweeps"] for seed in config["seeds"]]
+
+
+def sweep_paths(pattern):
+    return expand(pattern, zip, **{key: [sweep[key] for sweep in sweeps()] for key in SWEEP_KEYS}) if sweeps() else []
+
+
+def sweep_table_spec():
+    return [{key: sweep[key] for key in ("dataset", "model", "attack", "seed")} for sweep in sweeps()]
+
+
+def accuracy_victims(study):
+    """The victims of an accuracy table, data set by data set."""
+    entry = config["studies"].get(study, {"datasets": [], "models": []})
+    return [
+        {"dataset": dataset, "model": model, "seed": seed}
+        for dataset in entry["datasets"]
+        for model in entry["models"]
+        for seed in config["seeds"]
+    ]
+
+
+def accuracy_metrics(wildcards):
+    pattern = "<results>/victims/{dataset}/{model}/none/{seed}/metrics.json"
+    return [pattern.format(**victim) for victim in accuracy_victims(wildcards.study)]
+
+
+def static_cells():
+    """Each defense on each attack's set of the undefended model."""
+    study = config["studies"].get("defenses", {"defenses": [], "attacks": []})
+    return [
+        {"dataset": study["dataset"], "model": study["model"], "defense": defense, "attack": attack, "seed": seed}
+        for defense in study["defenses"]
+        for attack in study["attacks"]
+        for seed in config["seeds"]
+    ]
+
+
+def static_table_spec():
+    cells = [{key: cell[key] for key in ("defense", "attack", "seed")} for cell in static_cells()]
+    return {"dataset": config["studies"].get("defenses", {}).get("dataset"), "cells": cells}
+
+
+def static_evaluations(wildcards):
+    return [f"<results>/{evaluation_path(cell)}" for cell in static_cells()]
+
+
+def evaluation_path(cell):
+    pattern = "evaluations/{dataset}/{model}/{defense}/{seed}/on/{model}/none/{seed}/{attack}.parquet"
+    return pattern.format(**cell)
+
+
+# ---- The files of a study: `path` below the results folder, `code` the digest of what makes it ----
+
+
+def files(code, *paths):
+    return [{"path": path, "code": code} for path in paths]
+
+
+def table_files(name, script):
+    return files(code_digest(script), *(f"tables/{name}.{ending}" for ending in ("csv", "md", "html")))
+
+
+def figure_files(name, script):
+    return files(code_digest(script), *(f"figures/{name}.{ending}" for ending in ("png", "pdf")))
+
+
+def victim_artefacts(victim):
+    """A victim's splits and weights."""
+    wildcards = SimpleNamespace(**victim)
+    folder = "{dataset}/{model}/{defense}/{seed}".format(**victim)
+    splits = (f"data/{wildcards.dataset}/{part}.safetensors" for part in ("train", "val", "test"))
+    return files(split_code(wildcards), *splits) + files(train_code(wildcards), f"victims/{folder}/weights.safetensors")
+
+
+def attack_artefacts(attacked):
+    """A victim and what one attack made of it."""
+    folder = "attacks/{dataset}/{model}/{defense}/{seed}/{attack}".format(**attacked)
+    made = files(
+        attack_code(SimpleNamespace(**attacked)), f"{folder}/adversarial.safetensors", f"{folder}/records.parquet"
+    )
+    return victim_artefacts(attacked) + made
+
+
+def sweep_artefacts(sweep):
+    attacked = sweep | {"defense": "none"}
+    name = "{dataset}/{model}/none/{seed}".format(**sweep)
+    modified = "{attack}/{modified_epsilon}".format(**sweep)
+    measured = f"evaluations/{name}/modified/{modified}.json"
+    return [
+        *attack_artefacts(attacked),
+        *files(code_digest("scripts/export_images.py"), f"datasets/{name}/{modified}"),
+        *files(measure_images_code(SimpleNamespace(**attacked)), measured),
+        *figure_files(f"samples/{name}/{sweep['attack']}", "scripts/draw_sample_grid.py"),
+    ]
+
+
+def cell_artefacts(cell):
+    evaluated = files(evaluate_code(SimpleNamespace(**cell)), evaluation_path(cell))
+    curves = figure_files(
+        "training/{dataset}/{model}/{defense}/{seed}".format(**cell), "scripts/draw_training_curves.py"
+    )
+    return [*attack_artefacts(cell | {"defense": "none"}), *victim_artefacts(cell), *evaluated, *curves]
+
+
+def study_artefacts(study):
+    """Every file of a study that two runs agree on to the byte (those with timings are left out)."""
+    match study:
+        case "fgsm_sweep":
+            found = [artefact for sweep in sweeps() for artefact in sweep_artefacts(sweep)]
+            found += table_files("fgsm_sweep", "scripts/tabulate_fgsm_sweep.py")
+            found += figure_files("fgsm_sweep", "scripts/draw_accuracy_curve.py")
+        case "stadv" | "minimal":
+            victims = accuracy_victims(study)
+            found = [artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})]
+            found += table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py")
+            found += figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py")
+        case "defenses":
+            found = [artefact for cell in static_cells() for artefact in cell_artefacts(cell)]
+            found += table_files("defenses_static", "scripts/tabulate_defenses.py")
+    return list({artefact["path"]: artefact for artefact in found}.values())
+
+
+def study_outputs(study):
+    """What a study is made for: its tables and figures, and the measures of its victims and attacks; nothing if the
+    config has no such study."""
+    if study not in config["studies"]:
+        return []
+    paths = [artefact["path"] for artefact in study_artefacts(study)]
+    rendered = [path for path in paths if path.startswith(("tables/", "figures/"))]
+    metrics = [path.replace("weights.safetensors", "metrics.json") for path in paths if path.startswith("victims/")]
+    summaries = [path.replace("records.parquet", "summary.json") for path in paths if path.endswith("records.parquet")]
+    measured = [path for path in summaries if path.startswith("attacks/")]
+    return [f"<results>/{path}" for path in rendered + metrics + measured]
+
+
+def all_artefacts():
+    found = [artefact for study in sorted(config["studies"]) for artefact in study_artefacts(study)]
+    return list({artefact["path"]: artefact for artefact in found}.values())

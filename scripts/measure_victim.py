@@ -1,0 +1,48 @@
+"""Measure a victim's accuracy on its data set's splits, with intervals; and add what its training took.
+
+--spec: {"model": ..., "defense": ...}, the entries of the config that the victim was made from.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+
+from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.data.splits import load_split
+from foolflow.device import choose_device
+from foolflow.files import write_json
+from foolflow.models.victims import load_victim
+from foolflow.prediction import predict
+from foolflow.statistics.intervals import wilson_interval
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    spec = arguments.spec
+    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
+    measured = {}
+    for path in arguments.splits:
+        split = load_split(path)
+        predictions = predict(victim, torch.from_numpy(split.images), device)
+        correct = int((predictions == torch.from_numpy(split.labels)).sum())
+        measured[path.stem] = {
+            "n": len(split),
+            "correct": correct,
+            "accuracy": correct / len(split),
+            "interval": list(wilson_interval(correct, len(split))),
+        }
+        print(f"{path.stem}: {correct:,} of {len(split):,} right, {correct / len(split):.2%}")
+    write_json(arguments.metrics, {"splits": measured, **json.loads(arguments.training.read_text())})
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--splits", type=Path, nargs="+", required=True, help="train, val and test")
+    parser.add_argument("--weights", type=Path, required=True, help="the victim")
+    parser.add_argument("--training", type=Path, required=True, help="what train.py wrote about the training")
+    parser.add_argument("--metrics", type=Path, required=True)
+    add_compute_options(parser)
+    run_job(main, parser)
