@@ -158,14 +158,7 @@ def _names(file: Path) -> list[str]:
 
 def _definitions(file: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:
     tree = ast.parse(file.read_bytes(), filename=str(file))
-    found = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
-    for node in tree.body:  # a name that the module passes on from another one of the package
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("foolflow.models."):
-            source = file.parent / f"{node.module.rsplit('.', 1)[1]}.py"
-            for alias in node.names:
-                if alias.asname and alias.name in (defined := _definitions(source)):
-                    found[alias.asname] = defined[alias.name]
-    return found
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
 
 
 def _signature(definition: ast.ClassDef | ast.FunctionDef) -> ast.arguments | None:

@@ -1,12 +1,27 @@
 """A, B and C as the students of R1 built them: pooling where the paper has none, channel dropout in B.
 
 R1 ends each with a softmax. Models here return logits, so that softmax is in the recipe instead
-(`loss: cross_entropy_of_softmax`). images: (N, channels, size, size) in [0, 1]; logits out.
+(`loss: cross_entropy_of_softmax`). Its inputs have mean 0 and standard deviation 1; here, by a layer, from MNIST's.
+images: (N, channels, size, size) in [0, 1]; logits out.
 """
+
+from collections.abc import Sequence
 
 from torch import nn
 
-from foolflow.models.stadv import A as A  # the students' A has the paper's layers; only its training differs
+from foolflow.models import stadv
+from foolflow.models.layers import Normalize
+
+MEAN, STD = (0.1307,), (0.3081,)  # of MNIST's train images
+
+
+class A(nn.Sequential):
+    """The paper's layers, on normalised images."""
+
+    def __init__(
+        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+    ) -> None:
+        super().__init__(Normalize(mean, std), *stadv.A(channels, size, classes))
 
 
 class B(nn.Sequential):
@@ -15,9 +30,12 @@ class B(nn.Sequential):
     R1 does not say where it pools. At 28 x 28 only one pooling leaves room for the 5x5 convolution.
     """
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+    ) -> None:
         final = (size - 7) // 2 - 5 - 4
         super().__init__(
+            Normalize(mean, std),
             nn.Dropout2d(0.2),
             nn.Conv2d(channels, 64, 8),
             nn.ReLU(),
@@ -35,9 +53,12 @@ class B(nn.Sequential):
 class C(nn.Sequential):
     """Conv 128 3x3, max pool 2; conv 64 3x3, max pool 2; Dropout 0.25; FC 128; Dropout 0.5; FC."""
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+    ) -> None:
         pooled = ((size - 2) // 2 - 2) // 2
         super().__init__(
+            Normalize(mean, std),
             nn.Conv2d(channels, 128, 3),
             nn.ReLU(),
             nn.MaxPool2d(2),
