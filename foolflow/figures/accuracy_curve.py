@@ -17,7 +17,7 @@ PUBLISHED = {
 def draw(table: pd.DataFrame) -> Figure:
     """table: the CSV of the table `fgsm_sweep`."""
     with house_style():
-        figure = Figure(figsize=(7.2, 4.4))
+        figure = Figure(figsize=(7.6, 4.2))
         axes = figure.add_subplot()
         for colour, ((dataset, model, attack), rows) in zip(
             COLOURS, table.groupby(["dataset", "model", "attack"], sort=False), strict=False
@@ -27,7 +27,7 @@ def draw(table: pd.DataFrame) -> Figure:
             _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]], colour)
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
         axes.set_title("Accuracy under attack", loc="left")
         return figure
 

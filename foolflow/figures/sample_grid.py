@@ -21,14 +21,14 @@ class Row:
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
     """truth: the class name of each column; each row shows the same K images."""
     with house_style():
-        figure = Figure(figsize=(1.25 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
+        figure = Figure(figsize=(1.4 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
         grid = figure.subplots(len(rows), len(truth), squeeze=False)
         for row, line in zip(rows, grid, strict=True):
             for column, axes in enumerate(line):
                 _draw_image(axes, row.images[column])
                 name, prediction = truth[column], row.predictions[column]
                 colour = RIGHT if prediction == name else WRONG
-                axes.set_title(f"{name} → {prediction}", fontsize=8, color=colour, pad=3)
+                axes.set_title(f"{name} → {prediction}", fontsize=7, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         figure.suptitle(title, fontsize=11)
         return figure

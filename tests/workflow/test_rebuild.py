@@ -53,7 +53,7 @@ RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: 
 
 CASES = {
     "a figure's module redraws that figure alone": (
-        ("foolflow/figures/accuracy_curve.py", 'loc="upper right"', 'loc="center right"'),
+        ("foolflow/figures/accuracy_curve.py", 'loc="upper center"', 'loc="lower center"'),
         figure("fgsm_sweep") | MANIFEST,
     ),
     "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
