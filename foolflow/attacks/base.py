@@ -1,8 +1,8 @@
 """What every attack shares: its result, its checks, and the promise to leave the model as it was."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class Adversarial:
     success: bool (N,): the prediction is wrong; if the attack had targets, it is the target.
     iterations: int64 (N,), the steps that each image took.
     gradient_evaluations: int64 (N,), the backward passes that each image went through.
+    details: what the attack has to say beyond that: named tensors (N, ...).
     """
 
     images: Tensor
@@ -30,6 +31,7 @@ class Adversarial:
     success: Tensor
     iterations: Tensor
     gradient_evaluations: Tensor
+    details: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
@@ -120,5 +122,10 @@ def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
 def stack(made: Sequence[Adversarial]) -> Adversarial:
     """What an attack made at each of its epsilons, as one, with the epsilons in front."""
     return Adversarial(
-        **{field.name: torch.stack([getattr(one, field.name) for one in made]) for field in fields(Adversarial)}
+        images=torch.stack([one.images for one in made]),
+        predictions=torch.stack([one.predictions for one in made]),
+        success=torch.stack([one.success for one in made]),
+        iterations=torch.stack([one.iterations for one in made]),
+        gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
+        details={name: torch.stack([one.details[name] for one in made]) for name in made[0].details},
     )

@@ -1,0 +1,133 @@
+import pytest
+import torch
+
+from foolflow.attacks.stadv import stadv
+from foolflow.attacks.warp import flow_loss, warp
+from foolflow.errors import InvalidInput
+
+
+@pytest.fixture(scope="module")
+def case(trained):
+    """Images that the victim gets right, and random other classes as targets."""
+    right = trained.model(trained.images).argmax(1) == trained.labels
+    images, labels = trained.images[right][:24], trained.labels[right][:24]
+    offsets = torch.randint(1, 10, (24,), generator=torch.Generator().manual_seed(0))
+    return trained.model, images, labels, (labels + offsets) % 10
+
+
+def test_images_are_the_warp_of_the_flow_and_judged_by_the_model(case):
+    model, images, labels, targets = case
+    made = stadv(model, images, labels, targets=targets, tau=0.005)
+    assert torch.allclose(made.images, warp(images, made.details["flow"]).clamp(0, 1), atol=1e-6)
+    assert torch.equal(made.predictions, model(made.images).argmax(1))
+    assert torch.equal(made.success, made.predictions == targets)
+    assert torch.allclose(made.details["flow_loss"], flow_loss(made.details["flow"]))
+    assert made.success.float().mean() > 0.9
+
+
+def test_a_larger_tau_moves_less_and_fools_no_more(case):
+    model, images, labels, targets = case
+    made = {tau: stadv(model, images, labels, targets=targets, tau=tau) for tau in (0.001, 0.03)}
+    both = made[0.001].success & made[0.03].success
+    losses = {tau: one.details["flow_loss"][both].median() for tau, one in made.items()}
+    assert losses[0.03] < losses[0.001]
+    assert made[0.03].success.sum() <= made[0.001].success.sum()
+
+
+def test_auto_fools_as_many_as_the_smallest_tau_with_less_distortion(case):
+    model, images, labels, targets = case
+    auto = stadv(model, images, labels, targets=targets, tau="auto")
+    small = stadv(model, images, labels, targets=targets, tau=0.001)
+    assert auto.success.sum() >= small.success.sum()
+    both = auto.success & small.success
+    assert (auto.details["flow_loss"][both] < small.details["flow_loss"][both]).float().mean() > 0.9
+
+
+def test_untargeted_fools_with_less_than_targeted(case):
+    model, images, labels, targets = case
+    away = stadv(model, images, labels, tau=0.005)
+    towards = stadv(model, images, labels, targets=targets, tau=0.005)
+    assert away.success.all()
+    assert torch.equal(away.success, away.predictions != labels)
+    assert away.details["flow_loss"].median() < towards.details["flow_loss"].median()
+
+
+@pytest.mark.parametrize("tau", [0.005, 0.02])
+def test_the_batched_solver_reaches_what_scipy_reaches(case, tau):
+    """Same objective, same tolerance: as many fooled, with no more distortion in the median."""
+    model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
+    options = {"tau": tau, "max_evaluations": 400, "value_tolerance": 1e-5}
+    batched = stadv(model, images, labels, targets=targets, solver="batched", **options)
+    scipy = stadv(model, images, labels, targets=targets, solver="scipy", **options)
+    assert abs(int(batched.success.sum()) - int(scipy.success.sum())) <= 1
+    both = batched.success & scipy.success
+    ratio = batched.details["flow_loss"][both] / scipy.details["flow_loss"][both]
+    assert ratio.median() < 1.05
+
+
+def test_kappa_is_the_margin_of_the_win(case):
+    model, images, labels, targets = case
+    with torch.no_grad():
+        margins = []
+        for kappa in (0.0, 3.0):
+            made = stadv(model, images, labels, targets=targets, tau=0.0005, kappa=kappa)
+            logits = model(made.images)
+            own = logits.gather(1, targets[:, None])[:, 0]
+            margins.append(own - logits.scatter(1, targets[:, None], -torch.inf).amax(1))
+    assert (margins[0] > 0).all()
+
+
+def test_the_best_iterate_is_returned_though_the_last_one_is_on_the_boundary(case):
+    model, images, labels, targets = case
+    made = stadv(model, images, labels, targets=targets, tau=0.005, kappa=0.0)
+    assert made.success.float().mean() > 0.9
+
+
+def test_an_image_depends_neither_on_its_batch_nor_on_the_order(case):
+    model, images, labels, targets = case
+    together = stadv(model, images, labels, targets=targets, tau=0.005)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
+    shuffled = stadv(model, images[order], labels[order], targets=targets[order], tau=0.005)
+    assert torch.equal(shuffled.success, together.success[order])
+    ratio = shuffled.details["flow_loss"] / together.details["flow_loss"][order]
+    assert (ratio - 1).abs().median() < 0.05
+
+
+def test_images_that_are_wrong_already_need_no_flow(trained):
+    wrong = trained.model(trained.images).argmax(1) != trained.labels
+    images, labels = trained.images[wrong], trained.labels[wrong]
+    made = stadv(trained.model, images, labels, tau=0.005)
+    assert made.success.all()
+    assert (made.details["flow_loss"] == 0).float().mean() > 0.9
+
+
+def test_a_gaussian_start_is_seeded(case):
+    model, images, labels, targets = case
+    options = {"targets": targets, "tau": 0.005, "init": "gaussian", "max_evaluations": 10}
+    first, again = (stadv(model, images, labels, seed=3, **options) for _ in range(2))
+    other = stadv(model, images, labels, seed=4, **options)
+    assert torch.equal(first.images, again.images)
+    assert not torch.equal(first.images, other.images)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tau": -1.0}, "tau"),
+        ({"tau": "large"}, "tau"),
+        ({"solver": "newton"}, "solver"),
+        ({"init": "uniform"}, "init"),
+        ({"kappa": -1.0}, "kappa"),
+        ({"max_evaluations": 0}, "max_evaluations"),
+        ({"targets": torch.full((24,), 10)}, "targets go from 10"),
+    ],
+)
+def test_parameters_out_of_range_are_refused(case, change, words):
+    model, images, labels, _ = case
+    with pytest.raises(InvalidInput, match=words):
+        stadv(model, images, labels, **change)
+
+
+def test_an_empty_batch_is_no_error(case):
+    made = stadv(case[0], torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
+    assert made.images.shape == (0, 1, 28, 28)
