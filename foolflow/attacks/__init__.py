@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.deepfool import deepfool as deepfool
     from foolflow.attacks.fgsm import fgsm as fgsm
     from foolflow.attacks.pgd import pgd as pgd
+    from foolflow.attacks.stadv import stadv as stadv
 
 
 class _Attacks(ModuleType):

@@ -33,7 +33,7 @@ def minimise(
 ) -> Minimum:
     """Minimise N functions of D variables (Liu and Nocedal 1989; Nocedal and Wright 2006, algorithms 7.4 and 3.1).
 
-    objective(points (M, D), rows (M,)) gives the values, float64 (M,), and the gradients (M, D), of the problems `rows`.
+    objective(points (M, D), rows (M,)) gives the values, float64 (M,), and the gradients (M, D) of `rows`.
     start: (N, D).
     A problem ends when a step lowers its value by less than value_tolerance times max(|value|, 1), when no component
     of its gradient exceeds gradient_tolerance, when no step along the gradient lowers it, or after max_evaluations.

@@ -1,5 +1,6 @@
 """stAdv: spatially transformed adversarial images."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -45,7 +46,8 @@ def stadv(
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,).
     tau: weight of the flow loss; `auto` searches, for each image, the largest tau that still fools, by bisection on its
         logarithm in `bisections` rounds, each from the best flow so far.
-    kappa: the margin by which the target has to win; the adversarial loss has its floor at -kappa.
+    kappa: the margin, in logits, by which the target has to win; the adversarial loss has its floor at -kappa. The
+        minimum lies on the edge of that floor, so an iterate that wins by nine tenths of it counts.
     solver: `batched`, L-BFGS for all images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
     smoothing: of the flow loss's root, in pixels (see `flow_loss`). The least flow loss is judged unsmoothed.
@@ -110,23 +112,24 @@ class _Search:
         logits = self.model(warp(self.images[rows], inputs))
         labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
         rough = flow_loss(inputs, self.smoothing)
-        values = self._adversarial_loss(logits, labels, targets).double() + taus[rows].double() * rough
+        lead = self._lead(logits, labels, targets)
+        values = (-lead).clamp_min(-self.kappa).double() + taus[rows].double() * rough
         (gradients,) = torch.autograd.grad(values.sum(), inputs)
         self.evaluations[rows] += 1
-        self._remember(inputs.detach(), logits.detach(), rows, labels, targets)
+        wins = is_clear_success(logits.detach(), labels, targets) & (lead.detach() >= 0.9 * self.kappa)
+        self._remember(inputs.detach(), rows, wins)
         return values.detach(), gradients.flatten(1)
 
-    def _adversarial_loss(self, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    def _lead(self, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+        """By how much the target (without targets, the best wrong class) leads: (M,)."""
         chosen = (labels if targets is None else targets)[:, None]
         own = logits.gather(1, chosen).squeeze(1)
         others = logits.scatter(1, chosen, -torch.inf).amax(1)
-        return (own - others if targets is None else others - own).clamp_min(-self.kappa)
+        return others - own if targets is None else own - others
 
-    def _remember(
-        self, flows: Tensor, logits: Tensor, rows: Tensor, labels: Tensor, targets: Tensor | None
-    ) -> None:
+    def _remember(self, flows: Tensor, rows: Tensor, wins: Tensor) -> None:
         losses = flow_loss(flows)
-        better = is_clear_success(logits, labels, targets) & (losses < self.best_loss[rows])
+        better = wins & (losses < self.best_loss[rows])
         self.best_loss[rows[better]] = losses[better]
         self.best_flow[rows[better]] = flows[better]
 
@@ -183,7 +186,13 @@ def _initial_flow(images: Tensor, init: str, seed: int) -> Tensor:
     return flow.to(images).expand(len(images), -1, -1, -1).clone()
 
 
-def _search_tau(search: _Search, solve, everything: Tensor, start: Tensor, bisections: int) -> None:
+def _search_tau(
+    search: _Search,
+    solve: Callable[[Tensor, Tensor, Tensor], None],
+    everything: Tensor,
+    start: Tensor,
+    bisections: int,
+) -> None:
     """First fool every image with the smallest tau, then bisect between the largest and the smallest that fools."""
     low = torch.full((len(everything),), SMALLEST_TAU, device=start.device)
     high = torch.full_like(low, LARGEST_TAU)

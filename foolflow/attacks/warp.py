@@ -1,4 +1,4 @@
-"""Spatial transformation of images by a flow field, and how rough a flow is (stAdv: Xiao et al. 2018, arXiv 1801.02612)."""
+"""Warping images by a flow field, and how rough a flow is (stAdv: Xiao et al. 2018, arXiv 1801.02612)."""
 
 import torch
 from torch import Tensor

@@ -62,7 +62,9 @@ def test_beside_scipy_on_a_curved_valley():
             v, g = rosenbrock(torch.from_numpy(np.asarray(x))[None], None)
             return v.item(), g[0].numpy()
 
-        theirs.append(minimize(value, point.numpy(), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6}))
+        theirs.append(
+            minimize(value, point.numpy(), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6})
+        )
     assert sorted(ours.values.tolist()) == pytest.approx(sorted(found.fun for found in theirs), abs=1e-6)
     assert ours.evaluations.double().mean() < 1.5 * np.mean([found.nfev for found in theirs])
 
@@ -81,7 +83,9 @@ def test_values_never_rise_and_the_limit_holds():
 
 
 def test_a_flat_problem_ends_where_it_starts():
-    found = minimise(lambda points, rows: (points.sum(1).double() * 0, points * 0), torch.ones(3, 4), max_evaluations=50)
+    found = minimise(
+        lambda points, rows: (points.sum(1).double() * 0, points * 0), torch.ones(3, 4), max_evaluations=50
+    )
     assert torch.equal(found.points, torch.ones(3, 4))
     assert (found.evaluations == 1).all()
 

@@ -65,16 +65,14 @@ def test_the_batched_solver_reaches_what_scipy_reaches(case, tau):
     assert ratio.median() < 1.05
 
 
-def test_kappa_is_the_margin_of_the_win(case):
+@pytest.mark.parametrize("kappa", [0.0, 3.0])
+def test_kappa_is_the_margin_of_the_win(case, kappa):
     model, images, labels, targets = case
-    with torch.no_grad():
-        margins = []
-        for kappa in (0.0, 3.0):
-            made = stadv(model, images, labels, targets=targets, tau=0.0005, kappa=kappa)
-            logits = model(made.images)
-            own = logits.gather(1, targets[:, None])[:, 0]
-            margins.append(own - logits.scatter(1, targets[:, None], -torch.inf).amax(1))
-    assert (margins[0] > 0).all()
+    made = stadv(model, images, labels, targets=targets, tau=0.0005, kappa=kappa)
+    logits = model(made.images)
+    lead = logits.gather(1, targets[:, None])[:, 0] - logits.scatter(1, targets[:, None], -torch.inf).amax(1)
+    assert made.success.float().mean() > 0.9
+    assert (lead[made.success] > 0.89 * kappa).all()
 
 
 def test_the_best_iterate_is_returned_though_the_last_one_is_on_the_boundary(case):
@@ -89,8 +87,8 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(case):
     order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
     shuffled = stadv(model, images[order], labels[order], targets=targets[order], tau=0.005)
     assert torch.equal(shuffled.success, together.success[order])
-    ratio = shuffled.details["flow_loss"] / together.details["flow_loss"][order]
-    assert (ratio - 1).abs().median() < 0.05
+    ratio = (shuffled.details["flow_loss"] / together.details["flow_loss"][order])[together.success[order]]
+    assert (ratio - 1).abs().median() < 0.05  # the path of L-BFGS hangs on rounding; where it ends, hardly
 
 
 def test_images_that_are_wrong_already_need_no_flow(trained):
