@@ -129,3 +129,15 @@ def stack(made: Sequence[Adversarial]) -> Adversarial:
         gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
         details={name: torch.stack([one.details[name] for one in made]) for name in made[0].details},
     )
+
+
+def unstack(made: Adversarial, rank: int) -> Adversarial:
+    """What an attack made at the epsilon of that rank: the inverse of `stack`."""
+    return Adversarial(
+        images=made.images[rank],
+        predictions=made.predictions[rank],
+        success=made.success[rank],
+        iterations=made.iterations[rank],
+        gradient_evaluations=made.gradient_evaluations[rank],
+        details={name: tensor[rank] for name, tensor in made.details.items()},
+    )

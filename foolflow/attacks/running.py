@@ -1,14 +1,14 @@
 """Run one attack of the config on many images of one victim, batch by batch."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial
+from foolflow.attacks.base import Adversarial, unstack
 from foolflow.attacks.judging import judge
 from foolflow.attacks.loading import load_attack
 from foolflow.prediction import to_float
@@ -72,4 +72,4 @@ def _attack_at_each(
     else:
         made = load_attack(entry, epsilons)(victim, images, labels)
         for rank in range(len(epsilons)):
-            yield Adversarial(**{field.name: getattr(made, field.name)[rank] for field in fields(Adversarial)})
+            yield unstack(made, rank)
