@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor, nn
 
 from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.models.victims import build_model
 from foolflow.training import Labelled, Recipe, train
+
+# How long an example takes says nothing of whether it is right.
+settings.register_profile("foolflow", deadline=None)
+settings.load_profile("foolflow")
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = {"channels": 1, "size": 28, "classes": 10}

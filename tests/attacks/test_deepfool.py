@@ -38,7 +38,7 @@ def case(seed: int, norm: str):
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @given(seed=st.integers(0, 10**6), overshoot=st.sampled_from([0.0, 0.02, 0.1]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_lands_on_the_minimal_perturbation_of_an_affine_classifier(norm, seed, overshoot):
     model, images, labels, minimal = case(seed, norm)
     expected = images + (1 + overshoot) * minimal

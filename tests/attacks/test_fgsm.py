@@ -17,7 +17,7 @@ def batch(seed: int, count: int = 6, low: float = 0.0, high: float = 1.0):
 
 
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 0.5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_closed_form_on_a_linear_model(seed, epsilon):
     """On W x + b the gradient of the cross-entropy is W^T (softmax - onehot): the step is known in closed form."""
     model = random_affine(seed)
@@ -32,7 +32,7 @@ def test_closed_form_on_a_linear_model(seed, epsilon):
 
 
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 1))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_stays_in_the_box_and_in_the_ball(seed, epsilon):
     images, labels = batch(seed)
     made = fgsm(random_affine(seed), images, labels, epsilon=epsilon)

@@ -16,7 +16,7 @@ def grey(seed, count=8):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0.01, 0.35))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon):
     """With two classes, an image can be fooled within epsilon if and only if it is nearer than that to the boundary."""
     model = random_affine(seed, classes=2)

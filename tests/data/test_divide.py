@@ -21,7 +21,7 @@ def numbers(split: Split) -> list[int]:
 
 
 @given(count=st.integers(60, 300), val=st.integers(8, 20), test=st.integers(8, 20), seed=st.integers(0, 2**40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, seed):
     whole = numbered(count)
     parts = divide(whole, None, ENTRY | {"val": val, "test": test}, seed)
