@@ -46,6 +46,9 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
             yield f"{key}: {error.instance!r} is none of: {options}"
         case "enum":
             yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        case "not" if len(error.validator_value.get("required", [])) == 2:
+            if isinstance(error.instance, dict):
+                yield f"{key}: {' and '.join(error.validator_value['required'])} exclude each other"
         case "not" if "required" in error.validator_value:
             name = error.validator_value["required"][0]
             yield f"{_join(key, name)}: not for this source, whose {name} images are published"
@@ -58,6 +61,10 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
 def _allowed(option: Config) -> str:
     if "$ref" in option:
         return "a number above 0"
+    if "enum" in option:
+        return ", ".join(option["enum"])
+    if option.get("type") == "integer":
+        return "the number of a class"
     return "a list of such numbers" if option.get("type") == "array" else str(option)
 
 
@@ -82,6 +89,8 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
             if "method" in entry:
                 method = f"{entry['method']}.{entry['method']}"
                 yield from _call_lines(f"{key}.parameters", entry.get("parameters", {}), package / folder, method)
+                if "targets" in entry and not _takes_targets(package / folder / f"{entry['method']}.py"):
+                    yield f"{key}.targets: {entry['method']} has no targets"
             else:
                 yield from _python_lines(f"{key}.python", entry["python"])
     yield from _study_lines(config)
@@ -119,6 +128,13 @@ def _call_lines(key: str, given: Config, folder: Path, target: str) -> Iterator[
     for argument_name in sorted(takes.keys() - given.keys()):
         if takes[argument_name][1] is None:
             yield f"{key}.{argument_name}: missing; {name} needs it"
+
+
+def _takes_targets(file: Path) -> bool:
+    """Whether the attack of that file can be given targets; True of a file that is missing, which is told elsewhere."""
+    definition = _definitions(file).get(file.stem) if file.is_file() else None
+    signature = None if definition is None else _signature(definition)
+    return signature is None or any(argument.arg == "targets" for argument in signature.kwonlyargs)
 
 
 # What a value of the config may be where a function's annotation names these types.

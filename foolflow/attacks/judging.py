@@ -29,7 +29,7 @@ def judge(
     clean_predictions: int64 (N,), the victim's classes of `images`.
     Columns: label, target (-1: none), clean_prediction, prediction, success, prediction_8bit and success_8bit (after
     rounding to 8 bits, as a data set is stored), l0 (pixels changed, in any channel), l2, linf (pixel units),
-    iterations, gradient_evaluations.
+    iterations, gradient_evaluations; and the attack's details that are one number an image, such as flow_loss.
     Raises InvalidInput if what the attack made has another shape, leaves [0, 1] or is not finite.
     """
     made = adversarial.images
@@ -56,5 +56,6 @@ def judge(
         "linf": difference.abs().amax(1).double(),
         "iterations": adversarial.iterations,
         "gradient_evaluations": adversarial.gradient_evaluations,
+        **{name: detail for name, detail in adversarial.details.items() if detail.ndim == 1},
     }
     return pd.DataFrame({name: np.asarray(column.cpu()) for name, column in columns.items()})

@@ -12,7 +12,7 @@ from foolflow.attacks.base import Adversarial, conclude
 from foolflow.errors import InvalidInput
 from foolflow.plugins import load_object
 
-Attack = Callable[[nn.Module, Tensor, Tensor], Adversarial]
+Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the config gives them, targets=
 
 
 def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
@@ -20,8 +20,8 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
 
     entry: `method` (foolflow/attacks/<method>.py) or `python` (path/to/file.py:function), and `parameters`.
     epsilon: in place of the one among the parameters.
-    The user's function is called as function(model, images, labels, **parameters) and returns an Adversarial, or
-    just the adversarial images.
+    The user's function is called as function(model, images, labels, **parameters), with targets=... where the config
+    has targets, and returns an Adversarial, or just the adversarial images.
     """
     parameters = dict(entry.get("parameters", {}))
     if epsilon is not None:
@@ -33,10 +33,16 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
 
 
 def _call_users(
-    function: Callable, name: str, parameters: Mapping[str, Any], model: nn.Module, images: Tensor, labels: Tensor
+    function: Callable,
+    name: str,
+    parameters: Mapping[str, Any],
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    **targets: Tensor,
 ) -> Adversarial:
     try:
-        made = function(model, images, labels, **parameters)
+        made = function(model, images, labels, **targets, **parameters)
     except Exception as error:  # whatever the user's function raises
         raise InvalidInput(f"attack {name} failed: {type(error).__name__}: {error}") from error
     if isinstance(made, Adversarial):
@@ -47,4 +53,4 @@ def _call_users(
             f"attack {name} returns {found}; an Adversarial or images, {images.dtype} {tuple(images.shape)}, are needed"
         )
     unknown = torch.zeros_like(labels)
-    return conclude(model, made.detach(), labels, None, unknown, unknown)
+    return conclude(model, made.detach(), labels, targets.get("targets"), unknown, unknown)
