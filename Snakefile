@@ -34,6 +34,7 @@ include: "rules/train.smk"
 include: "rules/attack.smk"
 include: "rules/evaluate.smk"
 include: "rules/render.smk"
+include: "rules/render_minimal.smk"
 include: "rules/manifest.smk"
 
 
@@ -58,7 +59,7 @@ rule stadv:
 
 
 rule minimal:
-    """R2: the zoo of MNIST networks; accuracies so far."""
+    """R2: the zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
     input:
         study_outputs("minimal"),
 

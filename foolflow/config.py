@@ -220,12 +220,38 @@ def _study_lines(config: Config) -> Iterator[str]:
         if name in studies:
             for field in ("datasets", "models"):
                 yield from _unknown(f"studies.{name}.{field}", studies[name][field], field, config[field])
+    if "minimal" in studies:
+        yield from _minimal_lines(studies["minimal"], config)
     if "defenses" in studies:
         study = studies["defenses"]
         yield from _unknown("studies.defenses.dataset", [study["dataset"]], "datasets", config["datasets"])
         yield from _unknown("studies.defenses.model", [study["model"]], "models", config["models"])
         yield from _unknown("studies.defenses.attacks", study["attacks"], "attacks", config["attacks"])
         yield from _unknown("studies.defenses.defenses", study["defenses"], "defenses", ["none", *config["defenses"]])
+
+
+def _minimal_lines(study: Config, config: Config) -> Iterator[str]:
+    """Names that name nothing, and attacks whose distances cannot be set beside each other."""
+    key, attacks, shown = "studies.minimal", config["attacks"], study["perturbation"]
+    yield from _unknown(f"{key}.attacks", study["attacks"], "attacks", attacks)
+    yield from _unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
+    yield from _unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", attacks)
+    for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
+        for name in names:
+            attack = attacks.get(name, {})
+            if "targets" in attack:
+                yield f"{key}.{field}: {name} has targets; the smallest perturbation to any wrong class is wanted"
+            if isinstance(attack.get("parameters", {}).get("epsilon"), list):
+                yield f"{key}.{field}: {name} has a list of epsilons; one perturbation an image is wanted"
+    selected = {name: _selection(attacks[name]) for name in study["attacks"] if name in attacks}
+    if len(set(selected.values())) > 1:
+        listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
+        yield f"{key}.attacks: they have to be run on the same images ({listed})"
+
+
+def _selection(attack: Config) -> str:
+    """The images that an attack is run on, in words."""
+    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
 
 
 def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:

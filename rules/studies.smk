@@ -86,6 +86,34 @@ def evaluation_path(cell):
     return pattern.format(**cell)
 
 
+def minimal_cells():
+    """Each attack of the study `minimal` on each of its victims, victim by victim."""
+    attacks = config["studies"].get("minimal", {"attacks": []})["attacks"]
+    return [victim | {"attack": attack} for victim in accuracy_victims("minimal") for attack in attacks]
+
+
+def minimal_files(name):
+    """The same file of every attack on every victim of the study `minimal`."""
+    pattern = "<results>/attacks/{dataset}/{model}/none/{seed}/{attack}/{name}"
+    return [pattern.format(name=name, **cell) for cell in minimal_cells()]
+
+
+def perturbation_shown():
+    """What the figure of one image's perturbation is about, but for its network and image: first data set and seed."""
+    study = config["studies"].get("minimal", {"datasets": ["none"], "perturbation": {"attack": "none"}})
+    return {"dataset": study["datasets"][0], "seed": config["seeds"][0], "attack": study["perturbation"]["attack"]}
+
+
+def perturbation_file(name):
+    pattern = "<results>/attacks/{dataset}/{{model}}/none/{seed}/{attack}/{name}"
+    return pattern.format(name=name, **perturbation_shown())
+
+
+def perturbation_title(wildcards):
+    place = "{dataset}, image {image} of the test split: {attack} on {model}"
+    return place.format(image=wildcards.image, model=wildcards.model, **perturbation_shown())
+
+
 # ---- The files of a study: `path` below the results folder, `code` the digest of what makes it ----
 
 
@@ -139,6 +167,18 @@ def cell_artefacts(cell):
     return [*attack_artefacts(cell | {"defense": "none"}), *victim_artefacts(cell), *evaluated, *curves]
 
 
+def minimal_artefacts():
+    """The attacks of the study `minimal`, and its tables and figures but for the accuracies."""
+    shown = config["studies"]["minimal"]["perturbation"]
+    cells = minimal_cells() + [perturbation_shown() | {"model": model} for model in shown["models"]]
+    found = [artefact for cell in cells for artefact in attack_artefacts(cell | {"defense": "none"})]
+    found += table_files("minimal_attacks", "scripts/tabulate_minimal.py")
+    found += figure_files("minimal_security", "scripts/draw_security_curves.py")
+    for name in expand("minimal/{model}/{image}", model=shown["models"], image=shown["images"]):
+        found += figure_files(name, "scripts/draw_perturbation.py")
+    return found
+
+
 def study_artefacts(study):
     """Every file of a study that two runs agree on to the byte (those with timings are left out)."""
     match study:
@@ -151,6 +191,7 @@ def study_artefacts(study):
             found = [artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})]
             found += table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py")
             found += figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py")
+            found += minimal_artefacts() if study == "minimal" else []
         case "defenses":
             found = [artefact for cell in static_cells() for artefact in cell_artefacts(cell)]
             found += table_files("defenses_static", "scripts/tabulate_defenses.py")
@@ -167,7 +208,8 @@ def study_outputs(study):
     metrics = [path.replace("weights.safetensors", "metrics.json") for path in paths if path.startswith("victims/")]
     summaries = [path.replace("records.parquet", "summary.json") for path in paths if path.endswith("records.parquet")]
     measured = [path for path in summaries if path.startswith("attacks/")]
-    return [f"<results>/{path}" for path in rendered + metrics + measured]
+    timings = [f"tables/minimal_speed.{ending}" for ending in ("csv", "md", "html")] if study == "minimal" else []
+    return [f"<results>/{path}" for path in rendered + metrics + measured + timings]
 
 
 def all_artefacts():

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.figures import accuracy_curve, accuracy_dots, sample_grid, training_curves
-from foolflow.figures.style import WRONG, save_figure
+from foolflow.figures import accuracy_curve, accuracy_dots, perturbation, sample_grid, security_curves, training_curves
+from foolflow.figures.style import RIGHT, WRONG, save_figure
+from foolflow.statistics.minimal import security_curve
 
 SWEEP = pd.DataFrame(
     {
@@ -47,12 +48,21 @@ ROWS = [
     sample_grid.Row("clean", np.zeros((2, 3, 4, 4), np.uint8), ["cat", "dog"]),
     sample_grid.Row("ε = 0.1", np.full((2, 3, 4, 4), 0.5, np.float32), ["dog", "dog"]),
 ]
+CURVES = [
+    security_curves.Curve("mnist", name, security_curve(pd.Series(values)), median, 4)
+    for name, values, median in (("MLP", [0.0, 1.0, 2.0, 3.0], 2.0), ("CNN", [1.0, 2.0, np.inf, np.inf], np.inf))
+]
+CLEAN, ATTACKED = np.zeros((1, 4, 4), np.float32), np.full((1, 4, 4), 0.5, np.float32)
 
 DRAWN = {
     "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
     "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
     "training_curves": lambda: training_curves.draw("title", HISTORY),
     "sample_grid": lambda: sample_grid.draw("title", ["cat", "dog"], ROWS),
+    "security_curves": lambda: security_curves.draw(CURVES),
+    "perturbation": lambda: perturbation.draw(
+        "title", "cat", perturbation.Shown(CLEAN, "cat", 0.9999), perturbation.Shown(ATTACKED, "dog", 0.501)
+    ),
 }
 
 
@@ -99,3 +109,37 @@ def test_fooled_images_are_titled_in_red():
     titles = [axes.title for axes in DRAWN["sample_grid"]().axes]
     assert [title.get_text() for title in titles] == ["cat → cat", "dog → dog", "cat → dog", "dog → dog"]
     assert [title.get_color() == WRONG for title in titles] == [False, False, True, False]
+
+
+def test_a_security_curve_falls_from_the_clean_accuracy_in_steps():
+    axes = DRAWN["security_curves"]().axes[0]
+    first, second = axes.lines
+    assert first.get_drawstyle() == "steps-post"
+    assert first.get_xdata()[:4].tolist() == [0, 1, 2, 3]
+    assert first.get_ydata()[:4].tolist() == [75, 50, 25, 0]
+    assert second.get_ydata()[-1] == 50  # two are never fooled
+    assert axes.get_legend_handles_labels()[1] == ["MLP: 2.00", "CNN: ∞"]
+    assert len(axes.collections) == 2  # the bands
+
+
+def test_more_networks_than_colours_are_all_drawn_and_told_apart():
+    curve = security_curve(pd.Series([1.0, 2.0]))
+    many = [security_curves.Curve("mnist", str(number), curve, 1.0, 2) for number in range(10)]
+    lines = security_curves.draw(many).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 10
+
+
+def test_a_perturbation_stands_between_the_two_images_with_its_length():
+    original, middle, adversarial, _ = DRAWN["perturbation"]().axes
+    assert original.get_xlabel() == "cat, confidence 99.9 %"
+    assert "||r||₂ = 2.000" in middle.get_xlabel()  # the root of 16 times 0.5²
+    assert adversarial.get_xlabel() == "dog, confidence 50.1 %"
+    assert [axes.xaxis.label.get_color() for axes in (original, adversarial)] == [RIGHT, WRONG]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_that_was_not_changed_can_be_drawn(channels):
+    shown = perturbation.Shown(np.zeros((channels, 4, 4), np.float32), "dog", 1.0)
+    figure = perturbation.draw("title", "cat", shown, shown)
+    assert "||r||₂ = 0.000" in figure.axes[1].get_xlabel()
+    figure.canvas.draw()
