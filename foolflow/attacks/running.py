@@ -55,9 +55,9 @@ def run_attack(
         truth = torch.from_numpy(split.labels[indices]).to(device)
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
         with torch.no_grad():
-            clean_predictions = victim(clean).argmax(1)
+            clean_logits = victim(clean)
         for rank, adversarial in enumerate(_attack_at_each(victim, clean, truth, targets, entry, epsilons)):
-            table = judge(victim, clean, truth, targets, adversarial, clean_predictions)
+            table = judge(victim, clean, truth, targets, adversarial, clean_logits)
             table.insert(0, "index", indices)
             table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))
             made[rank].append(adversarial)

@@ -102,9 +102,18 @@ def test_a_users_attack_that_returns_nonsense_is_named(trained, tmp_path, body, 
 def test_rounding_to_8_bits_is_judged_on_the_rounded_images(trained):
     images, labels = trained.images[:50], trained.labels[:50]
     made = fgsm(trained.model, images, labels, epsilon=0.1)
-    records = judge(trained.model, images, labels, None, made, trained.model(images).argmax(1))
+    records = judge(trained.model, images, labels, None, made, trained.model(images))
     rounded = torch.from_numpy(np.round(made.images.numpy() * 255) / 255).float()
     assert (records["prediction_8bit"] == trained.model(rounded).argmax(1).numpy()).all()
+
+
+def test_confidences_are_the_softmax_of_the_predicted_class(trained):
+    made = run(trained, {"method": "deepfool"})
+    clean = trained.model(pixels(trained)[0].float() / 255).softmax(1).detach().numpy()
+    attacked = trained.model(made.tensors["images"]).softmax(1).detach().numpy()
+    rows = np.arange(60)
+    assert made.records["clean_confidence"].to_numpy() == pytest.approx(clean[rows, made.records["clean_prediction"]])
+    assert made.records["confidence"].to_numpy() == pytest.approx(attacked[rows, made.records["prediction"]], abs=1e-5)
 
 
 def test_norms_are_those_of_the_perturbation():
@@ -113,7 +122,7 @@ def test_norms_are_those_of_the_perturbation():
     made[0, 0, 0] = torch.tensor([0.3, 0.4])
     zeros = torch.zeros(1, dtype=torch.int64)
     adversarial = fgsm(Constant(), images, zeros, epsilon=0.0)
-    records = judge(Constant(), images, zeros, None, replace_images(adversarial, made), zeros)
+    records = judge(Constant(), images, zeros, None, replace_images(adversarial, made), torch.zeros(1, 3))
     assert records.loc[0, "l0"] == 2
     assert records.loc[0, "l2"] == pytest.approx(0.5)
     assert records.loc[0, "linf"] == pytest.approx(0.4)
