@@ -37,13 +37,10 @@ def draw(
                 else:
                     axes.set_axis_off()
             line[0].set_ylabel(class_names[label], rotation=0, ha="right", va="center", fontsize=9)
+        long = max(map(len, class_names)) > 3
         for axes, name in zip(grid[0], class_names, strict=True):
-            axes.set_title(
-                name, fontsize=9, pad=4, rotation=0 if len(name) < 4 else 40, ha="center" if len(name) < 4 else "left"
-            )
-        figure.supylabel("true class", fontsize=10, x=0.01)
-        figure.suptitle(title, fontsize=11, y=1.02)
-        figure.text(0.5, 0.93 if max(map(len, class_names)) < 4 else 0.985, "target", ha="center", fontsize=10)
+            axes.set_title(name, fontsize=9, pad=4, rotation=40 if long else 0, ha="left" if long else "center")
+        figure.suptitle(f"{title}\nrows: true class, columns: target", fontsize=11, y=1.02 if long else 0.96)
         return figure
 
 

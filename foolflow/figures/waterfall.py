@@ -15,7 +15,7 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
     before[1:] = success[:-1]
     last = len(table) - 1
     with house_style():
-        figure = Figure(figsize=(8.6, 0.46 * len(table) + 1.4), layout="constrained")
+        figure = Figure(figsize=(9.2, 0.46 * len(table) + 1.4), layout="constrained")
         axes = figure.subplots()
         for place, (value, earlier) in enumerate(zip(success, before, strict=True)):
             whole = place in (0, last)
@@ -25,7 +25,13 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
             if place < last:
                 axes.plot([value, value], [place - 0.31, place + 1.31], color=GREY, linewidth=0.8)
             change = "" if place == 0 else f"  ({value - earlier:+.1f})"
-            axes.text(max(value, start + width) + 1.6, place, f"{value:.1f} %{change}", va="center", fontsize=9)
+            axes.text(
+                max(start + width, 100 * table["high"].iloc[place]) + 1.6,
+                place,
+                f"{value:.1f} %{change}",
+                va="center",
+                fontsize=9,
+            )
         errors = [success - 100 * table["low"], 100 * table["high"] - success]
         axes.errorbar(success, range(len(table)), xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2.5)
         axes.set_yticks(range(len(table)), table["change"])
@@ -34,5 +40,5 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
         axes.set_xticks(range(0, 101, 20))
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("counted success (%), with 95 % intervals")
-        axes.set_title(title, loc="left")
+        figure.suptitle(title, fontsize=11)
         return figure
