@@ -35,6 +35,7 @@ include: "rules/attack.smk"
 include: "rules/evaluate.smk"
 include: "rules/render.smk"
 include: "rules/render_minimal.smk"
+include: "rules/render_stadv.smk"
 include: "rules/manifest.smk"
 
 
@@ -53,7 +54,7 @@ rule fgsm_sweep:
 
 
 rule stadv:
-    """R1: the networks of the stAdv study; accuracies so far."""
+    """R1: stAdv on MNIST and FashionMNIST; accuracy and success, grids, flows, explorations and the post-mortem."""
     input:
         study_outputs("stadv"),
 

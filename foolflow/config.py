@@ -193,9 +193,16 @@ def _available(folder: Path) -> list[str]:
         for name, definition in _definitions(file).items():
             if folder.name == "models" and isinstance(definition, ast.ClassDef) and not _is_layer(definition):
                 names.append(f"{file.stem}.{name}")
-            elif name == file.stem and isinstance(definition, ast.FunctionDef):
+            elif (
+                name == file.stem and isinstance(definition, ast.FunctionDef) and _is_called_by_name(folder, definition)
+            ):
                 names.append(name)
     return names
+
+
+def _is_called_by_name(folder: Path, definition: ast.FunctionDef) -> bool:
+    """An attack takes a model, images and labels; what else lies beside the attacks is none."""
+    return folder.name != "attacks" or [argument.arg for argument in definition.args.args][:1] == ["model"]
 
 
 def _is_layer(definition: ast.ClassDef) -> bool:
@@ -222,6 +229,8 @@ def _study_lines(config: Config) -> Iterator[str]:
                 yield from _unknown(f"studies.{name}.{field}", studies[name][field], field, config[field])
     if "minimal" in studies:
         yield from _minimal_lines(studies["minimal"], config)
+    if "stadv" in studies:
+        yield from _stadv_lines(config, studies["stadv"])
     if "defenses" in studies:
         study = studies["defenses"]
         yield from _unknown("studies.defenses.dataset", [study["dataset"]], "datasets", config["datasets"])
@@ -252,6 +261,31 @@ def _minimal_lines(study: Config, config: Config) -> Iterator[str]:
 def _selection(attack: Config) -> str:
     """The images that an attack is run on, in words."""
     return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
+
+
+def _stadv_lines(config: Config, study: Config) -> Iterator[str]:
+    def known(key: str, entry: Config, field: str, kind: str) -> Iterator[str]:
+        names = entry.get(field, [])
+        yield from _unknown(f"{key}.{field}", [names] if isinstance(names, str) else names, kind, config[kind])
+
+    key = "studies.stadv"
+    yield from known(key, study, "attack", "attacks")
+    yield from known(key, study, "grid", "attacks")
+    explored = study.get("explorations", {})
+    for field, kind in (("dataset", "datasets"), ("models", "models"), ("attack", "attacks")):
+        yield from known(f"{key}.explorations", explored, field, kind)
+    post_mortem = study.get("post_mortem", {})
+    yield from known(f"{key}.post_mortem", post_mortem, "dataset", "datasets")
+    steps = {f"{key}.post_mortem.steps.{place}": step for place, step in enumerate(post_mortem.get("steps", []))}
+    for step_key, step in steps.items():
+        yield from known(step_key, step, "model", "models")
+        yield from known(step_key, step, "attack", "attacks")
+    # What is counted as a success, and the grid's columns, need a target.
+    targeted = [(key, study, "attack"), (key, study, "grid"), (f"{key}.explorations", explored, "attack")]
+    for entry_key, entry, field in [*targeted, *((step_key, step, "attack") for step_key, step in steps.items())]:
+        attack = config["attacks"].get(entry.get(field))
+        if attack is not None and "targets" not in attack:
+            yield f"{entry_key}.{field}: {entry[field]} has no targets; give it `targets: random` or `targets: all`"
 
 
 def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:

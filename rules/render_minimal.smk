@@ -2,7 +2,6 @@ rule tabulate_minimal:
     """R2's table: the smallest perturbations that each attack finds on each network."""
     input:
         records=minimal_files("records.parquet"),
-        reference="reference/r2_minimal.yaml",
     output:
         csv="<results>/tables/minimal_attacks.csv",
         markdown="<results>/tables/minimal_attacks.md",
@@ -29,7 +28,6 @@ rule tabulate_minimal:
         python scripts/tabulate_minimal.py \
             --spec {params.spec:q} \
             --records {input.records:q} \
-            --reference {input.reference:q} \
             --csv {output.csv:q} \
             --markdown {output.markdown:q} \
             --html {output.html:q} \

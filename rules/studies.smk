@@ -61,6 +61,60 @@ def accuracy_metrics(wildcards):
     return [pattern.format(**victim) for victim in accuracy_victims(wildcards.study)]
 
 
+def stadv_study():
+    return config["studies"].get("stadv", {})
+
+
+def stadv_attacks():
+    """The study's attack on each of its victims."""
+    return [victim | {"defense": "none", "attack": stadv_study()["attack"]} for victim in accuracy_victims("stadv")]
+
+
+def exploration_settings():
+    """Each value of each parameter that is varied, on each model, and the attack that has it."""
+    explored = stadv_study().get("explorations")
+    if explored is None:
+        return []
+    return [
+        {"dataset": explored["dataset"], "model": model, "defense": "none", "seed": config["seeds"][0], **setting}
+        for model in explored["models"]
+        for setting in varied(explored)
+    ]
+
+
+def exploration_spec():
+    explored = stadv_study()["explorations"]
+    fixed = {key: value for key, value in config["attacks"][explored["attack"]]["parameters"].items()}
+    keys = ("model", "parameter", "value")
+    return {
+        "title": f"{explored['attack']} on {explored['dataset']}: one parameter varied at a time (R1)",
+        "fixed": ", ".join(f"{key} {value}" for key, value in fixed.items()),
+        "settings": [{key: setting[key] for key in keys} for setting in exploration_settings()],
+    }
+
+
+def post_mortem_steps():
+    """The attack of each step of the post-mortem, and how its success is counted."""
+    study = stadv_study().get("post_mortem", {"steps": []})
+    shared = {"any_class": False, "clean_errors": False, "defense": "none", "seed": config["seeds"][0]}
+    return [shared | {"dataset": study["dataset"]} | step for step in study["steps"]]
+
+
+def post_mortem_spec():
+    keys = ("change", "model", "attack", "any_class", "clean_errors")
+    dataset = stadv_study()["post_mortem"]["dataset"]
+    return {
+        "title": f"What each mistake cost: stAdv on {dataset} from the students' settings to ours (R1)",
+        "steps": [{key: step[key] for key in keys} for step in post_mortem_steps()],
+    }
+
+
+def attack_files(attacked, name):
+    """The file `name` of each of these attacks."""
+    pattern = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/"
+    return [pattern.format(**one) + name for one in attacked]
+
+
 def static_cells():
     """Each defense on each attack's set of the undefended model."""
     study = config["studies"].get("defenses", {"defenses": [], "attacks": []})
@@ -93,9 +147,8 @@ def minimal_cells():
 
 
 def minimal_files(name):
-    """The same file of every attack on every victim of the study `minimal`."""
-    pattern = "<results>/attacks/{dataset}/{model}/none/{seed}/{attack}/{name}"
-    return [pattern.format(name=name, **cell) for cell in minimal_cells()]
+    """The file `name` of every attack on every victim of the study `minimal`."""
+    return attack_files([cell | {"defense": "none"} for cell in minimal_cells()], name)
 
 
 def perturbation_shown():
@@ -105,8 +158,7 @@ def perturbation_shown():
 
 
 def perturbation_file(name):
-    pattern = "<results>/attacks/{dataset}/{{model}}/none/{seed}/{attack}/{name}"
-    return pattern.format(name=name, **perturbation_shown())
+    return attack_files([perturbation_shown() | {"model": "{model}", "defense": "none"}], name)[0]
 
 
 def perturbation_title(wildcards):
@@ -167,6 +219,36 @@ def cell_artefacts(cell):
     return [*attack_artefacts(cell | {"defense": "none"}), *victim_artefacts(cell), *evaluated, *curves]
 
 
+def accuracy_artefacts(study):
+    victims = accuracy_victims(study)
+    return [
+        *(artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})),
+        *table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py"),
+        *figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py"),
+    ]
+
+
+def attack_figure_files(kind, attacked):
+    folder = "{dataset}/{model}/{defense}/{seed}/{attack}".format(**attacked)
+    return figure_files(f"{kind}/{folder}", f"scripts/draw_{kind}.py")
+
+
+def stadv_artefacts():
+    found = table_files("stadv_success", "scripts/tabulate_stadv.py")
+    for attacked in stadv_attacks():
+        found += attack_artefacts(attacked)
+        found += attack_figure_files("attack_sheet", attacked) + attack_figure_files("flow", attacked)
+        if "grid" in stadv_study():
+            towards_all = attacked | {"attack": stadv_study()["grid"]}
+            found += attack_artefacts(towards_all) + attack_figure_files("target_grid", towards_all)
+    for name, attacks in (("explorations", exploration_settings()), ("post_mortem", post_mortem_steps())):
+        if attacks:
+            found += [artefact for attacked in attacks for artefact in attack_artefacts(attacked)]
+            found += table_files(f"stadv_{name}", f"scripts/tabulate_{name}.py")
+            found += figure_files(f"stadv_{name}", f"scripts/draw_{name}.py")
+    return found
+
+
 def minimal_artefacts():
     """The attacks of the study `minimal`, and its tables and figures but for the accuracies."""
     shown = config["studies"]["minimal"]["perturbation"]
@@ -186,12 +268,10 @@ def study_artefacts(study):
             found = [artefact for sweep in sweeps() for artefact in sweep_artefacts(sweep)]
             found += table_files("fgsm_sweep", "scripts/tabulate_fgsm_sweep.py")
             found += figure_files("fgsm_sweep", "scripts/draw_accuracy_curve.py")
-        case "stadv" | "minimal":
-            victims = accuracy_victims(study)
-            found = [artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})]
-            found += table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py")
-            found += figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py")
-            found += minimal_artefacts() if study == "minimal" else []
+        case "stadv":
+            found = accuracy_artefacts(study) + stadv_artefacts()
+        case "minimal":
+            found = accuracy_artefacts(study) + minimal_artefacts()
         case "defenses":
             found = [artefact for cell in static_cells() for artefact in cell_artefacts(cell)]
             found += table_files("defenses_static", "scripts/tabulate_defenses.py")

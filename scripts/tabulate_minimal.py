@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from foolflow.command_line import job_parser, run_job
-from foolflow.reference import load_reference
 from foolflow.tables.minimal import Attacked, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
@@ -19,12 +18,11 @@ def main(arguments: argparse.Namespace) -> None:
         Attacked(**entry, records=pd.read_parquet(records))
         for entry, records in zip(arguments.spec, arguments.records, strict=True)
     ]
-    write_table(tabulate(attacked, load_reference(arguments.reference)["source"]), arguments)
+    write_table(tabulate(attacked), arguments)
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--records", type=Path, nargs="+", required=True)
-    parser.add_argument("--reference", type=Path, required=True)
     add_table_options(parser)
     run_job(main, parser)

@@ -118,6 +118,10 @@ CASES = [
     (put(f"{SHOWN}.attack", "fgsm_sweep"), f"{SHOWN}.attack", "fgsm_sweep has a list of epsilons"),
     (put(f"{SHOWN}.images", [-1]), f"{SHOWN}.images.0", "minimum of 0"),
     (put("studies.stadv.datasets", ["x"]), "studies.stadv.datasets", "not among the datasets"),
+    (put("studies.stadv.attack", "x"), "studies.stadv.attack", "not among the attacks"),
+    (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool has no targets"),
+    (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
+    (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
     (put("studies.defenses.attacks", ["x"]), "studies.defenses.attacks", "not among the attacks"),
     (put("studies.defenses.defenses", ["x"]), "studies.defenses.defenses", "not among the defenses: none"),
 ]

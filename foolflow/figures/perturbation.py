@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
 
@@ -32,9 +33,8 @@ def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
 
 
 def _draw_image(axes: Axes, shown: Shown, title: str, truth: str) -> None:
-    pixels = shown.pixels[0] if len(shown.pixels) == 1 else shown.pixels.transpose(1, 2, 0)
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=1)
-    _label(axes, title, f"{shown.prediction}, confidence {_percent(shown.confidence)}")
+    show_image(axes, shown.pixels)
+    axes.set(title=title, xlabel=f"{shown.prediction}, confidence {_percent(shown.confidence)}")
     axes.xaxis.label.set_color(RIGHT if shown.prediction == truth else WRONG)
 
 
@@ -47,15 +47,8 @@ def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> 
         figure.colorbar(image, ax=axes, shrink=0.8, label="change (pixels in [0, 1])")
     else:
         axes.imshow(0.5 + perturbation.transpose(1, 2, 0) / (2 * largest))
-    _label(axes, "perturbation r", f"||r||₂ = {norm:.3f}")
-
-
-def _label(axes: Axes, title: str, below: str) -> None:
-    axes.set_title(title)
-    axes.set_xlabel(below)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
+    bare(axes)
+    axes.set(title="perturbation r", xlabel=f"||r||₂ = {norm:.3f}")
 
 
 def _percent(share: float) -> str:

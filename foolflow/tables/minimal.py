@@ -1,6 +1,6 @@
 """R2's table: the smallest perturbations that each attack finds on each network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +26,7 @@ class Attacked:
     records: pd.DataFrame
 
 
-def tabulate(attacked: Sequence[Attacked], source: Mapping[str, str]) -> Table:
-    """source: that of reference/r2_minimal.yaml.  Fractions in the table's CSV."""
+def tabulate(attacked: Sequence[Attacked]) -> Table:
     victims: dict[tuple, list[Attacked]] = {}
     for one in attacked:
         victims.setdefault((one.dataset, one.model, one.seed), []).append(one)
@@ -42,9 +41,9 @@ def tabulate(attacked: Sequence[Attacked], source: Mapping[str, str]) -> Table:
             "quantiles (∞: too few were fooled to reach it); the mean is over the fooled ones alone. Intervals are "
             "Wilson's.",
             "To best: the median over the smallest median of an attack on that network. Shortest: the share of the n "
-            f"images for which no attack here finds anything more than {EQUAL:.0%} shorter. Missed: images that this "
-            "attack does not fool and another one here does. Gradients: gradient evaluations an image.",
-            f"R2 published no distances ({source['test'].partition(',')[0]}), so none stand here.",
+            f"images for which no attack here finds anything more than {100 * EQUAL:.0f} % shorter. Missed: images that "
+            "this attack does not fool and another one here does. Gradients: gradient evaluations an image.",
+            "R2 published no distances, so there is no published column.",
         ],
     )
 

@@ -5,8 +5,21 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 
-from foolflow.figures import accuracy_curve, accuracy_dots, perturbation, sample_grid, security_curves, training_curves
+from foolflow.figures import (
+    accuracy_curve,
+    accuracy_dots,
+    attack_sheet,
+    explorations,
+    flow_arrows,
+    perturbation,
+    sample_grid,
+    security_curves,
+    target_grid,
+    training_curves,
+    waterfall,
+)
 from foolflow.figures.style import RIGHT, WRONG, save_figure
 from foolflow.statistics.minimal import security_curve
 
@@ -54,7 +67,37 @@ CURVES = [
 ]
 CLEAN, ATTACKED = np.zeros((1, 4, 4), np.float32), np.full((1, 4, 4), 0.5, np.float32)
 
+IMAGE = np.full((1, 6, 6), 0.5, np.float32)
+EXPLORED = pd.DataFrame(
+    {
+        "model": "B",
+        "parameter": ["tau", "tau", "init"],
+        "value": ["0.05", "0.005", "zeros"],
+        "success": [0.2, 0.9, 0.5],
+        "low": [0.1, 0.8, 0.4],
+        "high": [0.3, 1.0, 0.6],
+        "median_flow_loss": [None, 50.0, 40.0],
+        "flow_low": [None, 45.0, None],
+        "flow_high": [None, 55.0, None],
+    }
+)
+STEPS = pd.DataFrame(
+    {
+        "change": ["as it was", "counted right", "mended"],
+        "success": [0.5, 0.1, 1.0],
+        "low": [0.4, 0.05, 0.99],
+        "high": [0.6, 0.15, 1.0],
+    }
+)
+
 DRAWN = {
+    "target_grid": lambda: target_grid.draw("title", ["cat", "dog"], {0: IMAGE}, {(0, 1): (IMAGE, False)}),
+    "attack_sheet": lambda: attack_sheet.draw("title", np.stack([IMAGE] * 9), ["a → b (b)"] * 9, [True] * 8 + [False]),
+    "flow_arrows": lambda: flow_arrows.draw(
+        "title", [flow_arrows.Warped(IMAGE, np.eye(6)[None].repeat(2, 0), IMAGE, "cat", "dog", 3.0)]
+    ),
+    "explorations": lambda: explorations.draw("title", EXPLORED),
+    "waterfall": lambda: waterfall.draw("title", STEPS),
     "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
     "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
     "training_curves": lambda: training_curves.draw("title", HISTORY),
@@ -143,3 +186,24 @@ def test_an_image_that_was_not_changed_can_be_drawn(channels):
     figure = perturbation.draw("title", "cat", shown, shown)
     assert "||r||₂ = 0.000" in figure.axes[1].get_xlabel()
     figure.canvas.draw()
+
+
+def test_a_failed_attack_is_marked_on_the_grid_and_on_the_sheet():
+    figure = DRAWN["target_grid"]()
+    frames = [patch.get_edgecolor() for axes in figure.axes for patch in axes.patches]
+    assert to_rgba(WRONG) in frames
+    titles = [axes.title for axes in DRAWN["attack_sheet"]().axes]
+    assert [title.get_color() == WRONG for title in titles[:9]] == [False] * 8 + [True]
+
+
+def test_arrows_point_from_where_the_value_is_taken_to_the_pixel():
+    (quiver,) = DRAWN["flow_arrows"]().axes[1].collections
+    assert len(quiver.U) == 6  # the pixels of the diagonal; the others do not move
+    assert (quiver.U == -1).all()
+    assert (quiver.V == -1).all()
+    assert quiver.X.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_waterfall_hangs_each_step_on_the_one_before():
+    bars = DRAWN["waterfall"]().axes[0].patches
+    assert [(bar.get_x(), bar.get_width()) for bar in bars] == [(0, 50), (10, 40), (0, 100)]

@@ -7,7 +7,7 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from foolflow.seeds import derived_seed
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
 from foolflow.statistics.paired import compare_paired, holm
 
@@ -19,6 +19,13 @@ def test_wilson_equals_statsmodels(trials, share):
     assert ours == pytest.approx(proportion_confint(successes, trials, method="wilson"), abs=1e-9)
     assert ours[0] <= successes / trials + 1e-12
     assert ours[1] >= successes / trials - 1e-12
+
+
+def test_the_interval_of_a_median_is_that_of_the_order_statistics():
+    values = np.arange(1.0, 101.0)
+    # Conover 1999: the 40th and the 61st of 100 hold the median with 95 %.
+    assert median_interval(values) == (40, 61)
+    assert np.isnan(median_interval(np.array([]))).all()
 
 
 def test_nothing_tried_says_nothing():
