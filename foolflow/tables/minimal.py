@@ -41,8 +41,8 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
             "quantiles (∞: too few were fooled to reach it); the mean is over the fooled ones alone. Intervals are "
             "Wilson's.",
             "To best: the median over the smallest median of an attack on that network. Shortest: the share of the n "
-            f"images for which no attack here finds anything more than {100 * EQUAL:.0f} % shorter. Missed: images that "
-            "this attack does not fool and another one here does. Gradients: gradient evaluations an image.",
+            f"images for which no attack here finds anything shorter by more than {100 * EQUAL:.0f} %. Missed: images "
+            "that this attack does not fool and another one here does. Gradients: gradient evaluations an image.",
             "R2 published no distances, so there is no published column.",
         ],
     )
