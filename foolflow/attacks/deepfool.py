@@ -1,5 +1,7 @@
 """DeepFool."""
 
+from dataclasses import dataclass, fields
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,7 @@ from foolflow.errors import InvalidInput
 
 # Added to the distance to the boundary in each step, as in the authors' code: without it, images stop on a tie.
 NUDGE = 1e-4
+TINY = 1e-12
 
 
 def deepfool(
@@ -19,6 +22,7 @@ def deepfool(
     overshoot: float = 0.02,
     norm: str = "l2",
     classes: int = 10,
+    nearest: int = 2,
 ) -> Adversarial:
     """Steps to the nearest linearised decision boundary until the class changes
     (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599, algorithm 2; equation 11 for L-infinity).
@@ -28,69 +32,122 @@ def deepfool(
     steps: at most so many.  overshoot: the perturbation is made longer by this share.
     norm: `l2` or `linf`, what is to be small.  classes: how many of the classes that the model finds most
         likely are considered, its own among them.
+    nearest: the first step takes a gradient for each rival class; a later one only for the so many that are nearest,
+        going by the gap of today and the length of the gradient that was last taken. The paper takes all
+        (`nearest` of `classes - 1`), at about three times the cost, and ends at the same images but for a few.
     Images that the model gets wrong already come back unchanged. Finished images leave the batch.
     Raises InvalidInput if images leave [0, 1], a label is no class, a parameter is out of range, or the model's
     logits are not finite.
     """
     if norm not in ("l2", "linf"):
         raise InvalidInput(f"norm: {norm!r} is not l2 or linf")
-    if steps < 0 or overshoot < 0 or classes < 2:
-        raise InvalidInput(f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2")
+    if steps < 0 or overshoot < 0 or classes < 2 or nearest < 1:
+        raise InvalidInput(
+            f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2; "
+            f"nearest {nearest}: at least 1"
+        )
     check_images(images, labels)
     adversarial = images.clone()
-    iterations = torch.zeros_like(labels)
+    iterations, evaluations = torch.zeros_like(labels), torch.zeros_like(labels)
     with frozen(model):
-        active = torch.arange(len(images), device=images.device)
-        start, current, perturbation = images, images, torch.zeros_like(images)
-        rivals = None
-        for step in range(steps + 1):
-            with torch.no_grad():
-                logits = model(current)
-            if step == 0:
-                check_logits(logits, labels)
-                rivals = _most_likely_others(logits, labels, classes - 1)
-            assert rivals is not None
-            standing = (~is_clear_success(logits, labels[active])).nonzero().squeeze(1)
-            if step == steps or len(standing) == 0:
+        inputs, logits = _forward(model, images)
+        check_logits(logits.detach(), labels)
+        active = _start(images, labels, logits.detach(), classes)
+        for step in range(steps):
+            standing = (~is_clear_success(logits.detach(), active.labels)).nonzero().squeeze(1)
+            if len(standing) == 0:
                 break
-            # Only the images that still stand go on: a forward pass to find them costs less than their K gradients.
-            active, rivals, start, current, perturbation = (
-                part[standing] for part in (active, rivals, start, current, perturbation)
-            )
-            perturbation = perturbation + _step(*_boundaries(model, current, labels[active], rivals), norm)
-            current = (start + (1 + overshoot) * perturbation).clamp(0, 1)
-            adversarial[active] = current
-            iterations[active] += 1
-        passes = iterations * (0 if rivals is None else rivals.shape[1])
-        return conclude(model, adversarial, labels, None, iterations, passes)
+            finished = len(active.rows) - len(standing)
+            count = active.rivals.shape[1] if step == 0 else min(nearest, active.rivals.shape[1])
+            active = active.at(standing)
+            # The backward passes go through the finished images, too, unless a forward pass without them costs less.
+            if finished * count > len(standing):
+                inputs, logits = _forward(model, active.current)
+                standing = torch.arange(len(active.rows), device=images.device)
+            _advance(active, inputs, logits, standing, count, norm, overshoot)
+            adversarial[active.rows] = active.current
+            iterations[active.rows] += 1
+            evaluations[active.rows] += count
+            if step + 1 < steps:
+                inputs, logits = _forward(model, active.current)
+        return conclude(model, adversarial, labels, None, iterations, evaluations)
 
 
-def _most_likely_others(logits: Tensor, labels: Tensor, count: int) -> Tensor:
-    """The `count` classes with the highest logits but for the label's: int64 (N, count)."""
+@dataclass
+class _Active:
+    """The M images that are still in the batch.
+
+    rows: their places among all images, (M,).  rivals: the classes to step towards, (M, K).
+    lengths: of the gradient of each rival's gap, when it was last taken, (M, K).
+    """
+
+    rows: Tensor
+    labels: Tensor
+    rivals: Tensor
+    lengths: Tensor
+    start: Tensor
+    perturbation: Tensor
+    current: Tensor
+
+    def at(self, places: Tensor) -> "_Active":
+        if len(places) == len(self.rows):
+            return self
+        return _Active(*(getattr(self, part.name)[places] for part in fields(self)))
+
+
+def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Active:
     others = logits.scatter(1, labels[:, None], -torch.inf)
-    return others.topk(min(count, logits.shape[1] - 1), dim=1).indices
+    rivals = others.topk(min(classes, logits.shape[1]) - 1, dim=1).indices
+    rows = torch.arange(len(images), device=images.device)
+    # The first step takes all rivals, whatever their length is said to be.
+    lengths = torch.ones_like(rivals, dtype=logits.dtype)
+    return _Active(rows, labels, rivals, lengths, images, torch.zeros_like(images), images)
 
 
-def _boundaries(model: nn.Module, images: Tensor, labels: Tensor, rivals: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each rival's logit is below the label's, (N, K), and the gradients of these gaps, (K, N, C, H, W)."""
+def _forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     inputs = images.detach().requires_grad_()
-    logits = model(inputs)
-    gaps = logits.gather(1, rivals) - logits.gather(1, labels[:, None])
-    gradients = [
-        torch.autograd.grad(gaps[:, rank].sum(), inputs, retain_graph=rank + 1 < rivals.shape[1])[0]
-        for rank in range(rivals.shape[1])
-    ]
-    return gaps.detach(), torch.stack(gradients)
+    return inputs, model(inputs)
 
 
-def _step(gaps: Tensor, gradients: Tensor, norm: str) -> Tensor:
-    """The shortest step over the nearest of the linearised boundaries: (N, C, H, W)."""
-    flat = gradients.flatten(2)  # (K, N, pixels)
-    lengths = flat.norm(dim=2).T if norm == "l2" else flat.abs().sum(2).T
-    distances = gaps.abs() / lengths.clamp_min(1e-12)
-    nearest = distances.argmin(1)
-    rows = torch.arange(len(nearest), device=nearest.device)
+def _advance(
+    active: _Active, inputs: Tensor, logits: Tensor, standing: Tensor, count: int, norm: str, overshoot: float
+) -> None:
+    """One step of the active images, which are the `standing` ones of the inputs, on the `count` nearest rivals."""
+    logits = logits[standing]
+    gaps = logits.gather(1, active.rivals) - logits.gather(1, active.labels[:, None])
+    chosen = (gaps.detach().abs() / active.lengths).topk(count, dim=1, largest=False).indices
+    gaps = gaps.gather(1, chosen)
+    gradients = _gradients(gaps, inputs)[:, standing]
+    lengths = _dual_lengths(gradients, norm)
+    active.lengths = active.lengths.scatter(1, chosen, lengths)
+    active.perturbation = active.perturbation + _step(gaps.detach(), gradients, lengths, norm)
+    active.current = (active.start + (1 + overshoot) * active.perturbation).clamp(0, 1)
+
+
+def _gradients(gaps: Tensor, inputs: Tensor) -> Tensor:
+    """Of each column of gaps (M, K), for images (N, C, H, W): (K, N, C, H, W).
+
+    One pass a column: on a processor, one vectorised pass for all takes 1 to 1.5 times as long.
+    """
+    columns = gaps.unbind(1)
+    last = len(columns) - 1
+    return torch.stack(
+        [torch.autograd.grad(column.sum(), inputs, retain_graph=rank < last)[0] for rank, column in enumerate(columns)]
+    )
+
+
+def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
+    """What the gap to a boundary is divided by to give its distance: (M, K) for gradients (K, M, C, H, W)."""
+    flat = gradients.flatten(2)
+    lengths = flat.norm(dim=2) if norm == "l2" else flat.abs().sum(2)
+    return lengths.T.clamp_min(TINY)
+
+
+def _step(gaps: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
+    """The shortest step over the nearest of the linearised boundaries: (M, C, H, W)."""
+    rows = torch.arange(len(gaps), device=gaps.device)
+    nearest = (gaps.abs() / lengths).argmin(1)
     gradient = gradients[nearest, rows]
-    length = lengths[rows, nearest].clamp_min(1e-12).view(-1, 1, 1, 1)
+    length = lengths[rows, nearest].view(-1, 1, 1, 1)
     distance = (gaps[rows, nearest].abs().view(-1, 1, 1, 1) + NUDGE) / length
     return distance * (gradient / length if norm == "l2" else gradient.sign())

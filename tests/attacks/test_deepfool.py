@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foolflow.attacks.deepfool import NUDGE, deepfool
+from foolflow.attacks.deepfool import NUDGE, _gradients, deepfool
 from foolflow.errors import InvalidInput
 from tests.conftest import Affine, random_affine
 
@@ -72,7 +72,8 @@ def test_right_images_are_fooled_and_wrong_ones_left_alone(trained):
     assert torch.equal(made.images[wrong], trained.images[wrong])
     assert (made.iterations[wrong] == 0).all()
     assert (made.iterations[~wrong] >= 1).all()
-    assert torch.equal(made.gradient_evaluations, 9 * made.iterations)
+    assert torch.equal(made.gradient_evaluations[~wrong], 9 + 2 * (made.iterations[~wrong] - 1))
+    assert (made.gradient_evaluations[wrong] == 0).all()
     assert made.images.min() >= 0
     assert made.images.max() <= 1
 
@@ -85,6 +86,25 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
     assert (shuffled.images - together.images[order]).abs().max() < 1e-4
     alone = deepfool(trained.model, images[3:4], labels[3:4])
     assert (alone.images[0] - together.images[3]).abs().max() < 1e-4
+
+
+def test_the_gradients_of_several_columns_are_those_of_each_image_and_column(trained):
+    inputs = trained.images[:3].clone().requires_grad_()
+    gradients = _gradients(trained.model(inputs)[:, [4, 1]], inputs)
+    assert gradients.shape == (2, *inputs.shape)
+    for image in range(3):
+        for place, column in enumerate((4, 1)):
+            alone = trained.images[image : image + 1].clone().requires_grad_()
+            (expected,) = torch.autograd.grad(trained.model(alone)[0, column], alone)
+            assert torch.allclose(gradients[place, image], expected[0], atol=1e-5)
+
+
+def test_the_nearest_few_classes_are_as_good_as_all_of_them(trained):
+    few, every = (deepfool(trained.model, trained.images[:200], trained.labels[:200], nearest=n) for n in (2, 9))
+    assert few.success.all()
+    lengths = [(made.images - trained.images[:200]).flatten(1).norm(dim=1).mean() for made in (few, every)]
+    assert lengths[0] <= 1.005 * lengths[1]
+    assert few.gradient_evaluations.sum() < 0.6 * every.gradient_evaluations.sum()
 
 
 def test_fewer_classes_cost_fewer_gradients_and_still_fool(trained):
@@ -112,7 +132,7 @@ def test_a_flat_model_is_not_fooled_and_stays_finite():
     assert not made.success.any()
 
 
-@pytest.mark.parametrize("change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}])
+@pytest.mark.parametrize("change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}, {"nearest": 0}])
 def test_parameters_out_of_range_are_refused(change):
     model, images, labels, _ = case(0, "l2")
     with pytest.raises(InvalidInput, match=next(iter(change))):
