@@ -18,7 +18,8 @@ Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the
 def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
     """The attack of a config entry, its parameters bound.
 
-    entry: `method` (foolflow/attacks/<method>.py) or `python` (path/to/file.py:function), and `parameters`.
+    entry: `method` (foolflow/attacks/<method>.py, or library:attack) or `python` (path/to/file.py:function), and
+    `parameters`.
     epsilon: in place of the one among the parameters.
     The user's function is called as function(model, images, labels, **parameters), with targets=... where the config
     has targets, and returns an Adversarial, or just the adversarial images.
@@ -29,6 +30,8 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
     if "python" in entry:
         return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
     method = entry["method"]
+    if ":" in method:  # by name, so that no other attack is outdated by what only the libraries need
+        return importlib.import_module("foolflow.attacks.peers.running").load_peer(method, parameters)
     return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
 
 
