@@ -41,6 +41,16 @@ FILES = {
         "training_cifar10.png": "figures/training/cifar10/six_conv/none/0.png",
         "manifest.json": "manifest.json",
     },
+    "minimal": {
+        **{
+            f"minimal_{part}.{ending}": f"tables/minimal_{part}.{ending}"
+            for part in ("attacks", "speed")
+            for ending in ("csv", "md")
+        },
+        "minimal_security.png": "figures/minimal_security.png",
+        "CNN_7.png": "figures/minimal/CNN/7.png",
+        "manifest.json": "manifest.json",
+    },
     "stadv": {
         **{
             f"stadv_{part}.{ending}": f"tables/stadv_{part}.{ending}"

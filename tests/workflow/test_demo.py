@@ -62,10 +62,11 @@ def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
     assert "is statistically worse from epsilon 0.05 on" in text
 
 
-def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(demo):
+@pytest.mark.parametrize("attack", ["dichotomy", "deepfool"])
+def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(demo, attack):
     table = pd.read_csv(demo.results / "tables/minimal_attacks.csv").set_index(["model", "attack"])
     assert table.groupby("model")["to_best"].min().eq(1).all()
-    folder = demo.results / "attacks/digits/CNN/none/0/deepfool"
+    folder = demo.results / "attacks/digits/CNN/none/0" / attack
     made = load_file(folder / "adversarial.safetensors")["images"]
     data = load_file(demo.results / "data/digits/test.safetensors")
     clean, labels = data["images"][: len(made)].float() / 255, data["labels"][: len(made)]
@@ -73,7 +74,7 @@ def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(de
     with torch.no_grad():
         right, fooled = victim(clean).argmax(1) == labels, victim(made).argmax(1) != labels
     distances = (made - clean).flatten(1).norm(dim=1)[right & fooled].sort().values
-    row = table.loc[("CNN", "deepfool")]
+    row = table.loc[("CNN", attack)]
     assert (row["n"], row["fooled"]) == (int(right.sum()), len(distances))
     assert row["median_l2"] == pytest.approx(distances[(row["n"] + 1) // 2 - 1].item(), rel=1e-5)
     assert row["mean_l2"] == pytest.approx(distances.mean().item(), rel=1e-5)
@@ -89,7 +90,7 @@ def test_any_attacked_image_and_network_is_a_target_and_no_other_image(demo):
     done = demo.snakemake("--cores", "1", "results/demo/figures/minimal/CNN/400.png", ok=False)
     assert done.returncode != 0
     output = done.stdout + done.stderr
-    assert "error: image 400 of the test split is not among those that were attacked (200 images, 0 to 199)" in output
+    assert "error: image 400 of the test split is not among those that were attacked (100 images, 0 to 99)" in output
     assert "Traceback" not in output
 
 
