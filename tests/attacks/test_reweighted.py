@@ -40,9 +40,9 @@ def test_the_least_flow_loss_beyond_a_hyperplane():
             value = flow_loss(flow, 0.01).sum()
             return value.item(), torch.autograd.grad(value, flow)[0].flatten().numpy()
 
-        normal = normals[row].flatten().double().numpy()
-        wins = {"type": "eq", "fun": lambda x, n=normal, r=reaches[row].item(): n @ x - r, "jac": lambda x, n=normal: n}
-        start = normal * reaches[row].item() / (normal @ normal)
+        normal, reach = normals[row].flatten().double().numpy(), reaches[row].item()
+        wins = {"type": "eq", "fun": lambda x, n=normal, r=reach: n @ x - r, "jac": lambda x, n=normal: n}
+        start = normal * reach / (normal @ normal)
         found = minimize(loss, start, jac=True, constraints=wins, method="SLSQP", options={"maxiter": 500})
         assert (normals[row] * last[row]).sum() == pytest.approx(reaches[row].item(), rel=0.01)
         assert flow_loss(last[row : row + 1], 0.01).item() < 1.03 * found.fun
