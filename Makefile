@@ -9,9 +9,9 @@ help: ## show the targets of make, and those of snakemake
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo 'With an activated environment (. .venv/bin/activate), `snakemake --list-target-rules` shows the studies.'
 
-.venv/installed: requirements.lock pyproject.toml
+.venv/installed: requirements.lock requirements-peers.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --requirement requirements.lock --requirement requirements-peers.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -1,6 +1,8 @@
 """Every problem of a config is one line that names the key."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -64,6 +66,7 @@ CASES = [
     (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
     (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
     (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are deepfool, fgsm, pgd, stadv"),
+    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' has not the form"),
     (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
     (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
@@ -158,3 +161,40 @@ def test_the_minimal_study_takes_no_attack_with_targets(config, schema, root):
     assert problems(config, schema, root) == [
         "studies.minimal.attacks: mine has targets; the smallest perturbation to any wrong class is wanted"
     ]
+
+
+PEERS = {
+    "foolbox:L2FMNAttack": "foolbox",
+    "advlib:ddn": "adv-lib",
+    "art:DeepFool": "adversarial-robustness-toolbox",
+    "autoattack:standard": "pyautoattack",
+    "torchattacks:PGD": "torchattacks",
+}
+
+
+@pytest.mark.parametrize(("method", "distribution"), PEERS.items())
+def test_a_library_that_is_missing_is_one_line_that_says_how_to_install_it(
+    config, schema, root, monkeypatch, method, distribution
+):
+    monkeypatch.setattr("foolflow.config.installed", lambda _: None)
+    config["attacks"]["fgsm"] = {"method": method}
+    (line,) = problems(config, schema, root)
+    assert line.startswith(f"attacks.fgsm.method: {distribution} is not installed; ")
+    assert "pip install " in line
+
+
+def test_a_librarys_attack_is_checked_without_importing_it(root):
+    pytest.importorskip("foolbox")
+    code = """
+import sys, pathlib, yaml
+from foolflow.config import problems
+root = pathlib.Path()
+config = yaml.safe_load((root / "config.yaml").read_text())
+config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
+print(problems(config, yaml.safe_load((root / "schemas/config.schema.yaml").read_text()), root))
+print({"torch", "foolbox"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    lines, imported = done.stdout.splitlines()
+    assert lines.startswith("['attacks.fmn.parameters.step: unknown; L2FMNAttack takes steps, max_stepsize")
+    assert imported == "set()"

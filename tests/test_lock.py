@@ -35,5 +35,17 @@ def test_what_is_locked_is_closed_under_what_it_needs(locked):
     assert missing == {}
 
 
+def test_what_is_installed_beside_the_lock_has_exact_versions_and_all_it_imports(root, locked):
+    """What these ask for does not install; `make` puts them beside the lock, without."""
+    requirements = [Requirement(line) for line in (root / "requirements-peers.lock").read_text().splitlines()]
+    not_imported = {"visdom", "requests"}
+    for requirement in requirements:
+        assert str(requirement.specifier).startswith("==")
+        assert requirement.name not in locked
+        needed = [Requirement(line) for line in distribution(requirement.name).requires or []]
+        named = {canonicalize_name(item.name) for item in needed if not (item.marker and "extra" in str(item.marker))}
+        assert named - not_imported <= locked.keys()
+
+
 def test_the_browser_test_is_not_skipped_for_want_of_a_package():
     assert find_spec("selenium") is not None
