@@ -158,3 +158,16 @@ def test_the_minimal_study_takes_no_attack_with_targets(config, schema, root):
     assert problems(config, schema, root) == [
         "studies.minimal.attacks: mine has targets; the smallest perturbation to any wrong class is wanted"
     ]
+
+
+def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, root, monkeypatch):
+    monkeypatch.setattr("foolflow.config.installed", lambda distribution: None)
+    config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
+    config["studies"]["minimal"]["attacks"] = ["dichotomy"]
+    before = problems(config, schema, root)
+    config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
+    assert problems(config, schema, root) == before
+    config["studies"]["minimal"]["attacks"].append("theirs")
+    (line,) = set(problems(config, schema, root)) - set(before)
+    assert line.startswith("attacks.theirs.method: foolbox is not installed; ")
+    assert "extra `peers`" in line
