@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.fgsm import fgsm as fgsm
     from foolflow.attacks.pgd import pgd as pgd
     from foolflow.attacks.stadv import stadv as stadv
+    from foolflow.attacks.stadv_students import stadv_students as stadv_students
 
 
 class _Attacks(ModuleType):

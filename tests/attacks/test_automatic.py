@@ -1,0 +1,138 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foolflow.attacks.automatic import automatic
+from foolflow.attacks.deepfool import deepfool
+from foolflow.attacks.dichotomy import dichotomy
+from foolflow.errors import InvalidInput
+from tests.attacks.test_dichotomy import Masked, norms, two_classes
+from tests.conftest import Affine, random_affine
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=15)
+def test_finds_the_distance_to_a_linear_boundary(seed):
+    model, images, labels, distances = two_classes(seed)
+    made = automatic(model, images, labels)
+    assert made.success.all()
+    assert (made.details["norms"] <= 1.003 * distances["l2"] + 1e-4).all()
+    assert (made.details["norms"] >= distances["l2"] - 1e-5).all()
+
+
+def test_every_right_image_is_fooled_nearly_as_near_as_by_dichotomy(trained):
+    images, labels = trained.images[:60], trained.labels[:60]
+    wrong = trained.model(images).argmax(1) != labels
+    made = automatic(trained.model, images, labels)
+    assert made.success.all()
+    assert torch.equal(made.images[wrong], images[wrong])
+    assert (made.gradient_evaluations[wrong] == 0).all()
+    assert (made.gradient_evaluations[~wrong] == 100).all()
+    assert torch.allclose(made.details["norms"], norms(made.images, images, "l2"))
+    best = dichotomy(trained.model, images, labels).details["norms"]
+    assert made.details["norms"].median() <= 1.1 * best.median()
+    assert made.details["norms"].mean() < norms(deepfool(trained.model, images, labels).images, images, "l2").mean()
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+
+
+@pytest.mark.parametrize("parameters", [{}, {"variant": "published", "steps": 100}])
+def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, parameters):
+    images, labels = trained.images[:20], trained.labels[:20]
+    together = automatic(trained.model, images, labels, **parameters)
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
+    shuffled = automatic(trained.model, images[order], labels[order], **parameters)
+    assert torch.equal(shuffled.success, together.success[order])
+    assert torch.allclose(shuffled.details["norms"], together.details["norms"][order], rtol=1e-2)
+    alone = automatic(trained.model, images[3:4], labels[3:4], **parameters)
+    assert torch.allclose(alone.details["norms"], together.details["norms"][3:4], rtol=1e-2)
+
+
+def test_the_published_variant_fools_most_and_is_no_shorter(trained):
+    images, labels = trained.images[:30], trained.labels[:30]
+    wrong = trained.model(images).argmax(1) != labels
+    made = automatic(trained.model, images, labels, variant="published", steps=400)
+    assert made.success.float().mean() > 0.9
+    improved = automatic(trained.model, images, labels)
+    both = made.success & ~wrong
+    assert made.details["norms"][both].median() > 0.98 * improved.details["norms"][both].median()
+
+
+def test_the_published_loss_stays_on_confidence_above_the_thresholds(trained):
+    """With thresholds that no confidence falls to, nothing ever pulls the perturbation back."""
+    images, labels = trained.images[:20], trained.labels[:20]
+    wrong = trained.model(images).argmax(1) != labels
+    drawn, free = (
+        automatic(trained.model, images, labels, variant="published", steps=300, thresholds=thresholds)
+        for thresholds in ((0.2, 0.1), (1e-30, 1e-30))
+    )
+    assert (drawn.details["norms"][~wrong] < free.details["norms"][~wrong]).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_targets_are_reached(trained, variant):
+    images, labels = trained.images[:20], trained.labels[:20]
+    targets = (labels + 1) % 10
+    made = automatic(trained.model, images, labels, targets=targets, variant=variant, steps=200)
+    assert torch.equal(made.success, made.predictions == targets)
+    assert made.success.float().mean() > 0.9
+
+
+def test_an_image_without_gradients_is_fooled_all_the_same():
+    made = automatic(Masked(), torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64))
+    assert made.success.all()
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_what_nothing_fools_comes_back_unchanged(variant):
+    model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
+    images = torch.full((2, 1, 4, 4), 0.5)
+    made = automatic(model, images, torch.zeros(2, dtype=torch.int64), variant=variant, steps=5)
+    assert torch.equal(made.images, images)
+    assert not made.success.any()
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_an_empty_batch_is_no_error(variant):
+    empty = torch.zeros(0, dtype=torch.int64)
+    made = automatic(random_affine(0), torch.zeros(0, 1, 4, 4), empty, variant=variant, steps=3)
+    assert made.images.shape == (0, 1, 4, 4)
+
+
+def test_the_model_is_left_in_its_mode(trained):
+    trained.model.train()
+    try:
+        made = automatic(trained.model, trained.images[:5], trained.labels[:5], steps=20)
+        assert trained.model.training
+    finally:
+        trained.model.eval()
+    assert torch.equal(made.images, automatic(trained.model, trained.images[:5], trained.labels[:5], steps=20).images)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"variant": "best"},
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"precision": 1.0},
+        {"thresholds": (0.1, 0.2)},
+        {"thresholds": (0.2, 0.0)},
+    ],
+)
+def test_parameters_out_of_range_are_refused(change):
+    with pytest.raises(InvalidInput, match=next(iter(change))):
+        automatic(random_affine(0), torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), **change)
+
+
+def test_bad_input_is_refused():
+    grey, zero = torch.full((1, 1, 4, 4), 0.5), torch.tensor([0])
+    with pytest.raises(InvalidInput, match="images go from"):
+        automatic(random_affine(0), grey + 1, zero)
+    with pytest.raises(InvalidInput, match="labels go from"):
+        automatic(random_affine(0), grey, zero + 7)
+    with pytest.raises(InvalidInput, match="targets go from"):
+        automatic(random_affine(0), grey, zero, targets=zero - 1)
+    with pytest.raises(InvalidInput, match="not finite"):
+        automatic(Affine(torch.full((3, 16), torch.nan), torch.zeros(3)), grey, zero)

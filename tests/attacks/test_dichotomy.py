@@ -1,0 +1,249 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from foolflow.attacks.deepfool import deepfool
+from foolflow.attacks.dichotomy import _schedule, dichotomy, shortest_closing
+from foolflow.errors import InvalidInput
+from tests.conftest import Affine, random_affine
+
+
+def two_classes(seed, count=6):
+    """A linear boundary among images inside the box, and each image's distance to it, for l2 and linf."""
+    model = random_affine(seed, classes=2)
+    generator = torch.Generator().manual_seed(seed)
+    images = 0.4 + 0.2 * torch.rand(count, 1, 4, 4, generator=generator)
+    model.bias.data -= model(images).mean(0).detach()
+    with torch.no_grad():
+        logits = model(images)
+    slope = model.weight.data[0] - model.weight.data[1]
+    gap = (logits[:, 0] - logits[:, 1]).abs()
+    return model, images, logits.argmax(1), {"l2": gap / slope.norm(), "linf": gap / slope.abs().sum()}
+
+
+def norms(images, clean, norm):
+    return (images - clean).flatten(1).norm(dim=1, p=2 if norm == "l2" else torch.inf)
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+@given(seed=st.integers(0, 10**6), steps=st.sampled_from([3, 12, 100]))
+@settings(max_examples=15)
+def test_finds_the_distance_to_a_linear_boundary(norm, seed, steps):
+    model, images, labels, distances = two_classes(seed)
+    made = dichotomy(model, images, labels, norm=norm, steps=steps)
+    assert made.success.all()
+    assert (made.details["norms"] <= 1.003 * distances[norm] + 1e-4).all()
+    assert (made.details["norms"] >= distances[norm] - 1e-5).all()
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_finds_the_distance_within_the_box(norm):
+    """The steepest pixel can fall by 0.1 only, so the others have to close the rest of the gap."""
+    model = Affine(torch.tensor([[2.0, 1.0, 1.0, 0.0], [0.0] * 4]), torch.tensor([0.0, 1.0]))
+    images = torch.tensor([0.1, 0.9, 0.9, 0.5]).view(1, 1, 2, 2)
+    made = dichotomy(model, images, torch.tensor([0]), norm=norm)
+    # Gap 1: 0.2 from the first pixel, 0.4 from each of the next two.
+    expected = {"l2": (0.1**2 + 2 * 0.4**2) ** 0.5, "linf": 0.4}[norm]
+    assert made.details["norms"].item() == pytest.approx(expected, rel=2e-3)
+    assert made.images.min() >= 0
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(max_examples=20)
+def test_the_shortest_closing_step_meets_its_conditions(seed):
+    generator = torch.Generator().manual_seed(seed)
+    gradients, clean = torch.randn(4, 1, 4, 4, generator=generator), torch.rand(4, 1, 4, 4, generator=generator)
+    reach = (gradients * ((gradients > 0).float() - clean)).flatten(1).sum(1)
+    rise = 0.8 * reach
+    step = shortest_closing(gradients, rise, -clean, 1 - clean, "l2")
+    assert torch.allclose((gradients * step).flatten(1).sum(1), rise, rtol=1e-4)
+    inside = (step > -clean) & (step < 1 - clean)
+    scale = (step / gradients).flatten(1)
+    for row in range(4):  # free pixels change in proportion to their gradient, the others by no more than that
+        free = scale[row][inside[row].flatten()]
+        assert free.max() - free.min() < 1e-4 * free.max()
+        assert (scale[row] <= free.max() * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_every_right_image_is_fooled_and_the_norm_is_true(trained, norm):
+    images, labels = trained.images[:200], trained.labels[:200]
+    made = dichotomy(trained.model, images, labels, norm=norm, steps=20)
+    wrong = trained.model(images).argmax(1) != labels
+    assert wrong.any()
+    assert made.success.all()
+    assert torch.equal(made.success, trained.model(made.images).argmax(1) != labels)
+    assert torch.equal(made.images[wrong], images[wrong])
+    assert (made.gradient_evaluations[wrong] == 0).all()
+    assert torch.allclose(made.details["norms"], norms(made.images, images, norm))
+    assert (made.details["norms"][~wrong] > 0).all()
+    assert made.images.min() >= 0
+    assert made.images.max() <= 1
+
+
+def test_no_longer_than_ddn_at_no_more_evaluations(trained):
+    foolbox = pytest.importorskip("foolbox")
+    images, labels = trained.images[:60], trained.labels[:60]
+    model = foolbox.PyTorchModel(trained.model, bounds=(0, 1), device="cpu")
+    _, (theirs,), (success,) = foolbox.attacks.DDNAttack(steps=100)(model, images, labels, epsilons=[None])
+    made = dichotomy(trained.model, images, labels)
+    assert success.all()
+    assert made.details["norms"].median() <= 1.001 * norms(theirs, images, "l2").median()
+    assert made.details["norms"].mean() <= norms(theirs, images, "l2").mean()
+    assert made.gradient_evaluations.max() <= 100
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_more_steps_shorten_and_all_are_shorter_than_deepfools(trained, norm):
+    images, labels = trained.images[:60], trained.labels[:60]
+    few, many = (dichotomy(trained.model, images, labels, norm=norm, steps=steps) for steps in (10, 100))
+    assert (many.gradient_evaluations <= 100).all()
+    assert (few.gradient_evaluations <= 10).all()
+    assert many.details["norms"].mean() < few.details["norms"].mean()
+    assert (
+        few.details["norms"].mean()
+        < norms(deepfool(trained.model, images, labels, norm=norm).images, images, norm).mean()
+    )
+
+
+@given(steps=st.integers(1, 2000))
+def test_the_stages_spend_what_is_given(steps):
+    stages = _schedule(steps)
+    assert sum(starts * count for starts, count in stages) == steps
+    assert [starts for starts, _ in stages] == [2**power for power in reversed(range(len(stages)))]
+    assert all(count >= 1 for _, count in stages)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"norm": "linf"}, {"variant": "published", "steps": 20, "precision": 0.05}])
+def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, parameters):
+    images, labels = trained.images[:30], trained.labels[:30]
+    together = dichotomy(trained.model, images, labels, **parameters)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    shuffled = dichotomy(trained.model, images[order], labels[order], **parameters)
+    assert torch.equal(shuffled.success, together.success[order])
+    assert torch.allclose(shuffled.details["norms"], together.details["norms"][order], rtol=5e-3)
+    alone = dichotomy(trained.model, images[3:4], labels[3:4], **parameters)
+    assert torch.allclose(alone.details["norms"], together.details["norms"][3:4], rtol=5e-3)
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_targets_are_reached(trained, variant):
+    images, labels = trained.images[:20], trained.labels[:20]
+    targets = (labels + 1) % 10
+    untargeted = dichotomy(trained.model, images, labels, steps=60, variant=variant)
+    made = dichotomy(trained.model, images, labels, targets=targets, steps=60, variant=variant)
+    assert torch.equal(made.success, made.predictions == targets)
+    if variant == "improved":
+        assert made.success.all()
+        assert (made.details["norms"] >= 0.99 * untargeted.details["norms"]).all()
+
+
+def test_the_published_variant_bisects_to_about_the_same(trained):
+    images, labels = trained.images[:20], trained.labels[:20]
+    published = dichotomy(trained.model, images, labels, variant="published", steps=300, precision=0.02)
+    improved = dichotomy(trained.model, images, labels)
+    wrong = trained.model(images).argmax(1) != labels
+    assert published.success.all()
+    assert (published.gradient_evaluations[~wrong] > improved.gradient_evaluations[~wrong]).all()
+    ratio = published.details["norms"][~wrong] / improved.details["norms"][~wrong]
+    assert (ratio > 0.99).all()
+    assert ratio.median() < 1.2
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_too_small_an_interval_is_widened(variant):
+    model, images, labels, distances = two_classes(3)
+    made = dichotomy(model, images, labels, interval=(0.0, 1e-3), variant=variant, steps=50)
+    assert made.success.all()
+    assert (made.details["norms"] <= 1.05 * distances["l2"] + 1e-3).all()
+
+
+def test_no_norm_below_the_interval_is_tried():
+    model, images, labels, distances = two_classes(5)
+    made = dichotomy(model, images, labels, interval=(0.5, 4.0))
+    assert made.success.all()
+    assert (made.details["norms"] >= torch.clamp(distances["l2"], min=0.5) - 1e-4).all()
+
+
+class Masked(nn.Module):
+    """Class 1 where the mean is above 0.7: no gradient says so."""
+
+    def forward(self, images):
+        bright = (images.flatten(1).mean(1) > 0.7).float()
+        return torch.stack([1 - bright, bright], 1) + 0 * images.flatten(1).sum(1, keepdim=True)
+
+
+def test_an_image_without_gradients_is_fooled_all_the_same():
+    made = dichotomy(Masked(), torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64))
+    assert made.success.all()
+    assert (made.details["norms"] < 0.85).all()  # 4 pixels x 0.2, the line to white
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_what_nothing_fools_comes_back_unchanged(variant):
+    model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
+    images = torch.full((2, 1, 4, 4), 0.5)
+    made = dichotomy(model, images, torch.zeros(2, dtype=torch.int64), variant=variant, steps=5)
+    assert torch.equal(made.images, images)
+    assert not made.success.any()
+    assert (made.details["norms"] == 0).all()
+
+
+@pytest.mark.parametrize("variant", ["improved", "published"])
+def test_an_empty_batch_is_no_error(variant):
+    made = dichotomy(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64), variant=variant)
+    assert made.images.shape == (0, 1, 4, 4)
+
+
+def test_the_model_is_left_in_its_mode(trained):
+    model, images, labels = trained.model, trained.images[:10], trained.labels[:10]
+    before = dichotomy(model, images, labels, steps=20)
+    model.train()
+    try:
+        with torch.no_grad():
+            again = dichotomy(model, images, labels, steps=20)
+        assert model.training
+        assert all(parameter.requires_grad for parameter in model.parameters())
+    finally:
+        model.eval()
+    assert torch.equal(before.images, again.images)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"norm": "l1"},
+        {"variant": "best"},
+        {"steps": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": 1.5},
+        {"interval": (1.0, 1.0)},
+        {"interval": (-1.0, 1.0)},
+        {"precision": 0.0},
+    ],
+)
+def test_parameters_out_of_range_are_refused(change):
+    with pytest.raises(InvalidInput, match=next(iter(change))):
+        dichotomy(random_affine(0), torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), **change)
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "targets", "message"),
+    [
+        (torch.full((1, 1, 4, 4), 1.5), torch.tensor([0]), None, "images go from"),
+        (torch.full((1, 1, 4, 4), torch.nan), torch.tensor([0]), None, "images go from"),
+        (torch.full((1, 1, 4, 4), 0.5), torch.tensor([7]), None, "labels go from"),
+        (torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), torch.tensor([-1]), "targets go from"),
+    ],
+)
+def test_bad_input_is_refused(images, labels, targets, message):
+    with pytest.raises(InvalidInput, match=message):
+        dichotomy(random_affine(0), images, labels, targets=targets)
+
+
+def test_logits_that_are_not_finite_are_refused():
+    model = Affine(torch.full((3, 16), torch.nan), torch.zeros(3))
+    with pytest.raises(InvalidInput, match="not finite"):
+        dichotomy(model, torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]))

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from foolflow.attacks.reweighted import reweighted
+from foolflow.attacks.warp import flow_loss
+
+
+def affine(count=4, size=6, seed=0):
+    """Win where normal . flow >= reach; the normals add up to 0, so no shift of all pixels wins."""
+    generator = torch.Generator().manual_seed(seed)
+    normals = torch.randn(count, 2, size, size, generator=generator)
+    return normals - normals.mean((2, 3), keepdim=True), torch.tensor([5.0, 10.0, 20.0, 0.0])[:count]
+
+
+def walk(largest_pull=float("inf"), steps=120, start=None):
+    normals, reaches = affine()
+    seen = []
+
+    def linearise(flows, rows, temperature):
+        seen.append(flows.clone())
+        return reaches[rows] - (normals[rows] * flows).sum((1, 2, 3)), -normals[rows]
+
+    start = torch.zeros_like(normals) if start is None else start
+    pulls = torch.full((4,), largest_pull)
+    reweighted(linearise, torch.arange(4), start, largest_pull=pulls, steps=steps, smoothing=0.01)
+    return normals, reaches, torch.stack(seen)
+
+
+def test_the_least_flow_loss_beyond_a_hyperplane():
+    """Against scipy's SLSQP on the same convex problem."""
+    normals, reaches, seen = walk()
+    assert len(seen) == 120
+    last = seen[-1]
+    for row in range(3):
+
+        def loss(point):
+            flow = torch.from_numpy(point).view(1, 2, 6, 6).requires_grad_()
+            value = flow_loss(flow, 0.01).sum()
+            return value.item(), torch.autograd.grad(value, flow)[0].flatten().numpy()
+
+        normal, reach = normals[row].flatten().double().numpy(), reaches[row].item()
+        wins = {"type": "eq", "fun": lambda x, n=normal, r=reach: n @ x - r, "jac": lambda x, n=normal: n}
+        start = normal * reach / (normal @ normal)
+        found = minimize(loss, start, jac=True, constraints=wins, method="SLSQP", options={"maxiter": 500})
+        assert (normals[row] * last[row]).sum() == pytest.approx(reaches[row].item(), rel=0.01)
+        assert flow_loss(last[row : row + 1], 0.01).item() < 1.03 * found.fun
+    assert np.isfinite(seen.numpy()).all()
+
+
+def test_what_wins_already_does_not_move():
+    _, _, seen = walk()
+    assert torch.equal(seen[:, 3], torch.zeros_like(seen[:, 3]))
+
+
+def test_a_pull_that_is_cut_off_wins_no_more():
+    """A tau above the largest that fools: nothing moves worth mentioning."""
+    normals, reaches, seen = walk(largest_pull=0.1)
+    assert ((normals[:3] * seen[-1, :3]).sum((1, 2, 3)) < 0.5 * reaches[:3]).all()
+
+
+def test_no_pixel_moves_farther_than_a_step():
+    _, _, seen = walk(steps=30)
+    moves = seen.diff(dim=0).abs().amax((2, 3, 4))
+    assert (moves[0] <= 1 + 1e-6).all()
+    assert (moves[-1] <= 0.05).all()
+
+
+def test_a_problem_does_not_depend_on_the_others():
+    _, _, together = walk(steps=20)
+    normals, reaches = affine()
+    alone = []
+
+    def linearise(flows, rows, temperature):
+        alone.append(flows.clone())
+        return reaches[rows] - (normals[rows] * flows).sum((1, 2, 3)), -normals[rows]
+
+    reweighted(
+        linearise, torch.tensor([1]), torch.zeros(1, 2, 6, 6), largest_pull=torch.full((1,), torch.inf), steps=20,
+        smoothing=0.01,
+    )  # fmt: skip
+    assert torch.allclose(torch.stack(alone)[:, 0], together[:, 1], atol=1e-4)
