@@ -86,11 +86,12 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
             )
         else:
             yield from _python_lines(f"{key}.python", model["python"])
+    studied = set(_strings(config["studies"]))
     for kind, folder in (("defenses", "defenses"), ("attacks", "attacks")):
         for name, entry in config[kind].items():
             key = f"{kind}.{name}"
             if ":" in entry.get("method", ""):
-                yield from _peer_lines(key, entry)
+                yield from _peer_lines(key, entry, needed=name in studied)
             elif "method" in entry:
                 method = f"{entry['method']}.{entry['method']}"
                 yield from _call_lines(f"{key}.parameters", entry.get("parameters", {}), package / folder, method)
@@ -101,15 +102,26 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
     yield from _study_lines(config)
 
 
-def _peer_lines(key: str, entry: Config) -> Iterator[str]:
-    """Problems of an attack of another library, which is read and not imported: that takes seconds."""
+def _peer_lines(key: str, entry: Config, needed: bool) -> Iterator[str]:
+    """Problems of an attack of another library, which is read and not imported: that takes seconds.
+
+    needed: by a study; only then is it a problem that the library is not installed.
+    """
     library, _, name = entry["method"].partition(":")
     peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
-    if installed(peer.DISTRIBUTION) is None:
+    if installed(peer.DISTRIBUTION) is not None:
+        yield from (f"{key}.{line}" for line in peer.problems(name, entry.get("parameters", {}), "targets" in entry))
+    elif needed:
         yield f"{key}.method: {peer.DISTRIBUTION} is not installed; {peer.INSTALL}"
-        return
-    for line in peer.problems(name, entry.get("parameters", {}), "targets" in entry):
-        yield f"{key}.{line}"
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All the strings of a part of the config, but for its keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(part)
 
 
 def _python_lines(key: str, reference: str) -> Iterator[str]:

@@ -3,15 +3,16 @@
 import importlib
 import json
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
 import yaml
+from snakemake.exceptions import WorkflowError
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
+from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
 from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS, READERS
@@ -147,8 +148,10 @@ def peer_code(library, *files):
     """Of an attack of another library: its version is part of what runs."""
     folder = "foolflow/attacks/peers"
     digest = code_digest("scripts/attack.py", f"{folder}/running.py", f"{folder}/{library}.py", *files)
-    distribution = importlib.import_module(f"foolflow.attacks.peers.{library}").DISTRIBUTION
-    return f"{digest} {distribution} {version(distribution)}"
+    peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    if installed(peer.DISTRIBUTION) is None:
+        raise WorkflowError(f"{peer.DISTRIBUTION} is not installed; {peer.INSTALL}")
+    return f"{digest} {peer.DISTRIBUTION} {installed(peer.DISTRIBUTION)}"
 
 
 def evaluate_code(wildcards):

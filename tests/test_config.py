@@ -198,3 +198,16 @@ print({"torch", "foolbox"} & set(sys.modules))
     lines, imported = done.stdout.splitlines()
     assert lines.startswith("['attacks.fmn.parameters.step: unknown; L2FMNAttack takes steps, max_stepsize")
     assert imported == "set()"
+
+
+def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, root, monkeypatch):
+    monkeypatch.setattr("foolflow.config.installed", lambda distribution: None)
+    config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
+    config["studies"]["minimal"]["attacks"] = ["dichotomy"]
+    before = problems(config, schema, root)
+    config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
+    assert problems(config, schema, root) == before
+    config["studies"]["minimal"]["attacks"].append("theirs")
+    (line,) = set(problems(config, schema, root)) - set(before)
+    assert line.startswith("attacks.theirs.method: foolbox is not installed; ")
+    assert "extra `peers`" in line
