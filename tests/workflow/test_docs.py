@@ -58,3 +58,23 @@ def test_editing_a_users_file_outdates_what_was_made_with_it(fresh):
         assert "victims/digits/shallow/none/0/weights.safetensors" in fresh.outdated(target, *overlay)
     with fresh.edited("my_model.py", "nn.ReLU(),", "nn.ReLU(),  # as always"):
         assert fresh.outdated(target, *overlay) == set()
+
+
+def test_editing_how_a_library_is_called_outdates_its_sets_and_no_others(fresh):
+    pytest.importorskip("foolbox")
+    (overlay_block,) = [block for block in SECTIONS["An attack of another library"] if block["file"]]
+    (fresh.folder / "my_peer.yaml").write_text(overlay_block["text"])
+    made = "attacks/digits/lenet/none/0/fmn/records.parquet"
+    target = f"results/demo/{made}"
+    overlay = ("--configfile", "profiles/demo/workflow.yaml", "my_peer.yaml")
+    fresh.snakemake("--cores", "2", target, *overlay)
+    for file, old, new in (
+        ("foolflow/attacks/peers/foolbox.py", "steps=50", "steps=60"),
+        ("foolflow/attacks/peers/running.py", "BLANK = 1e-6", "BLANK = 1e-5"),
+    ):
+        with fresh.edited(file, old, new):
+            outdated = fresh.outdated(target, *overlay)
+            assert made in outdated
+            assert not any(path.startswith("victims/") for path in outdated)
+    with fresh.edited("foolflow/attacks/peers/advlib.py", '"ε")', '"ε", "radius")'):
+        assert fresh.outdated(target, *overlay) == set()
