@@ -9,15 +9,22 @@ from safetensors.torch import load_file
 from torchvision.datasets import ImageFolder
 
 import foolflow
+from foolflow.attacks.warp import warp
 
 
 def test_every_study_is_there(demo):
-    tables = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_attacks", "minimal_speed", "defenses_static")
-    for name in tables:
+    stadv = ("stadv_explorations", "stadv_post_mortem")
+    minimal = ("minimal_accuracy", "minimal_attacks", "minimal_speed")
+    for name in ("fgsm_sweep", "stadv_accuracy", "stadv_success", *stadv, *minimal, "defenses_static"):
         for ending in ("csv", "md", "html"):
             assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
-    figures = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", "minimal/CNN/7")
-    for name in (*figures, "samples/digits/lenet/none/0/fgsm_sweep"):
+    figures = ("fgsm_sweep", "stadv_accuracy", *stadv, "minimal_accuracy", "minimal_security", "minimal/CNN/7")
+    images = (
+        "target_grid/digits/C/none/0/stadv_grid",
+        "flow/digits/C/none/0/stadv",
+        "attack_sheet/digits/C/none/0/stadv",
+    )
+    for name in (*figures, *images, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):
             assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000
 
@@ -92,6 +99,33 @@ def test_any_attacked_image_and_network_is_a_target_and_no_other_image(demo):
     output = done.stdout + done.stderr
     assert "error: image 400 of the test split is not among those that were attacked (100 images, 0 to 99)" in output
     assert "Traceback" not in output
+
+
+def test_the_success_of_stadv_is_what_its_images_do(demo):
+    folder = demo.results / "attacks/digits/C/none/0/stadv"
+    made, records = load_file(folder / "adversarial.safetensors"), pd.read_parquet(folder / "records.parquet")
+    victim = foolflow.load_victim(demo.results / "victims/digits/C/none/0/weights.safetensors")
+    clean = (
+        load_file(demo.results / "data/digits/test.safetensors")["images"][records["index"].to_numpy()].float() / 255
+    )
+    with torch.no_grad():
+        right = victim(clean).argmax(1).numpy() == records["label"]
+        reached = victim(made["images"]).argmax(1).numpy() == records["target"]
+    assert torch.allclose(warp(clean, made["flow"]), made["images"], atol=1e-5)
+    table = pd.read_csv(demo.results / "tables/stadv_success.csv").set_index("model")
+    assert table.loc["C", "n"] == right.sum()
+    assert table.loc["C", "success"] == pytest.approx(reached[right].mean())
+    assert table.loc["C", "success"] > 0.98
+
+
+def test_the_post_mortem_counts_as_its_steps_say(demo):
+    records = pd.read_parquet(demo.results / "attacks/digits/B_students/none/0/students/records.parquet")
+    table = pd.read_csv(demo.results / "tables/stadv_post_mortem.csv")
+    assert table["n"].tolist()[0] == len(records) == 60
+    assert table["count"].tolist()[0] == (records["prediction"] != records["label"]).sum()
+    right = records[records["clean_prediction"] == records["label"]]
+    assert table["count"].tolist()[1] == (right["prediction"] == right["target"]).sum()
+    assert table["success"].tolist()[-1] > 0.98
 
 
 def test_torchvision_loads_the_modified_data_set(demo):

@@ -6,10 +6,19 @@ import shutil
 import pytest
 
 MANIFEST = {"manifest.json"}
-MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "A", "B", "C", "six_conv")
+MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "B", "B_students", "C", "six_conv")
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
 MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
-TABLES = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_attacks", "defenses_static")
+EXPLORED = ("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "value_tolerance-0.01", "gradient_tolerance-0.001")
+STADV = (
+    *((model, name) for model in ("B", "C") for name in ("stadv", "stadv_grid")),
+    *(("B", f"stadv_fixed-{name}") for name in EXPLORED),
+)
+STADV_RESULTS = ("stadv_explorations", "stadv_post_mortem")
+TABLES = (
+    *("fgsm_sweep", "stadv_accuracy", "stadv_success", *STADV_RESULTS),
+    *("minimal_accuracy", "minimal_attacks", "defenses_static"),
+)
 
 
 def files(stem, *endings):
@@ -57,6 +66,14 @@ def minimal(*changed):
     return made | table("minimal_attacks") | table("minimal_speed") | figure("minimal_security")
 
 
+def stadv_images():
+    """The figures that show images of stAdv."""
+    shown = (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
+    return {
+        path for kind, name in shown for model in ("B", "C") for path in figure(f"{kind}/digits/{model}/none/0/{name}")
+    }
+
+
 RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: "
 
 CASES = {
@@ -71,6 +88,18 @@ CASES = {
         | table("defenses_static")
         | minimal(*((model, "deepfool") for model in ZOO))
         | MANIFEST,
+    ),
+    "stAdv's module remakes its sets and what shows them, and not what the students ran": (
+        ("foolflow/attacks/stadv.py", "SHIFT = 2.0", "SHIFT = 1.0"),
+        {path for model, name in STADV for path in attack(model, name)}
+        | {path for name in ("stadv_success", *STADV_RESULTS) for path in table(name)}
+        | {path for name in STADV_RESULTS for path in figure(name)}
+        | stadv_images()
+        | MANIFEST,
+    ),
+    "how arrows are drawn": (
+        ("foolflow/figures/flow_arrows.py", "SHORTEST = 0.05", "SHORTEST = 0.1"),
+        {path for path in stadv_images() if "/flow/" in path} | MANIFEST,
     ),
     "a model's learning rate retrains that model alone": (
         ("config.yaml", RATE + "0.002", RATE + "0.003"),
@@ -123,10 +152,14 @@ CASES = {
             for name in ("lenet/none/0/fgsm_sweep", "six_conv/none/0/deepfool", "six_conv/none/0/fgsm")
         }
         | {f"attacks/digits/{model}/none/0/{name}/summary.json" for model in ZOO for name in MINIMAL_ATTACKS}
+        | {
+            f"attacks/digits/{model}/none/0/{name}/summary.json"
+            for model, name in (*STADV, ("B_students", "students"), ("B_students", "students_best"))
+        }
         | {path for name in TABLES for path in table(name)}
         | {
             path
-            for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security")
+            for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", *STADV_RESULTS)
             for path in figure(name)
         }
         | MANIFEST,
