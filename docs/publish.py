@@ -1,6 +1,6 @@
 """Copy what a full run made to docs/results/, and fill the README's tables from it.
 
-    python docs/publish.py [--results results]
+    python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
 The README's tables stand between `<!-- published: NAME -->` and `<!-- end -->`; a test fails where they differ from
 what docs/results/ says.
@@ -128,9 +128,9 @@ def fill(readme: str) -> str:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    for study, files in FILES.items():
+    for study in arguments.studies:
         (PUBLISHED / study).mkdir(parents=True, exist_ok=True)
-        for name, path in files.items():
+        for name, path in FILES[study].items():
             shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
     README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -138,4 +138,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--studies", nargs="+", choices=FILES, default=list(FILES))
     main(parser.parse_args())
