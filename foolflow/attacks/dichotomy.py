@@ -52,9 +52,9 @@ def dichotomy(
 
     `improved` takes one step at each norm. It linearises the gap between the logits; the direction moves by the share
     `learning_rate` towards the shortest perturbation in [0, 1] that closes it, and the next norm, within the bracket,
-    is the one at which the linearised gap closes along that direction. Several starts (one descends on the
-    log-sum-exp of the rival logits; without targets, one on each of the likeliest rivals; the others begin at random) compete by
-    successive halving. At last the line to the clean image is bisected.
+    is the one at which the linearised gap closes along that direction. Several starts compete by successive halving:
+    one descends on the log-sum-exp of the rival logits; without targets, one on each of the likeliest rivals; the
+    others begin at random. At last the line to the clean image is bisected.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
