@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
 from foolflow.attacks.gaps import ALL, gap
-from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.attacks.shortest import TINY, Shortest, column, dual_length, length
 from foolflow.errors import InvalidInput
 from foolflow.seeds import derived_seed
 
@@ -16,14 +16,16 @@ DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learni
 
 # Of the improved search. The learning rate falls to this share of itself;
 LAST_RATE = 0.05
+# the rate has fallen after this share of the steps;
+SETTLED = 0.6
 # a norm is this much above where the linearised boundary lies, and below the least norm that fooled;
 OVERSHOOT, UNDERCUT = 1.01, 0.999
 # from one step to the next it changes at most by this factor;
 LARGEST_CHANGE = 2.0
 # a stage of the search gives each start at least so many steps;
 LEAST_STEPS = 3
-# an image leaves after so many steps that did not shorten its perturbation by the precision.
-PATIENCE = 10
+# from then on, an image leaves after so many steps that did not shorten its perturbation by the precision.
+PATIENCE = 6
 
 
 def dichotomy(
@@ -50,9 +52,9 @@ def dichotomy(
 
     `improved` takes one step at each norm. It linearises the gap between the logits; the direction moves by the share
     `learning_rate` towards the shortest perturbation in [0, 1] that closes it, and the next norm, within the bracket,
-    is the one at which the linearised gap closes along that direction. Several starts (one descends on the
-    log-sum-exp of the rival logits, one on each of the nearest rivals, the others begin at random) compete by
-    successive halving. At last the line to the clean image is bisected.
+    is the one at which the linearised gap closes along that direction. Several starts compete by successive halving:
+    one descends on the log-sum-exp of the rival logits; without targets, one on each of the likeliest rivals; the
+    others begin at random. At last the line to the clean image is bisected.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
@@ -215,11 +217,16 @@ def _schedule(steps: int) -> list[tuple[int, int]]:
     return [*stages, (1, steps - sum(starts * count for starts, count in stages))]
 
 
+def _share(step: int, total: int) -> float:
+    fallen = min(step / (SETTLED * total), 1.0)
+    return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * fallen)) / 2
+
+
 @dataclass
 class _Starts:
     """What is known of each start of each image: (M, ...), an image's starts next to each other.
 
-    rival: the class that it makes for (targets: away from), or ALL.
+    rivals: the class that it makes for, or ALL.
     estimate: the norm at which it expects to fool.
     """
 
@@ -245,10 +252,10 @@ def _compete(search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start
         for _ in range(count):
             if len(starts.rows) == 0:
                 return
-            share = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / total)) / 2
+            share = _share(step, total)
             starts = _step(search, starts, search.rate * share, per_image)
             step += 1
-            if last:
+            if last and step > SETTLED * total:
                 least = search.shortest.lengths[starts.rows]
                 shorter = least < reference * (1 - search.precision)
                 reference = torch.where(shorter, least, reference)
@@ -269,11 +276,13 @@ def _better_half(estimate: Tensor, per_image: int) -> Tensor:
 def _begin(
     search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None, per_image: int
 ) -> _Starts:
-    """All rivals at once, then each of the likeliest, then all from random directions."""
+    """All rivals at once, then each of the likeliest, then all from random directions.
+
+    With targets, there is no choice among the rivals: the target has to lead them all.
+    """
     labels, targets = search.shortest.goal(rows)
-    chosen = labels if targets is None else targets
-    count = min(per_image - 1, logits.shape[1] - 1)
-    likeliest = logits.scatter(1, chosen[:, None], -torch.inf).topk(count, dim=1).indices
+    count = min(per_image - 1, logits.shape[1] - 1) if targets is None else 0
+    likeliest = logits.scatter(1, labels[:, None], -torch.inf).topk(count, dim=1).indices
     rivals = torch.full((len(rows), per_image), ALL, device=rows.device)
     rivals[:, 1 : 1 + count] = likeliest
     perturbations = search.clean.new_zeros(len(rows), per_image, *search.clean.shape[1:])
@@ -300,10 +309,15 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
     search.iterations[rows[::per_image]] += 1
     search.evaluations[rows[::per_image]] += per_image
 
-    rise = ((gradients * current).flatten(1).sum(1) - gaps).clamp_min(TINY)
+    moved = lengths > 0
+    shortest_reach = torch.where(moved, lengths / LARGEST_CHANGE, 0.0)
+    furthest_reach = torch.where(moved, lengths * LARGEST_CHANGE, starts.upper).minimum(starts.upper)
+    # The gap is nearly linear near the image only: no further than this does its gradient say what closes it.
+    steepness = dual_length(gradients, norm)
+    rise = (gradients * current).flatten(1).sum(1) - gaps
+    rise = rise.minimum(steepness * furthest_reach).maximum(steepness * shortest_reach).clamp_min(TINY)
     nearest = shortest_closing(gradients, rise, -clean, 1 - clean, norm)
     nearest_length = length(nearest, norm).clamp_min(TINY)
-    moved = lengths > 0
     share = column(torch.where(moved, rate, 1.0))
     direction = (1 - share) * current / column(lengths.clamp_min(TINY)) + share * nearest / column(nearest_length)
     direction = direction / column(length(direction, norm).clamp_min(TINY))
@@ -311,8 +325,7 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
     slope = (gradients * direction).flatten(1).sum(1)
     estimate = torch.where(slope > 0, rise / slope.clamp_min(TINY), torch.inf) * OVERSHOOT
     estimate = torch.where(moved, estimate, nearest_length * OVERSHOOT)
-    bounded = torch.minimum(estimate, lengths * LARGEST_CHANGE).maximum(lengths / LARGEST_CHANGE)
-    norms = torch.where(moved, bounded, estimate)
+    norms = estimate.minimum(furthest_reach).maximum(shortest_reach)
     norms = norms.minimum(search.shortest.lengths[rows] * UNDERCUT).minimum(starts.upper).clamp_min(search.low)
     perturbations = (clean + column(norms) * direction).clamp(0, 1) - clean
     return _Starts(rows, starts.rivals, starts.upper, perturbations, estimate)

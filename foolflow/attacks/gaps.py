@@ -11,7 +11,7 @@ def gap(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(by how much the wrong class leads, (N,); a gradient that lets it lead by more, (N, C, H, W); logits).
 
-    rivals: int64 (N,), the wrong class, or ALL for the strongest. With targets, the target is to lead the rival.
+    rivals: int64 (N,), the wrong class (with targets: the class that the target is to lead), or ALL for the strongest.
     ALL has the gradient of the rivals' log-sum-exp, which is smooth where two of them tie. None: ALL for each image.
     """
     inputs = images.detach().requires_grad_()

@@ -17,6 +17,12 @@ def length(perturbations: Tensor, norm: str) -> Tensor:
     return flat.norm(dim=1) if norm == "l2" else flat.abs().amax(1)
 
 
+def dual_length(gradients: Tensor, norm: str) -> Tensor:
+    """(N, ...) to (N,): how fast a function with this gradient can rise per unit of length."""
+    flat = gradients.flatten(1)
+    return flat.norm(dim=1) if norm == "l2" else flat.abs().sum(1)
+
+
 def column(values: Tensor) -> Tensor:
     """(N,) to (N, 1, 1, 1), to multiply images with."""
     return values.view(-1, 1, 1, 1)

@@ -148,16 +148,17 @@ def test_the_published_variant_bisects_to_about_the_same(trained):
     assert published.success.all()
     assert (published.gradient_evaluations[~wrong] > improved.gradient_evaluations[~wrong]).all()
     ratio = published.details["norms"][~wrong] / improved.details["norms"][~wrong]
-    assert (ratio > 0.99).all()
-    assert ratio.median() < 1.2
+    assert (ratio > 0.98).float().mean() > 0.9
+    assert ratio.median() < 1.4
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
 def test_too_small_an_interval_is_widened(variant):
     model, images, labels, distances = two_classes(3)
-    made = dichotomy(model, images, labels, interval=(0.0, 1e-3), variant=variant, steps=50)
+    made = dichotomy(model, images, labels, interval=(0.0, 1e-3), variant=variant, steps=100)
     assert made.success.all()
-    assert (made.details["norms"] <= 1.05 * distances["l2"] + 1e-3).all()
+    assert (made.details["norms"] > 1e-3).all()
+    assert (made.details["norms"] <= {"improved": 1.01, "published": 1.5}[variant] * distances["l2"] + 1e-3).all()
 
 
 def test_no_norm_below_the_interval_is_tried():
