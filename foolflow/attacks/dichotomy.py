@@ -26,6 +26,8 @@ LARGEST_CHANGE = 2.0
 LEAST_STEPS = 3
 # from then on, an image leaves after so many steps that did not shorten its perturbation by the precision.
 PATIENCE = 6
+# Newton's steps to the scale of a perturbation clipped to [0, 1].
+NEWTON_STEPS = 4
 
 
 def dichotomy(
@@ -339,7 +341,7 @@ def shortest_closing(gradients: Tensor, rise: Tensor, low: Tensor, high: Tensor,
     direction = gradients if norm == "l2" else gradients.sign()
     gain = gradients * direction
     scale = rise / gain.flatten(1).sum(1).clamp_min(TINY)
-    for _ in range(8):
+    for _ in range(NEWTON_STEPS):
         free = column(scale) * direction
         inside = (free > low) & (free < high)
         reached = (gradients * free.clamp(low, high)).flatten(1).sum(1)

@@ -85,7 +85,7 @@ def test_every_right_image_is_fooled_and_the_norm_is_true(trained, norm):
 
 def test_no_longer_than_ddn_at_no_more_evaluations(trained):
     foolbox = pytest.importorskip("foolbox")
-    images, labels = trained.images[:60], trained.labels[:60]
+    images, labels = trained.images[:40], trained.labels[:40]
     model = foolbox.PyTorchModel(trained.model, bounds=(0, 1), device="cpu")
     _, (theirs,), (success,) = foolbox.attacks.DDNAttack(steps=100)(model, images, labels, epsilons=[None])
     made = dichotomy(trained.model, images, labels)
@@ -97,9 +97,9 @@ def test_no_longer_than_ddn_at_no_more_evaluations(trained):
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_more_steps_shorten_and_all_are_shorter_than_deepfools(trained, norm):
-    images, labels = trained.images[:60], trained.labels[:60]
-    few, many = (dichotomy(trained.model, images, labels, norm=norm, steps=steps) for steps in (10, 100))
-    assert (many.gradient_evaluations <= 100).all()
+    images, labels = trained.images[:40], trained.labels[:40]
+    few, many = (dichotomy(trained.model, images, labels, norm=norm, steps=steps) for steps in (10, 60))
+    assert (many.gradient_evaluations <= 60).all()
     assert (few.gradient_evaluations <= 10).all()
     assert many.details["norms"].mean() < few.details["norms"].mean()
     assert (
@@ -118,9 +118,9 @@ def test_the_stages_spend_what_is_given(steps):
 
 @pytest.mark.parametrize("parameters", [{}, {"norm": "linf"}, {"variant": "published", "steps": 20, "precision": 0.05}])
 def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, parameters):
-    images, labels = trained.images[:30], trained.labels[:30]
+    images, labels = trained.images[:20], trained.labels[:20]
     together = dichotomy(trained.model, images, labels, **parameters)
-    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
     shuffled = dichotomy(trained.model, images[order], labels[order], **parameters)
     assert torch.equal(shuffled.success, together.success[order])
     assert torch.allclose(shuffled.details["norms"], together.details["norms"][order], rtol=5e-3)
@@ -130,10 +130,11 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, paramet
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
 def test_targets_are_reached(trained, variant):
-    images, labels = trained.images[:20], trained.labels[:20]
+    images, labels = trained.images[:8], trained.labels[:8]
     targets = (labels + 1) % 10
-    untargeted = dichotomy(trained.model, images, labels, steps=60, variant=variant)
-    made = dichotomy(trained.model, images, labels, targets=targets, steps=60, variant=variant)
+    parameters = {"steps": 60, "variant": variant, "precision": 0.1 if variant == "published" else 1e-3}
+    untargeted = dichotomy(trained.model, images, labels, **parameters)
+    made = dichotomy(trained.model, images, labels, targets=targets, **parameters)
     assert torch.equal(made.success, made.predictions == targets)
     if variant == "improved":
         assert made.success.all()
@@ -141,15 +142,15 @@ def test_targets_are_reached(trained, variant):
 
 
 def test_the_published_variant_bisects_to_about_the_same(trained):
-    images, labels = trained.images[:20], trained.labels[:20]
-    published = dichotomy(trained.model, images, labels, variant="published", steps=300, precision=0.02)
+    images, labels = trained.images[:12], trained.labels[:12]
+    published = dichotomy(trained.model, images, labels, variant="published", steps=200, precision=0.05)
     improved = dichotomy(trained.model, images, labels)
     wrong = trained.model(images).argmax(1) != labels
     assert published.success.all()
     assert (published.gradient_evaluations[~wrong] > improved.gradient_evaluations[~wrong]).all()
     ratio = published.details["norms"][~wrong] / improved.details["norms"][~wrong]
-    assert (ratio > 0.98).float().mean() > 0.9
-    assert ratio.median() < 1.4
+    assert (ratio > 0.98).all()
+    assert ratio.median() < 1.7  # 1.4 here: it stops at the first point of a sphere that fools
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
