@@ -34,6 +34,8 @@ include: "rules/train.smk"
 include: "rules/attack.smk"
 include: "rules/evaluate.smk"
 include: "rules/render.smk"
+include: "rules/render_minimal.smk"
+include: "rules/render_stadv.smk"
 include: "rules/manifest.smk"
 
 
@@ -52,13 +54,13 @@ rule fgsm_sweep:
 
 
 rule stadv:
-    """R1: the networks of the stAdv study; accuracies so far."""
+    """R1: stAdv on MNIST and FashionMNIST; accuracy and success, grids, flows, explorations and the post-mortem."""
     input:
         study_outputs("stadv"),
 
 
 rule minimal:
-    """R2: the zoo of MNIST networks; accuracies so far."""
+    """R2: the zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
     input:
         study_outputs("minimal"),
 

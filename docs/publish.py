@@ -41,6 +41,21 @@ FILES = {
         "training_cifar10.png": "figures/training/cifar10/six_conv/none/0.png",
         "manifest.json": "manifest.json",
     },
+    "stadv": {
+        **{
+            f"stadv_{part}.{ending}": f"tables/stadv_{part}.{ending}"
+            for part in ("success", "explorations", "post_mortem")
+            for ending in ("csv", "md")
+        },
+        **{f"stadv_{part}.png": f"figures/stadv_{part}.png" for part in ("explorations", "post_mortem")},
+        **{
+            f"{kind}_{dataset}_{model}.png": f"figures/{kind}/{dataset}/{model}/none/0/{attack}.png"
+            for kind, attack in (("target_grid", "stadv_grid"), ("attack_sheet", "stadv"), ("flow", "stadv"))
+            for dataset in ("mnist", "fashion_mnist")
+            for model in ("A", "B", "C")
+        },
+        "manifest.json": "manifest.json",
+    },
 }
 
 
@@ -73,11 +88,24 @@ def accuracy_table() -> Iterator[str]:
         yield _accuracy_row(row["dataset"], row["model"], row["accuracy"], row["low"], row["high"], known)
 
 
+def stadv_table() -> Iterator[str]:
+    """R1: targeted success of stAdv."""
+    yield "| data set | network | Foolflow % | 95 % interval | n | median flow loss | paper % | students % |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    for row in pd.read_csv(PUBLISHED / "stadv/stadv_success.csv").itertuples():
+        ours = f"{100 * row.success:.2f} | {100 * row.low:.2f} to {100 * row.high:.2f} | {row.n:,}"
+        paper, students = (
+            "" if pd.isna(known) else f"{100 * known:.2f}"
+            for known in (row.published_success_paper, row.published_success_students)
+        )
+        yield f"| {row.dataset} | {row.model} | {ours} | {row.median_flow_loss:.0f} | {paper} | {students} |"
+
+
 def _accuracy_row(dataset: str, model: str, accuracy: float, low: float, high: float, published: str) -> str:
     return f"| {dataset} | {model} | {100 * accuracy:.2f} | {100 * low:.2f} to {100 * high:.2f} | {published} |"
 
 
-TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table}
+TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table, "stadv": stadv_table}
 
 
 def fill(readme: str) -> str:

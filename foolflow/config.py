@@ -46,6 +46,9 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
             yield f"{key}: {error.instance!r} is none of: {options}"
         case "enum":
             yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        case "not" if len(error.validator_value.get("required", [])) == 2:
+            if isinstance(error.instance, dict):
+                yield f"{key}: {' and '.join(error.validator_value['required'])} exclude each other"
         case "not" if "required" in error.validator_value:
             name = error.validator_value["required"][0]
             yield f"{_join(key, name)}: not for this source, whose {name} images are published"
@@ -58,6 +61,10 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
 def _allowed(option: Config) -> str:
     if "$ref" in option:
         return "a number above 0"
+    if "enum" in option:
+        return ", ".join(option["enum"])
+    if option.get("type") == "integer":
+        return "the number of a class"
     return "a list of such numbers" if option.get("type") == "array" else str(option)
 
 
@@ -82,6 +89,8 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
             if "method" in entry:
                 method = f"{entry['method']}.{entry['method']}"
                 yield from _call_lines(f"{key}.parameters", entry.get("parameters", {}), package / folder, method)
+                if "targets" in entry and not _takes_targets(package / folder / f"{entry['method']}.py"):
+                    yield f"{key}.targets: {entry['method']} has no targets"
             else:
                 yield from _python_lines(f"{key}.python", entry["python"])
     yield from _study_lines(config)
@@ -119,6 +128,13 @@ def _call_lines(key: str, given: Config, folder: Path, target: str) -> Iterator[
     for argument_name in sorted(takes.keys() - given.keys()):
         if takes[argument_name][1] is None:
             yield f"{key}.{argument_name}: missing; {name} needs it"
+
+
+def _takes_targets(file: Path) -> bool:
+    """Whether the attack of that file can be given targets; True of a file that is missing, which is told elsewhere."""
+    definition = _definitions(file).get(file.stem) if file.is_file() else None
+    signature = None if definition is None else _signature(definition)
+    return signature is None or any(argument.arg == "targets" for argument in signature.kwonlyargs)
 
 
 # What a value of the config may be where a function's annotation names these types.
@@ -177,9 +193,16 @@ def _available(folder: Path) -> list[str]:
         for name, definition in _definitions(file).items():
             if folder.name == "models" and isinstance(definition, ast.ClassDef) and not _is_layer(definition):
                 names.append(f"{file.stem}.{name}")
-            elif name == file.stem and isinstance(definition, ast.FunctionDef):
+            elif (
+                name == file.stem and isinstance(definition, ast.FunctionDef) and _is_called_by_name(folder, definition)
+            ):
                 names.append(name)
     return names
+
+
+def _is_called_by_name(folder: Path, definition: ast.FunctionDef) -> bool:
+    """An attack takes a model, images and labels; what else lies beside the attacks is none."""
+    return folder.name != "attacks" or [argument.arg for argument in definition.args.args][:1] == ["model"]
 
 
 def _is_layer(definition: ast.ClassDef) -> bool:
@@ -204,12 +227,65 @@ def _study_lines(config: Config) -> Iterator[str]:
         if name in studies:
             for field in ("datasets", "models"):
                 yield from _unknown(f"studies.{name}.{field}", studies[name][field], field, config[field])
+    if "minimal" in studies:
+        yield from _minimal_lines(studies["minimal"], config)
+    if "stadv" in studies:
+        yield from _stadv_lines(config, studies["stadv"])
     if "defenses" in studies:
         study = studies["defenses"]
         yield from _unknown("studies.defenses.dataset", [study["dataset"]], "datasets", config["datasets"])
         yield from _unknown("studies.defenses.model", [study["model"]], "models", config["models"])
         yield from _unknown("studies.defenses.attacks", study["attacks"], "attacks", config["attacks"])
         yield from _unknown("studies.defenses.defenses", study["defenses"], "defenses", ["none", *config["defenses"]])
+
+
+def _minimal_lines(study: Config, config: Config) -> Iterator[str]:
+    """Names that name nothing, and attacks whose distances cannot be set beside each other."""
+    key, attacks, shown = "studies.minimal", config["attacks"], study["perturbation"]
+    yield from _unknown(f"{key}.attacks", study["attacks"], "attacks", attacks)
+    yield from _unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
+    yield from _unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", attacks)
+    for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
+        for name in names:
+            attack = attacks.get(name, {})
+            if "targets" in attack:
+                yield f"{key}.{field}: {name} has targets; the smallest perturbation to any wrong class is wanted"
+            if isinstance(attack.get("parameters", {}).get("epsilon"), list):
+                yield f"{key}.{field}: {name} has a list of epsilons; one perturbation an image is wanted"
+    selected = {name: _selection(attacks[name]) for name in study["attacks"] if name in attacks}
+    if len(set(selected.values())) > 1:
+        listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
+        yield f"{key}.attacks: they have to be run on the same images ({listed})"
+
+
+def _selection(attack: Config) -> str:
+    """The images that an attack is run on, in words."""
+    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
+
+
+def _stadv_lines(config: Config, study: Config) -> Iterator[str]:
+    def known(key: str, entry: Config, field: str, kind: str) -> Iterator[str]:
+        names = entry.get(field, [])
+        yield from _unknown(f"{key}.{field}", [names] if isinstance(names, str) else names, kind, config[kind])
+
+    key = "studies.stadv"
+    yield from known(key, study, "attack", "attacks")
+    yield from known(key, study, "grid", "attacks")
+    explored = study.get("explorations", {})
+    for field, kind in (("dataset", "datasets"), ("models", "models"), ("attack", "attacks")):
+        yield from known(f"{key}.explorations", explored, field, kind)
+    post_mortem = study.get("post_mortem", {})
+    yield from known(f"{key}.post_mortem", post_mortem, "dataset", "datasets")
+    steps = {f"{key}.post_mortem.steps.{place}": step for place, step in enumerate(post_mortem.get("steps", []))}
+    for step_key, step in steps.items():
+        yield from known(step_key, step, "model", "models")
+        yield from known(step_key, step, "attack", "attacks")
+    # What is counted as a success, and the grid's columns, need a target.
+    targeted = [(key, study, "attack"), (key, study, "grid"), (f"{key}.explorations", explored, "attack")]
+    for entry_key, entry, field in [*targeted, *((step_key, step, "attack") for step_key, step in steps.items())]:
+        attack = config["attacks"].get(entry.get(field))
+        if attack is not None and "targets" not in attack:
+            yield f"{entry_key}.{field}: {entry[field]} has no targets; give it `targets: random` or `targets: all`"
 
 
 def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:

@@ -18,6 +18,27 @@ from foolflow.environment import has_gpu, prepare_jobs
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
 
+
+def varied(explored):
+    """The attacks of an exploration: one for each value of each parameter, named after both."""
+    return [
+        {"parameter": parameter, "value": value, "attack": f"{explored['attack']}-{parameter}-{value}"}
+        for parameter, values in explored["parameters"].items()
+        for value in values
+    ]
+
+
+def add_explorations():
+    """Put the attacks of the explorations beside the others."""
+    for study in config["studies"].values():
+        explored = study.get("explorations")
+        for setting in varied(explored) if explored else []:
+            entry = config["attacks"][explored["attack"]]
+            parameters = entry.get("parameters", {}) | {setting["parameter"]: setting["value"]}
+            config["attacks"][setting["attack"]] = entry | {"parameters": parameters}
+
+
+add_explorations()
 prepare_jobs(ROOT, config.get("data_mirror"))
 
 code_digest = CodeDigest(ROOT)

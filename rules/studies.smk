@@ -61,6 +61,60 @@ def accuracy_metrics(wildcards):
     return [pattern.format(**victim) for victim in accuracy_victims(wildcards.study)]
 
 
+def stadv_study():
+    return config["studies"].get("stadv", {})
+
+
+def stadv_attacks():
+    """The study's attack on each of its victims."""
+    return [victim | {"defense": "none", "attack": stadv_study()["attack"]} for victim in accuracy_victims("stadv")]
+
+
+def exploration_settings():
+    """Each value of each parameter that is varied, on each model, and the attack that has it."""
+    explored = stadv_study().get("explorations")
+    if explored is None:
+        return []
+    return [
+        {"dataset": explored["dataset"], "model": model, "defense": "none", "seed": config["seeds"][0], **setting}
+        for model in explored["models"]
+        for setting in varied(explored)
+    ]
+
+
+def exploration_spec():
+    explored = stadv_study()["explorations"]
+    fixed = {key: value for key, value in config["attacks"][explored["attack"]]["parameters"].items()}
+    keys = ("model", "parameter", "value")
+    return {
+        "title": f"{explored['attack']} on {explored['dataset']}: one parameter varied at a time (R1)",
+        "fixed": ", ".join(f"{key} {value}" for key, value in fixed.items()),
+        "settings": [{key: setting[key] for key in keys} for setting in exploration_settings()],
+    }
+
+
+def post_mortem_steps():
+    """The attack of each step of the post-mortem, and how its success is counted."""
+    study = stadv_study().get("post_mortem", {"steps": []})
+    shared = {"any_class": False, "clean_errors": False, "defense": "none", "seed": config["seeds"][0]}
+    return [shared | {"dataset": study["dataset"]} | step for step in study["steps"]]
+
+
+def post_mortem_spec():
+    keys = ("change", "model", "attack", "any_class", "clean_errors")
+    dataset = stadv_study()["post_mortem"]["dataset"]
+    return {
+        "title": f"What each mistake cost: stAdv on {dataset} from the students' settings to ours (R1)",
+        "steps": [{key: step[key] for key in keys} for step in post_mortem_steps()],
+    }
+
+
+def attack_files(attacked, name):
+    """The file `name` of each of these attacks."""
+    pattern = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/"
+    return [pattern.format(**one) + name for one in attacked]
+
+
 def static_cells():
     """Each defense on each attack's set of the undefended model."""
     study = config["studies"].get("defenses", {"defenses": [], "attacks": []})
@@ -84,6 +138,32 @@ def static_evaluations(wildcards):
 def evaluation_path(cell):
     pattern = "evaluations/{dataset}/{model}/{defense}/{seed}/on/{model}/none/{seed}/{attack}.parquet"
     return pattern.format(**cell)
+
+
+def minimal_cells():
+    """Each attack of the study `minimal` on each of its victims, victim by victim."""
+    attacks = config["studies"].get("minimal", {"attacks": []})["attacks"]
+    return [victim | {"attack": attack} for victim in accuracy_victims("minimal") for attack in attacks]
+
+
+def minimal_files(name):
+    """The file `name` of every attack on every victim of the study `minimal`."""
+    return attack_files([cell | {"defense": "none"} for cell in minimal_cells()], name)
+
+
+def perturbation_shown():
+    """What the figure of one image's perturbation is about, but for its network and image: first data set and seed."""
+    study = config["studies"].get("minimal", {"datasets": ["none"], "perturbation": {"attack": "none"}})
+    return {"dataset": study["datasets"][0], "seed": config["seeds"][0], "attack": study["perturbation"]["attack"]}
+
+
+def perturbation_file(name):
+    return attack_files([perturbation_shown() | {"model": "{model}", "defense": "none"}], name)[0]
+
+
+def perturbation_title(wildcards):
+    place = "{dataset}, image {image} of the test split: {attack} on {model}"
+    return place.format(image=wildcards.image, model=wildcards.model, **perturbation_shown())
 
 
 # ---- The files of a study: `path` below the results folder, `code` the digest of what makes it ----
@@ -139,6 +219,48 @@ def cell_artefacts(cell):
     return [*attack_artefacts(cell | {"defense": "none"}), *victim_artefacts(cell), *evaluated, *curves]
 
 
+def accuracy_artefacts(study):
+    victims = accuracy_victims(study)
+    return [
+        *(artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})),
+        *table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py"),
+        *figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py"),
+    ]
+
+
+def attack_figure_files(kind, attacked):
+    folder = "{dataset}/{model}/{defense}/{seed}/{attack}".format(**attacked)
+    return figure_files(f"{kind}/{folder}", f"scripts/draw_{kind}.py")
+
+
+def stadv_artefacts():
+    found = table_files("stadv_success", "scripts/tabulate_stadv.py")
+    for attacked in stadv_attacks():
+        found += attack_artefacts(attacked)
+        found += attack_figure_files("attack_sheet", attacked) + attack_figure_files("flow", attacked)
+        if "grid" in stadv_study():
+            towards_all = attacked | {"attack": stadv_study()["grid"]}
+            found += attack_artefacts(towards_all) + attack_figure_files("target_grid", towards_all)
+    for name, attacks in (("explorations", exploration_settings()), ("post_mortem", post_mortem_steps())):
+        if attacks:
+            found += [artefact for attacked in attacks for artefact in attack_artefacts(attacked)]
+            found += table_files(f"stadv_{name}", f"scripts/tabulate_{name}.py")
+            found += figure_files(f"stadv_{name}", f"scripts/draw_{name}.py")
+    return found
+
+
+def minimal_artefacts():
+    """The attacks of the study `minimal`, and its tables and figures but for the accuracies."""
+    shown = config["studies"]["minimal"]["perturbation"]
+    cells = minimal_cells() + [perturbation_shown() | {"model": model} for model in shown["models"]]
+    found = [artefact for cell in cells for artefact in attack_artefacts(cell | {"defense": "none"})]
+    found += table_files("minimal_attacks", "scripts/tabulate_minimal.py")
+    found += figure_files("minimal_security", "scripts/draw_security_curves.py")
+    for name in expand("minimal/{model}/{image}", model=shown["models"], image=shown["images"]):
+        found += figure_files(name, "scripts/draw_perturbation.py")
+    return found
+
+
 def study_artefacts(study):
     """Every file of a study that two runs agree on to the byte (those with timings are left out)."""
     match study:
@@ -146,11 +268,10 @@ def study_artefacts(study):
             found = [artefact for sweep in sweeps() for artefact in sweep_artefacts(sweep)]
             found += table_files("fgsm_sweep", "scripts/tabulate_fgsm_sweep.py")
             found += figure_files("fgsm_sweep", "scripts/draw_accuracy_curve.py")
-        case "stadv" | "minimal":
-            victims = accuracy_victims(study)
-            found = [artefact for victim in victims for artefact in victim_artefacts(victim | {"defense": "none"})]
-            found += table_files(f"{study}_accuracy", "scripts/tabulate_accuracy.py")
-            found += figure_files(f"{study}_accuracy", "scripts/draw_accuracy_dots.py")
+        case "stadv":
+            found = accuracy_artefacts(study) + stadv_artefacts()
+        case "minimal":
+            found = accuracy_artefacts(study) + minimal_artefacts()
         case "defenses":
             found = [artefact for cell in static_cells() for artefact in cell_artefacts(cell)]
             found += table_files("defenses_static", "scripts/tabulate_defenses.py")
@@ -167,7 +288,8 @@ def study_outputs(study):
     metrics = [path.replace("weights.safetensors", "metrics.json") for path in paths if path.startswith("victims/")]
     summaries = [path.replace("records.parquet", "summary.json") for path in paths if path.endswith("records.parquet")]
     measured = [path for path in summaries if path.startswith("attacks/")]
-    return [f"<results>/{path}" for path in rendered + metrics + measured]
+    timings = [f"tables/minimal_speed.{ending}" for ending in ("csv", "md", "html")] if study == "minimal" else []
+    return [f"<results>/{path}" for path in rendered + metrics + measured + timings]
 
 
 def all_artefacts():

@@ -23,25 +23,18 @@ def main(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     spec = arguments.spec
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
-    split = load_split(arguments.images).take(slice(spec["attack"].get("images")))
+    split = load_split(arguments.images)
     print(f"{spec['attack']} on {describe_device(device)}", flush=True)
 
     start = time.perf_counter()
-    made = run_attack(
-        victim,
-        torch.from_numpy(split.images),
-        torch.from_numpy(split.labels),
-        spec["attack"],
-        device,
-        report=lambda line: print(line, flush=True),
-    )
+    made = run_attack(victim, split, spec["attack"], device, report=lambda line: print(line, flush=True))
     seconds = time.perf_counter() - start
 
     with whole_file(arguments.adversarial) as partial:
-        save_file({"images": made.images}, partial)
+        save_file(made.tensors, partial)
     with whole_file(arguments.records) as partial:
         made.records.to_parquet(partial, index=False)
-    run = {"seconds": seconds, "images_per_second": len(split) / seconds, "device": describe_device(device)}
+    run = {"seconds": seconds, "images_per_second": len(made.records) / seconds, "device": describe_device(device)}
     write_json(arguments.run, run)
 
 

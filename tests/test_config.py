@@ -38,6 +38,7 @@ def put(key, value):
 
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
+SHOWN = "studies.minimal.perturbation"
 CASES = [
     # (edit, key that the line names, words that it has)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
@@ -67,6 +68,9 @@ CASES = [
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
     (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
     (put("attacks.fgsm.parameters.steps", 3), "attacks.fgsm.parameters.steps", "unknown; fgsm takes epsilon"),
+    (put("attacks.deepfool.targets", "all"), "attacks.deepfool.targets", "deepfool has no targets"),
+    (put("attacks.fgsm.targets", "most"), "attacks.fgsm.targets", "random, all; the number of a class"),
+    (put("attacks.deepfool.per_class", 1), "attacks.deepfool", "images and per_class exclude each other"),
     (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
     (put("attacks.up, away", {"method": "fgsm"}), "attacks.up, away", "not a usable name"),
     (put("defenses.none", {"method": "median_filter", "at": ["test"]}), "defenses.none", "not a usable name"),
@@ -100,7 +104,24 @@ CASES = [
     (put(f"{SWEEP}.attack", "deepfool"), f"{SWEEP}.attack", "has no list of epsilons"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
     (put("studies.minimal.models", ["RNN"]), "studies.minimal.models", "'RNN' is not among the models"),
+    (put("studies.minimal.attacks", ["x"]), "studies.minimal.attacks", "'x' is not among the attacks: fgsm_sweep"),
+    (put("studies.minimal.attacks", None), "studies.minimal.attacks", "missing"),
+    (put("studies.minimal.attacks", ["fgsm_sweep"]), "studies.minimal.attacks", "fgsm_sweep has a list of epsilons"),
+    (
+        put("attacks.deepfool.images", 5),
+        "studies.minimal.attacks",
+        "deepfool: images 5",
+    ),
+    (put("studies.minimal.perturbation", None), "studies.minimal.perturbation", "missing"),
+    (put(f"{SHOWN}.models", ["RNN"]), f"{SHOWN}.models", "'RNN' is not among the models"),
+    (put(f"{SHOWN}.attack", "x"), f"{SHOWN}.attack", "'x' is not among the attacks"),
+    (put(f"{SHOWN}.attack", "fgsm_sweep"), f"{SHOWN}.attack", "fgsm_sweep has a list of epsilons"),
+    (put(f"{SHOWN}.images", [-1]), f"{SHOWN}.images.0", "minimum of 0"),
     (put("studies.stadv.datasets", ["x"]), "studies.stadv.datasets", "not among the datasets"),
+    (put("studies.stadv.attack", "x"), "studies.stadv.attack", "not among the attacks"),
+    (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool has no targets"),
+    (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
+    (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
     (put("studies.defenses.attacks", ["x"]), "studies.defenses.attacks", "not among the attacks"),
     (put("studies.defenses.defenses", ["x"]), "studies.defenses.defenses", "not among the defenses: none"),
 ]
@@ -129,3 +150,11 @@ def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, 
     for name in ("Mine", "Base"):
         config["models"][name] = {"python": f"{file}:{name}", "training": {"epochs": 1}}
     assert problems(config, schema, root) == []
+
+
+def test_the_minimal_study_takes_no_attack_with_targets(config, schema, root):
+    config["attacks"]["mine"] = {"method": "pgd", "parameters": {"epsilon": 0.1}, "targets": "all"}
+    config["studies"]["minimal"] |= {"attacks": ["mine"]}
+    assert problems(config, schema, root) == [
+        "studies.minimal.attacks: mine has targets; the smallest perturbation to any wrong class is wanted"
+    ]

@@ -6,7 +6,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foolflow.attacks.automatic import automatic as automatic
     from foolflow.attacks.deepfool import deepfool as deepfool
+    from foolflow.attacks.dichotomy import dichotomy as dichotomy
     from foolflow.attacks.fgsm import fgsm as fgsm
     from foolflow.attacks.pgd import pgd as pgd
     from foolflow.attacks.stadv import stadv as stadv

@@ -12,16 +12,17 @@ from foolflow.attacks.base import Adversarial, conclude
 from foolflow.errors import InvalidInput
 from foolflow.plugins import load_object
 
-Attack = Callable[[nn.Module, Tensor, Tensor], Adversarial]
+Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the config gives them, targets=
 
 
 def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
     """The attack of a config entry, its parameters bound.
 
-    entry: `method` (foolflow/attacks/<method>.py) or `python` (path/to/file.py:function), and `parameters`.
+    entry: `method` (foolflow/attacks/<method>.py, or library:attack) or `python` (path/to/file.py:function), and
+    `parameters`.
     epsilon: in place of the one among the parameters.
-    The user's function is called as function(model, images, labels, **parameters) and returns an Adversarial, or
-    just the adversarial images.
+    The user's function is called as function(model, images, labels, **parameters), with targets=... where the config
+    has targets, and returns an Adversarial, or just the adversarial images.
     """
     parameters = dict(entry.get("parameters", {}))
     if epsilon is not None:
@@ -29,14 +30,22 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
     if "python" in entry:
         return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
     method = entry["method"]
+    if ":" in method:  # by name, so that no other attack is outdated by what only the libraries need
+        return importlib.import_module("foolflow.attacks.peers.running").load_peer(method, parameters)
     return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
 
 
 def _call_users(
-    function: Callable, name: str, parameters: Mapping[str, Any], model: nn.Module, images: Tensor, labels: Tensor
+    function: Callable,
+    name: str,
+    parameters: Mapping[str, Any],
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    **targets: Tensor,
 ) -> Adversarial:
     try:
-        made = function(model, images, labels, **parameters)
+        made = function(model, images, labels, **targets, **parameters)
     except Exception as error:  # whatever the user's function raises
         raise InvalidInput(f"attack {name} failed: {type(error).__name__}: {error}") from error
     if isinstance(made, Adversarial):
@@ -47,4 +56,4 @@ def _call_users(
             f"attack {name} returns {found}; an Adversarial or images, {images.dtype} {tuple(images.shape)}, are needed"
         )
     unknown = torch.zeros_like(labels)
-    return conclude(model, made.detach(), labels, None, unknown, unknown)
+    return conclude(model, made.detach(), labels, targets.get("targets"), unknown, unknown)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, unstack
 from foolflow.attacks.judging import judge
 from foolflow.attacks.loading import load_attack
+from foolflow.attacks.selection import select
+from foolflow.data.splits import Split
 from foolflow.prediction import to_float
 
 BATCH_SIZE = 250
@@ -18,58 +21,77 @@ BATCH_SIZE = 250
 
 @dataclass(frozen=True)
 class AdversarialSet:
-    """images: float32 (R, C, H, W).  records: R rows, row i about image i (`judge` tells the columns).
+    """tensors: `images`, float32 (R, C, H, W), and what else the attack tells of each image, such as stAdv's `flow`.
+    records: R rows, row i about image i (`judge` tells the columns).
 
-    R is N, or E x N for an attack with E epsilons: all images at the first epsilon, then all at the next.
+    With an attack of E epsilons, all images at the first epsilon come first, then all at the next.
     """
 
-    images: Tensor
+    tensors: dict[str, Tensor]
     records: pd.DataFrame
 
 
 def run_attack(
     victim: nn.Module,
-    images: Tensor,
-    labels: Tensor,
+    split: Split,
     entry: Mapping[str, Any],
     device: torch.device,
     report: Callable[[str], None] = print,
 ) -> AdversarialSet:
-    """Attack `images` (uint8 (N, C, H, W), labels int64 (N,)) as the config entry says.
+    """Attack the images of the test split `split` that the config entry selects, as it says.
 
     The records also say which image of the test split (`index`) and which epsilon (NaN: the attack has none).
     """
+    selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
     epsilons = epsilon if isinstance(epsilon, list) else [epsilon]
     batch_size = entry.get("batch_size", BATCH_SIZE)
-    made: list[list[Tensor]] = [[] for _ in epsilons]
+    made: list[list[Adversarial]] = [[] for _ in epsilons]
     records: list[list[pd.DataFrame]] = [[] for _ in epsilons]
-    for first in range(0, len(labels), batch_size):
-        clean = to_float(images[first : first + batch_size], device)
-        truth = labels[first : first + batch_size].to(device)
+    for first in range(0, len(selection.indices), batch_size):
+        rows = slice(first, first + batch_size)
+        indices = selection.indices[rows]
+        clean = to_float(torch.from_numpy(split.images[indices]), device)
+        truth = torch.from_numpy(split.labels[indices]).to(device)
+        targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
         with torch.no_grad():
-            clean_predictions = victim(clean).argmax(1)
-        for rank, adversarial in enumerate(_attack_at_each(victim, clean, truth, entry, epsilons)):
-            table = judge(victim, clean, truth, None, adversarial, clean_predictions)
-            table.insert(0, "index", range(first, first + len(table)))
-            table.insert(1, "epsilon", float("nan") if epsilons[rank] is None else float(epsilons[rank]))
-            made[rank].append(adversarial.images.cpu())
+            clean_logits = victim(clean)
+        for rank, adversarial in enumerate(_attack_at_each(victim, clean, truth, targets, entry, epsilons)):
+            table = judge(victim, clean, truth, targets, adversarial, clean_logits)
+            table.insert(0, "index", indices)
+            table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))
+            made[rank].append(adversarial)
             records[rank].append(table)
-        report(f"{first + len(truth):,} of {len(labels):,} images")
+        report(f"{first + len(indices):,} of {len(selection.indices):,} images")
     return AdversarialSet(
-        torch.cat([batch for batches in made for batch in batches]),
+        _tensors([batch for batches in made for batch in batches]),
         pd.concat([table for tables in records for table in tables], ignore_index=True),
     )
 
 
+def _tensors(made: list[Adversarial]) -> dict[str, Tensor]:
+    """The images, and the details that are no single number (those are in the records)."""
+    names = [name for name, tensor in made[0].details.items() if tensor.ndim > 1]
+    return {
+        "images": torch.cat([one.images.cpu() for one in made]),
+        **{name: torch.cat([one.details[name].cpu() for one in made]) for name in names},
+    }
+
+
 def _attack_at_each(
-    victim: nn.Module, images: Tensor, labels: Tensor, entry: Mapping[str, Any], epsilons: list
+    victim: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    entry: Mapping[str, Any],
+    epsilons: list,
 ) -> Iterator[Adversarial]:
-    """What the attack makes at each epsilon. Ours take all of them at once; the user's, one after the other."""
-    if "python" in entry or len(epsilons) == 1:
-        for epsilon in epsilons:
-            yield load_attack(entry, epsilon)(victim, images, labels)
-    else:
-        made = load_attack(entry, epsilons)(victim, images, labels)
+    """What the attack makes at each epsilon. Ours take all of them at once; others', one after the other."""
+    given = {} if targets is None else {"targets": targets}
+    if "method" in entry and ":" not in entry["method"] and len(epsilons) > 1:
+        made = load_attack(entry, epsilons)(victim, images, labels, **given)
         for rank in range(len(epsilons)):
             yield unstack(made, rank)
+    else:
+        for epsilon in epsilons:
+            yield load_attack(entry, epsilon)(victim, images, labels, **given)

@@ -1,7 +1,10 @@
 """stAdv: spatially transformed adversarial images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -10,12 +13,26 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
 from foolflow.attacks.lbfgs import minimise
+from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.errors import InvalidInput
 from foolflow.seeds import derived_seed
 
-# `tau: auto` looks for each image's tau between these; above, nothing moves, below, distortion costs next to nothing.
+# The bisection of `tau: auto` looks between these; above, nothing moves, below, distortion costs next to nothing.
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4
+SHIFT = 2.0  # in pixels, the standard deviation of the shifts from which restarts begin
+
+SPARE = 1e-3  # of the largest logit
+
+Solve = Callable[[Tensor, Tensor, Tensor], None]  # (rows, flows to start from, taus of all images)
+
+
+class Limits(TypedDict):
+    """Where L-BFGS ends."""
+
+    max_evaluations: int
+    value_tolerance: float
+    gradient_tolerance: float
 
 
 def stadv(
@@ -26,10 +43,12 @@ def stadv(
     targets: Tensor | None = None,
     tau: float | str = "auto",
     kappa: float = 0.0,
-    solver: str = "batched",
+    solver: str = "reweighted",
     init: str = "zeros",
     seed: int = 0,
     smoothing: float = 0.01,
+    steps: int = 60,
+    restarts: int = 5,
     max_evaluations: int = 200,
     value_tolerance: float = 1e-4,
     gradient_tolerance: float = 1e-5,
@@ -44,16 +63,21 @@ def stadv(
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,).
-    tau: weight of the flow loss; `auto` searches, for each image, the largest tau that still fools, by bisection on its
-        logarithm in `bisections` rounds, each from the best flow so far.
+    tau: weight of the flow loss; `auto` is, for each image, the largest tau that still fools. `reweighted` minimises
+        the flow loss of the flows that fool, whose multiplier is 1 / tau; the other two bisect the logarithm of tau in
+        `bisections` rounds, each from the best flow so far.
     kappa: the margin, in logits, by which the target has to win; the adversarial loss has its floor at -kappa. The
         minimum lies on the edge of that floor, so an iterate that wins by nine tenths of it counts.
-    solver: `batched`, L-BFGS for all images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
+    solver: `reweighted`, iteratively reweighted least squares for all images at once, `steps` evaluations of objective
+        and gradient an image (see `foolflow.attacks.reweighted`); `batched`, L-BFGS for all images at once; `scipy`,
+        fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
+    restarts: images that are not fooled are tried again so many times, each from a random shift of all pixels, which
+        costs no flow loss: N(0, 2) pixels, the same for every image, from `seed`.
     smoothing: of the flow loss's root, in pixels (see `flow_loss`). The least flow loss is judged unsmoothed.
-    max_evaluations: of objective and gradient, per image and tau.
-    value_tolerance, gradient_tolerance: a search ends when a step lowers the objective by less than this share, or no
-        component of the gradient exceeds this.
+    max_evaluations: of the two L-BFGS, per image and tau.
+    value_tolerance, gradient_tolerance: of the two L-BFGS: a search ends when a step lowers the objective by less than
+        this share, or no component of the gradient exceeds this.
     `details` of the result: `flow`, (N, 2, H, W) in pixels, and `flow_loss`, (N,).
     Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
     model's logits are not finite.
@@ -61,30 +85,37 @@ def stadv(
     automatic = tau == "auto"
     if not automatic and (isinstance(tau, str) or tau < 0):
         raise InvalidInput(f"tau: {tau!r} is neither a number from 0 nor auto")
-    if solver not in ("batched", "scipy") or init not in ("zeros", "gaussian"):
-        raise InvalidInput(f"solver {solver!r}: batched or scipy; init {init!r}: zeros or gaussian")
-    if kappa < 0 or smoothing < 0 or max_evaluations < 1 or bisections < 0:
+    if solver not in ("reweighted", "batched", "scipy") or init not in ("zeros", "gaussian"):
+        raise InvalidInput(f"solver {solver!r}: reweighted, batched or scipy; init {init!r}: zeros or gaussian")
+    if solver == "reweighted" and smoothing <= 0:
+        raise InvalidInput(f"smoothing: {smoothing}; the solver reweighted needs one above 0")
+    if min(kappa, smoothing, bisections, restarts) < 0 or min(max_evaluations, steps) < 1:
         raise InvalidInput(
-            f"kappa {kappa}, smoothing {smoothing}, bisections {bisections}: not negative; "
-            f"max_evaluations {max_evaluations}: at least 1"
+            f"kappa {kappa}, smoothing {smoothing}, bisections {bisections}, restarts {restarts}: not negative; "
+            f"max_evaluations {max_evaluations}, steps {steps}: at least 1"
         )
     check_images(images, labels, targets)
     with frozen(model):
         with torch.no_grad():
             check_logits(model(images), labels, targets)
         search = _Search(model, images, labels, targets, kappa, smoothing)
-        start = _initial_flow(images, init, seed)
-
-        def solve(rows: Tensor, flows: Tensor, taus: Tensor) -> None:
-            (_solve_batched if solver == "batched" else _solve_with_scipy)(
-                search, rows, flows, taus, max_evaluations, value_tolerance, gradient_tolerance
-            )
-
-        everything = torch.arange(len(images), device=images.device)
-        if automatic:
-            _search_tau(search, solve, everything, start, bisections)
+        limits: Limits = {
+            "max_evaluations": max_evaluations,
+            "value_tolerance": value_tolerance,
+            "gradient_tolerance": gradient_tolerance,
+        }
+        solve: Solve = {
+            "reweighted": lambda rows, flows, taus: reweighted(
+                search.linearise, rows, flows, largest_pull=1 / taus[rows], steps=steps, smoothing=smoothing
+            ),
+            "batched": lambda rows, flows, taus: _solve_batched(search, rows, flows, taus, limits),
+            "scipy": lambda rows, flows, taus: _solve_with_scipy(search, rows, flows, taus, limits),
+        }[solver]
+        starts = _starts(images, init, seed, restarts)
+        if automatic and solver != "reweighted":
+            _bisect_tau(search, solve, starts, bisections)
         else:
-            solve(everything, start, torch.full((len(images),), float(tau), device=images.device))
+            _solve_until_fooled(search, solve, starts, 0.0 if automatic else float(tau))
         adversarial = warp(images, search.best_flow).clamp(0, 1)
         made = conclude(model, adversarial, labels, targets, search.evaluations, search.evaluations)
         return replace(made, details={"flow": search.best_flow, "flow_loss": flow_loss(search.best_flow)})
@@ -106,26 +137,42 @@ class _Search:
     def fooled(self) -> Tensor:
         return self.best_loss.isfinite()
 
-    def __call__(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
+    def objective(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
         """Values, float64 (M,), and gradients (M, D), of the flows `points` (M, D) of the images `rows`."""
-        inputs = points.view(len(rows), *self.best_flow.shape[1:]).detach().requires_grad_()
-        logits = self.model(warp(self.images[rows], inputs))
-        labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
-        rough = flow_loss(inputs, self.smoothing)
-        lead = self._lead(logits, labels, targets)
-        values = (-lead).clamp_min(-self.kappa).double() + taus[rows].double() * rough
-        (gradients,) = torch.autograd.grad(values.sum(), inputs)
-        self.evaluations[rows] += 1
-        wins = is_clear_success(logits.detach(), labels, targets) & (lead.detach() >= 0.9 * self.kappa)
-        self._remember(inputs.detach(), rows, wins)
+        flows = points.view(len(rows), *self.best_flow.shape[1:]).detach().requires_grad_()
+        _, lead = self._evaluate(flows, rows)
+        values = (-lead).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
+        (gradients,) = torch.autograd.grad(values.sum(), flows)
         return values.detach(), gradients.flatten(1)
 
-    def _lead(self, logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-        """By how much the target (without targets, the best wrong class) leads: (M,)."""
+    def linearise(self, flows: Tensor, rows: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """By how many logits each lacks the win (M,), and the gradients (M, 2, H, W).
+
+        The target's rivals are taken together by a smooth maximum, of that temperature in logits: steps that only look
+        at the strongest one go to and fro between two. Asked for is a little more than the margin, for what the steps
+        leave over and float32 rounds away.
+        """
+        flows = flows.detach().requires_grad_()
+        logits, lead = self._evaluate(flows, rows)
+        if self.targets is not None:
+            rivals = logits.scatter(1, self.targets[rows, None], -torch.inf)
+            lead = lead + rivals.amax(1) - temperature * (rivals / temperature).logsumexp(1)
+        (gradients,) = torch.autograd.grad(-lead.sum(), flows)
+        asked = self.kappa + SPARE * logits.detach().abs().amax(1)
+        return asked - lead.detach(), gradients
+
+    def _evaluate(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and by how much the target (without targets, the best wrong class) leads; wins are remembered."""
+        logits = self.model(warp(self.images[rows], flows))
+        labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
         chosen = (labels if targets is None else targets)[:, None]
         own = logits.gather(1, chosen).squeeze(1)
         others = logits.scatter(1, chosen, -torch.inf).amax(1)
-        return others - own if targets is None else own - others
+        lead = others - own if targets is None else own - others
+        wins = is_clear_success(logits.detach(), labels, targets) & (lead.detach() >= 0.9 * self.kappa)
+        self._remember(flows.detach(), rows, wins)
+        self.evaluations[rows] += 1
+        return logits, lead
 
     def _remember(self, flows: Tensor, rows: Tensor, wins: Tensor) -> None:
         losses = flow_loss(flows)
@@ -134,81 +181,62 @@ class _Search:
         self.best_flow[rows[better]] = flows[better]
 
 
-def _solve_batched(
-    search: _Search,
-    rows: Tensor,
-    flows: Tensor,
-    taus: Tensor,
-    max_evaluations: int,
-    value_tolerance: float,
-    gradient_tolerance: float,
-) -> None:
-    minimise(
-        lambda points, which: search(points, rows[which], taus),
-        flows.flatten(1),
-        max_evaluations=max_evaluations,
-        value_tolerance=value_tolerance,
-        gradient_tolerance=gradient_tolerance,
-    )
+def _solve_batched(search: _Search, rows: Tensor, flows: Tensor, taus: Tensor, limits: Limits) -> None:
+    minimise(lambda points, which: search.objective(points, rows[which], taus), flows.flatten(1), **limits)
 
 
-def _solve_with_scipy(
-    search: _Search,
-    rows: Tensor,
-    flows: Tensor,
-    taus: Tensor,
-    max_evaluations: int,
-    value_tolerance: float,
-    gradient_tolerance: float,
-) -> None:
+def _solve_with_scipy(search: _Search, rows: Tensor, flows: Tensor, taus: Tensor, limits: Limits) -> None:
     for row, flow in zip(rows, flows, strict=True):
 
         def objective(point: np.ndarray, row: Tensor = row, like: Tensor = flow) -> tuple[float, np.ndarray]:
             points = torch.from_numpy(point).to(like)[None]
-            values, gradients = search(points, row[None], taus)
+            values, gradients = search.objective(points, row[None], taus)
             return values.item(), gradients[0].double().cpu().numpy()
 
         fmin_l_bfgs_b(
             objective,
             flow.flatten().double().cpu().numpy(),
-            factr=value_tolerance / np.finfo(float).eps,
-            pgtol=gradient_tolerance,
-            maxfun=max_evaluations,
+            factr=limits["value_tolerance"] / np.finfo(float).eps,
+            pgtol=limits["gradient_tolerance"],
+            maxfun=limits["max_evaluations"],
         )
 
 
-def _initial_flow(images: Tensor, init: str, seed: int) -> Tensor:
-    shape = (1, 2, *images.shape[2:])
-    if init == "zeros":
-        flow = torch.zeros(shape)
-    else:
-        flow = torch.randn(shape, generator=torch.Generator().manual_seed(derived_seed(seed, "flow")))
-    return flow.to(images).expand(len(images), -1, -1, -1).clone()
+def _starts(images: Tensor, init: str, seed: int, restarts: int) -> Iterator[Tensor]:
+    """The flow (2, H, W) from which every image starts, then those of the restarts."""
+    generator = torch.Generator().manual_seed(derived_seed(seed, "flow"))
+    _, _, height, width = images.shape
+    yield (torch.zeros if init == "zeros" else partial(torch.randn, generator=generator))((2, height, width)).to(images)
+    for _ in range(restarts):
+        yield (SHIFT * torch.randn(2, 1, 1, generator=generator)).expand(2, height, width).to(images)
 
 
-def _search_tau(
-    search: _Search,
-    solve: Callable[[Tensor, Tensor, Tensor], None],
-    everything: Tensor,
-    start: Tensor,
-    bisections: int,
-) -> None:
-    """First fool every image with the smallest tau, then bisect between the largest and the smallest that fools."""
-    low = torch.full((len(everything),), SMALLEST_TAU, device=start.device)
+def _solve_until_fooled(search: _Search, solve: Solve, starts: Iterable[Tensor], tau: float) -> None:
+    """From each start in turn, the images that are still standing."""
+    for start in starts:
+        rows = (~search.fooled).nonzero().squeeze(1)
+        if len(rows) == 0:
+            return
+        taus = torch.full((len(search.fooled),), tau, device=start.device)
+        solve(rows, start.expand(len(rows), -1, -1, -1), taus)
+
+
+def _bisect_tau(search: _Search, solve: Solve, starts: Iterator[Tensor], bisections: int) -> None:
+    """First fool every image, if need be with the smallest tau; then bisect between the largest and what fooled."""
+    low = torch.full((len(search.fooled),), SMALLEST_TAU, device=search.best_flow.device)
     high = torch.full_like(low, LARGEST_TAU)
-    middle = (low * high).sqrt()
-    solve(everything, start, middle)
+    middle = (SMALLEST_TAU * LARGEST_TAU) ** 0.5
+    first = next(starts)
+    _solve_until_fooled(search, solve, [first], middle)
     fooled = search.fooled.clone()
-    missed = (~fooled).nonzero().squeeze(1)
-    if len(missed):
-        solve(missed, start[missed], low)
-    low, high = torch.where(fooled, middle, low), torch.where(fooled, high, middle)
+    _solve_until_fooled(search, solve, chain([first], starts), SMALLEST_TAU)
+    low[fooled], high[~fooled] = middle, middle
     for _ in range(bisections):
         rows = search.fooled.nonzero().squeeze(1)
         if len(rows) == 0:
             return
-        middle = (low * high).sqrt()
+        taus = (low * high).sqrt()
         before = search.best_loss.clone()
-        solve(rows, search.best_flow[rows], middle)
+        solve(rows, search.best_flow[rows], taus)
         improved = search.best_loss < before
-        low, high = torch.where(improved, middle, low), torch.where(improved, high, middle)
+        low, high = torch.where(improved, taus, low), torch.where(improved, high, taus)

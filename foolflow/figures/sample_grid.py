@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
 
@@ -25,18 +25,10 @@ def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
         grid = figure.subplots(len(rows), len(truth), squeeze=False)
         for row, line in zip(rows, grid, strict=True):
             for column, axes in enumerate(line):
-                _draw_image(axes, row.images[column])
+                show_image(axes, row.images[column])
                 name, prediction = truth[column], row.predictions[column]
                 colour = RIGHT if prediction == name else WRONG
                 axes.set_title(f"{name} → {prediction}", fontsize=7, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         figure.suptitle(title, fontsize=11)
         return figure
-
-
-def _draw_image(axes: Axes, image: np.ndarray) -> None:
-    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    axes.spines[:].set_visible(False)

@@ -1,6 +1,9 @@
-"""Confidence intervals of a rate."""
+"""Confidence intervals of a rate and of a median."""
 
-from scipy.stats import binomtest
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest, quantile_test
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -8,4 +11,15 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
     if trials == 0:
         return 0.0, 1.0
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def median_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of a median from the order statistics, without assuming a distribution (Conover 1999, section 3.2).
+
+    values: (N,). NaN where they are too few to bound it.
+    """
+    if len(values) == 0:
+        return float("nan"), float("nan")
+    interval: Any = quantile_test(values, q=float(np.median(values)), p=0.5).confidence_interval(confidence)
     return float(interval.low), float(interval.high)

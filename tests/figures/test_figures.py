@@ -5,9 +5,23 @@ import argparse
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgba
 
-from foolflow.figures import accuracy_curve, accuracy_dots, sample_grid, training_curves
-from foolflow.figures.style import WRONG, save_figure
+from foolflow.figures import (
+    accuracy_curve,
+    accuracy_dots,
+    attack_sheet,
+    explorations,
+    flow_arrows,
+    perturbation,
+    sample_grid,
+    security_curves,
+    target_grid,
+    training_curves,
+    waterfall,
+)
+from foolflow.figures.style import RIGHT, WRONG, save_figure
+from foolflow.statistics.minimal import security_curve
 
 SWEEP = pd.DataFrame(
     {
@@ -47,12 +61,51 @@ ROWS = [
     sample_grid.Row("clean", np.zeros((2, 3, 4, 4), np.uint8), ["cat", "dog"]),
     sample_grid.Row("ε = 0.1", np.full((2, 3, 4, 4), 0.5, np.float32), ["dog", "dog"]),
 ]
+CURVES = [
+    security_curves.Curve("mnist", name, security_curve(pd.Series(values)), median, 4)
+    for name, values, median in (("MLP", [0.0, 1.0, 2.0, 3.0], 2.0), ("CNN", [1.0, 2.0, np.inf, np.inf], np.inf))
+]
+CLEAN, ATTACKED = np.zeros((1, 4, 4), np.float32), np.full((1, 4, 4), 0.5, np.float32)
+
+IMAGE = np.full((1, 6, 6), 0.5, np.float32)
+EXPLORED = pd.DataFrame(
+    {
+        "model": "B",
+        "parameter": ["tau", "tau", "init"],
+        "value": ["0.05", "0.005", "zeros"],
+        "success": [0.2, 0.9, 0.5],
+        "low": [0.1, 0.8, 0.4],
+        "high": [0.3, 1.0, 0.6],
+        "median_flow_loss": [None, 50.0, 40.0],
+        "flow_low": [None, 45.0, None],
+        "flow_high": [None, 55.0, None],
+    }
+)
+STEPS = pd.DataFrame(
+    {
+        "change": ["as it was", "counted right", "mended"],
+        "success": [0.5, 0.1, 1.0],
+        "low": [0.4, 0.05, 0.99],
+        "high": [0.6, 0.15, 1.0],
+    }
+)
 
 DRAWN = {
+    "target_grid": lambda: target_grid.draw("title", ["cat", "dog"], {0: IMAGE}, {(0, 1): (IMAGE, False)}),
+    "attack_sheet": lambda: attack_sheet.draw("title", np.stack([IMAGE] * 9), ["a → b (b)"] * 9, [True] * 8 + [False]),
+    "flow_arrows": lambda: flow_arrows.draw(
+        "title", [flow_arrows.Warped(IMAGE, np.eye(6)[None].repeat(2, 0), IMAGE, "cat", "dog", 3.0)]
+    ),
+    "explorations": lambda: explorations.draw("title", EXPLORED),
+    "waterfall": lambda: waterfall.draw("title", STEPS),
     "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
     "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
     "training_curves": lambda: training_curves.draw("title", HISTORY),
     "sample_grid": lambda: sample_grid.draw("title", ["cat", "dog"], ROWS),
+    "security_curves": lambda: security_curves.draw(CURVES),
+    "perturbation": lambda: perturbation.draw(
+        "title", "cat", perturbation.Shown(CLEAN, "cat", 0.9999), perturbation.Shown(ATTACKED, "dog", 0.501)
+    ),
 }
 
 
@@ -99,3 +152,58 @@ def test_fooled_images_are_titled_in_red():
     titles = [axes.title for axes in DRAWN["sample_grid"]().axes]
     assert [title.get_text() for title in titles] == ["cat → cat", "dog → dog", "cat → dog", "dog → dog"]
     assert [title.get_color() == WRONG for title in titles] == [False, False, True, False]
+
+
+def test_a_security_curve_falls_from_the_clean_accuracy_in_steps():
+    axes = DRAWN["security_curves"]().axes[0]
+    first, second = axes.lines
+    assert first.get_drawstyle() == "steps-post"
+    assert first.get_xdata()[:4].tolist() == [0, 1, 2, 3]
+    assert first.get_ydata()[:4].tolist() == [75, 50, 25, 0]
+    assert second.get_ydata()[-1] == 50  # two are never fooled
+    assert axes.get_legend_handles_labels()[1] == ["MLP: 2.00", "CNN: ∞"]
+    assert len(axes.collections) == 2  # the bands
+
+
+def test_more_networks_than_colours_are_all_drawn_and_told_apart():
+    curve = security_curve(pd.Series([1.0, 2.0]))
+    many = [security_curves.Curve("mnist", str(number), curve, 1.0, 2) for number in range(10)]
+    lines = security_curves.draw(many).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 10
+
+
+def test_a_perturbation_stands_between_the_two_images_with_its_length():
+    original, middle, adversarial, _ = DRAWN["perturbation"]().axes
+    assert original.get_xlabel() == "cat, confidence 99.9 %"
+    assert "||r||₂ = 2.000" in middle.get_xlabel()  # the root of 16 times 0.5²
+    assert adversarial.get_xlabel() == "dog, confidence 50.1 %"
+    assert [axes.xaxis.label.get_color() for axes in (original, adversarial)] == [RIGHT, WRONG]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_that_was_not_changed_can_be_drawn(channels):
+    shown = perturbation.Shown(np.zeros((channels, 4, 4), np.float32), "dog", 1.0)
+    figure = perturbation.draw("title", "cat", shown, shown)
+    assert "||r||₂ = 0.000" in figure.axes[1].get_xlabel()
+    figure.canvas.draw()
+
+
+def test_a_failed_attack_is_marked_on_the_grid_and_on_the_sheet():
+    figure = DRAWN["target_grid"]()
+    frames = [patch.get_edgecolor() for axes in figure.axes for patch in axes.patches]
+    assert to_rgba(WRONG) in frames
+    titles = [axes.title for axes in DRAWN["attack_sheet"]().axes]
+    assert [title.get_color() == WRONG for title in titles[:9]] == [False] * 8 + [True]
+
+
+def test_arrows_point_from_where_the_value_is_taken_to_the_pixel():
+    (quiver,) = DRAWN["flow_arrows"]().axes[1].collections
+    assert len(quiver.U) == 6  # the pixels of the diagonal; the others do not move
+    assert (quiver.U == -1).all()
+    assert (quiver.V == -1).all()
+    assert quiver.X.tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_waterfall_hangs_each_step_on_the_one_before():
+    bars = DRAWN["waterfall"]().axes[0].patches
+    assert [(bar.get_x(), bar.get_width()) for bar in bars] == [(0, 50), (10, 40), (0, 100)]

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +7,8 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from foolflow.seeds import derived_seed
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.intervals import median_interval, wilson_interval
+from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
 from foolflow.statistics.paired import compare_paired, holm
 
 
@@ -17,6 +19,13 @@ def test_wilson_equals_statsmodels(trials, share):
     assert ours == pytest.approx(proportion_confint(successes, trials, method="wilson"), abs=1e-9)
     assert ours[0] <= successes / trials + 1e-12
     assert ours[1] >= successes / trials - 1e-12
+
+
+def test_the_interval_of_a_median_is_that_of_the_order_statistics():
+    values = np.arange(1.0, 101.0)
+    # Conover 1999: the 40th and the 61st of 100 hold the median with 95 %.
+    assert median_interval(values) == (40, 61)
+    assert np.isnan(median_interval(np.array([]))).all()
 
 
 def test_nothing_tried_says_nothing():
@@ -48,3 +57,48 @@ def test_seeds_depend_on_every_name_and_on_nothing_else():
     seeds = {derived_seed(*names) for names in [("a", "b"), ("b", "a"), ("a",), ("a", 1), ("a", 2), ("a/c",)]}
     assert len(seeds) == 6
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_distances_of_images_that_were_fooled_or_not_or_wrong_before():
+    records = pd.DataFrame(
+        {
+            "index": [5, 2, 9, 4],
+            "label": 0,
+            "clean_prediction": [0, 0, 3, 3],
+            "success": [True, False, True, False],
+            "l2": [1.5, 7.0, 0.2, 0.2],
+        }
+    )
+    assert distances(records).to_dict() == {5: 1.5, 2: np.inf, 9: 0.0, 4: 0.0}
+
+
+def test_the_nearest_is_taken_image_by_image_whatever_their_order():
+    one, two = pd.Series({1: 3.0, 2: np.inf}), pd.Series({2: 4.0, 1: 5.0})
+    assert nearest([one, two]).to_dict() == {1: 3.0, 2: 4.0}
+
+
+DISTANCES = st.lists(st.one_of(st.floats(0, 10), st.just(np.inf)), min_size=1, max_size=30)
+
+
+@given(values=DISTANCES, share=st.floats(0.01, 1))
+def test_a_quantile_is_the_first_distance_that_covers_the_share(values, share):
+    within = quantile(pd.Series(values), share)
+    assert within in values
+    assert np.mean(np.array(values) <= within) >= share - 1e-9
+    assert np.mean(np.array(values) < within) < share + 1e-9
+
+
+def test_no_images_have_no_quantile():
+    assert np.isnan(quantile(pd.Series([], dtype=float), 0.5))
+
+
+@given(values=DISTANCES)
+def test_a_security_curve_counts_who_is_farther(values):
+    curve = security_curve(pd.Series(values))
+    assert curve.distance[0] == 0
+    assert (np.diff(curve.distance) > 0).all()
+    for distance, accuracy in zip(curve.distance, curve.accuracy, strict=True):
+        assert accuracy == pytest.approx(np.mean([value > distance for value in values]))
+    assert curve.accuracy[-1] == pytest.approx(np.isinf(values).mean())
+    assert (curve.low <= curve.accuracy + 1e-12).all()
+    assert (curve.accuracy <= curve.high + 1e-12).all()

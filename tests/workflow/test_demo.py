@@ -12,10 +12,12 @@ import foolflow
 
 
 def test_every_study_is_there(demo):
-    for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "defenses_static"):
+    tables = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_attacks", "minimal_speed", "defenses_static")
+    for name in tables:
         for ending in ("csv", "md", "html"):
             assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
-    for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "samples/digits/lenet/none/0/fgsm_sweep"):
+    figures = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", "minimal/CNN/7")
+    for name in (*figures, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):
             assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000
 
@@ -58,6 +60,37 @@ def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
     assert (table["p_holm"].dropna() < 0.05).all()
     text = (demo.results / "tables/fgsm_sweep.md").read_text()
     assert "is statistically worse from epsilon 0.05 on" in text
+
+
+def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(demo):
+    table = pd.read_csv(demo.results / "tables/minimal_attacks.csv").set_index(["model", "attack"])
+    assert table.groupby("model")["to_best"].min().eq(1).all()
+    folder = demo.results / "attacks/digits/CNN/none/0/deepfool"
+    made = load_file(folder / "adversarial.safetensors")["images"]
+    data = load_file(demo.results / "data/digits/test.safetensors")
+    clean, labels = data["images"][: len(made)].float() / 255, data["labels"][: len(made)]
+    victim = foolflow.load_victim(demo.results / "victims/digits/CNN/none/0/weights.safetensors")
+    with torch.no_grad():
+        right, fooled = victim(clean).argmax(1) == labels, victim(made).argmax(1) != labels
+    distances = (made - clean).flatten(1).norm(dim=1)[right & fooled].sort().values
+    row = table.loc[("CNN", "deepfool")]
+    assert (row["n"], row["fooled"]) == (int(right.sum()), len(distances))
+    assert row["median_l2"] == pytest.approx(distances[(row["n"] + 1) // 2 - 1].item(), rel=1e-5)
+    assert row["mean_l2"] == pytest.approx(distances.mean().item(), rel=1e-5)
+    records = pd.read_parquet(folder / "records.parquet")
+    assert row["gradient_evaluations"] == pytest.approx(records.loc[right.numpy(), "gradient_evaluations"].mean())
+
+
+def test_any_attacked_image_and_network_is_a_target_and_no_other_image(demo):
+    for name in ("MLP_bn/0", "CNN/3"):
+        target = f"results/demo/figures/minimal/{name}.png"
+        demo.snakemake("--cores", "1", target)
+        assert (demo.folder / target).read_bytes().startswith(b"\x89PNG")
+    done = demo.snakemake("--cores", "1", "results/demo/figures/minimal/CNN/400.png", ok=False)
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert "error: image 400 of the test split is not among those that were attacked (200 images, 0 to 199)" in output
+    assert "Traceback" not in output
 
 
 def test_torchvision_loads_the_modified_data_set(demo):

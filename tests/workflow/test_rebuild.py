@@ -7,7 +7,9 @@ import pytest
 
 MANIFEST = {"manifest.json"}
 MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "A", "B", "C", "six_conv")
-TABLES = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "defenses_static")
+ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
+MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
+TABLES = ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_attacks", "defenses_static")
 
 
 def files(stem, *endings):
@@ -49,6 +51,12 @@ def static(name):
     }
 
 
+def minimal(*changed):
+    """What the study `minimal` shows of its attacks, and the changed ones: (model, attack)."""
+    made = {path for model, name in changed for path in attack(model, name)}
+    return made | table("minimal_attacks") | table("minimal_speed") | figure("minimal_security")
+
+
 RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: "
 
 CASES = {
@@ -58,11 +66,19 @@ CASES = {
     ),
     "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
         ("foolflow/attacks/deepfool.py", "NUDGE = 1e-4", "NUDGE = 2e-4"),
-        attack("six_conv", "deepfool") | static("deepfool") | table("defenses_static") | MANIFEST,
+        attack("six_conv", "deepfool")
+        | static("deepfool")
+        | table("defenses_static")
+        | minimal(*((model, "deepfool") for model in ZOO))
+        | MANIFEST,
     ),
     "a model's learning rate retrains that model alone": (
         ("config.yaml", RATE + "0.002", RATE + "0.003"),
-        victim("MLP_d") | table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
+        victim("MLP_d")
+        | table("minimal_accuracy")
+        | figure("minimal_accuracy")
+        | minimal(*(("MLP_d", name) for name in MINIMAL_ATTACKS))
+        | MANIFEST,
     ),
     "a model's module retrains the models of that module": (
         ("foolflow/models/mlp.py", "widths: Sequence[int] = (512, 512)", "widths: Sequence[int] = (512, 256)"),
@@ -71,6 +87,7 @@ CASES = {
         | victim("MLP_bn")
         | table("minimal_accuracy")
         | figure("minimal_accuracy")
+        | minimal(*((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
         | MANIFEST,
     ),
     "a defense's module retrains what is defended": (
@@ -93,6 +110,10 @@ CASES = {
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
         table("fgsm_sweep") | figure("fgsm_sweep") | MANIFEST,
     ),
+    "how one image's perturbation is drawn": (
+        ("foolflow/figures/perturbation.py", 'cmap="RdBu_r"', 'cmap="PuOr"'),
+        figure("minimal/CNN/7") | MANIFEST,
+    ),
     "how intervals are computed concerns what measures, and nothing that trains or attacks": (
         ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
         {f"victims/digits/{name}/none/0/metrics.json" for name in MODELS}
@@ -101,8 +122,13 @@ CASES = {
             f"attacks/digits/{name}/summary.json"
             for name in ("lenet/none/0/fgsm_sweep", "six_conv/none/0/deepfool", "six_conv/none/0/fgsm")
         }
+        | {f"attacks/digits/{model}/none/0/{name}/summary.json" for model in ZOO for name in MINIMAL_ATTACKS}
         | {path for name in TABLES for path in table(name)}
-        | {path for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy") for path in figure(name)}
+        | {
+            path
+            for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security")
+            for path in figure(name)
+        }
         | MANIFEST,
     ),
     "how another source is read": (

@@ -1,0 +1,128 @@
+"""Automatic: a loss that switches from the confidence to the length of the perturbation (R2, B)."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
+from foolflow.attacks.gaps import gap
+from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.errors import InvalidInput
+
+DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
+LAST_RATE = 0.01  # of the improved search: the share of itself that the learning rate falls to
+
+
+def automatic(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    variant: str = "improved",
+    steps: int | None = None,
+    learning_rate: float | None = None,
+    thresholds: tuple[float, float] = (0.2, 0.1),
+    precision: float = 1e-3,
+) -> Adversarial:
+    """A short perturbation r that fools, by descent on a loss that switches (R2, B). L2.
+
+    `published`, with conf the confidence in the true label (with targets: 1 less that in the target) and the two
+    thresholds a > b: the loss is conf where conf > a, conf + ||r|| where b < conf <= a, ||r|| where conf <= b. R2 does
+    not name its optimiser: it is Adam here, which starts at r = 0.
+
+    `improved` switches at the decision boundary instead, which no confidence marks: an image that is not yet fooled
+    descends on the gap between the logits, one that is fooled on ||r||. The gradient has length 1; the learning rate,
+    a share of the first linearised distance to the boundary, falls along a cosine. At last the line to the clean image
+    is bisected. Both return the shortest perturbation on the way that fools.
+
+    model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
+    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
+    steps: gradient evaluations at most (`improved` 100, `published` 1,000).
+    learning_rate: see above (`improved` 0.5; `published`, of Adam, 0.005).
+    precision: the share of its length to which the last line is bisected (`improved`).
+    Images that the model gets wrong already come back unchanged, and so do those that nothing fools.
+    `details` of the result: `norms`, (N,), of the perturbations.
+    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    model's logits are not finite.
+    """
+    if variant not in DEFAULTS:
+        raise InvalidInput(f"variant: {variant!r} is not improved or published")
+    default_steps, default_rate = DEFAULTS[variant]
+    steps = default_steps if steps is None else steps
+    rate = default_rate if learning_rate is None else learning_rate
+    if steps < 1 or not rate > 0 or not 0 < precision < 1:
+        raise InvalidInput(
+            f"steps {steps}: at least 1; learning_rate {rate}: above 0; precision {precision}: between 0 and 1"
+        )
+    if not 0 < thresholds[1] <= thresholds[0] < 1:
+        raise InvalidInput(f"thresholds {thresholds}: the first is not below the second, both between 0 and 1")
+    check_images(images, labels, targets)
+    with frozen(model):
+        with torch.no_grad():
+            logits = model(images)
+        check_logits(logits, labels, targets)
+        shortest = Shortest(images, labels, targets, "l2")
+        rows = (~is_clear_success(logits, labels, targets)).nonzero().squeeze(1)
+        if variant == "published":
+            _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
+        else:
+            _descend_on_gap(model, shortest, rows, steps, rate)
+            rescued = rows[~shortest.found[rows]]
+            shortest.start_from_fixed_images(model, rescued, precision)
+            shortest.shorten(model, rows, 0.0, precision)
+        iterations = torch.zeros_like(labels)
+        iterations[rows] = steps
+        made = conclude(model, shortest.images, labels, targets, iterations, iterations)
+        return replace(made, details={"norms": length(shortest.images - images, "l2")})
+
+
+def _descend_on_confidence(
+    model: nn.Module,
+    shortest: Shortest,
+    rows: Tensor,
+    steps: int,
+    rate: float,
+    thresholds: tuple[float, float],
+) -> None:
+    clean = shortest.clean[rows]
+    labels, targets = shortest.goal(rows)
+    r = torch.zeros_like(clean)
+    mean, variance = torch.zeros_like(r), torch.zeros_like(r)
+    for step in range(steps):
+        inputs = r.detach().requires_grad_()
+        tried = (clean + inputs).clamp(0, 1)
+        logits = model(tried)
+        shares = logits.softmax(1)
+        confidence = (
+            shares.gather(1, labels[:, None]) if targets is None else 1 - shares.gather(1, targets[:, None])
+        ).squeeze(1)
+        (gradient,) = torch.autograd.grad(confidence.sum(), inputs)
+        shortest.remember(rows, tried.detach(), logits.detach())
+        above, below = confidence.detach() > thresholds[0], confidence.detach() <= thresholds[1]
+        outward = r / column(length(r, "l2").clamp_min(TINY))
+        gradient = column((~below).float()) * gradient + column((~above).float()) * outward
+        mean = 0.9 * mean + 0.1 * gradient
+        variance = 0.999 * variance + 0.001 * gradient.square()
+        corrected = (variance / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+        r = r - rate * mean / (1 - 0.9 ** (step + 1)) / corrected
+
+
+def _descend_on_gap(model: nn.Module, shortest: Shortest, rows: Tensor, steps: int, rate: float) -> None:
+    clean = shortest.clean[rows]
+    labels, targets = shortest.goal(rows)
+    r = torch.zeros_like(clean)
+    stride = clean.new_zeros(len(rows))
+    for step in range(steps):
+        tried = (clean + r).clamp(0, 1)
+        gaps, gradients, logits = gap(model, tried, labels, targets)
+        fooled, lengths = shortest.remember(rows, tried, logits)
+        steepness = length(gradients, "l2").clamp_min(TINY)
+        if step == 0:
+            stride = rate * (-gaps / steepness).clamp(TINY, math.sqrt(clean[0].numel()) if len(rows) else 1.0)
+        inward = -r / column(lengths.clamp_min(TINY))
+        direction = torch.where(column(fooled), inward, gradients / column(steepness))
+        share = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / steps)) / 2
+        r = (clean + r + share * column(stride) * direction).clamp(0, 1) - clean

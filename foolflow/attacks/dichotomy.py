@@ -1,0 +1,335 @@
+"""Dichotomy: the least norm at which a search on the sphere of that norm still fools (R2, A)."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
+from foolflow.attacks.gaps import ALL, gap
+from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.errors import InvalidInput
+from foolflow.seeds import derived_seed
+
+DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
+
+# Of the improved search. The learning rate falls to this share of itself;
+LAST_RATE = 0.05
+# a norm is this much above where the linearised boundary lies, and below the least norm that fooled;
+OVERSHOOT, UNDERCUT = 1.01, 0.999
+# from one step to the next it changes at most by this factor;
+LARGEST_CHANGE = 2.0
+# a stage of the search gives each start at least so many steps;
+LEAST_STEPS = 3
+# an image leaves after so many steps that did not shorten its perturbation by the precision.
+PATIENCE = 10
+
+
+def dichotomy(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    norm: str = "l2",
+    variant: str = "improved",
+    steps: int | None = None,
+    learning_rate: float | None = None,
+    interval: tuple[float, float] = (0.0, 4.0),
+    precision: float = 1e-3,
+    seed: int = 0,
+) -> Adversarial:
+    """The shortest perturbation r that fools: a bracket of norms N for each image, and for each N a gradient descent
+    over the r with ||r|| = N and x + r in [0, 1] (R2, A).
+
+    `published` halves the bracket. At each norm it descends, with Adam, on the confidence in the true label (or on
+    the negative of that in the target), from a random direction, and scales r back to N after each step; the model
+    judges x + r clipped to [0, 1]. R2 names neither optimiser nor start; plain gradient descent at its learning rate
+    does not move an image of which the network is sure.
+
+    `improved` takes one step at each norm. It linearises the gap between the logits; the direction moves by the share
+    `learning_rate` towards the shortest perturbation in [0, 1] that closes it, and the next norm, within the bracket,
+    is the one at which the linearised gap closes along that direction. Several starts (one descends on the
+    log-sum-exp of the rival logits, one on each of the nearest rivals, the others begin at random) compete by
+    successive halving. At last the line to the clean image is bisected.
+
+    model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
+    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
+    norm: `l2` or `linf`.
+    steps: `improved`: gradient evaluations at most, of an image in all (100); `published`: at each norm (1,000).
+    learning_rate: `improved`: 1, falls along a cosine; `published`: of Adam, 0.005.
+    interval: of the norms, in pixel units. It is widened for images not fooled at its upper end.
+    precision: a bracket narrower than this share of its upper end is closed.
+    seed: of the random directions, which are the same for every image.
+    Images that the model gets wrong already come back unchanged, and so do those that nothing fools. Finished images
+    leave the batch. `details` of the result: `norms`, (N,), of the perturbations.
+    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    model's logits are not finite.
+    """
+    if norm not in ("l2", "linf") or variant not in DEFAULTS:
+        raise InvalidInput(f"norm: {norm!r} is not l2 or linf; or variant: {variant!r} is not improved or published")
+    default_steps, default_rate = DEFAULTS[variant]
+    steps = default_steps if steps is None else steps
+    rate = default_rate if learning_rate is None else learning_rate
+    low, high = interval
+    if steps < 1 or not rate > 0 or (variant == "improved" and rate > 1):
+        raise InvalidInput(f"steps {steps}: at least 1; learning_rate {rate}: above 0, for `improved` at most 1")
+    if not 0 <= low < high < math.inf or not 0 < precision < 1:
+        raise InvalidInput(f"interval {interval}: 0 <= a < b; precision {precision}: between 0 and 1")
+    check_images(images, labels, targets)
+    with frozen(model):
+        with torch.no_grad():
+            logits = model(images)
+        check_logits(logits, labels, targets)
+        search = _Search(model, Shortest(images, labels, targets, norm), norm, steps, rate, low, high, precision, seed)
+        rows = (~is_clear_success(logits, labels, targets)).nonzero().squeeze(1)
+        if variant == "published":
+            _bisect(search, rows)
+        else:
+            _descend(search, rows, logits)
+        adversarial = search.shortest.images
+        made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
+        return replace(made, details={"norms": length(adversarial - images, norm)})
+
+
+class _Search:
+    """The parameters of a search, what it found, and what it cost."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        shortest: Shortest,
+        norm: str,
+        steps: int,
+        rate: float,
+        low: float,
+        high: float,
+        precision: float,
+        seed: int,
+    ) -> None:
+        self.model, self.shortest, self.norm = model, shortest, norm
+        self.steps, self.rate, self.low, self.high, self.precision = steps, rate, low, high, precision
+        self.seed = seed
+        self.iterations = torch.zeros_like(shortest.labels)
+        self.evaluations = torch.zeros_like(shortest.labels)
+
+    @property
+    def clean(self) -> Tensor:
+        return self.shortest.clean
+
+    def furthest(self, rows: Tensor) -> Tensor:
+        """How long a perturbation of these images can be."""
+        clean = self.clean[rows]
+        return length(torch.maximum(clean, 1 - clean), self.norm)
+
+    def random_directions(self, count: int) -> Tensor:
+        """(count, C, H, W), of length 1."""
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "dichotomy"))
+        directions = torch.randn(count, *self.clean.shape[1:], generator=generator).to(self.clean.device)
+        return directions / column(length(directions, self.norm))
+
+
+# ---- published ------------------------------------------------------------------------------------------------------
+
+
+def _bisect(search: _Search, rows: Tensor) -> None:
+    """Each image's own bracket. Its upper end is tried first, and doubled until it fools or leaves [0, 1]."""
+    low = torch.full((len(rows),), search.low, device=rows.device)
+    high = torch.full_like(low, search.high)
+    furthest = search.furthest(rows)
+    while len(rows):
+        confirmed = search.shortest.found[rows]
+        trial = torch.where(confirmed, (low + high) / 2, high)
+        fooled = _descend_at(search, rows, trial)
+        low = torch.where(fooled, low, trial)
+        # Clipping to [0, 1] shortens a perturbation: it may have fooled at less than the norm of the trial.
+        high = torch.where(fooled, torch.minimum(trial, search.shortest.lengths[rows]), high)
+        high = torch.where(fooled | confirmed, high, 2 * trial)
+        confirmed = confirmed | fooled
+        going = torch.where(confirmed, high - low > search.precision * high, low < furthest)
+        rows, low, high, furthest = (part[going] for part in (rows, low, high, furthest))
+
+
+def _descend_at(search: _Search, rows: Tensor, norms: Tensor) -> Tensor:
+    """Whether a descent on the confidence, at the norm of each image, fools it: bool (N,)."""
+    model, shortest = search.model, search.shortest
+    fooled = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    live = torch.arange(len(rows), device=rows.device)
+    perturbations = column(norms) * search.random_directions(1)
+    mean, variance = torch.zeros_like(perturbations), torch.zeros_like(perturbations)
+    for step in range(search.steps + 1):
+        tried = (search.clean[rows[live]] + perturbations).clamp(0, 1)
+        with torch.no_grad():
+            now, _ = shortest.remember(rows[live], tried, model(tried))
+        fooled[live[now]] = True
+        live, perturbations, mean, variance = (part[~now] for part in (live, perturbations, mean, variance))
+        if step == search.steps or len(live) == 0:
+            break
+        gradients = _confidence_gradient(search, rows[live], perturbations)
+        mean = 0.9 * mean + 0.1 * gradients
+        variance = 0.999 * variance + 0.001 * gradients.square()
+        corrected = (variance / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
+        perturbations = perturbations - search.rate * mean / (1 - 0.9 ** (step + 1)) / corrected
+        lengths = length(perturbations, search.norm).clamp_min(TINY)
+        perturbations = perturbations * column(norms[live] / lengths)
+        search.iterations[rows[live]] += 1
+        search.evaluations[rows[live]] += 1
+    return fooled
+
+
+def _confidence_gradient(search: _Search, rows: Tensor, perturbations: Tensor) -> Tensor:
+    inputs = perturbations.detach().requires_grad_()
+    confidences = search.model((search.clean[rows] + inputs).clamp(0, 1)).softmax(1)
+    labels, targets = search.shortest.goal(rows)
+    loss = confidences.gather(1, labels[:, None]) if targets is None else -confidences.gather(1, targets[:, None])
+    return torch.autograd.grad(loss.sum(), inputs)[0]
+
+
+# ---- improved -------------------------------------------------------------------------------------------------------
+
+
+def _descend(search: _Search, rows: Tensor, logits: Tensor) -> None:
+    """Within the interval; what stands, within the whole of [0, 1]; what still stands, from fixed images."""
+    shortest = search.shortest
+    upper = torch.full((len(rows),), search.high, device=rows.device)
+    _compete(search, rows, logits[rows], upper, None)
+    standing = rows[~shortest.found[rows]]
+    if len(standing):
+        _compete(search, standing, logits[standing], search.furthest(standing), None)
+        standing = standing[~shortest.found[standing]]
+    if len(standing):
+        shortest.start_from_fixed_images(search.model, standing, search.precision)
+        standing = standing[shortest.found[standing]]
+        start = shortest.images[standing] - search.clean[standing]
+        _compete(search, standing, logits[standing], search.furthest(standing), start)
+    shortest.shorten(search.model, rows, search.low, search.precision)
+
+
+def _schedule(steps: int) -> list[tuple[int, int]]:
+    """(starts, steps) of each stage: half as many starts from stage to stage, the evaluations shared out evenly."""
+    halvings = 0
+    while (halvings + 2) * 2 ** (halvings + 1) * LEAST_STEPS <= steps:
+        halvings += 1
+    stages = [(2**power, steps // (halvings + 1) // 2**power) for power in range(halvings, 0, -1)]
+    return [*stages, (1, steps - sum(starts * count for starts, count in stages))]
+
+
+@dataclass
+class _Starts:
+    """What is known of each start of each image: (M, ...), an image's starts next to each other.
+
+    rival: the class that it makes for (targets: away from), or ALL.
+    estimate: the norm at which it expects to fool.
+    """
+
+    rows: Tensor
+    rivals: Tensor
+    upper: Tensor
+    perturbations: Tensor
+    estimate: Tensor
+
+    def keep(self, which: Tensor) -> "_Starts":
+        return _Starts(*(part[which] for part in vars(self).values()))
+
+
+def _compete(search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None) -> None:
+    """Run the stages on `rows` (N,), up to the norm `upper` of each; the first start from `start`, if given."""
+    stages = _schedule(search.steps)
+    starts = _begin(search, rows, logits, upper, start, stages[0][0])
+    total, step = sum(count for _, count in stages), 0
+    for rank, (per_image, count) in enumerate(stages):
+        last = rank + 1 == len(stages)
+        reference = search.shortest.lengths[starts.rows]
+        stale = torch.zeros_like(starts.rows)
+        for _ in range(count):
+            if len(starts.rows) == 0:
+                return
+            share = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / total)) / 2
+            starts = _step(search, starts, search.rate * share, per_image)
+            step += 1
+            if last:
+                least = search.shortest.lengths[starts.rows]
+                shorter = least < reference * (1 - search.precision)
+                reference = torch.where(shorter, least, reference)
+                stale = torch.where(shorter, 0, stale + 1)
+                going = (stale < PATIENCE) | ~least.isfinite()
+                if not going.all():
+                    starts, reference, stale = starts.keep(going), reference[going], stale[going]
+        if not last:
+            starts = starts.keep(_better_half(starts.estimate, per_image))
+
+
+def _better_half(estimate: Tensor, per_image: int) -> Tensor:
+    order = estimate.view(-1, per_image).argsort(dim=1, stable=True)[:, : per_image // 2]
+    first = torch.arange(len(order), device=order.device)[:, None] * per_image
+    return (first + order).flatten()
+
+
+def _begin(
+    search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None, per_image: int
+) -> _Starts:
+    """All rivals at once, then each of the likeliest, then all from random directions."""
+    labels, targets = search.shortest.goal(rows)
+    chosen = labels if targets is None else targets
+    count = min(per_image - 1, logits.shape[1] - 1)
+    likeliest = logits.scatter(1, chosen[:, None], -torch.inf).topk(count, dim=1).indices
+    rivals = torch.full((len(rows), per_image), ALL, device=rows.device)
+    rivals[:, 1 : 1 + count] = likeliest
+    perturbations = search.clean.new_zeros(len(rows), per_image, *search.clean.shape[1:])
+    noises = per_image - 1 - count
+    if noises:
+        reach = torch.minimum(upper, search.furthest(rows)) / 4
+        perturbations[:, 1 + count :] = column(reach)[:, None] * search.random_directions(noises)
+    if start is not None:
+        perturbations[:, 0] = start
+    every = rows.repeat_interleave(per_image)
+    upper = upper.repeat_interleave(per_image)
+    clean = search.clean[every]
+    inside = (clean + perturbations.flatten(0, 1)).clamp(0, 1) - clean
+    return _Starts(every, rivals.flatten(), upper, inside, torch.full_like(upper, torch.inf))
+
+
+def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Starts:
+    """One gradient of each start: judge it, turn its direction, and choose its next norm."""
+    rows, current, norm = starts.rows, starts.perturbations, search.norm
+    clean = search.clean[rows]
+    tried = (clean + current).clamp(0, 1)
+    gaps, gradients, logits = gap(search.model, tried, *search.shortest.goal(rows), starts.rivals)
+    _, lengths = search.shortest.remember(rows, tried, logits, per_image)
+    search.iterations[rows[::per_image]] += 1
+    search.evaluations[rows[::per_image]] += per_image
+
+    rise = ((gradients * current).flatten(1).sum(1) - gaps).clamp_min(TINY)
+    nearest = shortest_closing(gradients, rise, -clean, 1 - clean, norm)
+    nearest_length = length(nearest, norm).clamp_min(TINY)
+    moved = lengths > 0
+    share = column(torch.where(moved, rate, 1.0))
+    direction = (1 - share) * current / column(lengths.clamp_min(TINY)) + share * nearest / column(nearest_length)
+    direction = direction / column(length(direction, norm).clamp_min(TINY))
+
+    slope = (gradients * direction).flatten(1).sum(1)
+    estimate = torch.where(slope > 0, rise / slope.clamp_min(TINY), torch.inf) * OVERSHOOT
+    estimate = torch.where(moved, estimate, nearest_length * OVERSHOOT)
+    bounded = torch.minimum(estimate, lengths * LARGEST_CHANGE).maximum(lengths / LARGEST_CHANGE)
+    norms = torch.where(moved, bounded, estimate)
+    norms = norms.minimum(search.shortest.lengths[rows] * UNDERCUT).minimum(starts.upper).clamp_min(search.low)
+    perturbations = (clean + column(norms) * direction).clamp(0, 1) - clean
+    return _Starts(rows, starts.rivals, starts.upper, perturbations, estimate)
+
+
+def shortest_closing(gradients: Tensor, rise: Tensor, low: Tensor, high: Tensor, norm: str) -> Tensor:
+    """The shortest p in [low, high] with gradients . p = rise, (N, C, H, W); the furthest in that direction if none.
+
+    It is clip(s * g), or clip(s * sign g) for linf. gradients . p is concave in s, so Newton's method comes from below.
+    """
+    direction = gradients if norm == "l2" else gradients.sign()
+    gain = gradients * direction
+    scale = rise / gain.flatten(1).sum(1).clamp_min(TINY)
+    for _ in range(8):
+        free = column(scale) * direction
+        inside = (free > low) & (free < high)
+        reached = (gradients * free.clamp(low, high)).flatten(1).sum(1)
+        slope = (gain * inside).flatten(1).sum(1)
+        scale = scale + torch.where(slope > TINY, (rise - reached) / slope.clamp_min(TINY), 0.0)
+    return (column(scale) * direction).clamp(low, high)

@@ -1,0 +1,76 @@
+"""What a flow field does to an image: the image, the flow as arrows, the warped image, and the difference."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from foolflow.figures.images import bare, show_image
+from foolflow.figures.style import COLOURS, house_style
+
+SHORTEST = 0.05  # pixels; shorter arrows would only be dots
+HEADINGS = ("clean", "flow", "adversarial", "difference")
+
+
+@dataclass(frozen=True)
+class Warped:
+    """clean, adversarial: float (C, H, W) in [0, 1].  flow: (2, H, W) in pixels, down the rows and along the columns.
+
+    truth, prediction: class names.  flow_loss: of the flow.
+    """
+
+    clean: np.ndarray
+    flow: np.ndarray
+    adversarial: np.ndarray
+    truth: str
+    prediction: str
+    flow_loss: float
+
+
+def draw(title: str, examples: Sequence[Warped]) -> Figure:
+    with house_style():
+        figure = Figure(figsize=(10.4, 2.65 * len(examples) + 0.6), layout="constrained")
+        grid = figure.subplots(len(examples), len(HEADINGS), squeeze=False)
+        for row, (example, line) in enumerate(zip(examples, grid, strict=True)):
+            difference = (example.adversarial - example.clean).mean(0)
+            show_image(line[0], example.clean)
+            _show_flow(line[1], example)
+            show_image(line[2], example.adversarial)
+            shown = line[3].imshow(difference, cmap="RdBu_r", vmin=-1, vmax=1)
+            bare(line[3])
+            longest = np.hypot(*example.flow).max()
+            captions = (
+                example.truth,
+                f"loss {example.flow_loss:.1f}, longest {longest:.1f} px",
+                f"taken for {example.prediction}",
+                f"L2 {np.linalg.norm(example.adversarial - example.clean):.2f}",
+            )
+            for axes, heading, caption in zip(line, HEADINGS, captions, strict=True):
+                axes.set_title(f"{heading}: {caption}" if row == 0 else caption, fontsize=9, pad=4)
+        figure.colorbar(shown, ax=grid[:, 3], label="change of the pixel value", shrink=0.6)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _show_flow(axes: Axes, example: Warped) -> None:
+    """Each arrow is drawn to scale: from where the pixel's value is taken to the pixel."""
+    show_image(axes, 0.35 * example.clean)
+    down, along = example.flow
+    rows, columns = np.nonzero(np.hypot(down, along) > SHORTEST)
+    axes.quiver(
+        columns + along[rows, columns],
+        rows + down[rows, columns],
+        -along[rows, columns],
+        -down[rows, columns],
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        color=COLOURS[4],
+        width=0.006,
+        headwidth=3.5,
+    )
+    height, width = down.shape
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)

@@ -1,0 +1,56 @@
+"""One image, its perturbation and the sum of the two, with what the victim takes them for (R2's figure)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from foolflow.figures.images import bare, show_image
+from foolflow.figures.style import RIGHT, WRONG, house_style
+
+
+@dataclass(frozen=True)
+class Shown:
+    """pixels: float32 (C, H, W) in [0, 1].  prediction: the name of a class.  confidence: its softmax probability."""
+
+    pixels: np.ndarray
+    prediction: str
+    confidence: float
+
+
+def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
+    """truth: the name of the true class."""
+    perturbation = adversarial.pixels - original.pixels
+    with house_style():
+        figure = Figure(figsize=(8.4, 3.3), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
+        _draw_image(left, original, f"original (true class: {truth})", truth)
+        _draw_perturbation(figure, middle, perturbation)
+        _draw_image(right, adversarial, "adversarial", truth)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _draw_image(axes: Axes, shown: Shown, title: str, truth: str) -> None:
+    show_image(axes, shown.pixels)
+    axes.set(title=title, xlabel=f"{shown.prediction}, confidence {_percent(shown.confidence)}")
+    axes.xaxis.label.set_color(RIGHT if shown.prediction == truth else WRONG)
+
+
+def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> None:
+    """Grey images: blue is darker, red is brighter. Colour images: grey is no change, full colour the largest."""
+    norm = float(np.linalg.norm(perturbation.astype(np.float64)))
+    largest = float(np.abs(perturbation).max()) or 1.0
+    if len(perturbation) == 1:
+        image = axes.imshow(perturbation[0], cmap="RdBu_r", vmin=-largest, vmax=largest)
+        figure.colorbar(image, ax=axes, shrink=0.8, label="change (pixels in [0, 1])")
+    else:
+        axes.imshow(0.5 + perturbation.transpose(1, 2, 0) / (2 * largest))
+    bare(axes)
+    axes.set(title="perturbation r", xlabel=f"||r||₂ = {norm:.3f}")
+
+
+def _percent(share: float) -> str:
+    """Never `100.0 %` of what is less."""
+    return f"{min(100 * share, 99.9):.1f} %" if share < 1 else "100 %"

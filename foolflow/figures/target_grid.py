@@ -1,0 +1,48 @@
+"""An image of each class, attacked towards each other class: rows are true classes, columns targets (R1)."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from foolflow.figures.images import show_image
+from foolflow.figures.style import COLOURS, WRONG, house_style
+
+
+def draw(
+    title: str,
+    class_names: Sequence[str],
+    clean: Mapping[int, np.ndarray],
+    attacked: Mapping[tuple[int, int], tuple[np.ndarray, bool]],
+) -> Figure:
+    """clean: an image (C, H, W) by class.  attacked: (image, whether it is taken for the target) by (class, target)."""
+    count = len(class_names)
+    with house_style():
+        figure = Figure(figsize=(0.78 * count + 0.9, 0.78 * count + 1.0))
+        grid = figure.subplots(
+            count, count, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.06}, subplot_kw={"aspect": "equal"}
+        )
+        for label, line in enumerate(grid):
+            for target, axes in enumerate(line):
+                if label == target and label in clean:
+                    show_image(axes, clean[label])
+                    _frame(axes, COLOURS[0])
+                elif (label, target) in attacked:
+                    image, success = attacked[label, target]
+                    show_image(axes, image)
+                    if not success:
+                        _frame(axes, WRONG)
+                else:
+                    axes.set_axis_off()
+            line[0].set_ylabel(class_names[label], rotation=0, ha="right", va="center", fontsize=9)
+        long = max(map(len, class_names)) > 3
+        for axes, name in zip(grid[0], class_names, strict=True):
+            axes.set_title(name, fontsize=9, pad=4, rotation=40 if long else 0, ha="left" if long else "center")
+        figure.suptitle(f"{title}\nrows: true class, columns: target", fontsize=11, y=1.02 if long else 0.96)
+        return figure
+
+
+def _frame(axes: Axes, colour: str) -> None:
+    axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, edgecolor=colour, linewidth=2.5))

@@ -1,0 +1,56 @@
+"""Success and distortion of a targeted attack against each of its parameters that was varied, the others fixed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from foolflow.tables.targeted import measure, number
+from foolflow.tables.writing import Table, percent, percent_interval
+
+
+@dataclass(frozen=True)
+class Setting:
+    """parameter, value: the one that was varied, and what it was set to; value is text or a number."""
+
+    model: str
+    parameter: str
+    value: object
+    records: pd.DataFrame
+
+
+def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
+    """fixed: the parameters that all settings share, as text."""
+    data = pd.DataFrame(
+        [
+            {"model": one.model, "parameter": one.parameter, "value": str(one.value), **measure(one.records)}
+            for one in settings
+        ]
+    )
+    display = pd.DataFrame(
+        {
+            "model": data["model"],
+            "parameter": data["parameter"],
+            "value": data["value"],
+            "success %": data["success"].map(percent),
+            "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+            "n": data["n"].map("{:,}".format),
+            "median flow loss": data["median_flow_loss"].map(number),
+            "its 95 % interval": [
+                f"{number(low)} to {number(high)}"
+                for low, high in zip(data["flow_low"], data["flow_high"], strict=True)
+            ],
+            "evaluations an image": data["gradient_evaluations"].map(number),
+        }
+    )
+    return Table(
+        title=title,
+        data=data,
+        display=display,
+        notes=[
+            f"One parameter is varied at a time; otherwise: {fixed}.",
+            "Success: the share of the correctly classified images (n) that are taken for their target, with its "
+            "Wilson 95 % interval. The median flow loss is that of the successes, with an interval from the order "
+            "statistics.",
+        ],
+    )

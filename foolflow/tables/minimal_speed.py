@@ -1,0 +1,54 @@
+"""How fast each attack of the study `minimal` was: the numbers that differ from run to run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from foolflow.tables.writing import Table
+
+
+@dataclass(frozen=True)
+class Run:
+    """One attack on one victim. run: its run.json."""
+
+    dataset: str
+    model: str
+    seed: int
+    attack: str
+    run: Mapping[str, Any]
+
+
+def tabulate(runs: Sequence[Run]) -> Table:
+    """A row per attack, a column per network."""
+    data = pd.DataFrame(
+        [
+            {"dataset": one.dataset, "model": one.model, "seed": one.seed, "attack": one.attack, **one.run}
+            for one in runs
+        ]
+    )
+    devices = " and ".join(data["device"].unique())
+    return Table(
+        title="Speed of the attacks (R2)",
+        data=data,
+        display=_display(data),
+        notes=[
+            f"Attacked images per second, on {devices}. Judging the images is included, reading and writing files is "
+            "not. Jobs ran side by side, so another run has other numbers; `bench/` compares speed on equal terms.",
+        ],
+    )
+
+
+def _display(data: pd.DataFrame) -> pd.DataFrame:
+    """The order of the data; columns that are the same in all rows are left out."""
+    rows = ["dataset", "seed", "attack"]
+    speeds = data.assign(text=data["images_per_second"].map(_speed)).pivot(index=rows, columns="model", values="text")
+    speeds = speeds.loc[list(data[rows].drop_duplicates().itertuples(index=False, name=None)), data["model"].unique()]
+    display = speeds.fillna("").reset_index().astype(str).rename(columns={"dataset": "data set"})
+    constant = [name for name in ("data set", "seed") if display[name].nunique() == 1]
+    return display.drop(columns=constant)
+
+
+def _speed(images_per_second: float) -> str:
+    return f"{images_per_second:,.0f}" if images_per_second >= 10 else f"{images_per_second:.2g}"

@@ -1,0 +1,58 @@
+"""What each mistake of a failed reproduction cost: the same attack, one thing mended after the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from foolflow.tables.targeted import measure, number
+from foolflow.tables.writing import Table, percent, percent_interval
+
+
+@dataclass(frozen=True)
+class Step:
+    """change: what this step mended, in words.  any_class, clean_errors: how success is counted (`measure`)."""
+
+    change: str
+    model: str
+    attack: str
+    any_class: bool
+    clean_errors: bool
+    records: pd.DataFrame
+
+
+def tabulate(title: str, steps: Sequence[Step]) -> Table:
+    data = pd.DataFrame(
+        [
+            {
+                "change": step.change,
+                "model": step.model,
+                "attack": step.attack,
+                **measure(step.records, any_class=step.any_class, clean_errors=step.clean_errors),
+            }
+            for step in steps
+        ]
+    )
+    data.insert(3, "difference", data["success"].diff())
+    display = pd.DataFrame(
+        {
+            "mended": data["change"],
+            "model": data["model"],
+            "success %": data["success"].map(percent),
+            "points": ["" if pd.isna(value) else f"{100 * value:+.2f}" for value in data["difference"]],
+            "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+            "n": data["n"].map("{:,}".format),
+            "median flow loss": data["median_flow_loss"].map(number),
+            "evaluations an image": data["gradient_evaluations"].map(number),
+        }
+    )
+    return Table(
+        title=title,
+        data=data,
+        display=display,
+        notes=[
+            "Each row keeps what the rows above it mended. 'Points' is the change of success in percentage points from "
+            "the row above; a fall is success that had been counted without being one.",
+            "Success with its Wilson 95 % interval; the median flow loss is over the images that count as successes.",
+        ],
+    )

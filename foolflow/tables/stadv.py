@@ -1,0 +1,84 @@
+"""R1's table: accuracy and attack success of each network, beside the paper's and the students'."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from foolflow.tables.targeted import measure, number
+from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """metrics: the victim's metrics.json.  records: of the attack on it."""
+
+    dataset: str
+    model: str
+    seed: int
+    metrics: Mapping[str, Any]
+    records: pd.DataFrame
+
+
+def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
+    """reference: reference/r1_stadv.yaml; percent there, fractions in the table's CSV."""
+    published = list(reference["source"])
+    data = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    return Table(
+        title=title,
+        data=data,
+        display=_display(data, published),
+        notes=[
+            "Success: the share of the correctly classified test images attacked (n) that are taken for their target, "
+            "a class drawn at random for each image; with its Wilson 95 % interval. 'Any wrong class' is the count "
+            "that the students used. '8 bits': still a success after rounding to 256 levels.",
+            "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
+            "median is over the successes.",
+            "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ". The "
+            "students' success is the share of 200 images that were taken for any wrong class.",
+        ],
+    )
+
+
+def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
+    test = one.metrics["splits"]["test"]
+    right = one.records[one.records["clean_prediction"] == one.records["label"]]
+
+    def known(kind: str, name: str) -> float | None:
+        value = reference[kind].get(one.dataset, {}).get(one.model, {}).get(name)
+        return None if value is None else value / 100
+
+    return {
+        "dataset": one.dataset,
+        "model": one.model,
+        "seed": one.seed,
+        "accuracy": test["accuracy"],
+        **{f"published_accuracy_{name}": known("accuracy", name) for name in published},
+        **measure(one.records),
+        "any_class": (right["prediction"] != right["label"]).mean(),
+        "success_8bit": right["success_8bit"].mean(),
+        "median_l2": right.loc[right["success"], "l2"].median(),
+        **{f"published_success_{name}": known("success", name) for name in published},
+    }
+
+
+def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
+    several_seeds = data["seed"].nunique() > 1
+    columns = {
+        "data set": data["dataset"],
+        "model": data["model"],
+        **({"seed": data["seed"].astype(str)} if several_seeds else {}),
+        "accuracy %": data["accuracy"].map(percent),
+        **{f"{name}: accuracy %": data[f"published_accuracy_{name}"].map(percent) for name in published},
+        "success %": data["success"].map(percent),
+        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "n": data["n"].map("{:,}".format),
+        **{f"{name}: success %": data[f"published_success_{name}"].map(percent) for name in published},
+        "any wrong class %": data["any_class"].map(percent),
+        "8 bits %": data["success_8bit"].map(percent),
+        "median flow loss": data["median_flow_loss"].map(number),
+        "median L2": data["median_l2"].map(lambda value: number(value, 2)),
+        "evaluations an image": data["gradient_evaluations"].map(number),
+    }
+    return without_empty_columns(pd.DataFrame(columns))

@@ -1,0 +1,36 @@
+"""Counts and distances of a targeted attack, as the tables of the stAdv study have them."""
+
+from typing import Any
+
+import pandas as pd
+
+from foolflow.statistics.intervals import median_interval, wilson_interval
+
+
+def measure(records: pd.DataFrame, *, any_class: bool = False, clean_errors: bool = False) -> dict[str, Any]:
+    """n, count, success with its Wilson 95 % interval; median_flow_loss of the successful with its interval.
+
+    records: of one attack (`foolflow.attacks.judging.judge` tells the columns).
+    any_class: an image also counts if it is taken for another wrong class than its target.
+    clean_errors: images that the victim gets wrong without an attack are counted, too.
+    """
+    counted = records if clean_errors else records[records["clean_prediction"] == records["label"]]
+    won = counted["prediction"] != counted["label"] if any_class else counted["success"]
+    low, high = wilson_interval(int(won.sum()), len(counted))
+    fooled = counted.loc[won, "flow_loss"].to_numpy()
+    flow_low, flow_high = median_interval(fooled)
+    return {
+        "n": len(counted),
+        "count": int(won.sum()),
+        "success": won.mean() if len(counted) else None,
+        "low": low,
+        "high": high,
+        "median_flow_loss": float(pd.Series(fooled).median()),
+        "flow_low": flow_low,
+        "flow_high": flow_high,
+        "gradient_evaluations": float(counted["gradient_evaluations"].mean()),
+    }
+
+
+def number(value: float, digits: int = 1) -> str:
+    return "" if pd.isna(value) else f"{value:,.{digits}f}"
