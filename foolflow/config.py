@@ -1,14 +1,17 @@
 """Check the workflow's config before anything runs. A problem is one line: the key, what is wrong, what is allowed."""
 
 import ast
+import importlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
 from foolflow.plugins import split_reference
+from foolflow.signatures import type_problem
 
 Config = Mapping[str, Any]
 
@@ -86,7 +89,9 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
     for kind, folder in (("defenses", "defenses"), ("attacks", "attacks")):
         for name, entry in config[kind].items():
             key = f"{kind}.{name}"
-            if "method" in entry:
+            if ":" in entry.get("method", ""):
+                yield from _peer_lines(key, entry)
+            elif "method" in entry:
                 method = f"{entry['method']}.{entry['method']}"
                 yield from _call_lines(f"{key}.parameters", entry.get("parameters", {}), package / folder, method)
                 if "targets" in entry and not _takes_targets(package / folder / f"{entry['method']}.py"):
@@ -94,6 +99,17 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
             else:
                 yield from _python_lines(f"{key}.python", entry["python"])
     yield from _study_lines(config)
+
+
+def _peer_lines(key: str, entry: Config) -> Iterator[str]:
+    """Problems of an attack of another library, which is read and not imported: that takes seconds."""
+    library, _, name = entry["method"].partition(":")
+    peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    if installed(peer.DISTRIBUTION) is None:
+        yield f"{key}.method: {peer.DISTRIBUTION} is not installed; {peer.INSTALL}"
+        return
+    for line in peer.problems(name, entry.get("parameters", {}), "targets" in entry):
+        yield f"{key}.{line}"
 
 
 def _python_lines(key: str, reference: str) -> Iterator[str]:
@@ -123,7 +139,7 @@ def _call_lines(key: str, given: Config, folder: Path, target: str) -> Iterator[
     for argument_name, value in sorted(given.items(), key=lambda item: str(item[0])):
         if argument_name not in takes:
             yield f"{key}.{argument_name}: unknown; {name} takes {', '.join(takes) or 'none'}"
-        elif problem := _type_problem(value, takes[argument_name][0]):
+        elif problem := type_problem(value, takes[argument_name][0].annotation):
             yield f"{key}.{argument_name}: {problem}"
     for argument_name in sorted(takes.keys() - given.keys()):
         if takes[argument_name][1] is None:
@@ -135,28 +151,6 @@ def _takes_targets(file: Path) -> bool:
     definition = _definitions(file).get(file.stem) if file.is_file() else None
     signature = None if definition is None else _signature(definition)
     return signature is None or any(argument.arg == "targets" for argument in signature.kwonlyargs)
-
-
-# What a value of the config may be where a function's annotation names these types.
-TYPES: dict[str, Any] = {
-    "bool": bool,
-    "int": int,
-    "float": (int, float),
-    "str": str,
-    "Sequence": list,
-    "None": type(None),
-}
-
-
-def _type_problem(value: Any, argument: ast.arg) -> str | None:
-    """Why the value does not fit the annotation, or None. Annotations of other types than TYPES are not judged."""
-    names = [part.strip().partition("[")[0] for part in ast.unparse(argument.annotation or ast.Name("Any")).split("|")]
-    if not all(name in TYPES for name in names):
-        return None
-    for name in names:
-        if isinstance(value, TYPES[name]) and (name == "bool" or not isinstance(value, bool)):  # True is an int, too
-            return None
-    return f"{value!r} is not of type {' or '.join(names)}"
 
 
 def _names(file: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """What the rules share: the checked config, digests of the code, and each job's share of the config."""
 
+import importlib
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -135,8 +137,18 @@ def attack_spec(wildcards):
 
 def attack_code(wildcards):
     attack = config["attacks"][wildcards.attack]
+    if ":" in attack.get("method", ""):
+        return peer_code(attack["method"].partition(":")[0], *victim_files(wildcards))
     method = own_or_builtin(attack, "attacks", attack.get("method"))
     return code_digest("scripts/attack.py", *method, *victim_files(wildcards))
+
+
+def peer_code(library, *files):
+    """Of an attack of another library: its version is part of what runs."""
+    folder = "foolflow/attacks/peers"
+    digest = code_digest("scripts/attack.py", f"{folder}/running.py", f"{folder}/{library}.py", *files)
+    distribution = importlib.import_module(f"foolflow.attacks.peers.{library}").DISTRIBUTION
+    return f"{digest} {distribution} {version(distribution)}"
 
 
 def evaluate_code(wildcards):

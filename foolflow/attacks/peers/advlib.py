@@ -1,0 +1,64 @@
+"""Adversarial Library's attacks (Rony et al., github.com/jeromerony/adversarial-library), `advlib:<function of
+adv_lib.attacks>`.
+
+`norm` may be .inf. A radius is called epsilon here, whatever the function calls it.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from foolflow.attacks.peers import sources
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from foolflow.attacks.peers.running import Counted, MakeImages
+
+DISTRIBUTION = "adv-lib"
+INSTALL = "pip install --no-deps adv-lib tqdm (its visdom does not build any more, and no attack here needs it)"
+MODULE = "adv_lib.attacks"
+RADII = ("eps", "ε")  # radii where they are required; elsewhere a step, or a bound on the restarts
+
+
+def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
+    attack = sources.find(MODULE, name)
+    if attack is None:
+        yield sources.unknown_name("adv-lib", name, set(sources.names(MODULE)))
+        return
+    takes = dict(list(sources.parameters(attack).items())[3:])  # after the model, the images and the labels
+    if targeted and "targeted" not in takes:
+        yield f"targets: {name} has no targets"
+    ours = {
+        "epsilon" if key in RADII and one.default is None else key: one
+        for key, one in sources.without(takes, "targeted", "return_targets").items()
+    }
+    yield from sources.parameter_problems(name, given, ours)
+
+
+def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
+    attack = getattr(_attacks(), name)
+    settings = dict(given)
+    if "epsilon" in settings:
+        (radius,) = (key for key in RADII if key in attack.__code__.co_varnames[: attack.__code__.co_argcount])
+        settings[radius] = settings.pop("epsilon")
+
+    def run(model: "Counted", images: "Tensor", labels: "Tensor", targets: "Tensor | None") -> "Tensor":
+        if targets is None:
+            return attack(model, images, labels, targeted=False, **settings)
+        return attack(model, images, targets, targeted=True, **settings)
+
+    return run
+
+
+def _attacks() -> ModuleType:
+    """adv_lib.attacks. It imports visdom, a server of plots, for the type of a callback that no attack here gets."""
+    if importlib.util.find_spec("visdom") is None:
+        sys.modules["visdom"] = ModuleType("visdom")
+        try:
+            return importlib.import_module(MODULE)
+        finally:
+            del sys.modules["visdom"]
+    return importlib.import_module(MODULE)

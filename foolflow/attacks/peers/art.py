@@ -1,0 +1,80 @@
+"""The Adversarial Robustness Toolbox's attacks (Nicolae et al. 2018, arXiv 1807.01069), `art:<class of
+art.attacks.evasion>`.
+
+Its `eps` is called epsilon here, and is needed where an attack has one; an `epsilon` of its own, which is no radius,
+keeps its default. A batch is attacked at once, where ART would take one image after the other by default.
+SpatialTransformation seeks one shift and rotation for all the images that it is given, the one that fools most of
+them; here each image is given by itself, and so gets its own, as in Engstrom et al. 2019, arXiv 1712.02779.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from foolflow.attacks.peers import sources
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from foolflow.attacks.peers.running import Counted, MakeImages
+
+DISTRIBUTION = "adversarial-robustness-toolbox"
+INSTALL = sources.IN_THE_EXTRA
+MODULE = "art.attacks.evasion"
+ONE_BY_ONE = {"SpatialTransformation"}
+
+
+def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
+    attack = sources.find(MODULE, name)
+    if attack is None or not sources.derives(attack, "EvasionAttack"):
+        yield sources.unknown_name("ART", name, _attacks())
+        return
+    takes = dict(list(sources.parameters(attack).items())[1:])  # after the classifier
+    if targeted and "targeted" not in takes:
+        yield f"targets: {name} has no targets"
+    has_radius = "eps" in takes
+    takes = sources.without(takes, "targeted", "eps", "epsilon", "verbose")
+    if has_radius:
+        takes["epsilon"] = sources.parameter("float")
+    yield from sources.parameter_problems(name, given, takes)
+
+
+def _attacks() -> set[str]:
+    found = {name: sources.find(MODULE, name) for name in sources.names(MODULE)}
+    return {name for name, attack in found.items() if attack and sources.derives(attack, "EvasionAttack")}
+
+
+def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
+    import numpy as np
+    import torch
+    from art.attacks import evasion
+    from art.estimators.classification import PyTorchClassifier
+
+    attack = getattr(evasion, name)
+    settings = dict(given)
+    if "epsilon" in settings:
+        settings["eps"] = settings.pop("epsilon")
+    if "verbose" in attack.attack_params:
+        settings["verbose"] = False
+
+    def run(model: "Counted", images: "Tensor", labels: "Tensor", targets: "Tensor | None") -> "Tensor":
+        theirs = PyTorchClassifier(
+            model=model,
+            loss=torch.nn.CrossEntropyLoss(),
+            input_shape=tuple(images.shape[1:]),
+            nb_classes=model.classes,
+            clip_values=(0.0, 1.0),
+            device_type="gpu" if images.device.type == "cuda" else "cpu",
+        )
+        batch = {"batch_size": len(images)} if "batch_size" in attack.attack_params else {}
+        aim = {} if targets is None else {"targeted": True}
+        pixels, classes = images.cpu().numpy(), (labels if targets is None else targets).cpu().numpy()
+
+        def attacked(rows: slice) -> np.ndarray:
+            return attack(theirs, **{**batch, **aim, **settings}).generate(x=pixels[rows], y=classes[rows])
+
+        count = len(pixels)
+        parts = [slice(row, row + 1) for row in range(count)] if name in ONE_BY_ONE else [slice(count)]
+        made = np.concatenate([attacked(rows) for rows in parts])
+        return torch.from_numpy(made.astype(np.float32)).to(images.device)
+
+    return run

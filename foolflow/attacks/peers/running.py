@@ -1,0 +1,157 @@
+"""Attacks of other libraries, run and judged as ours are.
+
+Nobody's word is taken: the class, the norms and the box are measured on the images that come back, what is not finite
+or went blank counts as a failure, and gradient evaluations are counted on the victim itself.
+"""
+
+import hashlib
+import importlib
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_success
+from foolflow.errors import InvalidInput
+from foolflow.seeds import derived_seed
+
+BOX_EXCESS = 1e-4  # more than rounding, and nothing that is seen: clipped
+BLANK = 1e-6
+
+
+class Counted(nn.Module):
+    """The victim, counting how many images went forward through it, and how many gradients came back.
+
+    classes: how many the victim tells apart.
+    """
+
+    def __init__(self, victim: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.victim = victim
+        self.classes = classes
+        self.queries = 0
+        self.gradients = 0
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.queries += len(images)
+        logits = self.victim(images)
+        if logits.requires_grad:
+            logits.register_hook(self._count)
+        return logits
+
+    def _count(self, gradient: Tensor) -> None:
+        self.gradients += len(gradient)
+
+
+# Of (model, images, labels, targets or None): the adversarial images.
+MakeImages = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor]
+
+
+def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adversarial]:
+    """The attack `library:name`, to be called as ours are: attack(model, images, labels, targets=None).
+
+    Images that fool the model already are left as they are, and the library does not see them. Gradient evaluations
+    are counted for a whole batch and spread evenly over the images that the library was given, since it may take them
+    in any order; so is the detail `queries`, the forward passes, theirs for checking and searching among them. The
+    detail `rejected` tells the images that came back blank or not finite, and were put back: failures. Random numbers
+    come from a seed that depends on the method and the images; the caller's generators are left as they were.
+    Raises InvalidInput if the library fails, or returns anything but images of the same shape in [0, 1].
+    """
+    library, _, name = method.partition(":")
+    module = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    try:
+        make_images = module.make(name, parameters)
+    except Exception as error:  # whatever the library raises while it is imported, or given its parameters
+        raise _failed(method, error) from error
+    return partial(run_peer, make_images, method)
+
+
+def run_peer(
+    make_images: MakeImages,
+    method: str,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+) -> Adversarial:
+    """As `load_peer` says, with the function that makes the images."""
+    check_images(images, labels, targets)
+    none = torch.zeros_like(labels)
+    with frozen(model):
+        with torch.no_grad():
+            logits = model(images)
+        check_logits(logits, labels, targets)
+        standing = ~is_success(logits.argmax(1), labels, targets)
+        if not standing.any():
+            return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
+        given = images[standing]
+        counted = Counted(model, logits.shape[1])
+        with _seeded(derived_seed(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest()), images.device):
+            try:
+                theirs = make_images(
+                    counted, given.clone(), labels[standing], None if targets is None else targets[standing]
+                )
+            except Exception as error:  # whatever the library raises
+                raise _failed(method, error) from error
+        accepted, refused = _accept(theirs, given, method)
+        made, rejected = images.clone(), torch.zeros_like(standing)
+        made[standing], rejected[standing] = accepted, refused
+        concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
+        return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
+
+
+def _failed(method: str, error: Exception) -> InvalidInput:
+    return InvalidInput(f"attack {method} failed: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def _details(queries: Tensor, rejected: Tensor) -> dict[str, Tensor]:
+    return {"queries": queries, "rejected": rejected}
+
+
+def _accept(theirs: Any, given: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """The images, in the box, what cannot count put back; and which were put back: bool (N,)."""
+    if not isinstance(theirs, Tensor) or theirs.shape != given.shape or not theirs.is_floating_point():
+        found = f"{theirs.dtype} {tuple(theirs.shape)}" if isinstance(theirs, Tensor) else type(theirs).__name__
+        raise InvalidInput(f"attack {method} returns {found}; images, {given.dtype} {tuple(given.shape)}, are needed")
+    made = theirs.detach().to(given)
+    finite = made.flatten(1).isfinite().all(1)
+    low, high = (made[finite].min(), made[finite].max()) if finite.any() else (0, 1)
+    if low < -BOX_EXCESS or high > 1 + BOX_EXCESS:
+        raise InvalidInput(f"attack {method} returns images that leave [0, 1]: from {low:.4g} to {high:.4g}")
+    rejected = ~finite | (_is_blank(made) & ~_is_blank(given))
+    return torch.where(rejected[:, None, None, None], given, made.clamp(0, 1)), rejected
+
+
+def _is_blank(images: Tensor) -> Tensor:
+    pixels = images.flatten(1)
+    return pixels.amax(1) - pixels.amin(1) <= BLANK
+
+
+def _spread(total: int, among: Tensor) -> Tensor:
+    """`total` in whole numbers, as even as they can be, over the rows that are `among`: int64 (N,)."""
+    each, rest = divmod(total, int(among.sum()))
+    rank = among.cumsum(0)
+    return torch.where(among, each + (rank <= rest).long(), 0)
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """The global generators, which is where libraries draw from, seeded within and afterwards as before."""
+    kept_python, kept_numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        np.random.seed(seed % 2**32)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(kept_python)
+            np.random.set_state(kept_numpy)

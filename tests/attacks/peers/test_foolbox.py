@@ -1,0 +1,91 @@
+import pytest
+import torch
+
+from foolflow.attacks.running import run_attack
+from tests.attacks.peers.conftest import l2
+
+
+def test_fmn_finds_near_adversarials(attacked):
+    images, made = attacked("foolbox:L2FMNAttack", steps=50)
+    standing = l2(images, made) > 0
+    assert made.success.all()
+    assert 0 < l2(images, made)[standing].median() < 3
+    assert made.gradient_evaluations[standing].float().mean() == 50
+
+
+def test_boundary_needs_no_gradient(attacked):
+    images, made = attacked("foolbox:BoundaryAttack", steps=50)
+    assert made.success.float().mean() > 0.8
+    assert made.gradient_evaluations.sum() == 0
+    assert made.details["queries"].float().mean() > 50
+    assert torch.equal(l2(images, made) > 0, made.success & (l2(images, made) > 0))
+
+
+def test_where_no_start_is_found_the_image_alone_fails(attacked, trained):
+    """Noise has one class, so it starts no attack at another; foolbox would give up the batch."""
+    images, made = attacked("foolbox:BoundaryAttack", steps=5, targets=torch.full((12,), 8), count=12)
+    failed = ~made.success
+    assert torch.equal(made.images[failed], images[failed])
+
+
+def test_a_radius_is_kept(attacked):
+    images, made = attacked("foolbox:LinfPGD", epsilon=0.1, steps=5)
+    assert (made.images - images).abs().max() <= 0.1 + 1e-6
+
+
+def test_a_distance_is_named(attacked):
+    images, made = attacked("foolbox:InversionAttack", distance="l2")
+    assert torch.allclose(made.images[l2(images, made) > 0], 1 - images[l2(images, made) > 0])
+
+
+def test_the_black_images_of_carlini_wagner_are_failures(attacked):
+    images, made = attacked("foolbox:L2CarliniWagnerAttack", binary_search_steps=2, steps=5)
+    assert made.details["rejected"].any()
+    rejected = made.details["rejected"]
+    assert torch.equal(made.images[rejected], images[rejected])
+    assert not made.success[rejected].any()
+
+
+def test_targets(attacked, other_classes):
+    _, made = attacked("foolbox:L2FMNAttack", steps=50, targets=other_classes[:12])
+    assert torch.equal(made.success, made.predictions == other_classes[:12])
+    assert made.success.float().mean() > 0.8
+
+
+def test_records_are_those_of_any_attack(digits_splits, trained, needs):
+    needs("foolbox")
+    entry = {"method": "foolbox:FGSM", "parameters": {"epsilon": [0.1, 0.3]}, "images": 30, "batch_size": 20}
+    made = run_attack(trained.model, digits_splits["test"], entry, torch.device("cpu"), report=lambda _: None)
+    assert len(made.records) == len(made.tensors["images"]) == 60
+    assert (made.records.groupby("epsilon")["linf"].max() - [0.1, 0.3]).abs().max() < 1e-6
+    predictions = trained.model(made.tensors["images"]).argmax(1).numpy()
+    assert (made.records["prediction"] == predictions).all()
+    assert {"queries", "rejected", "gradient_evaluations"} <= set(made.records)
+    right = made.records["clean_prediction"] == made.records["label"]
+    assert (made.records["gradient_evaluations"] == right).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "line"),
+    [
+        ("foolbox:L2FMN", {}, "method: foolbox has no attack 'L2FMN'; among its 69 are L2FMNAttack"),
+        ("foolbox:Attack", {}, "method: foolbox has no attack 'Attack'"),
+        ("foolbox:L2FMNAttack", {"step": 3}, "parameters.step: unknown; L2FMNAttack takes steps, max_stepsize"),
+        ("foolbox:L2FMNAttack", {"steps": "many"}, "parameters.steps: 'many' is not of type int"),
+        ("foolbox:L2FMNAttack", {"epsilon": 0.1}, "parameters.epsilon: unknown"),
+        ("foolbox:FGSM", {}, "parameters.epsilon: missing; FGSM needs it"),
+        ("foolbox:BoundaryAttack", {"init_attack": "x"}, "parameters.init_attack: unknown"),
+        ("foolbox:InversionAttack", {"distance": "l7"}, "parameters.distance: 'l7' is not of type 'l0' or 'l1'"),
+        ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs them"),
+    ],
+)
+def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+    (found,) = problems_of(method, parameters)
+    assert found.startswith(line)
+    assert len(found) < 300
+
+
+@pytest.mark.parametrize("name", ["L2DeepFoolAttack", "NewtonFoolAttack"])
+def test_targets_of_an_attack_without_any_are_told(problems_of, name):
+    assert problems_of(f"foolbox:{name}", targeted=True) == [f"targets: {name} has no targets"]
+    assert problems_of("foolbox:L2FMNAttack", targeted=True) == []
