@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from bench.contenders import OURS, all_tasks
+from bench.contenders import all_tasks
 from bench.measuring import CLOCKS, measure, pose
 from bench.rendering import draw, table, write_table
 from bench.victims import load_trained_victim, train_digits_victim
@@ -25,6 +25,8 @@ from foolflow.command_line import add_compute_options, run_job
 from foolflow.device import choose_device, describe_device
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import save_figure
+
+PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox")
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -44,17 +46,20 @@ def main(arguments: argparse.Namespace) -> None:
         batch_size=arguments.batch_size,
         clock=arguments.clock,
     )
-    tasks = [task for task in all_tasks() if not arguments.attacks or task.name.split()[0] in arguments.attacks]
+    tasks = [
+        task
+        for task in all_tasks()
+        if not arguments.attacks or set(arguments.attacks) & {*task.name.replace(",", "").split()}
+    ]
     measured = [
         (task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))) for task in tasks
     ]
     data = table(measured)
     title = f"Images per second: {name}, {describe_device(device)}"
-    libraries = sorted({library for library in data["library"] if library != OURS})
     notes = [
         f"{len(problem.labels)} images in batches of {arguments.batch_size}, {arguments.repeats} repeats, "
         f"{arguments.clock} clock. {_processor()}; torch {torch.__version__}"
-        + "".join(f", {library} {found}" for library in libraries if (found := _version(library)))
+        + "".join(f", {peer} {found}" for peer in PEERS if (found := _version(peer)))
         + "."
     ]
     write_table(data, title, notes, arguments.out)
@@ -74,7 +79,7 @@ def _processor() -> str:
 def _version(library: str) -> str:
     try:
         return version(library)
-    except PackageNotFoundError:  # a loop of ours
+    except PackageNotFoundError:
         return ""
 
 
@@ -84,7 +89,7 @@ if __name__ == "__main__":
     parser.add_argument("--split", type=Path, help="the images to attack it with: a split of a run")
     parser.add_argument("--model", type=json.loads, help="the victim's config entry as JSON, if it is your own code")
     parser.add_argument("--name", help="of the victim, for the title")
-    parser.add_argument("--attacks", nargs="+", help="only these, by the first word of their name: FGSM PGD ...")
+    parser.add_argument("--attacks", nargs="+", help="only those with one of these words in their name: FGSM l2 ...")
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--repeats", type=int, default=3)

@@ -20,6 +20,7 @@ Attack = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor | Adversarial
 
 OURS = "Foolflow"
 LOOP = "image by image"
+NAMES = {"advlib": "adv-lib", "art": "ART"}
 # Its calls end with a verdict on each image; the others' with the images.
 JUDGES_ITSELF = {"foolbox"}
 
@@ -67,12 +68,12 @@ def ours(name: str, *, how: str = "", images: int | None = None, **parameters: A
 def peer(method: str, *, how: str = "", images: int | None = None, **parameters: Any) -> Contender:
     library, _, name = method.partition(":")
     module = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    shown = NAMES.get(library, library)
     try:
         attack = module.make(name, parameters)
     except ImportError as error:
-        missing = f"{module.DISTRIBUTION} is left out ({error}): {module.INSTALL}"
-        return Contender(module.DISTRIBUTION, None, how, missing=missing)
-    return Contender(module.DISTRIBUTION, attack, how, images, judged=library in JUDGES_ITSELF)
+        return Contender(shown, None, how, missing=f"{shown} is left out ({error}): {module.INSTALL}")
+    return Contender(shown, attack, how, images, judged=library in JUDGES_ITSELF)
 
 
 def loop(function: Callable[..., Tensor | Adversarial], *, images: int, **parameters: Any) -> Contender:
@@ -84,12 +85,13 @@ def loop(function: Callable[..., Tensor | Adversarial], *, images: int, **parame
 
 
 def all_tasks() -> list[Task]:
-    return [fgsm(), pgd("linf"), pgd("l2"), deepfool("l2"), deepfool("linf"), stadv()]
+    tasks = [fgsm(), pgd("linf"), pgd("l2"), deepfool("l2"), deepfool("linf")]
+    return [*tasks, dichotomy(), automatic(), stadv(0.005), stadv("auto")]
 
 
 def fgsm(epsilon: float = 0.1) -> Task:
     return Task(
-        f"FGSM, {epsilon:g}",
+        f"FGSM {epsilon:g}",
         "linf",
         [
             ours("fgsm", epsilon=epsilon),
@@ -121,7 +123,7 @@ def pgd(norm: str, steps: int = 40) -> Task:
     ]
     if norm == "linf":
         contenders.append(peer("advlib:pgd_linf", epsilon=epsilon, steps=steps, absolute_step_size=step))
-    return Task(f"PGD {norm}, {epsilon:g}", norm, contenders)
+    return Task(f"PGD {norm} {epsilon:g}", norm, contenders)
 
 
 def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
@@ -142,30 +144,45 @@ def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
     return Task(f"DeepFool {norm}", norm, contenders)
 
 
-def dichotomy(steps: int = 1000, loop_images: int = 2) -> Task:
-    """No peer has it. DDN is the peers' attack for the same end, with as many gradients as ours takes at most."""
+def dichotomy(steps: int = 1000) -> Task:
+    """R2, A. No peer has it: DDN is theirs for the same end, with as many gradients as ours takes at most."""
     published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 0.01}
     return Task(
-        "dichotomy l2",
+        "dichotomy",
         "l2",
         [
             ours("dichotomy"),
-            ours("dichotomy", how="as published", images=20, variant="published", **published),
+            ours("dichotomy", how="as published", images=50, variant="published", **published),
             peer("advlib:ddn", how="DDN", steps=100),
             peer("foolbox:DDNAttack", how="DDN", steps=100),
-            loop(loops.dichotomy_loop, images=loop_images, **published),
+            loop(loops.dichotomy_loop, images=2, **published),
         ],
     )
 
 
-def automatic() -> Task:
-    return Task("automatic l2", "l2", [ours("automatic")])
-
-
-def stadv(tau: float = 0.005) -> Task:
+def automatic(steps: int = 1000) -> Task:
+    """R2, B."""
+    published = {"steps": steps, "learning_rate": 0.005, "thresholds": (0.2, 0.1)}
     return Task(
-        f"stAdv, tau {tau:g}",
+        "automatic",
+        "l2",
+        [
+            ours("automatic"),
+            ours("automatic", how="as published", images=100, variant="published", **published),
+            loop(loops.automatic_loop, images=5, **published),
+        ],
+    )
+
+
+def stadv(tau: float | str, **search: Any) -> Task:
+    """R1. search: limits of all solvers."""
+    return Task(
+        f"stAdv, tau {tau}",
         "flow_loss",
-        [ours("stadv", tau=tau), loop(loops.stadv_loop, images=5, tau=tau)],
+        [
+            ours("stadv", tau=tau, **search),
+            ours("stadv", how="L-BFGS", tau=tau, solver="batched", **search),
+            loop(loops.stadv_loop, images=5, tau=tau, **search),
+        ],
         targeted=True,
     )

@@ -1,5 +1,7 @@
 """What the four projects did: one image after the other. These loops are what a batched attack is to be faster than."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import nll_loss
@@ -101,6 +103,44 @@ def _descend(
     return None
 
 
-def stadv_loop(model: nn.Module, images: Tensor, labels: Tensor, *, targets: Tensor, tau: float) -> Adversarial:
-    """R1's: scipy's L-BFGS, image by image."""
-    return stadv(model, images, labels, targets=targets, tau=tau, solver="scipy")
+def automatic_loop(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    learning_rate: float,
+    thresholds: tuple[float, float],
+) -> Tensor:
+    """R2, B, with Adam, since R2 names no optimiser: the shortest perturbation on the way that fools."""
+    made = []
+    for image, label in zip(images.split(1), labels.tolist(), strict=True):
+        perturbation = torch.zeros_like(image, requires_grad=True)
+        optimizer = torch.optim.Adam([perturbation], lr=learning_rate)
+        best, shortest = image, torch.inf
+        for _ in range(steps + 1):
+            tried = (image + perturbation).clamp(0, 1)
+            logits = model(tried)[0]
+            if logits.argmax() != label:
+                length = (tried - image).norm().item()
+                if length == 0:
+                    break
+                if length < shortest:
+                    best, shortest = tried.detach(), length
+            confidence = logits.softmax(0)[label]
+            if confidence > thresholds[0]:
+                loss = confidence
+            elif confidence > thresholds[1]:
+                loss = confidence + perturbation.norm()
+            else:
+                loss = perturbation.norm()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        made.append(best)
+    return torch.cat(made)
+
+
+def stadv_loop(model: nn.Module, images: Tensor, labels: Tensor, *, targets: Tensor, **search: Any) -> Adversarial:
+    """R1: scipy's L-BFGS, image by image."""
+    return stadv(model, images, labels, targets=targets, solver="scipy", **search)

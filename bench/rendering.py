@@ -98,16 +98,17 @@ def _three_digits(value: float) -> str:
 def draw(data: pd.DataFrame, title: str) -> Figure:
     """Images per second, on a logarithmic axis, a panel for each attack."""
     attacks = list(data["attack"].unique())
-    heights = [(data["attack"] == attack).sum() + 1.2 for attack in attacks]
+    counts = [int((data["attack"] == attack).sum()) for attack in attacks]
     with house_style():
-        figure = Figure(figsize=(7.6, 0.235 * sum(heights) + 0.9), layout="constrained")
-        panels = figure.subplots(len(attacks), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+        figure = Figure(figsize=(7.6, 0.2 * sum(counts) + 0.34 * len(counts) + 0.8), layout="constrained")
+        panels = figure.subplots(len(attacks), 1, sharex=True, squeeze=False, height_ratios=counts)[:, 0]
         for axes, attack in zip(panels, attacks, strict=True):
             _draw_panel(axes, data[data["attack"] == attack])
             axes.set_title(attack, loc="left", fontsize=10, fontweight="bold", pad=3)
         speeds = data["images_per_second"]
         panels[-1].set_xlim(speeds.min() / 2, speeds.max() * 4)
         panels[-1].set_xlabel("images per second")
+        panels[-1].xaxis.set_major_formatter(lambda speed, _: _three_digits(speed))
         figure.suptitle(title, fontsize=11)
         return figure
 
@@ -125,7 +126,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_yticks(list(places), list(names), fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(which="both", length=0)
 
 
 def write_table(data: pd.DataFrame, title: str, notes: Sequence[str], folder: Path) -> None:
