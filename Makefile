@@ -29,8 +29,8 @@ lint: .venv/installed ## formatting, style, types and Snakemake's own checks
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules && $(BIN)/snakemake --lint
 
-bench: .venv/installed ## images per second of our attacks beside the peers' (foolbox)
-	$(BIN)/python bench/attacks.py
+bench: .venv/installed ## images per second of our attacks beside the peers': results/bench/
+	$(BIN)/python -m bench
 
 clean: ## remove what the demo made; the environment and the full reproduction stay
 	rm -rf results/demo

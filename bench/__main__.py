@@ -1,0 +1,99 @@
+"""Our attacks beside the peers', on the same victim and images, with the same parameters, in one run, taking turns.
+
+    python -m bench [--images 500] [--repeats 3] [--threads 2]
+
+Writes bench.csv, bench.md, bench.png and bench.pdf. The victim is a LeNet trained on scikit-learn's digits, so that
+nothing has to be downloaded, or one of a run:
+
+    python -m bench --weights results/victims/mnist/lenet/none/0/weights.safetensors \\
+        --split results/data/mnist/test.safetensors
+"""
+
+import argparse
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from bench.contenders import all_tasks
+from bench.measuring import CLOCKS, measure, pose
+from bench.rendering import draw, table, write_table
+from bench.victims import load_trained_victim, train_digits_victim
+from foolflow.command_line import add_compute_options, run_job
+from foolflow.device import choose_device, describe_device
+from foolflow.errors import InvalidInput
+from foolflow.figures.style import save_figure
+
+PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox")
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    if (arguments.weights is None) != (arguments.split is None):
+        raise InvalidInput("--weights and --split are given together, or neither")
+    if arguments.weights is None:
+        name, (model, images, labels) = "LeNet, digits", train_digits_victim()
+    else:
+        name = arguments.name or str(arguments.weights)
+        model, images, labels = load_trained_victim(arguments.weights, arguments.split, arguments.model)
+    problem = pose(
+        model.to(device),
+        (images[: arguments.images].float() / 255).to(device),
+        labels[: arguments.images].to(device),
+        batch_size=arguments.batch_size,
+        clock=arguments.clock,
+    )
+    tasks = [
+        task
+        for task in all_tasks()
+        if not arguments.attacks or set(arguments.attacks) & {*task.name.replace(",", "").split()}
+    ]
+    measured = [
+        (task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))) for task in tasks
+    ]
+    data = table(measured)
+    title = f"Images per second: {name}, {describe_device(device)}"
+    notes = [
+        f"{len(problem.labels)} images in batches of {arguments.batch_size}, {arguments.repeats} repeats, "
+        f"{arguments.clock} clock. {_processor()}; torch {torch.__version__}"
+        + "".join(f", {peer} {found}" for peer in PEERS if (found := _version(peer)))
+        + "."
+    ]
+    write_table(data, title, notes, arguments.out)
+    to = argparse.Namespace(png=arguments.out / "bench.png", pdf=arguments.out / "bench.pdf")
+    save_figure(draw(data, title), to)
+    print((arguments.out / "bench.md").read_text(encoding="utf-8"))
+
+
+def _processor() -> str:
+    """Linux names it in a file of its own; elsewhere, Python knows."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="a victim of a run")
+    parser.add_argument("--split", type=Path, help="the images to attack it with: a split of a run")
+    parser.add_argument("--model", type=json.loads, help="the victim's config entry as JSON, if it is your own code")
+    parser.add_argument("--name", help="of the victim, for the title")
+    parser.add_argument("--attacks", nargs="+", help="only those with one of these words in their name: FGSM l2 ...")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, default=250)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help="cpu: for one thread on a busy machine")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"))
+    add_compute_options(parser)
+    run_job(main, parser)

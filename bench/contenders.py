@@ -1,0 +1,188 @@
+"""Who runs what: for each task, our attack, the peers' of the same name, and the per-image loop of the projects.
+
+Everybody gets the same parameters; where a peer's own are other ones, or have another name, it says so here.
+"""
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from bench import loops
+from foolflow.attacks.base import Adversarial
+from foolflow.attacks.peers.running import Counted
+
+# Of (model, images, labels, targets or None): the images, or with the verdict on them.
+Attack = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor | Adversarial]
+
+OURS = "Foolflow"
+LOOP = "image by image"
+NAMES = {"advlib": "adv-lib", "art": "ART"}
+# Its calls end with a verdict on each image; the others' with the images.
+JUDGES_ITSELF = {"foolbox"}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """library: who.  how: what sets it apart from another row of the same library.
+
+    images: a slow one attacks only the first so many.
+    judged: its time has a verdict on each image in it already.  missing: why it cannot run, and then it has no attack.
+    """
+
+    library: str
+    attack: Attack | None
+    how: str = ""
+    images: int | None = None
+    judged: bool = False
+    missing: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.library}, {self.how}" if self.how else self.library
+
+
+@dataclass(frozen=True)
+class Task:
+    """distance: what is measured of what it made: `l2`, `linf` or `flow_loss`.  The first contender is ours."""
+
+    name: str
+    distance: str
+    contenders: Sequence[Contender]
+    targeted: bool = False
+
+
+def ours(name: str, *, how: str = "", images: int | None = None, **parameters: Any) -> Contender:
+    attack = getattr(importlib.import_module(f"foolflow.attacks.{name}"), name)
+
+    def run(model: Counted, given: Tensor, labels: Tensor, targets: Tensor | None) -> Adversarial:
+        aim = {} if targets is None else {"targets": targets}
+        return attack(model, given, labels, **aim, **parameters)
+
+    return Contender(OURS, run, how, images, judged=True)
+
+
+def peer(method: str, *, how: str = "", images: int | None = None, **parameters: Any) -> Contender:
+    library, _, name = method.partition(":")
+    module = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    shown = NAMES.get(library, library)
+    try:
+        attack = module.make(name, parameters)
+    except ImportError as error:
+        return Contender(shown, None, how, missing=f"{shown} is left out ({error}): {module.INSTALL}")
+    return Contender(shown, attack, how, images, judged=library in JUDGES_ITSELF)
+
+
+def loop(function: Callable[..., Tensor | Adversarial], *, images: int, **parameters: Any) -> Contender:
+    def run(model: Counted, given: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor | Adversarial:
+        aim = {} if targets is None else {"targets": targets}
+        return function(model, given, labels, **aim, **parameters)
+
+    return Contender(LOOP, run, images=images)
+
+
+def all_tasks() -> list[Task]:
+    tasks = [fgsm(), pgd("linf"), pgd("l2"), deepfool("l2"), deepfool("linf")]
+    return [*tasks, dichotomy(), automatic(), stadv(0.005), stadv("auto")]
+
+
+def fgsm(epsilon: float = 0.1) -> Task:
+    return Task(
+        f"FGSM {epsilon:g}",
+        "linf",
+        [
+            ours("fgsm", epsilon=epsilon),
+            peer("foolbox:LinfFastGradientAttack", epsilon=epsilon),
+            peer("torchattacks:FGSM", epsilon=epsilon),
+            peer("art:FastGradientMethod", epsilon=epsilon),
+            loop(loops.fgsm_loop, images=100, epsilon=epsilon),
+        ],
+    )
+
+
+def pgd(norm: str, steps: int = 40) -> Task:
+    """One random start for everybody."""
+    epsilon = {"linf": 0.1, "l2": 1.0}[norm]
+    step = 2.5 * epsilon / steps
+    foolbox, torchattacks = {"linf": ("LinfPGD", "PGD"), "l2": ("L2PGD", "PGDL2")}[norm]
+    contenders = [
+        ours("pgd", norm=norm, epsilon=epsilon, steps=steps, step_size=step),
+        peer(f"foolbox:{foolbox}", epsilon=epsilon, steps=steps, abs_stepsize=step),
+        peer(f"torchattacks:{torchattacks}", epsilon=epsilon, steps=steps, alpha=step),
+        peer(
+            "art:ProjectedGradientDescentPyTorch",
+            norm={"linf": math.inf, "l2": 2}[norm],
+            epsilon=epsilon,
+            eps_step=step,
+            max_iter=steps,
+            num_random_init=1,
+        ),
+    ]
+    if norm == "linf":
+        contenders.append(peer("advlib:pgd_linf", epsilon=epsilon, steps=steps, absolute_step_size=step))
+    return Task(f"PGD {norm} {epsilon:g}", norm, contenders)
+
+
+def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
+    """ART has an overshoot, too; its default of 1e-6 is what the plug-in leaves it. It takes one image at a time."""
+    foolbox, order = {"linf": ("LinfDeepFoolAttack", math.inf), "l2": ("L2DeepFoolAttack", 2)}[norm]
+    contenders = [
+        ours("deepfool", norm=norm, steps=steps, overshoot=overshoot),
+        peer("advlib:df", norm=order, steps=steps, overshoot=overshoot),
+        peer(f"foolbox:{foolbox}", steps=steps, overshoot=overshoot),
+    ]
+    if norm == "l2":
+        contenders += [
+            peer("art:DeepFool", how="in batches", images=100, max_iter=steps),
+            peer("art:DeepFool", how="its default", images=20, max_iter=steps, batch_size=1),
+            peer("torchattacks:DeepFool", images=20, steps=steps, overshoot=overshoot),
+        ]
+    contenders.append(loop(loops.deepfool_loop, images=20, norm=norm, steps=steps, overshoot=overshoot))
+    return Task(f"DeepFool {norm}", norm, contenders)
+
+
+def dichotomy(steps: int = 1000) -> Task:
+    """R2, A. No peer has it: DDN is theirs for the same end, with as many gradients as ours takes at most."""
+    published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 0.01}
+    return Task(
+        "dichotomy",
+        "l2",
+        [
+            ours("dichotomy"),
+            ours("dichotomy", how="as published", images=50, variant="published", **published),
+            peer("advlib:ddn", how="DDN", steps=100),
+            peer("foolbox:DDNAttack", how="DDN", steps=100),
+            loop(loops.dichotomy_loop, images=2, **published),
+        ],
+    )
+
+
+def automatic(steps: int = 1000) -> Task:
+    """R2, B."""
+    published = {"steps": steps, "learning_rate": 0.005, "thresholds": (0.2, 0.1)}
+    return Task(
+        "automatic",
+        "l2",
+        [
+            ours("automatic"),
+            ours("automatic", how="as published", images=100, variant="published", **published),
+            loop(loops.automatic_loop, images=5, **published),
+        ],
+    )
+
+
+def stadv(tau: float | str, **search: Any) -> Task:
+    """R1. search: limits of all solvers."""
+    return Task(
+        f"stAdv, tau {tau}",
+        "flow_loss",
+        [
+            ours("stadv", tau=tau, **search),
+            ours("stadv", how="L-BFGS", tau=tau, solver="batched", **search),
+            loop(loops.stadv_loop, images=5, tau=tau, **search),
+        ],
+        targeted=True,
+    )

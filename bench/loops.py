@@ -1,0 +1,146 @@
+"""What the four projects did: one image after the other. These loops are what a batched attack is to be faster than."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import nll_loss
+
+from foolflow.attacks.base import Adversarial
+from foolflow.attacks.stadv import stadv
+
+
+def fgsm_loop(model: nn.Module, images: Tensor, labels: Tensor, *, epsilon: float) -> Tensor:
+    """The tutorial that R4 follows, at its batch size of 1."""
+    made = []
+    for image, label in zip(images.split(1), labels.split(1), strict=True):
+        inputs = image.clone().requires_grad_()
+        logits = model(inputs)
+        if logits.argmax(1) != label:
+            made.append(image)
+            continue
+        loss = nll_loss(logits.log_softmax(1), label)
+        (gradient,) = torch.autograd.grad(loss, inputs)
+        made.append((image + epsilon * gradient.sign()).clamp(0, 1))
+    return torch.cat(made)
+
+
+def deepfool_loop(
+    model: nn.Module, images: Tensor, labels: Tensor, *, steps: int, overshoot: float, norm: str = "l2"
+) -> Tensor:
+    """Algorithm 2 of the paper, a gradient for each class in each step."""
+    made = []
+    for image, label in zip(images.split(1), labels.tolist(), strict=True):
+        current, perturbation = image, torch.zeros_like(image)
+        for _ in range(steps):
+            inputs = current.clone().requires_grad_()
+            logits = model(inputs)[0]
+            if logits.argmax() != label:
+                break
+            nearest, step = torch.inf, torch.zeros_like(image)
+            for rival in range(len(logits)):
+                if rival == label:
+                    continue
+                gap = logits[rival] - logits[label]
+                (gradient,) = torch.autograd.grad(gap, inputs, retain_graph=True)
+                length = gradient.norm() if norm == "l2" else gradient.abs().sum()
+                distance = ((gap.abs() + 1e-4) / length).item()
+                if distance < nearest:
+                    nearest = distance
+                    step = distance * (gradient / length if norm == "l2" else gradient.sign())
+            perturbation = perturbation + step
+            current = (image + (1 + overshoot) * perturbation).clamp(0, 1)
+        made.append(current)
+    return torch.cat(made)
+
+
+def dichotomy_loop(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    learning_rate: float,
+    interval: tuple[float, float],
+    precision: float,
+) -> Tensor:
+    """R2, A: gradient descent (Adam's, since R2 names none) on r with ||r||_2 = N, and bisection on N."""
+    made = []
+    for image, label in zip(images.split(1), labels.tolist(), strict=True):
+        (low, high), best = interval, image
+        if model(image).argmax() != label:
+            made.append(image)
+            continue
+        while high - low > precision * high:
+            norm = (low + high) / 2
+            tried = _descend(model, image, label, norm, steps, learning_rate)
+            if tried is None:
+                low = norm
+            else:
+                high, best = norm, tried
+        made.append(best)
+    return torch.cat(made)
+
+
+def _descend(
+    model: nn.Module, image: Tensor, label: int, norm: float, steps: int, learning_rate: float
+) -> Tensor | None:
+    """The first image on the way whose class is wrong."""
+    generator = torch.Generator().manual_seed(0)
+    perturbation = torch.randn(image.shape, generator=generator).to(image.device)
+    perturbation = (norm * perturbation / perturbation.norm()).requires_grad_()
+    optimizer = torch.optim.Adam([perturbation], lr=learning_rate)
+    for _ in range(steps):
+        tried = (image + perturbation).clamp(0, 1)
+        logits = model(tried)[0]
+        if logits.argmax() != label:
+            return tried.detach()
+        optimizer.zero_grad()
+        logits.softmax(0)[label].backward()
+        optimizer.step()
+        with torch.no_grad():
+            perturbation.mul_(norm / perturbation.norm())
+    return None
+
+
+def automatic_loop(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    steps: int,
+    learning_rate: float,
+    thresholds: tuple[float, float],
+) -> Tensor:
+    """R2, B, with Adam, since R2 names no optimiser: the shortest perturbation on the way that fools."""
+    made = []
+    for image, label in zip(images.split(1), labels.tolist(), strict=True):
+        perturbation = torch.zeros_like(image, requires_grad=True)
+        optimizer = torch.optim.Adam([perturbation], lr=learning_rate)
+        best, shortest = image, torch.inf
+        for _ in range(steps + 1):
+            tried = (image + perturbation).clamp(0, 1)
+            logits = model(tried)[0]
+            if logits.argmax() != label:
+                length = (tried - image).norm().item()
+                if length == 0:
+                    break
+                if length < shortest:
+                    best, shortest = tried.detach(), length
+            confidence = logits.softmax(0)[label]
+            if confidence > thresholds[0]:
+                loss = confidence
+            elif confidence > thresholds[1]:
+                loss = confidence + perturbation.norm()
+            else:
+                loss = perturbation.norm()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        made.append(best)
+    return torch.cat(made)
+
+
+def stadv_loop(model: nn.Module, images: Tensor, labels: Tensor, *, targets: Tensor, **search: Any) -> Adversarial:
+    """R1: scipy's L-BFGS, image by image."""
+    return stadv(model, images, labels, targets=targets, solver="scipy", **search)

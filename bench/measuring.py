@@ -1,0 +1,202 @@
+"""What a contender makes of the images, what that takes, and how long it takes."""
+
+import ctypes
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from bench.contenders import Contender, Task
+from foolflow.attacks.base import Adversarial, is_success
+from foolflow.attacks.peers.running import Counted
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+PASSES = 5
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The victim, in eval mode with frozen weights, and what it is attacked with: all on one device.
+
+    right: the victim knows the image, bool (N,).  batch_size: of everybody who takes batches.
+    clock: of CLOCKS. `cpu` is the process's own time, which other programs do not lengthen; for one thread.
+    """
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    targets: Tensor
+    right: Tensor
+    classes: int
+    batch_size: int
+    clock: str = "wall"
+
+    def batches(self, count: int | None, targeted: bool) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Of the first `count` images."""
+        for rows in torch.arange(len(self.images))[:count].split(self.batch_size):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            yield self.images[part], self.labels[part], self.targets[part] if targeted else None
+
+
+def pose(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, clock: str = "wall") -> Problem:
+    """images: float32 (N, C, H, W) in [0, 1]. The targets are the classes after the labels."""
+    model.eval().requires_grad_(False)
+    with torch.no_grad():
+        logits = model(images)
+    classes = logits.shape[1]
+    right = logits.argmax(1) == labels
+    return Problem(model, images, labels, (labels + 1) % classes, right, classes, batch_size, clock)
+
+
+@dataclass
+class Measured:
+    """Of M images that the contender was given.
+
+    distances: (M,), NaN where it does not fool an image that the victim knows.  success: share of these.
+    gradients, forwards: backward and forward passes of an image through the victim.
+    memory: bytes that were needed on top, at the most; NaN where the system does not tell.
+    seconds, floors: of each repeat: what it took, and what its passes alone take at the best batch size.
+    """
+
+    contender: Contender
+    count: int
+    distances: Tensor
+    success: float
+    gradients: float
+    forwards: float
+    memory: float
+    seconds: list[float] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+    gradient_floors: list[float] = field(default_factory=list)
+
+
+def measure(problem: Problem, task: Task, repeats: int, report: Callable[[str], None]) -> list[Measured]:
+    """First a run of each contender that is counted and judged, then timed ones, in turn."""
+    measured = []
+    for contender in task.contenders:
+        if contender.missing:
+            report(contender.missing)
+            continue
+        report(f"{task.name}: {contender.name}")
+        measured.append(_inspect(problem, task, contender))
+    size = _best_batch_size(problem)
+    for _ in range(repeats):
+        for one in measured:
+            forward, backward = _bare_passes(problem, size)
+            one.floors.append(one.count * (one.forwards * forward + one.gradients * backward))
+            one.gradient_floors.append(one.count * one.gradients * (forward + backward))
+            call = partial(_attack, problem, task, one.contender, Counted(problem.model, problem.classes))
+            one.seconds.append(_seconds(problem, call))
+    return measured
+
+
+def _inspect(problem: Problem, task: Task, contender: Contender) -> Measured:
+    counted = Counted(problem.model, problem.classes)
+    made: list[tuple[Tensor, Mapping[str, Tensor]]] = []
+    memory = _peak_memory(problem, lambda: made.extend(_attack(problem, task, contender, counted)))
+    adversarial = torch.cat([images for images, _ in made])
+    count = len(adversarial)
+    clean, right = problem.images[:count], problem.right[:count]
+    with torch.no_grad():
+        predictions = torch.cat([problem.model(part).argmax(1) for part in adversarial.split(problem.batch_size)])
+    fooled = right & is_success(predictions, problem.labels[:count], problem.targets[:count] if task.targeted else None)
+    if task.distance in ("l2", "linf"):
+        order = 2 if task.distance == "l2" else torch.inf
+        distances = (adversarial - clean).flatten(1).norm(p=order, dim=1).double()
+    else:
+        distances = torch.cat([details[task.distance] for _, details in made]).double()
+    return Measured(
+        contender,
+        count,
+        distances.where(fooled, torch.nan).cpu(),
+        (fooled.sum() / right.sum()).item(),
+        counted.gradients / count,
+        counted.queries / count,
+        memory,
+    )
+
+
+def _attack(
+    problem: Problem, task: Task, contender: Contender, model: Counted
+) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
+    """Of each batch, the images and the details. It ends with a verdict on each image, whoever gives it."""
+    assert contender.attack is not None
+    made = []
+    for images, labels, targets in problem.batches(contender.images, task.targeted):
+        one = contender.attack(model, images, labels, targets)
+        if isinstance(one, Adversarial):
+            made.append((one.images, one.details))
+            continue
+        if not contender.judged:
+            with torch.no_grad():
+                is_success(model(one).argmax(1), labels, targets)
+        made.append((one.detach(), {}))
+    return made
+
+
+def _seconds(problem: Problem, call: Callable[[], object]) -> float:
+    clock = CLOCKS[problem.clock]
+    _synchronise(problem)
+    start = clock()
+    call()
+    _synchronise(problem)
+    return clock() - start
+
+
+def _synchronise(problem: Problem) -> None:
+    if problem.images.is_cuda:
+        torch.cuda.synchronize()
+
+
+def _best_batch_size(problem: Problem) -> int:
+    sizes = [size for size in (2**power for power in range(4, 16)) if size < len(problem.images)]
+    return min([*sizes, len(problem.images)], key=lambda size: sum(_bare_passes(problem, size)))
+
+
+def _bare_passes(problem: Problem, size: int) -> tuple[float, float]:
+    """Seconds an image of a forward pass and of a backward pass, in batches of that size."""
+    images, labels = problem.images[:size], problem.labels[:size]
+
+    def forward() -> None:
+        with torch.no_grad():
+            problem.model(images)
+
+    def both() -> None:
+        inputs = images.clone().requires_grad_()
+        torch.autograd.grad(cross_entropy(problem.model(inputs), labels, reduction="sum"), inputs)
+
+    alone, with_backward = (
+        statistics.median(_seconds(problem, call) for _ in range(PASSES)) / len(images) for call in (forward, both)
+    )
+    return alone, max(with_backward - alone, 0.0)
+
+
+def _peak_memory(problem: Problem, call: Callable[[], object]) -> float:
+    """Bytes that the call needed at the most, on top of what was in use before it."""
+    if problem.images.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = float(torch.cuda.memory_allocated())
+        call()
+        return torch.cuda.max_memory_allocated() - before
+    if not CLEAR.exists():  # only Linux can forget a peak
+        call()
+        return torch.nan
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls freed, or this one would not be seen to need it
+    CLEAR.write_text("5")
+    resident = _resident("VmRSS")
+    call()
+    return _resident("VmHWM") - resident
+
+
+def _resident(key: str) -> float:
+    lines = STATUS.read_text().splitlines()
+    return next(float(line.split()[1]) * 1024 for line in lines if line.startswith(key))

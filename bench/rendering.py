@@ -1,0 +1,135 @@
+"""The measurements as a table and a figure."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.contenders import LOOP, OURS, Task
+from bench.measuring import Measured
+from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.files import whole_file, write_text
+from foolflow.tables.writing import percent
+
+THEIRS = "#b8b8b8"
+
+NOTES = (
+    "images/s: median of the repeats, in which the contenders take turns. The time ends with a verdict on each image: "
+    "where a library gives none, one forward pass is added. success: of the images that the victim knows. distance: "
+    "median over those that fool; of stAdv, the flow loss. our distance: the mean of ours over the mean of theirs, on "
+    "the images that both fool.",
+    "gradients, forwards: passes of an image through the victim, counted by one wrapper for everybody. of the floor: "
+    "the time that these passes alone take at the best batch size, as a share of the time taken. peak MB: memory in "
+    "use at the most, on top of what was in use before.",
+    "image by image: the loops of the original projects.",
+)
+
+
+def table(tasks: Sequence[tuple[Task, Sequence[Measured]]]) -> pd.DataFrame:
+    """A row for each contender: every number in full."""
+    return pd.DataFrame([_row(task, one, measured[0]) for task, measured in tasks for one in measured])
+
+
+def _row(task: Task, one: Measured, ours: Measured) -> dict[str, object]:
+    """Ratios are taken repeat by repeat, and distances on the same images."""
+    ours_then = ours.distances[: one.count]
+    theirs_then = one.distances[: len(ours_then)]
+    both = ours_then.isfinite() & theirs_then.isfinite()
+    faster = [
+        (theirs / one.count) / (mine / ours.count) for theirs, mine in zip(one.seconds, ours.seconds, strict=True)
+    ]
+    return {
+        "attack": task.name,
+        "library": one.contender.library,
+        "how": one.contender.how,
+        "images": one.count,
+        "images_per_second": one.count / statistics.median(one.seconds),
+        "success": one.success,
+        "distance": task.distance,
+        "median_distance": one.distances.nanmedian().item(),
+        "gradient_evaluations": one.gradients,
+        "forward_passes": one.forwards,
+        "peak_memory_mb": one.memory / 2**20,
+        "floor_share": _median_ratio(one.floors, one.seconds),
+        "gradient_floor_share": _median_ratio(one.gradient_floors, one.seconds),
+        "ours_times_as_fast": statistics.median(faster),
+        "our_distance_over_theirs": (ours_then[both].mean() / theirs_then[both].mean()).item(),
+    }
+
+
+def _median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    return statistics.median(top / bottom for top, bottom in zip(above, below, strict=True))
+
+
+def markdown(data: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    others = data["library"].ne(OURS) | data["how"].ne("")
+    display = pd.DataFrame(
+        {
+            "attack": data["attack"].where(~data["attack"].duplicated(), ""),
+            "library": _names(data),
+            "images": data["images"],
+            "images/s": data["images_per_second"].map(_three_digits),
+            "ours is so many times as fast": data["ours_times_as_fast"].map(_three_digits).where(others, ""),
+            "success %": data["success"].map(lambda share: percent(share, 1)),
+            "distance": data["median_distance"].map("{:.3f}".format),
+            "our distance": data["our_distance_over_theirs"].map("{:.3f}".format).where(others, ""),
+            "gradients": data["gradient_evaluations"].map("{:.1f}".format),
+            "forwards": data["forward_passes"].map("{:.1f}".format),
+            "of the floor": data["floor_share"].map("{:.2f}".format),
+            "peak MB": data["peak_memory_mb"].map("{:.0f}".format),
+        }
+    ).astype(str)
+    display = display.mask(display.isin(["nan"]), "")
+    rows = display.to_markdown(index=False, disable_numparse=True)
+    return "\n\n".join([f"# {title}", rows, *notes, *NOTES]) + "\n"
+
+
+def _names(data: pd.DataFrame) -> pd.Series:
+    return data["library"] + data["how"].map(lambda how: f", {how}" if how else "")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def draw(data: pd.DataFrame, title: str) -> Figure:
+    """Images per second, on a logarithmic axis, a panel for each attack."""
+    attacks = list(data["attack"].unique())
+    counts = [int((data["attack"] == attack).sum()) for attack in attacks]
+    with house_style():
+        figure = Figure(figsize=(7.6, 0.2 * sum(counts) + 0.34 * len(counts) + 0.8), layout="constrained")
+        panels = figure.subplots(len(attacks), 1, sharex=True, squeeze=False, height_ratios=counts)[:, 0]
+        for axes, attack in zip(panels, attacks, strict=True):
+            _draw_panel(axes, data[data["attack"] == attack])
+            axes.set_title(attack, loc="left", fontsize=10, fontweight="bold", pad=3)
+        speeds = data["images_per_second"]
+        panels[-1].set_xlim(speeds.min() / 2, speeds.max() * 4)
+        panels[-1].set_xlabel("images per second")
+        panels[-1].xaxis.set_major_formatter(lambda speed, _: _three_digits(speed))
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _draw_panel(axes: Axes, rows: pd.DataFrame) -> None:
+    names = _names(rows)
+    colours = [{OURS: COLOURS[0], LOOP: GREY}.get(library, THEIRS) for library in rows["library"]]
+    places = range(len(rows))
+    axes.set_xscale("log")
+    axes.barh(places, rows["images_per_second"], color=colours, height=0.78)
+    for place, speed in zip(places, rows["images_per_second"], strict=True):
+        axes.annotate(
+            _three_digits(speed), (speed, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5
+        )
+    axes.set_yticks(list(places), list(names), fontsize=9)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(which="both", length=0)
+
+
+def write_table(data: pd.DataFrame, title: str, notes: Sequence[str], folder: Path) -> None:
+    with whole_file(folder / "bench.csv") as partial:
+        data.to_csv(partial, index=False)
+    write_text(folder / "bench.md", markdown(data, title, notes))

@@ -1,0 +1,42 @@
+"""The victim that everybody attacks, and its images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.data.divide import divide
+from foolflow.data.readers import digits
+from foolflow.data.splits import load_split
+from foolflow.models.victims import build_model, load_victim
+from foolflow.training import Labelled, Recipe, train
+
+SHAPE = {"channels": 1, "size": 28, "classes": 10}
+
+
+def train_digits_victim() -> tuple[nn.Module, Tensor, Tensor]:
+    """A LeNet trained on scikit-learn's digits, which need no download; its test images, uint8, and labels."""
+    splits = divide(*digits.read({}, Path()), {"source": "digits", "val": 197, "test": 500}, seed=0)
+    data = {
+        name: Labelled(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for name, part in splits.items()
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_model({"architecture": "lenet.LeNet"}, SHAPE)
+    recipe = Recipe(epochs=12, learning_rate=0.004, schedule="one_cycle", precision="float32")
+    train(model, data["train"], data["val"], recipe, seed=0, report=lambda _: None)
+    model = model.to(memory_format=torch.channels_last).eval()  # as load_victim has it
+    return model, data["test"].images, data["test"].labels
+
+
+def load_trained_victim(
+    weights: Path, images: Path, model: Mapping[str, Any] | None
+) -> tuple[nn.Module, Tensor, Tensor]:
+    """A victim of a run, and the images of a split.
+
+    model: the config entry that it was made from, needed where that names code of the user's own.
+    """
+    split = load_split(images)
+    return load_victim(weights, model=model), torch.from_numpy(split.images), torch.from_numpy(split.labels)

@@ -1,0 +1,84 @@
+"""A quick run of every task: who is slow, or how slow, is for `make bench` to say."""
+
+import pytest
+import torch
+
+from bench import contenders, loops
+from bench.measuring import measure, pose
+from bench.rendering import draw, markdown, table
+from foolflow.attacks.dichotomy import dichotomy
+
+QUICK = [
+    lambda: contenders.fgsm(epsilon=0.3),
+    lambda: contenders.pgd("linf", steps=3),
+    lambda: contenders.pgd("l2", steps=3),
+    lambda: contenders.deepfool("l2", steps=20),
+    lambda: contenders.deepfool("linf", steps=20),
+    lambda: contenders.dichotomy(steps=10),
+    lambda: contenders.automatic(steps=20),
+    lambda: contenders.stadv(0.005, max_evaluations=20, steps=20, restarts=0),
+]
+
+
+@pytest.fixture(scope="module")
+def problem(trained):
+    right = (trained.model(trained.images[:20]).argmax(1) == trained.labels[:20]).nonzero().squeeze(1)[:3]
+    return pose(trained.model, trained.images[right], trained.labels[right], batch_size=2, clock="cpu")
+
+
+@pytest.fixture(scope="module")
+def measured(problem):
+    tasks = [task() for task in QUICK]
+    return [(task, measure(problem, task, repeats=1, report=lambda _: None)) for task in tasks]
+
+
+def test_everybody_who_is_installed_has_a_row_and_ours_is_the_first(measured):
+    for task, found in measured:
+        assert [one.contender for one in found] == [one for one in task.contenders if not one.missing]
+        assert found[0].contender.name == contenders.OURS
+    data = table(measured)
+    assert (data["images_per_second"] > 0).all()
+    assert (data["gradient_evaluations"] > 0).all()
+    assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
+
+
+def test_ours_fools_where_nothing_limits_it(measured):
+    for task, found in measured:
+        if task.name.startswith(("DeepFool", "dichotomy", "automatic")):
+            assert found[0].success == 1
+
+
+def test_passes_are_counted_by_the_image(measured):
+    fgsm, tutorial = measured[0][1][0], measured[0][1][-1]
+    assert (fgsm.gradients, fgsm.forwards) == (1, 2)
+    assert (tutorial.gradients, tutorial.forwards) == (1, 2)
+
+
+def test_what_was_measured_becomes_a_table_and_a_figure(measured):
+    data = table(measured)
+    text = markdown(data, "a title", ["a note"])
+    assert text.count("\n| ") + text.count("\n|:") == len(data) + 2
+    assert len(draw(data, "a title").axes) == len(measured)
+
+
+def test_a_peer_that_is_not_installed_is_left_out_with_one_line(problem, monkeypatch):
+    import foolflow.attacks.peers.foolbox as plugin
+
+    def absent(*_):
+        raise ModuleNotFoundError("No module named 'foolbox'")
+
+    monkeypatch.setattr(plugin, "make", absent)
+    lines: list[str] = []
+    found = measure(problem, contenders.fgsm(), repeats=1, report=lines.append)
+    assert "foolbox" not in [one.contender.library for one in found]
+    (line,) = [line for line in lines if "left out" in line]
+    assert "No module named 'foolbox'" in line
+
+
+def test_the_loop_of_the_dichotomy_ends_where_the_batched_one_does(problem):
+    parameters = {"steps": 60, "learning_rate": 0.02, "interval": (0.0, 4.0), "precision": 0.1}
+    one_by_one = loops.dichotomy_loop(problem.model, problem.images, problem.labels, **parameters)
+    batched = dichotomy(problem.model, problem.images, problem.labels, variant="published", **parameters)
+    lengths = [(made - problem.images).flatten(1).norm(dim=1).median() for made in (one_by_one, batched.images)]
+    assert batched.success.all()
+    assert torch.isclose(*lengths, rtol=0.15)
