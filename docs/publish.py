@@ -66,6 +66,7 @@ FILES = {
         },
         "manifest.json": "manifest.json",
     },
+    "bench": {f"bench.{ending}": f"bench/bench.{ending}" for ending in ("csv", "md", "png")},
 }
 
 
@@ -115,7 +116,18 @@ def _accuracy_row(dataset: str, model: str, accuracy: float, low: float, high: f
     return f"| {dataset} | {model} | {100 * accuracy:.2f} | {100 * low:.2f} to {100 * high:.2f} | {published} |"
 
 
-TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table, "stadv": stadv_table}
+def minimal_table() -> Iterator[str]:
+    """R2: the median distance of each attack on each network."""
+    table = pd.read_csv(PUBLISHED / "minimal/minimal_attacks.csv")
+    attacks = list(table["attack"].unique())
+    yield f"| network | {' | '.join(attacks)} |"
+    yield "| --- " * (len(attacks) + 1) + "|"
+    for model, rows in table.groupby("model", sort=False):
+        medians = rows.set_index("attack")["median_l2"]
+        yield f"| {model} | {' | '.join(f'{medians[attack]:.3f}' for attack in attacks)} |"
+
+
+TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table, "stadv": stadv_table, "minimal": minimal_table}
 
 
 def fill(readme: str) -> str:
