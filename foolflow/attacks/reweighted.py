@@ -11,9 +11,10 @@ from foolflow.attacks.lattice import Lattice, stiffness
 Linearise = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 FIRST_STEP, LAST_STEP = 1.0, 0.03  # no pixel moves farther in one step, in pixels
-FIRST_TEMPERATURE, LAST_TEMPERATURE = 2.0, 0.1
+FIRST_TEMPERATURE, LAST_TEMPERATURE = 0.5, 0.005  # of `linearise`; hot, many rivals count, cold, the strongest
 MEMORY = 0.8  # of the linear model; one gradient alone says little, as ReLUs and bilinear samples have kinks
-DAMPING = 1.0
+DAMPING = 1.0  # of the step; the less, the farther all pixels are shifted, which costs no flow loss
+STEPS_A_LATTICE = 2  # the quadratic form changes slowly, and factoring it takes a good part of a small network's time
 
 
 def reweighted(
@@ -41,7 +42,8 @@ def reweighted(
         slopes = memory * slopes + (1 - memory) * gradients
         offsets = memory * offsets + (1 - memory) * (lacks - _dot(gradients, flows))
 
-        lattice = Lattice(*stiffness(flows, smoothing), DAMPING)
+        if step % STEPS_A_LATTICE == 0:
+            lattice = Lattice(*stiffness(flows, smoothing), DAMPING)
         relaxed, pulled = lattice.solve(torch.cat([DAMPING * flows, -slopes], 1)).chunk(2, 1)
         pull = (offsets + _dot(slopes, relaxed)) / -_dot(slopes, pulled).clamp_max(-1e-12)
         pull = torch.minimum(pull.clamp_min(0), largest_pull)

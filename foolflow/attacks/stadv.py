@@ -96,9 +96,10 @@ def stadv(
         )
     check_images(images, labels, targets)
     with frozen(model):
+        search = _Search(model, images, labels, targets, kappa, smoothing)
         with torch.no_grad():
             check_logits(model(images), labels, targets)
-        search = _Search(model, images, labels, targets, kappa, smoothing)
+            search.look(search.best_flow, torch.arange(len(images), device=images.device))
         limits: Limits = {
             "max_evaluations": max_evaluations,
             "value_tolerance": value_tolerance,
@@ -140,28 +141,31 @@ class _Search:
     def objective(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
         """Values, float64 (M,), and gradients (M, D), of the flows `points` (M, D) of the images `rows`."""
         flows = points.view(len(rows), *self.best_flow.shape[1:]).detach().requires_grad_()
-        _, lead = self._evaluate(flows, rows)
+        _, lead = self.look(flows, rows)
         values = (-lead).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
         (gradients,) = torch.autograd.grad(values.sum(), flows)
+        self.evaluations[rows] += 1
         return values.detach(), gradients.flatten(1)
 
     def linearise(self, flows: Tensor, rows: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
         """By how many logits each lacks the win (M,), and the gradients (M, 2, H, W).
 
-        The target's rivals are taken together by a smooth maximum, of that temperature in logits: steps that only look
-        at the strongest one go to and fro between two. Asked for is a little more than the margin, for what the steps
-        leave over and float32 rounds away.
+        The target's rivals are taken together by a smooth maximum: steps that only look at the strongest one go to and
+        fro between two. Its temperature is a share of the largest logit. Asked for is a little more than the margin,
+        for what the steps leave over and float32 rounds away.
         """
         flows = flows.detach().requires_grad_()
-        logits, lead = self._evaluate(flows, rows)
+        logits, lead = self.look(flows, rows)
+        scale = logits.detach().abs().amax(1).clamp_min(1e-12)
         if self.targets is not None:
+            heat = (temperature * scale)[:, None]
             rivals = logits.scatter(1, self.targets[rows, None], -torch.inf)
-            lead = lead + rivals.amax(1) - temperature * (rivals / temperature).logsumexp(1)
+            lead = lead + rivals.amax(1) - heat[:, 0] * (rivals / heat).logsumexp(1)
         (gradients,) = torch.autograd.grad(-lead.sum(), flows)
-        asked = self.kappa + SPARE * logits.detach().abs().amax(1)
-        return asked - lead.detach(), gradients
+        self.evaluations[rows] += 1
+        return self.kappa + SPARE * scale - lead.detach(), gradients
 
-    def _evaluate(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def look(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and by how much the target (without targets, the best wrong class) leads; wins are remembered."""
         logits = self.model(warp(self.images[rows], flows))
         labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
@@ -171,7 +175,6 @@ class _Search:
         lead = others - own if targets is None else own - others
         wins = is_clear_success(logits.detach(), labels, targets) & (lead.detach() >= 0.9 * self.kappa)
         self._remember(flows.detach(), rows, wins)
-        self.evaluations[rows] += 1
         return logits, lead
 
     def _remember(self, flows: Tensor, rows: Tensor, wins: Tensor) -> None:
@@ -232,7 +235,7 @@ def _bisect_tau(search: _Search, solve: Solve, starts: Iterator[Tensor], bisecti
     _solve_until_fooled(search, solve, chain([first], starts), SMALLEST_TAU)
     low[fooled], high[~fooled] = middle, middle
     for _ in range(bisections):
-        rows = search.fooled.nonzero().squeeze(1)
+        rows = (search.fooled & (search.best_loss > 0)).nonzero().squeeze(1)
         if len(rows) == 0:
             return
         taus = (low * high).sqrt()
