@@ -17,8 +17,8 @@ from pathlib import Path
 
 import torch
 
-from bench.contenders import all_tasks
-from bench.measuring import CLOCKS, measure, pose
+from bench.contenders import Task, all_tasks
+from bench.measuring import CLOCKS, Measured, measure, pose
 from bench.rendering import draw, table, write_table
 from bench.victims import load_trained_victim, train_digits_victim
 from foolflow.command_line import add_compute_options, run_job
@@ -51,10 +51,6 @@ def main(arguments: argparse.Namespace) -> None:
         for task in all_tasks()
         if not arguments.attacks or set(arguments.attacks) & {*task.name.replace(",", "").split()}
     ]
-    measured = [
-        (task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))) for task in tasks
-    ]
-    data = table(measured)
     title = f"Images per second: {name}, {describe_device(device)}"
     notes = [
         f"{len(problem.labels)} images in batches of {arguments.batch_size}, {arguments.repeats} repeats, "
@@ -62,9 +58,13 @@ def main(arguments: argparse.Namespace) -> None:
         + "".join(f", {peer} {found}" for peer in PEERS if (found := _version(peer)))
         + "."
     ]
-    write_table(data, title, notes, arguments.out)
     to = argparse.Namespace(png=arguments.out / "bench.png", pdf=arguments.out / "bench.pdf")
-    save_figure(draw(data, title), to)
+    measured: list[tuple[Task, list[Measured]]] = []
+    for task in tasks:  # written after each, so that a long run can be looked at, or ended
+        measured.append((task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))))
+        data = table(measured)
+        write_table(data, title, notes, arguments.out)
+        save_figure(draw(data, title), to)
     print((arguments.out / "bench.md").read_text(encoding="utf-8"))
 
 
