@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,14 @@ from torch.nn.functional import cross_entropy, softmax
 
 from foolflow.augmentation import shift_and_flip
 from foolflow.checkpoints import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from foolflow.defenses.hardening import Harden, Hardening
 from foolflow.device import training_precision
 from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
 from foolflow.prediction import to_float
 from foolflow.seeds import derived_seed
+
+ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,12 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of history.csv. Accuracies are fractions; train_accuracy is that of the augmented batches."""
+    """One line of history.csv. Accuracies are fractions; train_accuracy is that of the batches as they were trained on.
+
+    val_attacked_accuracy, val_pgd_accuracy: of adversarial training, on the first ATTACKED_VAL val images as the
+    training's own attack and as PGD changes them. Where the first stays high while the second falls to nothing, the
+    network has overfitted to its attack (catastrophic overfitting, Wong et al. 2020).
+    """
 
     epoch: int
     learning_rate: float
@@ -49,11 +59,18 @@ class Epoch:
     val_accuracy: float
     seconds: float
     images_per_second: float
+    val_attacked_accuracy: float | None = None
+    val_pgd_accuracy: float | None = None
+
+    @property
+    def score(self) -> float:
+        """By this the epoch whose weights are kept is chosen: clean and, where there is one, robust accuracy."""
+        return self.val_accuracy + (self.val_pgd_accuracy or 0.0)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """model: with the weights of the best epoch by val accuracy (the earliest, if several are equal)."""
+    """model: with the weights of the epoch with the best `score` (the earliest, if several are equal)."""
 
     model: nn.Module
     history: list[Epoch]
@@ -109,6 +126,7 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    hardening: Hardening | None = None,
     checkpoint: Path | None = None,
     fingerprint: str = "",
     report: Callable[[str], None] = print,
@@ -117,6 +135,7 @@ def train(
 
     The order of the images, their augmentation and dropout are drawn from `seed` and the epoch's number alone, so
     that a training resumed at any epoch ends in the same weights as an undisturbed one.
+    hardening: of adversarial training, what attacks the batches.
     checkpoint: written after each epoch; taken up if it carries the same `fingerprint`.
     Raises InvalidInput if the loss is no longer finite.
     """
@@ -139,14 +158,11 @@ def train(
         if _out_of_patience(history, recipe.patience):
             report(f"stopped early: no better val accuracy for {recipe.patience} epochs")
             break
-        epoch = _train_one_epoch(model, optimizer, train_set, val_set, recipe, precision, number, seed)
-        if epoch.val_accuracy > max((row.val_accuracy for row in history), default=-1.0):
+        epoch = _train_one_epoch(model, optimizer, train_set, val_set, recipe, hardening, precision, number, seed)
+        if epoch.score > max((row.score for row in history), default=-1.0):
             best = _copy_state(model)
         history.append(epoch)
-        report(
-            f"epoch {number:3d}/{recipe.epochs}  loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
-            f"  val accuracy {epoch.val_accuracy:.2%}  {epoch.images_per_second:,.0f} images/s"
-        )
+        report(_line(epoch, recipe.epochs))
         if checkpoint is not None:
             save_checkpoint(
                 checkpoint,
@@ -159,12 +175,24 @@ def train(
     return Trained(model, history, _best_epoch(history), str(precision).removeprefix("torch."))
 
 
+def _line(epoch: Epoch, epochs: int) -> str:
+    """An epoch, for the log."""
+    attacked = ""
+    if epoch.val_attacked_accuracy is not None:
+        attacked = f" (attacked {epoch.val_attacked_accuracy:.1%}, PGD {epoch.val_pgd_accuracy:.1%})"
+    return (
+        f"epoch {epoch.epoch:3d}/{epochs}  loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
+        f"  val accuracy {epoch.val_accuracy:.2%}{attacked}  {epoch.images_per_second:,.0f} images/s"
+    )
+
+
 def _train_one_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     train_set: Labelled,
     val_set: Labelled,
     recipe: Recipe,
+    hardening: Hardening | None,
     precision: torch.dtype,
     number: int,
     seed: int,
@@ -180,6 +208,7 @@ def _train_one_epoch(
         torch.manual_seed(derived_seed(seed, "dropout", number))
         batches = list(_shuffled(len(train_set.labels), recipe.batch_size, derived_seed(seed, "order", number)))
         generator = torch.Generator(device).manual_seed(derived_seed(seed, "augmentation", number))
+        starts = torch.Generator(device).manual_seed(derived_seed(seed, "attack", number))
         for step, indices in enumerate(batches):
             rate = recipe.learning_rate * learning_rate_factor(
                 recipe.schedule, (number - 1 + step / len(batches)) / recipe.epochs
@@ -190,6 +219,8 @@ def _train_one_epoch(
             images, labels = train_set.images[indices], train_set.labels[indices]
             if recipe.augmentation:
                 images = shift_and_flip(images, **recipe.augmentation, generator=generator)
+            if hardening is not None:
+                images = _hardened(hardening.train, model, images, labels, precision, starts)
             logits = _logits(model, images, precision)
             loss = loss_of(logits, labels)
             optimizer.zero_grad()
@@ -202,6 +233,10 @@ def _train_one_epoch(
         raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
     seconds = time.perf_counter() - start
     val_loss, val_accuracy = evaluate(model, val_set, loss_of, precision)
+    attacked: dict[str, float] = {}
+    if hardening is not None:
+        for name, harden in (("val_attacked_accuracy", hardening.same), ("val_pgd_accuracy", hardening.pgd)):
+            attacked[name] = _attacked_accuracy(harden, model, val_set, precision, seed)
     return Epoch(
         epoch=number,
         learning_rate=rate,
@@ -211,6 +246,7 @@ def _train_one_epoch(
         val_accuracy=val_accuracy,
         seconds=seconds,
         images_per_second=len(train_set.labels) / seconds,
+        **attacked,
     )
 
 
@@ -226,6 +262,27 @@ def evaluate(
         loss += loss_of(logits, labels).item() * len(labels)
         correct += (logits.argmax(1) == labels).sum().item()
     return loss / len(data.labels), correct / len(data.labels)
+
+
+def _hardened(
+    harden: Harden, model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype, starts: torch.Generator
+) -> Tensor:
+    """The images as the attack changes them, with the network of the moment in eval mode."""
+    with frozen(model):
+        return harden(partial(_logits, model, precision=precision), to_float(images, images.device), labels, starts)
+
+
+def _attacked_accuracy(harden: Harden, model: nn.Module, val_set: Labelled, precision: torch.dtype, seed: int) -> float:
+    """On the first val images, attacked; from the same random starts after each epoch."""
+    model.eval()
+    images, labels = val_set.images[:ATTACKED_VAL], val_set.labels[:ATTACKED_VAL]
+    starts = torch.Generator(images.device).manual_seed(derived_seed(seed, "attacked val"))
+    correct = 0
+    for batch, truth in zip(images.split(250), labels.split(250), strict=True):
+        attacked = _hardened(harden, model, batch, truth, precision, starts)
+        with torch.no_grad():
+            correct += int((_logits(model, attacked, precision).argmax(1) == truth).sum())
+    return correct / len(labels)
 
 
 def _logits(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
@@ -246,7 +303,7 @@ def _copy_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _best_epoch(history: list[Epoch]) -> int:
-    return max(history, key=lambda row: row.val_accuracy).epoch
+    return max(history, key=lambda row: row.score).epoch
 
 
 def _out_of_patience(history: list[Epoch], patience: int | None) -> bool:

@@ -14,6 +14,7 @@ import torch
 
 from foolflow.command_line import add_compute_options, job_parser, run_job
 from foolflow.data.splits import Split, load_split
+from foolflow.defenses.loading import load_hardening
 from foolflow.device import choose_device, describe_device
 from foolflow.files import whole_file, write_json
 from foolflow.models.victims import build_victim, save_victim
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
     torch.manual_seed(derived_seed(spec["name"], "weights"))
     victim = build_victim(spec["model"], spec["defense"], shape)
-    recipe = Recipe(**spec["model"]["training"])
+    recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
     print(f"{spec['name']} on {describe_device(device)}: {recipe}", flush=True)
     trained = train(
         victim,
@@ -39,6 +40,7 @@ def main(arguments: argparse.Namespace) -> None:
         _on(device, val_split),
         recipe,
         seed=derived_seed(spec["name"], "training"),
+        hardening=load_hardening(spec["defense"]),
         checkpoint=arguments.checkpoint,
         fingerprint=fingerprint(arguments),
         report=lambda line: print(line, flush=True),

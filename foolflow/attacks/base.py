@@ -1,7 +1,6 @@
-"""What every attack shares: its result, its checks, and the promise to leave the model as it was."""
+"""What every attack shares: its result and its checks."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,27 +31,6 @@ class Adversarial:
     iterations: Tensor
     gradient_evaluations: Tensor
     details: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-@contextmanager
-def frozen(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, its parameters without gradients; afterwards each mode and flag as before.
-
-    Gradients of the images can be taken within, also where the caller has switched gradients off.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]
-    model.eval()
-    for parameter, _ in flags:
-        parameter.requires_grad_(False)
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        for parameter, requires_grad in flags:
-            parameter.requires_grad_(requires_grad)
 
 
 def check_images(images: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:

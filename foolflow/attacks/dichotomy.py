@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
 from foolflow.attacks.gaps import ALL, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, dual_length, length
 from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
 
 DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate

@@ -13,11 +13,11 @@ from foolflow.attacks.base import (
     check_images,
     check_logits,
     conclude,
-    frozen,
     is_clear_success,
     stack,
 )
 from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
 
 TINY = 1e-12

@@ -11,11 +11,12 @@ import torch
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_clear_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
 from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
 
 # The bisection of `tau: auto` looks between these; above, nothing moves, below, distortion costs next to nothing.

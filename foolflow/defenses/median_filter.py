@@ -3,15 +3,25 @@
 from kornia.filters import median_blur
 from torch import Tensor
 
+from foolflow.defenses.borders import mirrored
 from foolflow.errors import InvalidInput
 
 
 def median_filter(images: Tensor, *, size: int) -> Tensor:
-    """The median of each pixel's size x size neighbourhood, mirrored at the image's border.
+    """The median of each pixel's size x size neighbourhood, as scipy.ndimage.median_filter has it.
 
-    images: (N, C, H, W).  size: odd, in pixels.
-    Raises InvalidInput if size is not odd.
+    Beyond the border the images are mirrored. An even window has the pixel at its lower right, and its median is the
+    upper of the two middle values. The gradient goes to the pixels that the medians are.
+    images: (N, C, H, W).  size: in pixels, 1 or more.
+    Raises InvalidInput if size is less than 1.
     """
-    if size < 1 or size % 2 == 0:
-        raise InvalidInput(f"median_filter: size {size} is not odd")
-    return median_blur(images, size)
+    if size < 1:
+        raise InvalidInput(f"median_filter: size {size} is not at least 1")
+    half = size // 2
+    if size % 2:
+        padded = mirrored(images, half, half)
+        height, width = images.shape[-2:]
+        return median_blur(padded, size)[..., half : half + height, half : half + width]
+    padded = mirrored(images, half, half - 1)
+    windows = padded.unfold(-2, size, 1).unfold(-2, size, 1).flatten(-2)
+    return windows.sort(dim=-1).values[..., size * size // 2]

@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from foolflow.defenses.filtered import Filtered, load_filter
+from foolflow.defenses.filtered import Filtered
+from foolflow.defenses.loading import filters, load_filter
 from foolflow.errors import InvalidInput
 from foolflow.files import whole_file
 from foolflow.plugins import load_object
@@ -81,7 +82,7 @@ def _words(shape: Spec) -> str:
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
     """A network behind the filter of its defense; the bare network where the defense filters nothing."""
     network = build_model(model, shape)
-    if not {"method", "python"} & defense.keys():
+    if not filters(defense):
         return network
     victim = Filtered(network, load_filter(defense), at=("train", "test"))
     _check_output(victim, f"defense {defense.get('method', defense.get('python'))}", shape)

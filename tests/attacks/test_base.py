@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import foolflow
-from foolflow.attacks.base import frozen
+from foolflow.freezing import frozen
 
 
 def network():

@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, frozen, is_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_success
 from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
 
 BOX_EXCESS = 1e-4  # more than rounding, and nothing that is seen: clipped

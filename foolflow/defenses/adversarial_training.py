@@ -1,0 +1,46 @@
+"""Adversarial training: what a network is shown while it learns is attacked first."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+
+def adversarial_training(
+    logits_of: Callable[[Tensor], Tensor],
+    images: Tensor,
+    labels: Tensor,
+    generator: torch.Generator,
+    *,
+    epsilon: float,
+    steps: int = 1,
+    step_size: float | None = None,
+    random_start: bool = False,
+    share: float = 1.0,
+) -> Tensor:
+    """A training batch, its first images attacked within an L-infinity ball around each.
+
+    One step without a random start is FGSM adversarial training (Goodfellow et al. 2015, arXiv 1412.6572); one with a
+    random start is that of Wong et al. (2020, arXiv 2001.03994); several are PGD adversarial training (Madry et al.
+    2018, arXiv 1706.06083).
+    logits_of: the network of the moment, in eval mode, its weights without gradients.
+    images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).  generator: of the random starts, on their device.
+    epsilon: radius in pixel units.  step_size: in pixel units; by default epsilon for one step without a random start,
+        1.25 epsilon for one with it (Wong et al.), and 2.5 epsilon / steps for several.
+    share: of the batch that is attacked, 0 to 1; the other images stay as they are. The batch is in random order.
+    Returns float32 (N, C, H, W) in [0, 1].
+    """
+    attacked = round(share * len(images))
+    clean, truth = images[:attacked], labels[:attacked]
+    if step_size is None:
+        step_size = (1.25 if random_start else 1.0) * epsilon if steps == 1 else 2.5 * epsilon / steps
+    offset = torch.zeros_like(clean)
+    if random_start:
+        offset.uniform_(-epsilon, epsilon, generator=generator)
+    for _ in range(steps):
+        inputs = (clean + offset).clamp(0, 1).requires_grad_()
+        loss = cross_entropy(logits_of(inputs), truth, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, inputs)
+        offset = (offset + step_size * gradient.sign()).clamp(-epsilon, epsilon)
+    return torch.cat([(clean + offset).clamp(0, 1), images[attacked:]])
