@@ -70,7 +70,8 @@ def stadv(
     kappa: the margin, in logits, by which the target has to win; the adversarial loss has its floor at -kappa. The
         minimum lies on the edge of that floor, so an iterate that wins by nine tenths of it counts.
     solver: `reweighted`, iteratively reweighted least squares for all images at once, `steps` evaluations of objective
-        and gradient an image (see `foolflow.attacks.reweighted`); `batched`, L-BFGS for all images at once; `scipy`,
+        and gradient an image (see `foolflow.attacks.reweighted`), made for `auto`: at a given, large tau it stops short
+        of wins that the other two walk to (at 0.02 it fooled 7 of 12 digits, scipy 11); `batched`, L-BFGS for all images at once; `scipy`,
         fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
     restarts: images that are not fooled are tried again so many times, each from a random shift of all pixels, which

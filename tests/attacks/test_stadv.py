@@ -74,16 +74,16 @@ def test_untargeted_fools_with_less_than_targeted(case):
     assert away.details["flow_loss"].median() < towards.details["flow_loss"].median()
 
 
-UNEXPLAINED = pytest.mark.xfail(run=False, reason="fails for one of the solvers; not yet understood, and slow")
+@pytest.mark.parametrize(("tau", "solvers"), [(0.005, ["batched", "reweighted"]), (0.02, ["batched"])])
+def test_other_solvers_reach_what_scipy_reaches(case, tau, solvers):
+    """Same objective, same tolerance: as many fooled, with no more distortion in the median.
 
-
-@pytest.mark.parametrize("tau", [0.005, pytest.param(0.02, marks=UNEXPLAINED)])
-def test_the_batched_solver_reaches_what_scipy_reaches(case, tau):
-    """Same objective, same tolerance: as many fooled, with no more distortion in the median. So does reweighted."""
-    model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
-    options = {"tau": tau, "restarts": 0, "max_evaluations": 400, "value_tolerance": 1e-5}
+    Not `reweighted` at a large tau, as its docstring says.
+    """
+    model, images, labels, targets = (part[:10] if isinstance(part, torch.Tensor) else part for part in case)
+    options = {"tau": tau, "restarts": 0, "max_evaluations": 300, "value_tolerance": 1e-5}
     scipy = stadv(model, images, labels, targets=targets, solver="scipy", **options)
-    for solver in ("batched", "reweighted"):
+    for solver in solvers:
         ours = stadv(model, images, labels, targets=targets, solver=solver, **options)
         assert ours.success.sum() >= scipy.success.sum() - 1
         both = ours.success & scipy.success
