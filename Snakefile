@@ -10,6 +10,7 @@ configfile: "config.yaml"
 
 include: "rules/common.smk"
 include: "rules/studies.smk"
+include: "rules/study_defenses.smk"
 
 
 pathvars:
@@ -34,6 +35,7 @@ include: "rules/train.smk"
 include: "rules/attack.smk"
 include: "rules/evaluate.smk"
 include: "rules/render.smk"
+include: "rules/render_defenses.smk"
 include: "rules/render_minimal.smk"
 include: "rules/render_stadv.smk"
 include: "rules/manifest.smk"
@@ -66,6 +68,6 @@ rule minimal:
 
 
 rule defenses:
-    """R3: FGSM and DeepFool on CIFAR-10 against defenses; the static table so far."""
+    """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks; tables, training curves, examples."""
     input:
         study_outputs("defenses"),

@@ -238,11 +238,28 @@ def _study_lines(config: Config) -> Iterator[str]:
     if "stadv" in studies:
         yield from _stadv_lines(config, studies["stadv"])
     if "defenses" in studies:
-        study = studies["defenses"]
-        yield from _unknown("studies.defenses.dataset", [study["dataset"]], "datasets", config["datasets"])
-        yield from _unknown("studies.defenses.model", [study["model"]], "models", config["models"])
-        yield from _unknown("studies.defenses.attacks", study["attacks"], "attacks", config["attacks"])
-        yield from _unknown("studies.defenses.defenses", study["defenses"], "defenses", ["none", *config["defenses"]])
+        yield from _defense_lines(config, studies["defenses"]["evaluations"])
+
+
+def _defense_lines(config: Config, evaluations: Collection[Config]) -> Iterator[str]:
+    names = [entry["name"] for entry in evaluations]
+    for place, entry in enumerate(evaluations):
+        key = f"studies.defenses.evaluations.{place}"
+        if names.index(entry["name"]) < place:
+            yield f"{key}.name: {entry['name']!r} is the name of an earlier one"
+        yield from _unknown(f"{key}.dataset", [entry["dataset"]], "datasets", config["datasets"])
+        yield from _unknown(f"{key}.models", entry["models"], "models", config["models"])
+        yield from _unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
+        kinds = ("static", "white_box", "adaptive", "black_box")
+        lists = {kind: entry.get(kind, []) for kind in kinds} | {"examples": [entry.get("examples")]}
+        for field, attacks in lists.items():
+            named = [attack for attack in attacks if attack is not None]
+            yield from _unknown(f"{key}.{field}", named, "attacks", config["attacks"])
+            for attack in named:
+                if isinstance(config["attacks"].get(attack, {}).get("parameters", {}).get("epsilon"), list):
+                    yield f"{key}.{field}: {attack} has a list of epsilons; one attacked set a cell is wanted"
+        for role, attack in entry.get("masking", {}).items():
+            yield from _unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", entry.get("white_box", []))
 
 
 def _minimal_lines(study: Config, config: Config) -> Iterator[str]:

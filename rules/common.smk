@@ -85,6 +85,11 @@ def defense_entry(name):
     return {} if name == "none" else config["defenses"][name]
 
 
+def trained_defenses():
+    """Those that have a training of their own; the others act at test alone, before the undefended weights."""
+    return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
+
+
 def own_or_builtin(entry, folder, module):
     """The file that a config entry names: the user's (`python:`) or a module of the package."""
     if "python" in entry:
@@ -117,6 +122,11 @@ def victim_spec(wildcards):
     )
 
 
+def victim_parts(wildcards):
+    """Of `victim_spec`, what a victim is built from again."""
+    return as_json({key: value for key, value in json.loads(victim_spec(wildcards)).items() if key != "name"})
+
+
 def split_code(wildcards):
     reader = READERS[config["datasets"][wildcards.dataset]["source"]]
     return code_digest("scripts/split.py", f"foolflow/data/readers/{reader}.py")
@@ -124,6 +134,10 @@ def split_code(wildcards):
 
 def train_code(wildcards):
     return code_digest("scripts/train.py", *victim_files(wildcards))
+
+
+def defend_code(wildcards):
+    return code_digest("scripts/defend.py", *victim_files(wildcards))
 
 
 def attack_spec(wildcards):

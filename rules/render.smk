@@ -198,45 +198,6 @@ rule draw_accuracy_dots:
         """
 
 
-rule tabulate_defenses_static:
-    """R3's table: each defense on adversarial images made without knowing it."""
-    input:
-        evaluations=static_evaluations,
-        reference="reference/r3_defenses.yaml",
-    output:
-        csv="<results>/tables/defenses_static.csv",
-        markdown="<results>/tables/defenses_static.md",
-        html=report(
-            "<results>/tables/defenses_static.html",
-            caption="../report/defenses_static.rst",
-            category=STUDY_TITLES["defenses"],
-            labels=result_labels("table: accuracy, static attacks", static_cells()),
-        ),
-    log:
-        "<logs>/tables/defenses_static.log",
-    conda:
-        "../envs/plots.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        code=code_digest("scripts/tabulate_defenses.py"),
-        spec=as_json(static_table_spec()),
-    message:
-        "Tabulate the static evaluations"
-    shell:
-        r"""
-        python scripts/tabulate_defenses.py \
-            --spec {params.spec:q} \
-            --evaluations {input.evaluations:q} \
-            --reference {input.reference:q} \
-            --csv {output.csv:q} \
-            --markdown {output.markdown:q} \
-            --html {output.html:q} \
-            >{log:q} 2>&1
-        """
-
-
 rule draw_training_curves:
     """Loss and accuracy over the epochs of a training."""
     input:

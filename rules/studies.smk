@@ -115,31 +115,6 @@ def attack_files(attacked, name):
     return [pattern.format(**one) + name for one in attacked]
 
 
-def static_cells():
-    """Each defense on each attack's set of the undefended model."""
-    study = config["studies"].get("defenses", {"defenses": [], "attacks": []})
-    return [
-        {"dataset": study["dataset"], "model": study["model"], "defense": defense, "attack": attack, "seed": seed}
-        for defense in study["defenses"]
-        for attack in study["attacks"]
-        for seed in config["seeds"]
-    ]
-
-
-def static_table_spec():
-    cells = [{key: cell[key] for key in ("defense", "attack", "seed")} for cell in static_cells()]
-    return {"dataset": config["studies"].get("defenses", {}).get("dataset"), "cells": cells}
-
-
-def static_evaluations(wildcards):
-    return [f"<results>/{evaluation_path(cell)}" for cell in static_cells()]
-
-
-def evaluation_path(cell):
-    pattern = "evaluations/{dataset}/{model}/{defense}/{seed}/on/{model}/none/{seed}/{attack}.parquet"
-    return pattern.format(**cell)
-
-
 def minimal_cells():
     """Each attack of the study `minimal` on each of its victims, victim by victim."""
     attacks = config["studies"].get("minimal", {"attacks": []})["attacks"]
@@ -186,7 +161,8 @@ def victim_artefacts(victim):
     wildcards = SimpleNamespace(**victim)
     folder = "{dataset}/{model}/{defense}/{seed}".format(**victim)
     splits = (f"data/{wildcards.dataset}/{part}.safetensors" for part in ("train", "val", "test"))
-    return files(split_code(wildcards), *splits) + files(train_code(wildcards), f"victims/{folder}/weights.safetensors")
+    made = train_code if wildcards.defense in trained_defenses() else defend_code
+    return files(split_code(wildcards), *splits) + files(made(wildcards), f"victims/{folder}/weights.safetensors")
 
 
 def attack_artefacts(attacked):
@@ -209,14 +185,6 @@ def sweep_artefacts(sweep):
         *files(measure_images_code(SimpleNamespace(**attacked)), measured),
         *figure_files(f"samples/{name}/{sweep['attack']}", "scripts/draw_sample_grid.py"),
     ]
-
-
-def cell_artefacts(cell):
-    evaluated = files(evaluate_code(SimpleNamespace(**cell)), evaluation_path(cell))
-    curves = figure_files(
-        "training/{dataset}/{model}/{defense}/{seed}".format(**cell), "scripts/draw_training_curves.py"
-    )
-    return [*attack_artefacts(cell | {"defense": "none"}), *victim_artefacts(cell), *evaluated, *curves]
 
 
 def accuracy_artefacts(study):
@@ -273,8 +241,7 @@ def study_artefacts(study):
         case "minimal":
             found = accuracy_artefacts(study) + minimal_artefacts()
         case "defenses":
-            found = [artefact for cell in static_cells() for artefact in cell_artefacts(cell)]
-            found += table_files("defenses_static", "scripts/tabulate_defenses.py")
+            found = defense_artefacts()
     return list({artefact["path"]: artefact for artefact in found}.values())
 
 

@@ -11,6 +11,8 @@ rule train_victim:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}.log",
     benchmark:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
+    wildcard_constraints:
+        defense=names_matching(trained_defenses()),
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -37,6 +39,43 @@ rule train_victim:
             --code {params.code} \
             --device {resources.device} \
             --threads {threads} \
+            >{log:q} 2>&1
+        """
+
+
+rule defend_victim:
+    """Put a filter that acts at test alone before the undefended victim."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights="<results>/victims/{dataset}/{model}/none/{seed}/weights.safetensors",
+        history="<results>/victims/{dataset}/{model}/none/{seed}/history.csv",
+        # Its timings differ from run to run; the weights say whether anything else has changed.
+        training=ancient("<results>/victims/{dataset}/{model}/none/{seed}/training.json"),
+    output:
+        weights="<results>/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors",
+        history="<results>/victims/{dataset}/{model}/{defense}/{seed}/history.csv",
+        training="<results>/victims/{dataset}/{model}/{defense}/{seed}/training.json",
+    log:
+        "<logs>/victims/{dataset}/{model}/{defense}/{seed}.log",
+    wildcard_constraints:
+        defense=names_matching(sorted(config["defenses"].keys() - set(trained_defenses()))),
+    conda:
+        "../envs/torch.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        code=defend_code,
+        spec=victim_parts,
+    message:
+        "Put {wildcards.defense} before {wildcards.model} on {wildcards.dataset} (seed {wildcards.seed})"
+    shell:
+        r"""
+        python scripts/defend.py \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --undefended {input.weights:q} \
+            --weights {output.weights:q} \
             >{log:q} 2>&1
         """
 

@@ -1,6 +1,7 @@
-"""R3's table: defended victims on adversarial images that were made without knowing their defense.
+"""Defended victims under static, white-box, adaptive and black-box attacks, and the signs of gradient masking.
 
---spec: {"dataset": ..., "cells": a list of {"defense", "attack", "seed"}, one for each of --evaluations, in order}
+--spec: {"title", "dataset", "roles": the attacks by which masking is told, or null, "cells": a list of {"model",
+"defense", "seed", "kind", "attack"}, one for each of --outcomes, in order}
 """
 
 import argparse
@@ -10,21 +11,23 @@ import pandas as pd
 
 from foolflow.command_line import job_parser, run_job
 from foolflow.reference import load_reference
-from foolflow.tables.defenses import Cell, tabulate_static
+from foolflow.tables.defenses import Cell, Roles, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
 
 def main(arguments: argparse.Namespace) -> None:
+    spec = arguments.spec
     cells = [
-        Cell(**entry, evaluation=pd.read_parquet(evaluation))
-        for entry, evaluation in zip(arguments.spec["cells"], arguments.evaluations, strict=True)
+        Cell(**entry, outcomes=pd.read_parquet(outcomes))
+        for entry, outcomes in zip(spec["cells"], arguments.outcomes, strict=True)
     ]
-    write_table(tabulate_static(arguments.spec["dataset"], cells, load_reference(arguments.reference)), arguments)
+    roles = None if spec["roles"] is None else Roles(**spec["roles"])
+    write_table(tabulate(spec["title"], spec["dataset"], cells, roles, load_reference(arguments.reference)), arguments)
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--evaluations", type=Path, nargs="+", required=True)
+    parser.add_argument("--outcomes", type=Path, nargs="+", required=True, help="records or evaluations")
     parser.add_argument("--reference", type=Path, required=True)
     add_table_options(parser)
     run_job(main, parser)

@@ -31,17 +31,21 @@ def pgd(
     targets: Tensor | None = None,
     epsilon: float | Sequence[float],
     norm: str = "linf",
+    loss: str = "cross_entropy",
     steps: int = 40,
     step_size: float | None = None,
     restarts: int = 1,
     seed: int = 0,
 ) -> Adversarial:
-    """Steepest ascent on the cross-entropy within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
+    """Steepest ascent on a loss within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
     epsilon: radius of the ball in pixel units; or E of them: each field of the result then has E in front.
-    norm: `linf` or `l2`.  steps: gradient steps a start.  step_size: in pixel units (default: 2.5 epsilon / steps).
+    norm: `linf` or `l2`.
+    loss: `cross_entropy`, or `margin`, by how much the strongest wrong class (or the target) leads: the loss of Carlini
+        and Wagner (2017, arXiv 1608.04644, f_6), which does not vanish where the model is sure of itself.
+    steps: gradient steps a start.  step_size: in pixel units (default: 2.5 epsilon / steps).
     restarts: further random starts for the images that still stand.  seed: of the starts. A start is the same
         point of the ball for every image, so that no image's outcome depends on its batch.
     An image leaves the batch as soon as it is fooled. One that never is comes back as its last iterate.
@@ -49,15 +53,25 @@ def pgd(
     model's logits are not finite.
     """
     epsilons = as_epsilons(epsilon)
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    if norm not in ("linf", "l2") or loss not in ("cross_entropy", "margin"):
+        raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: cross_entropy or margin")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
     check_images(images, labels, targets)
     with frozen(model):
         made = [
             _attack(
-                model, images, labels, targets, radius, norm, steps, step_size or 2.5 * radius / steps, restarts, seed
+                model,
+                images,
+                labels,
+                targets,
+                radius,
+                norm,
+                loss,
+                steps,
+                step_size or 2.5 * radius / steps,
+                restarts,
+                seed,
             )
             for radius in epsilons
         ]
@@ -71,6 +85,7 @@ def _attack(
     targets: Tensor | None,
     epsilon: float,
     norm: str,
+    loss: str,
     steps: int,
     step_size: float,
     restarts: int,
@@ -86,7 +101,7 @@ def _attack(
             if len(standing) == 0:
                 break
             goal = None if targets is None else targets[standing]
-            gradient, logits = _ascent_direction(model, current, labels[standing], goal, needed=step < steps)
+            gradient, logits = _ascent_direction(model, current, labels[standing], goal, loss, needed=step < steps)
             if restart == step == 0:
                 check_logits(logits, labels, targets)
             adversarial[standing] = current
@@ -113,7 +128,7 @@ def _random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tenso
 
 
 def _ascent_direction(
-    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, *, needed: bool
+    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, loss: str, *, needed: bool
 ) -> tuple[Tensor | None, Tensor]:
     """(the gradient that raises the loss, or lowers that of the target; None if not needed), logits"""
     if not needed:
@@ -121,12 +136,13 @@ def _ascent_direction(
             return None, model(images)
     inputs = images.detach().requires_grad_()
     logits = model(inputs)
-    loss = (
-        cross_entropy(logits, labels, reduction="sum")
-        if targets is None
-        else -cross_entropy(logits, targets, reduction="sum")
-    )
-    return torch.autograd.grad(loss, inputs)[0], logits.detach()
+    chosen = labels if targets is None else targets
+    if loss == "margin":
+        own = logits.gather(1, chosen[:, None]).squeeze(1)
+        total = (logits.scatter(1, chosen[:, None], -torch.inf).amax(1) - own).sum()
+    else:
+        total = cross_entropy(logits, chosen, reduction="sum")
+    return torch.autograd.grad(total if targets is None else -total, inputs)[0], logits.detach()
 
 
 def _unit(gradient: Tensor, norm: str) -> Tensor:

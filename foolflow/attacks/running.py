@@ -14,6 +14,7 @@ from foolflow.attacks.judging import judge
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.data.splits import Split
+from foolflow.defenses.filtered import seen_through
 from foolflow.prediction import to_float
 
 BATCH_SIZE = 250
@@ -56,7 +57,9 @@ def run_attack(
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
         with torch.no_grad():
             clean_logits = victim(clean)
-        for rank, adversarial in enumerate(_attack_at_each(victim, clean, truth, targets, entry, epsilons)):
+        with seen_through(victim, entry.get("filter_gradient", "own"), clean):
+            at_each = list(_attack_at_each(victim, clean, truth, targets, entry, epsilons))
+        for rank, adversarial in enumerate(at_each):
             table = judge(victim, clean, truth, targets, adversarial, clean_logits)
             table.insert(0, "index", indices)
             table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))

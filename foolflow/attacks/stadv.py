@@ -71,8 +71,8 @@ def stadv(
         minimum lies on the edge of that floor, so an iterate that wins by nine tenths of it counts.
     solver: `reweighted`, iteratively reweighted least squares for all images at once, `steps` evaluations of objective
         and gradient an image (see `foolflow.attacks.reweighted`), made for `auto`: at a given, large tau it stops short
-        of wins that the other two walk to (at 0.02 it fooled 7 of 12 digits, scipy 11); `batched`, L-BFGS for all images at once; `scipy`,
-        fmin_l_bfgs_b image by image, the reference.
+        of wins that the other two walk to (at 0.02 it fooled 7 of 12 digits, scipy 11); `batched`, L-BFGS for all
+        images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
     restarts: images that are not fooled are tried again so many times, each from a random shift of all pixels, which
         costs no flow loss: N(0, 2) pixels, the same for every image, from `seed`.

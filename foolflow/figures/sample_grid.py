@@ -11,11 +11,12 @@ from foolflow.figures.style import RIGHT, WRONG, house_style
 
 @dataclass(frozen=True)
 class Row:
-    """images: float or uint8 (K, C, H, W).  predictions: one class name per image."""
+    """images: float or uint8 (K, C, H, W).  predictions, confidences (fractions, or none): one per image."""
 
     label: str
     images: np.ndarray
     predictions: list[str]
+    confidences: list[float] | None = None
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
@@ -28,7 +29,8 @@ def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
                 show_image(axes, row.images[column])
                 name, prediction = truth[column], row.predictions[column]
                 colour = RIGHT if prediction == name else WRONG
-                axes.set_title(f"{name} → {prediction}", fontsize=7, color=colour, pad=3)
+                sure = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
+                axes.set_title(f"{name} → {prediction}{sure}", fontsize=7, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         figure.suptitle(title, fontsize=11)
         return figure

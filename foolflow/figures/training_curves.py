@@ -5,10 +5,15 @@ from matplotlib.figure import Figure
 
 from foolflow.figures.style import COLOURS, GREY, house_style
 
+# Of adversarial training: where the two part, the network has overfitted to its own attack.
+ATTACKED = {"val_attacked_accuracy": "val, the training's attack", "val_pgd_accuracy": "val, PGD"}
+
 
 def draw(title: str, history: pd.DataFrame) -> Figure:
     """history: a victim's history.csv."""
-    best = history["epoch"].iloc[int(history["val_accuracy"].argmax())]
+    robust = [column for column in ATTACKED if column in history and history[column].notna().any()]
+    score = history["val_accuracy"] + (history["val_pgd_accuracy"] if robust else 0)
+    best = history["epoch"].iloc[int(score.argmax())]
     with house_style():
         figure = Figure(figsize=(8.4, 3.4), layout="constrained")
         loss, accuracy = figure.subplots(1, 2)
@@ -19,6 +24,10 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
             axes.axvline(best, color=GREY, linestyle=":", label=f"weights kept (epoch {best})")
             axes.set(xlabel="epoch", ylabel=name)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        accuracy.legend(loc="lower right")
+        for colour, column in zip(COLOURS[2:], robust, strict=False):
+            values = 100 * history[column]
+            accuracy.plot(history["epoch"], values, color=colour, label=ATTACKED[column], marker="s", markersize=3)
+        accuracy.set_ylim(0 if robust else None, None)
+        accuracy.legend(loc="best" if robust else "lower right")
         figure.suptitle(title, fontsize=11)
         return figure

@@ -1,4 +1,4 @@
-"""R3's table: the accuracy of each defended victim on adversarial images that were made without knowing its defense."""
+"""Defended victims under static, white-box, adaptive and black-box attacks (R3, and beyond it)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,72 +7,224 @@ from typing import Any
 import pandas as pd
 
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
+from foolflow.statistics.paired import compare_paired, holm
+from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
 
-NO_EPSILON = -1.0  # in place of NaN, which groupby would drop
+KINDS = ("static", "white_box", "adaptive", "black_box")
+MEANING = {
+    "static": "made on the undefended victim of the same seed, so without knowing the defense (R3's protocol)",
+    "white_box": "made on the victim itself, through the gradient that its code gives",
+    "adaptive": "made on the victim itself, through its filter: its gradient, or straight-through where it has none",
+    "black_box": "made on the victim itself, from its predictions alone",
+}
+WORST = "worst case"
+UNDEFENDED = "none"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """evaluation: the victim's predictions on what `attack` made of the undefended model."""
+    """outcomes: a row an image, with index, label, clean_prediction and prediction (that of the attacked image)."""
 
+    model: str
     defense: str
-    attack: str
     seed: int
-    evaluation: pd.DataFrame
+    kind: str
+    attack: str
+    outcomes: pd.DataFrame
+
+    @property
+    def victim(self) -> tuple[str, str, int]:
+        return self.model, self.defense, self.seed
 
 
-def tabulate_static(dataset: str, cells: Sequence[Cell], reference: Mapping[str, Any]) -> Table:
-    """reference: reference/r3_defenses.yaml; percent there, fractions in the table's CSV."""
+@dataclass(frozen=True)
+class Roles:
+    """The attacks by which gradient masking is told, by name: see `foolflow.statistics.masking.Evidence`."""
+
+    iterative: str
+    single_step: str | None = None
+    huge: str | None = None
+
+
+def tabulate(
+    title: str, dataset: str, cells: Sequence[Cell], roles: Roles | None, reference: Mapping[str, Any]
+) -> Table:
+    """reference: reference/r3_defenses.yaml; percent there, fractions in the table's CSV.
+
+    The CSV has a row for each cell and one, of the kind `worst case`, for each victim; `holm_p` compares the accuracy
+    with that of the undefended victim of the same seed under the same attack, on the same images.
+    """
     published = reference["accuracy"].get(dataset, {})
-    data = pd.DataFrame([row for cell in cells for row in _rows(cell, published.get(cell.defense, {}))])
-    return Table(
-        title=f"Defenses against attacks that do not know them (R3), on {dataset}",
-        data=data,
-        display=_display(data),
-        notes=[
-            "Static evaluation, R3's protocol: the adversarial images were made on the undefended model of the same "
-            "seed, so no attack knew of a defense. All attacked images count, clean errors as errors; 'clean' is the "
-            "accuracy on the same images before the attack. What stands here says nothing about an attacker who knows "
-            "the defense.",
-            f"Published: {reference['source']['students']}. Intervals are Wilson's.",
-        ],
+    # The attack at a huge radius is there for the signs of masking; it is no measure of robustness.
+    measured = [cell for cell in cells if roles is None or cell.attack != roles.huge]
+    rows = [_row(cell, published.get(cell.defense, {})) for cell in cells]
+    rows += [_worst_row(victim, found) for victim, found in _by_victim(measured).items()]
+    data = pd.DataFrame(rows)
+    data.insert(0, "dataset", dataset)
+    data["holm_p"] = _compared(cells)
+    warnings = {victim: list(_signs(found, roles)) for victim, found in _by_victim(cells).items()}
+    data["warnings"] = [
+        "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
+    ]
+    return Table(title=title, data=_with_seeds(data), display=_display(data, roles), notes=_notes(data, reference))
+
+
+def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
+    right = _right(cell.outcomes, "prediction")
+    static = cell.kind == "static"
+    return {
+        **_measures(cell.victim, cell.kind, cell.attack, right, _right(cell.outcomes, "clean_prediction")),
+        "published_clean": published["clean"] / 100 if static and "clean" in published else None,
+        "published": published[cell.attack] / 100 if static and cell.attack in published else None,
+    }
+
+
+def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
+    """An image counts where it is right under every attack; the images are those that all of them attacked."""
+    clean = _right(cells[0].outcomes, "clean_prediction")
+    table = pd.concat([_right(cell.outcomes, "prediction") for cell in cells], axis=1, join="inner").astype(bool)
+    right = table.all(axis=1)
+    return _measures(victim, WORST, "all", right, clean[clean.index.isin(right.index)])
+
+
+def _measures(
+    victim: tuple[str, str, int], kind: str, attack: str, right: pd.Series, clean: pd.Series
+) -> dict[str, Any]:
+    low, high = wilson_interval(int(right.sum()), len(right))
+    return {
+        **dict(zip(("model", "defense", "seed"), victim, strict=True)),
+        "kind": kind,
+        "attack": attack,
+        "n": len(right),
+        "clean": clean.mean(),
+        "accuracy": right.mean(),
+        "low": low,
+        "high": high,
+    }
+
+
+def _right(outcomes: pd.DataFrame, column: str) -> pd.Series:
+    """By image of the test split, whether that prediction is right."""
+    return (outcomes[column] == outcomes["label"]).set_axis(outcomes["index"])
+
+
+def _by_victim(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
+    found: dict[tuple[str, str, int], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.victim, []).append(cell)
+    return found
+
+
+def _compared(cells: Sequence[Cell]) -> pd.Series:
+    """By the cells' places, the p-values of the paired comparisons with the undefended victims, after Holm."""
+    undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
+    p_values: dict[int, float] = {}
+    for place, cell in enumerate(cells):
+        other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
+        if other is not None and other is not cell:
+            right = [_right(one.outcomes, "prediction") for one in (other, cell)]
+            both = pd.concat(right, axis=1, join="inner").astype(bool).to_numpy()
+            p_values[place] = compare_paired(both[:, 0], both[:, 1]).p_value
+    return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
+
+
+def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
+    if roles is None:
+        return
+    white = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "white_box"}
+    if roles.iterative not in white:
+        return
+    others = {"static": "transferred", "black_box": "black-box", "adaptive": "adaptive"}
+    stronger = tuple(
+        (others[cell.kind], Attacked(cell.attack, cell.outcomes))
+        for cell in cells
+        if cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative)
+    )
+    yield from signs_of_masking(
+        Evidence(white[roles.iterative], white.get(roles.single_step or ""), stronger, white.get(roles.huge or ""))
     )
 
 
-def _rows(cell: Cell, published: Mapping[str, float]) -> Iterator[dict[str, Any]]:
-    """One row per epsilon, or one for an attack that has none."""
-    attacked = cell.evaluation.assign(epsilon=cell.evaluation["epsilon"].fillna(NO_EPSILON))
-    for epsilon, table in attacked.groupby("epsilon"):
-        right = int((table["prediction"] == table["label"]).sum())
-        low, high = wilson_interval(right, len(table))
-        yield {
-            "defense": cell.defense,
-            "seed": cell.seed,
-            "attack": cell.attack,
-            "epsilon": None if epsilon == NO_EPSILON else epsilon,
-            "n": len(table),
-            "clean": (table["clean_prediction"] == table["label"]).mean(),
-            "accuracy": right / len(table),
-            "low": low,
-            "high": high,
-            "published_clean": published["clean"] / 100 if "clean" in published else None,
-            "published": published[cell.attack] / 100 if cell.attack in published else None,
-        }
+def _with_seeds(data: pd.DataFrame) -> pd.DataFrame:
+    """With the mean and the standard deviation over the seeds of a row's like, where there are several."""
+    if data["seed"].nunique() < 2:
+        return data
+    likes = data.groupby(["model", "defense", "kind", "attack"], sort=False)["accuracy"]
+    return data.assign(mean_over_seeds=likes.transform("mean"), sd_over_seeds=likes.transform("std"))
 
 
-def _display(data: pd.DataFrame) -> pd.DataFrame:
-    several_seeds = data["seed"].nunique() > 1
-    columns = {
-        "defense": data["defense"],
-        "attack": data["attack"],
-        **({"seed": data["seed"].astype(str)} if several_seeds else {}),
-        "epsilon": data["epsilon"].map(lambda epsilon: "" if pd.isna(epsilon) else f"{epsilon:.4g}"),
-        "n": data["n"].map("{:,}".format),
-        "clean %": data["clean"].map(percent),
-        "attacked %": data["accuracy"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
-        "published: clean %": data["published_clean"].map(percent),
-        "published: attacked %": data["published"].map(percent),
-    }
-    return without_empty_columns(pd.DataFrame(columns))
+def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
+    """A row for each victim, a column for each attack; the published number beside the one it is comparable with."""
+    several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
+    lines: list[dict[str, str]] = []
+    for (model, defense, seed), rows in _groups(data, "model", "defense", "seed"):
+        line = {**({"model": model} if several_models else {}), "defense": defense}
+        line |= {"seed": str(seed)} if several_seeds else {}
+        line["clean %"] = percent(rows["clean"].iloc[rows["n"].argmax()])
+        line["published: clean %"] = percent(rows["published_clean"].max())
+        for row in rows.to_dict("records"):
+            interval = f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
+            line[_column(row["kind"], row["attack"])] = f"{percent(row['accuracy'])} ({interval})"
+            if row["kind"] == "static":
+                line[f"published: {row['attack']} %"] = percent(row["published"])
+        line["gradient masking"] = "SUSPECTED" if rows["warnings"].iloc[0] else "no sign" if roles else "not checked"
+        lines.append(line)
+    if several_seeds:
+        lines += _lines_over_seeds(data, several_models)
+    columns = dict.fromkeys(name for line in lines for name in line)
+    last = [name for name in columns if name in (f"{WORST} %", "gradient masking")]
+    order = [*(name for name in columns if name not in last), *last]
+    return without_empty_columns(pd.DataFrame(lines).reindex(columns=order).fillna(""))
+
+
+def _lines_over_seeds(data: pd.DataFrame, several_models: bool) -> Iterator[dict[str, str]]:
+    for (model, defense), rows in _groups(data, "model", "defense"):
+        line = {**({"model": model} if several_models else {}), "defense": defense, "seed": "mean ± sd"}
+        for (kind, attack), likes in _groups(rows, "kind", "attack"):
+            spread = f"{percent(likes['accuracy'].mean())} ± {percent(likes['accuracy'].std())}"
+            line[_column(kind, attack)] = spread
+        yield line
+
+
+def _column(kind: str, attack: str) -> str:
+    return f"{WORST} %" if kind == WORST else f"{kind.replace('_', ' ')}: {attack} %"
+
+
+def _groups(data: pd.DataFrame, *keys: str) -> Iterator[tuple[Any, pd.DataFrame]]:
+    """Each combination of the keys' values with its rows, in the order of the rows."""
+    yield from data.groupby(list(keys), sort=False)
+
+
+def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
+    kinds = [kind for kind in KINDS if kind in set(data["kind"])]
+    attacked = _groups(data[data["kind"] != WORST], "attack")
+    sizes = ", ".join(f"{attack} {rows['n'].max():,}" for (attack,), rows in attacked)
+    notes = [
+        "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
+        f"Images attacked: {sizes}. 'Worst case' counts an image that withstood every attack of its row, of the "
+        f"{int(data[data['kind'] == WORST]['n'].min()):,} that all of them attacked.",
+        "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds) + ".",
+    ]
+    notes += [
+        f"Gradient masking is suspected of {defense}"
+        + (f" ({model}, seed {seed})" if data["model"].nunique() + data["seed"].nunique() > 2 else "")
+        + f": {rows['warnings'].iloc[0]}. Believe the smallest number of that row."
+        for (model, defense, seed), rows in _groups(data, "model", "defense", "seed")
+        if rows["warnings"].iloc[0]
+    ]
+    tested = data[data["holm_p"].notna()]
+    if len(tested):
+        same = [
+            f"{row['defense']} under {row['kind'].replace('_', ' ')} {row['attack']} (p = {p_text(row['holm_p'])})"
+            for row in tested[tested["holm_p"] >= 0.05].to_dict("records")
+        ]
+        notes.append(
+            f"Each defense was compared with none under the same attack, image by image: {len(tested)} exact McNemar "
+            "tests, corrected after Holm. Not different from the undefended at 5 %: "
+            + ("; ".join(same) or "none")
+            + "."
+        )
+    if data["published_clean"].notna().any():
+        notes.append(f"Published: {reference['source']['students']}; with static attacks.")
+    return notes
