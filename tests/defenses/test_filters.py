@@ -1,0 +1,147 @@
+"""Every built-in filter against another library's, and what all of them have in common."""
+
+import io
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy import ndimage
+
+from foolflow.defenses.bit_depth import bit_depth
+from foolflow.defenses.closing import closing
+from foolflow.defenses.filtered import has_gradient
+from foolflow.defenses.gaussian_blur import gaussian_blur
+from foolflow.defenses.jpeg import jpeg
+from foolflow.defenses.mean_filter import mean_filter
+from foolflow.defenses.median_filter import median_filter
+from foolflow.defenses.opening import opening
+from foolflow.errors import InvalidInput
+
+FILTERS = {
+    "bit_depth": partial(bit_depth, bits=3),
+    "median_filter": partial(median_filter, size=2),
+    "mean_filter": partial(mean_filter, size=2),
+    "gaussian_blur": partial(gaussian_blur, sigma=1.0),
+    "opening": partial(opening, size=2),
+    "closing": partial(closing, size=3),
+    "jpeg": partial(jpeg, quality=75),
+}
+every_filter = pytest.mark.parametrize("squeeze", FILTERS.values(), ids=FILTERS)
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 14])
+@pytest.mark.parametrize(
+    ("ours", "scipys"),
+    [
+        (mean_filter, ndimage.uniform_filter),
+        (opening, ndimage.grey_opening),
+        (closing, ndimage.grey_closing),
+    ],
+    ids=["mean_filter", "opening", "closing"],
+)
+def test_a_window_equals_scipys(ours, scipys, size):
+    images = noise(2, 3, 13, 12)
+    expected = scipys(images.double().numpy(), size=(1, 1, size, size))
+    np.testing.assert_allclose(ours(images, size=size).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("sigma", "size"), [(0.5, None), (1.0, None), (4.0, None), (1.0, 3), (2.0, 1)])
+def test_gaussian_blur_equals_scipys(sigma, size):
+    images = noise(2, 3, 13, 12)
+    radius = None if size is None else size // 2
+    expected = ndimage.gaussian_filter(images.double().numpy(), (0, 0, sigma, sigma), radius=radius)
+    np.testing.assert_allclose(gaussian_blur(images, sigma=sigma, size=size).numpy(), expected, atol=1e-6)
+
+
+def test_bit_depth_is_xu_et_als():
+    levels = torch.linspace(0, 1, 256).view(1, 1, 16, 16)
+    for bits in range(1, 9):
+        steps = 2**bits - 1
+        expected = np.rint(levels.numpy() * steps) / steps
+        np.testing.assert_allclose(bit_depth(levels, bits=bits).numpy(), expected, atol=1e-7)
+    assert bit_depth(levels, bits=1).unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("quality", "levels"), [(20, 5), (50, 2.5), (75, 2.5), (90, 2.5)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_near_pillows(quality, levels, channels):
+    smooth = ndimage.zoom(noise(channels, 6, 6).numpy(), (1, 5, 5), order=1)  # no multiple of 8
+    image = torch.from_numpy(smooth).clamp(0, 1).mul(255).round().to(torch.uint8)
+    file = io.BytesIO()
+    pixels = image[0].numpy() if channels == 1 else image.permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    expected = np.asarray(Image.open(file), dtype=np.float64) / 255
+    made = jpeg(image[None].float() / 255, quality=quality)[0]
+    found = made[0].numpy() if channels == 1 else made.permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).mean() < levels / 255  # libjpeg interpolates the halved colours in another way
+    assert np.abs(found - expected).mean() < np.abs(pixels / 255 - expected).mean()
+
+
+@every_filter
+@pytest.mark.parametrize("shape", [(4, 1, 28, 28), (3, 3, 32, 32), (2, 3, 17, 21)])
+def test_shape_type_and_range_stay(squeeze, shape):
+    for images in (noise(*shape), noise(*shape).round()):
+        squeezed = squeeze(images)
+        assert squeezed.shape == images.shape
+        assert squeezed.dtype == torch.float32
+        assert squeezed.min() >= 0
+        assert squeezed.max() <= 1
+
+
+@every_filter
+def test_an_image_does_not_depend_on_its_batch(squeeze):
+    images = noise(5, 3, 32, 32)
+    alone = torch.cat([squeeze(image[None]) for image in images])
+    torch.testing.assert_close(squeeze(images), alone, atol=1e-5, rtol=0)
+
+
+@given(level=st.integers(0, 255), channels=st.sampled_from([1, 3]), name=st.sampled_from(sorted(FILTERS)))
+def test_a_constant_image_stays_itself(level, channels, name):
+    images = torch.full((1, channels, 20, 20), level / 255)
+    # Fewer levels, and the quantised mean of a JPEG block, are what these two are about.
+    allowed = {"bit_depth": 0.5 / 7, "jpeg": 0.75 / 255}.get(name, 0.0) + 1e-6
+    torch.testing.assert_close(FILTERS[name](images), images, atol=allowed, rtol=0)
+
+
+@every_filter
+def test_all_but_the_rounding_have_a_gradient(squeeze, trained):
+    for images in (noise(4, 3, 32, 32), trained.images[:4], noise(4, 3, 32, 32).round()):
+        assert has_gradient(squeeze, images) == (squeeze is not FILTERS["bit_depth"])
+
+
+def test_white_does_not_hide_a_gradient():
+    images = torch.ones(1, 1, 9, 9, requires_grad=True)
+    (gradient,) = torch.autograd.grad(mean_filter(images, size=3).sum(), images)
+    torch.testing.assert_close(gradient, torch.ones_like(gradient))
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (partial(bit_depth, bits=0), "bits 0 is not from 1 to 8"),
+        (partial(bit_depth, bits=9), "bits 9 is not from 1 to 8"),
+        (partial(mean_filter, size=0), "size 0 is not at least 1"),
+        (partial(opening, size=0), "size 0 is not at least 1"),
+        (partial(closing, size=-1), "size -1 is not at least 1"),
+        (partial(gaussian_blur, sigma=0), "sigma 0 is not above 0"),
+        (partial(gaussian_blur, sigma=float("nan")), "sigma nan is not above 0"),
+        (partial(gaussian_blur, sigma=1.0, size=4), "size 4 is not odd"),
+        (partial(jpeg, quality=0), "quality 0 is not from 1 to 100"),
+    ],
+)
+def test_a_bad_parameter_is_named(call, words):
+    with pytest.raises(InvalidInput, match=words):
+        call(torch.rand(1, 1, 16, 16))
+
+
+def test_jpeg_refuses_two_channels():
+    with pytest.raises(InvalidInput, match="2 channels; 1 or 3"):
+        jpeg(torch.rand(1, 2, 16, 16), quality=75)
