@@ -14,9 +14,13 @@ def has_filter(defense):
     return "python" in entry or entry.get("method") not in (None, "adversarial_training")
 
 
-def is_repeated(defense, attack):
-    """An attack that takes the filter for the identity is, where there is none, one more white-box attack."""
-    return not has_filter(defense) and config["attacks"][attack].get("filter_gradient") == "straight_through"
+def is_repeated(entry, defense, attack):
+    """Whether the victim has no filter and the attack is, but for what it sees of one, among the white-box attacks."""
+    without = [
+        {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
+        for name in (attack, *entry.get("white_box", []))
+    ]
+    return not has_filter(defense) and "filter_gradient" in config["attacks"][attack] and without[0] in without[1:]
 
 
 def defense_cells(entry):
@@ -28,7 +32,7 @@ def defense_cells(entry):
         for seed in config["seeds"]
         for kind in ("static", "white_box", "adaptive", "black_box")
         for attack in entry.get(kind, [])
-        if not is_repeated(defense, attack)
+        if not is_repeated(entry, defense, attack)
     ]
 
 

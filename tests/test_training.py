@@ -6,14 +6,19 @@ import sys
 import pytest
 import torch
 
+from foolflow.attacks.pgd import pgd
 from foolflow.augmentation import shift_and_flip
 from foolflow.checkpoints import load_checkpoint, save_checkpoint
+from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model
 from foolflow.training import Recipe, learning_rate_factor, train
 from tests.conftest import DIGITS, labelled
 
 QUIET = {"report": lambda _: None}
+HARDENING = load_hardening(
+    {"method": "adversarial_training", "parameters": {"epsilon": 0.1, "steps": 2, "random_start": True}}
+)
 
 
 def fresh(architecture="lenet.LeNet", **arguments):
@@ -43,6 +48,33 @@ def test_resumed_after_any_epoch_it_ends_in_the_same_weights(digits_splits, tmp_
         for name, tensor in undisturbed.model.state_dict().items():
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
         assert [row.val_accuracy for row in resumed.history] == [row.val_accuracy for row in undisturbed.history]
+
+
+def test_an_adversarial_training_resumed_ends_in_the_same_weights(digits_splits, tmp_path):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe, checkpoint = Recipe(epochs=3, learning_rate=0.003), tmp_path / "checkpoint.safetensors"
+    undisturbed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, **QUIET)
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, report=stop_after(2))
+    resumed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, **QUIET)
+    for name, tensor in undisturbed.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert [row.val_pgd_accuracy for row in resumed.history] == [row.val_pgd_accuracy for row in undisturbed.history]
+
+
+def test_adversarial_training_withstands_what_ordinary_training_does_not(digits_splits, trained):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe = Recipe(epochs=6, learning_rate=0.003, schedule="one_cycle")
+    ordinary = train(fresh("cnn.CNN"), *data, recipe, seed=1, **QUIET)
+    hardened = train(fresh("cnn.CNN"), *data, recipe, seed=1, hardening=HARDENING, **QUIET)
+    best = hardened.history[hardened.best_epoch - 1]
+    assert best.score == max(row.val_accuracy + row.val_pgd_accuracy for row in hardened.history)
+    assert best.val_pgd_accuracy <= best.val_accuracy
+    standing = [
+        ~pgd(one.model, trained.images[:200], trained.labels[:200], epsilon=0.1, steps=10).success
+        for one in (hardened, ordinary)
+    ]
+    assert standing[0].float().mean() > standing[1].float().mean() + 0.2
 
 
 def stop_after(epoch):

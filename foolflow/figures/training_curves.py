@@ -15,7 +15,7 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
     score = history["val_accuracy"] + (history["val_pgd_accuracy"] if robust else 0)
     best = history["epoch"].iloc[int(score.argmax())]
     with house_style():
-        figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+        figure = Figure(figsize=(10.4 if robust else 8.4, 3.4), layout="constrained")
         loss, accuracy = figure.subplots(1, 2)
         for axes, column, factor, name in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
             for colour, part, label in ((COLOURS[0], "train", "train, as trained on"), (COLOURS[1], "val", "val")):
@@ -28,6 +28,9 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
             values = 100 * history[column]
             accuracy.plot(history["epoch"], values, color=colour, label=ATTACKED[column], marker="s", markersize=3)
         accuracy.set_ylim(0 if robust else None, None)
-        accuracy.legend(loc="best" if robust else "lower right")
+        if robust:
+            accuracy.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        else:
+            accuracy.legend(loc="lower right")
         figure.suptitle(title, fontsize=11)
         return figure

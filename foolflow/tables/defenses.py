@@ -62,7 +62,7 @@ def tabulate(
     rows += [_worst_row(victim, found) for victim, found in _by_victim(measured).items()]
     data = pd.DataFrame(rows)
     data.insert(0, "dataset", dataset)
-    data["holm_p"] = _compared(cells)
+    data["holm_p"] = _compared(cells, leaving_out=roles.huge if roles else None)
     warnings = {victim: list(_signs(found, roles)) for victim, found in _by_victim(cells).items()}
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
@@ -116,13 +116,13 @@ def _by_victim(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
     return found
 
 
-def _compared(cells: Sequence[Cell]) -> pd.Series:
+def _compared(cells: Sequence[Cell], leaving_out: str | None) -> pd.Series:
     """By the cells' places, the p-values of the paired comparisons with the undefended victims, after Holm."""
     undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
     p_values: dict[int, float] = {}
     for place, cell in enumerate(cells):
         other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
-        if other is not None and other is not cell:
+        if other is not None and other is not cell and cell.attack != leaving_out:
             right = [_right(one.outcomes, "prediction") for one in (other, cell)]
             both = pd.concat(right, axis=1, join="inner").astype(bool).to_numpy()
             p_values[place] = compare_paired(both[:, 0], both[:, 1]).p_value
@@ -200,11 +200,17 @@ def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
     attacked = _groups(data[data["kind"] != WORST], "attack")
     sizes = ", ".join(f"{attack} {rows['n'].max():,}" for (attack,), rows in attacked)
+    gap = (
+        data.pivot_table(index=["model", "defense", "seed"], columns=["kind", "attack"], values="n")
+        .isna()
+        .any(axis=None)
+    )
     notes = [
         "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
         f"Images attacked: {sizes}. 'Worst case' counts an image that withstood every attack of its row, of the "
         f"{int(data[data['kind'] == WORST]['n'].min()):,} that all of them attacked.",
-        "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds) + ".",
+        "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
+        + (". An empty adaptive cell: without a filter the attack is the white-box one." if gap else "."),
     ]
     notes += [
         f"Gradient masking is suspected of {defense}"

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from foolflow.tables import accuracy, defenses, fgsm_sweep
+from foolflow.tables import accuracy, fgsm_sweep
 from foolflow.tables.writing import p_text, percent, write_table
 
 
@@ -105,34 +105,6 @@ def test_seeds_are_told_apart_where_there_are_several(root):
     victims = [accuracy.Victim("mnist", "CNN", seed, metrics(0.99)) for seed in (0, 1)]
     table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
     assert table.display["seed"].tolist() == ["0", "1"]
-
-
-def evaluation(epsilon, wrong):
-    index = np.arange(100)
-    return pd.DataFrame(
-        {
-            "index": index,
-            "epsilon": epsilon,
-            "label": 0,
-            "clean_prediction": (index < 5).astype(int),
-            "prediction": (index < wrong).astype(int),
-        }
-    )
-
-
-def test_the_static_table_has_a_row_per_defense_and_attack(root):
-    cells = [
-        defenses.Cell("none", "fgsm", 0, evaluation(0.1, 90)),
-        defenses.Cell("none", "deepfool", 0, evaluation(np.nan, 95)),
-        defenses.Cell("feature_squeezing", "fgsm", 0, evaluation(0.1, 40)),
-    ]
-    table = defenses.tabulate_static("cifar10", cells, reference(root, "r3_defenses"))
-    assert table.data["accuracy"].tolist() == pytest.approx([0.10, 0.05, 0.60])
-    assert table.data["clean"].tolist() == pytest.approx([0.95] * 3)
-    assert table.data["published"].tolist() == pytest.approx([0.001, 0.074, 0.453])
-    assert table.display["epsilon"].tolist() == ["0.1", "", "0.1"]
-    elsewhere = defenses.tabulate_static("digits", cells, reference(root, "r3_defenses"))
-    assert elsewhere.data["published"].isna().all()
 
 
 def test_a_table_is_written_three_ways_and_escapes_what_html_would_read(root, tmp_path):

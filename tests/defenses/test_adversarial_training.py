@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from foolflow.attacks.fgsm import fgsm
+from foolflow.defenses.adversarial_training import adversarial_training
+from tests.conftest import random_affine
+
+
+def attacked(model, images, labels, seed=0, **parameters):
+    return adversarial_training(model, images, labels, torch.Generator().manual_seed(seed), **parameters)
+
+
+@pytest.fixture
+def case():
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(20, 1, 4, 4, generator=generator)
+    return random_affine(0).requires_grad_(False), images, torch.randint(0, 5, (20,), generator=generator)
+
+
+def test_one_step_from_the_image_is_fgsm(case):
+    model, images, labels = case
+    expected = fgsm(model, images, labels, epsilon=0.1).images
+    assert torch.allclose(attacked(model, images, labels, epsilon=0.1), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("parameters", [{"random_start": True}, {"steps": 7}, {"steps": 3, "random_start": True}])
+def test_it_stays_within_the_ball_and_the_box_and_raises_the_loss(case, parameters):
+    model, images, labels = case
+    made = attacked(model, images, labels, epsilon=0.1, **parameters)
+    assert (made - images).abs().max() <= 0.1 + 1e-6
+    assert 0 <= made.min() <= made.max() <= 1
+    loss = torch.nn.functional.cross_entropy
+    assert loss(model(made), labels) > loss(model(images), labels)
+
+
+def test_a_share_of_the_batch_is_attacked(case):
+    model, images, labels = case
+    made = attacked(model, images, labels, epsilon=0.1, share=0.25)
+    changed = (made != images).flatten(1).any(1)
+    assert changed.tolist() == [True] * 5 + [False] * 15
+
+
+def test_random_starts_come_from_the_generator(case):
+    model, images, labels = case
+    one, same, other = (attacked(model, images, labels, seed, epsilon=0.1, random_start=True) for seed in (0, 0, 1))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
