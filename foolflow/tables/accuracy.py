@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.tables.seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
 SPLITS = ("train", "val", "test")
@@ -24,7 +25,8 @@ class Victim:
 def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]) -> Table:
     """reference: reference/r1_stadv.yaml or reference/r2_minimal.yaml; percent there, fractions in the table's CSV."""
     published = list(reference["source"])
-    data = pd.DataFrame([_row(victim, reference["accuracy"], published) for victim in victims])
+    rows = pd.DataFrame([_row(victim, reference["accuracy"], published) for victim in victims])
+    data = with_spread(rows, ("dataset", "model"), "test")
     return Table(
         title=title,
         data=data,
@@ -61,6 +63,11 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         **{f"{split} %": data[split].map(percent) for split in SPLITS},
         "95 % interval (test)": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        **(
+            {"test %, mean ± sd over seeds": list(map(spread_text, data["mean_over_seeds"], data["sd_over_seeds"]))}
+            if several_seeds
+            else {}
+        ),
         "n (test)": data["n"].map("{:,}".format),
         **{f"published: {name} %": data[f"published_{name}"].map(percent) for name in published},
     }

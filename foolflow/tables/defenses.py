@@ -9,6 +9,7 @@ import pandas as pd
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
+from foolflow.tables.seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
 
 KINDS = ("static", "white_box", "adaptive", "black_box")
@@ -67,7 +68,12 @@ def tabulate(
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
     ]
-    return Table(title=title, data=_with_seeds(data), display=_display(data, roles), notes=_notes(data, reference))
+    return Table(
+        title=title,
+        data=with_spread(data, ("model", "defense", "kind", "attack"), "accuracy"),
+        display=_display(data, roles),
+        notes=_notes(data, reference),
+    )
 
 
 def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
@@ -146,14 +152,6 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
     )
 
 
-def _with_seeds(data: pd.DataFrame) -> pd.DataFrame:
-    """With the mean and the standard deviation over the seeds of a row's like, where there are several."""
-    if data["seed"].nunique() < 2:
-        return data
-    likes = data.groupby(["model", "defense", "kind", "attack"], sort=False)["accuracy"]
-    return data.assign(mean_over_seeds=likes.transform("mean"), sd_over_seeds=likes.transform("std"))
-
-
 def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
     """A row for each victim, a column for each attack; the published number beside the one it is comparable with."""
     several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
@@ -182,8 +180,7 @@ def _lines_over_seeds(data: pd.DataFrame, several_models: bool) -> Iterator[dict
     for (model, defense), rows in _groups(data, "model", "defense"):
         line = {**({"model": model} if several_models else {}), "defense": defense, "seed": "mean ± sd"}
         for (kind, attack), likes in _groups(rows, "kind", "attack"):
-            spread = f"{percent(likes['accuracy'].mean())} ± {percent(likes['accuracy'].std())}"
-            line[_column(kind, attack)] = spread
+            line[_column(kind, attack)] = spread_text(likes["accuracy"].mean(), likes["accuracy"].std())
         yield line
 
 

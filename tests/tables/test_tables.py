@@ -102,9 +102,10 @@ def test_accuracies_stand_beside_those_of_paper_and_students(root):
 
 
 def test_seeds_are_told_apart_where_there_are_several(root):
-    victims = [accuracy.Victim("mnist", "CNN", seed, metrics(0.99)) for seed in (0, 1)]
+    victims = [accuracy.Victim("mnist", "CNN", seed, metrics(test)) for seed, test in enumerate((0.99, 0.98))]
     table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
     assert table.display["seed"].tolist() == ["0", "1"]
+    assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
 def test_a_table_is_written_three_ways_and_escapes_what_html_would_read(root, tmp_path):
