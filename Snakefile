@@ -36,6 +36,7 @@ include: "rules/evaluate.smk"
 include: "rules/render.smk"
 include: "rules/render_minimal.smk"
 include: "rules/render_stadv.smk"
+include: "rules/render_leaderboard.smk"
 include: "rules/manifest.smk"
 
 
@@ -69,3 +70,15 @@ rule defenses:
     """R3: FGSM and DeepFool on CIFAR-10 against defenses; the static table so far."""
     input:
         study_outputs("defenses"),
+
+
+rule transfer:
+    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
+    input:
+        study_outputs("transfer"),
+
+
+rule leaderboard:
+    """Every victim by every attack and by the worst of them on each image; tables, heat maps and a page."""
+    input:
+        study_outputs("leaderboard"),
