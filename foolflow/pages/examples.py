@@ -50,11 +50,11 @@ def _of_column(
         record = attempt.records.iloc[row]
         yield Example(
             image=int(standing.images[place]),
-            label=names[record["label"]],
+            label=names[int(record["label"])],
             clean=images[standing.images[place]],
-            clean_prediction=names[record["clean_prediction"]],
+            clean_prediction=names[int(record["clean_prediction"])],
             adversarial=None if name == CLEAN else _to_8_bits(read(attempt, row)),
-            prediction=names[record["prediction"]],
+            prediction=names[int(record["prediction"])],
             how="" if name == CLEAN else _how(attempt, record),
         )
 

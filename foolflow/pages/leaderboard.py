@@ -31,7 +31,7 @@ class Section:
 
 
 def render(template: str, sections: Sequence[Section]) -> str:
-    """template: a page with the marks <!--boards--> and "examples" (JSON), both once."""
+    """template: a page with the marks <!--boards--> and <!--examples--> (JSON), both once."""
     pictures = _Pictures()
     boards, cells = [], {}
     for number, section in enumerate(sections):
@@ -42,7 +42,7 @@ def render(template: str, sections: Sequence[Section]) -> str:
                 cells[_cell_name(f"b{number}", model, defense, seed, place)] = [pictures.entry(one) for one in shown]
     # `<` is written so that no class name can end the script.
     data = json.dumps({"cells": cells, "pictures": pictures.list}, sort_keys=True, separators=(",", ":"))
-    return template.replace("<!--boards-->", "\n".join(boards)).replace('"examples"', data.replace("<", "\\u003c"))
+    return template.replace("<!--boards-->", "\n".join(boards)).replace("<!--examples-->", data.replace("<", "\\u003c"))
 
 
 class _Pictures:
