@@ -328,9 +328,10 @@ def _leaderboard_lines(boards: list[Config], config: Config) -> Iterator[str]:
             if model not in config["models"] or defense not in ["none", *config["defenses"]]:
                 yield f"{key}.transfer_from: {source!r} is no model/defense of the config, such as six_conv/none"
         for name in board["attacks"]:
-            epsilons = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon")
-            if "epsilon" in board and isinstance(epsilons, list) and min(epsilons) > board["epsilon"]:
-                yield f"{key}.epsilon: none of the epsilons of {name}, {epsilons}, is within {board['epsilon']}"
+            given = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon", [])
+            epsilons = given if isinstance(given, list) else [given]
+            if "epsilon" in board and epsilons and min(epsilons) > board["epsilon"]:
+                yield f"{key}.epsilon: {name} has no epsilon within {board['epsilon']}, but {given}"
 
 
 def _victim_lines(key: str, entry: Config, config: Config) -> Iterator[str]:

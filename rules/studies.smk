@@ -289,9 +289,10 @@ def entry_labels(result, study, wildcards):
 
 def heat_map_spec(wildcards):
     entry = named_entry(wildcards)
+    budget = " ({norm} up to {epsilon})" if "norm" in entry else ""
     title = {
         "transfer": "Transfer of {attack} on {dataset}",
-        "leaderboard": "{name}: accuracy on {dataset}",
+        "leaderboard": "{name}: accuracy on {dataset}" + budget,
     }[wildcards.study]
     return {"study": wildcards.study, "title": title.format(**entry)}
 

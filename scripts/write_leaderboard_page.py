@@ -52,7 +52,7 @@ def section(board: Board, attempts: list[Attempt], images: Path, read: ReadImage
     shown = {
         (standing.model, standing.defense, str(standing.seed), column): found
         for standing in standings(board, attempts)
-        for column, found in examples(standing, split, read).items()
+        for column, found in examples(standing, split, read, board.budget).items()
     }
     return Section(board, tabulate(board, attempts), shown)
 

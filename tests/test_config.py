@@ -41,6 +41,8 @@ def put(key, value):
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
+MATRIX = "studies.transfer.matrices.0"
+BOARD = "studies.leaderboard.boards.0"
 CASES = [
     # (edit, key that the line names, words that it has)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
@@ -127,6 +129,22 @@ CASES = [
     (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
     (put("studies.defenses.attacks", ["x"]), "studies.defenses.attacks", "not among the attacks"),
     (put("studies.defenses.defenses", ["x"]), "studies.defenses.defenses", "not among the defenses: none"),
+    (put(f"{MATRIX}.dataset", "x"), f"{MATRIX}.dataset", "not among the datasets"),
+    (put(f"{MATRIX}.models", ["x"]), f"{MATRIX}.models", "not among the models"),
+    (put(f"{MATRIX}.models", ["MLP"]), MATRIX, "one victim; a matrix needs two"),
+    (put(f"{MATRIX}.attack", "x"), f"{MATRIX}.attack", "not among the attacks"),
+    (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "has not the form"),
+    (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' names several"),
+    (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses: none"),
+    (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
+    (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
+    (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; both or neither"),
+    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon within 0.001, but 0.03137"),
+    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon within 0.03137"),
+    (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is no model/defense"),
+    (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is no model/defense"),
 ]
 
 

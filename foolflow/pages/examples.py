@@ -8,6 +8,7 @@ import pandas as pd
 
 from foolflow.attempts import Attempt
 from foolflow.data.splits import Split
+from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import CLEAN, Standing
 
 EXAMPLES = 6
@@ -32,15 +33,17 @@ class Example:
     how: str
 
 
-def examples(standing: Standing, split: Split, read: ReadImage) -> dict[str, list[Example]]:
-    """By column of the board."""
-    names = split.class_names
-    return {name: list(_of_column(standing, name, split.images, names, read)) for name in standing.columns()}
+def examples(
+    standing: Standing, split: Split, read: ReadImage, budget: Budget | None = None
+) -> dict[str, list[Example]]:
+    """By column of the board. budget: the board's; images that left it are marked."""
+    return {name: list(_of_column(standing, name, split, read, budget)) for name in standing.columns()}
 
 
 def _of_column(
-    standing: Standing, name: str, images: np.ndarray, names: tuple[str, ...], read: ReadImage
+    standing: Standing, name: str, split: Split, read: ReadImage, budget: Budget | None
 ) -> Iterator[Example]:
+    names = split.class_names
     tried = standing.tried[name] if name != CLEAN else next(iter(standing.tried.values()))
     right = standing.columns()[name]
     labels = _labels(*tried[0])
@@ -51,11 +54,11 @@ def _of_column(
         yield Example(
             image=int(standing.images[place]),
             label=names[int(record["label"])],
-            clean=images[standing.images[place]],
+            clean=split.images[standing.images[place]],
             clean_prediction=names[int(record["clean_prediction"])],
             adversarial=None if name == CLEAN else _to_8_bits(read(attempt, row)),
             prediction=names[int(record["prediction"])],
-            how="" if name == CLEAN else _how(attempt, record),
+            how="" if name == CLEAN else _how(attempt, record, budget),
         )
 
 
@@ -74,6 +77,7 @@ def _to_8_bits(image: np.ndarray) -> np.ndarray:
     return np.round(image * 255).astype(np.uint8)
 
 
-def _how(attempt: Attempt, record: pd.Series) -> str:
+def _how(attempt: Attempt, record: pd.Series, budget: Budget | None) -> str:
     origin = "" if attempt.source is None else f" on {attempt.source}"
-    return f"{attempt.attack}{origin}: L2 {record['l2']:.3g}, L∞ {record['linf']:.3g}"
+    beyond = "" if budget is None or record[budget.norm] <= budget.largest else "; too far to count"
+    return f"{attempt.attack}{origin}: L2 {record['l2']:.3g}, L∞ {record['linf']:.3g}{beyond}"

@@ -137,6 +137,7 @@ def _row(key: str, cells: Mapping[str, pd.Series], columns: Sequence[str], sever
         parts.append(_rate(cells[column], name, column) if column in cells else _cell("", column=column))
     parts.append(_cell(_text(neighbour_text(worst)), sort=worst["p_holm"], kind="words"))
     kind = ' class="mean"' if seed == MEAN else ""
+    kind += f' data-seed="{_text(seed)}"' if several_seeds else ""
     return f'<tr{kind} data-model="{_text(model)}" data-defense="{_text(defense)}">{"".join(parts)}</tr>'
 
 

@@ -72,5 +72,11 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
             )
         if seed != MEAN:
             images = table.drop_duplicates("target").set_index("target")["n"]
-            rows.append({"source": "n", **shown, **{name: f"{images[target]:,.0f}" for target, name in names.items()}})
+            rows.append(
+                {
+                    "source": "n, right when clean",
+                    **shown,
+                    **{name: f"{images[target]:,.0f}" for target, name in names.items()},
+                }
+            )
     return pd.DataFrame(rows)

@@ -10,6 +10,7 @@ import pytest
 from foolflow.data.splits import Split
 from foolflow.pages.examples import EXAMPLES, examples
 from foolflow.pages.leaderboard import Section, render
+from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import Board, standings, tabulate
 from tests.tables.boards import attempt
 
@@ -86,6 +87,15 @@ def test_examples_are_what_the_attack_broke_first_class_by_class():
     assert [example.adversarial[0, 0, 0] for example in shown] == [0, 1, 2, 3, 4, 5]
     assert shown[0].how == "deepfool: L2 1, L∞ 0.5"
     assert [example.how.partition(":")[0] for example in found["worst case"]] == ["deepfool"] * 5 + ["fgsm"]
+
+
+def test_an_image_that_left_the_budget_is_marked_where_it_withstood():
+    board = Board("zoo", "mnist", Budget("l2", 1.0))
+    far = attempt("A", "fgsm", "--", l2=[0.5, 2.0])
+    (standing,) = standings(board, [far])
+    shown = examples(standing, SPLIT, lambda attempt, row: np.zeros((1, 8, 8), np.float32), board.budget)["fgsm"]
+    assert [example.how for example in shown] == ["fgsm: L2 0.5, L∞ 0.5", "fgsm: L2 2, L∞ 0.5; too far to count"]
+    assert standing.right["fgsm"].tolist() == [False, True]
 
 
 def test_a_clean_cell_shows_the_errors_first_and_no_adversarial_image():

@@ -20,7 +20,7 @@ def test_success_of_a_transfer_counts_what_the_target_gets_right_by_itself():
     assert cells.loc[("B/none", "B/none"), "success"] == 0.75
     assert (cells.loc[("A/none", "B/none"), ["low", "high"]].tolist()) == pytest.approx(wilson_interval(2, 3))
     assert table.display.columns.tolist() == ["source", "A", "B"]
-    assert table.display["source"].tolist() == ["A", "B", "n"]
+    assert table.display["source"].tolist() == ["A", "B", "n, right when clean"]
     assert "gets right when they are clean" in table.notes[0]
 
 

@@ -1,6 +1,7 @@
 """Only what is outdated is rebuilt. Each case edits one thing in the finished demo and names what a run would make."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -9,6 +10,8 @@ MANIFEST = {"manifest.json"}
 MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "B", "B_students", "C", "six_conv")
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
 MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
+BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its boards
+BOARDS = ("digits_zoo", "digits_squeezed")
 EXPLORED = ("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "value_tolerance-0.01", "gradient_tolerance-0.001")
 STADV = (
     *((model, name) for model in ("B", "C") for name in ("stadv", "stadv_grid")),
@@ -66,6 +69,28 @@ def minimal(*changed):
     return made | table("minimal_attacks") | table("minimal_speed") | figure("minimal_security")
 
 
+def transfer(*victims):
+    """The matrix of the study `transfer`, and its evaluations from or to these victims."""
+    pairs = [(target, source) for target in BOARD_ZOO for source in BOARD_ZOO if target != source]
+    evaluated = {
+        f"evaluations/digits/{target}/none/0/on/{source}/none/0/deepfool.parquet"
+        for target, source in pairs
+        if target in victims or source in victims
+    }
+    return evaluated | table("transfer/digits_zoo") | figure("transfer/digits_zoo")
+
+
+def leaderboard(*boards):
+    shown = {path for name in boards for make in (table, figure) for path in make(f"leaderboard/{name}")}
+    return shown | {"pages/leaderboard.html"}
+
+
+def squeezed_attack():
+    """DeepFool on the squeezed victim, which the leaderboard alone wants."""
+    folder = "attacks/digits/six_conv/feature_squeezing/0/deepfool"
+    return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "run.json", "summary.json")}
+
+
 def stadv_images():
     """The figures that show images of stAdv."""
     shown = (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
@@ -87,6 +112,9 @@ CASES = {
         | static("deepfool")
         | table("defenses_static")
         | minimal(*((model, "deepfool") for model in ZOO))
+        | squeezed_attack()
+        | transfer(*BOARD_ZOO)
+        | leaderboard(*BOARDS)
         | MANIFEST,
     ),
     "stAdv's module remakes its sets and what shows them, and not what the students ran": (
@@ -117,6 +145,8 @@ CASES = {
         | table("minimal_accuracy")
         | figure("minimal_accuracy")
         | minimal(*((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
+        | transfer("MLP")
+        | leaderboard("digits_zoo")
         | MANIFEST,
     ),
     "a defense's module retrains what is defended": (
@@ -125,6 +155,8 @@ CASES = {
         | {next(path for path in static(name) if "feature_squeezing" in path) for name in ("deepfool", "fgsm")}
         | table("defenses_static")
         | figure("training/digits/six_conv/feature_squeezing/0")
+        | squeezed_attack()
+        | leaderboard("digits_squeezed")
         | MANIFEST,
     ),
     "an attack's parameter remakes that attack": (
@@ -135,9 +167,17 @@ CASES = {
         ("reference/r2_minimal.yaml", "train: 98.70", "train: 98.71"),
         table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
     ),
-    "the paired test concerns the table that has it": (
+    "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        table("fgsm_sweep") | figure("fgsm_sweep") | MANIFEST,
+        table("fgsm_sweep") | figure("fgsm_sweep") | leaderboard(*BOARDS) | MANIFEST,
+    ),
+    "the template of the page concerns the page": (
+        ("foolflow/pages/leaderboard.html", "<h1>Leaderboard</h1>", "<h1>The leaderboard</h1>"),
+        leaderboard() | MANIFEST,
+    ),
+    "a board's budget concerns that board": (
+        ("profiles/demo/workflow.yaml", "epsilon: 1.5", "epsilon: 1.0"),
+        leaderboard("digits_zoo") | MANIFEST,
     ),
     "how one image's perturbation is drawn": (
         ("foolflow/figures/perturbation.py", 'cmap="RdBu_r"', 'cmap="PuOr"'),
@@ -157,6 +197,9 @@ CASES = {
             for model, name in (*STADV, ("B_students", "students"), ("B_students", "students_best"))
         }
         | {path for name in TABLES for path in table(name)}
+        | {path for path in squeezed_attack() if path.endswith("summary.json")}
+        | transfer()
+        | leaderboard(*BOARDS)
         | {
             path
             for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", *STADV_RESULTS)
@@ -276,8 +319,8 @@ def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
     )
 
 
-@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses"])
+@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses", "transfer", "leaderboard"])
 def test_each_study_is_a_target_with_a_line_of_what_it_is(fresh, study):
     assert fresh.outdated(study)
     listed = fresh.snakemake("--list-target-rules").stdout
-    assert f"{study} (R" in listed
+    assert re.search(rf"^{study} \(\w", listed, re.MULTILINE)
