@@ -292,7 +292,7 @@ def heat_map_spec(wildcards):
     budget = " ({norm} up to {epsilon})" if "norm" in entry else ""
     title = {
         "transfer": "Transfer of {attack} on {dataset}",
-        "leaderboard": "{name}: accuracy on {dataset}" + budget,
+        "leaderboard": f"{{name}}: accuracy on {{dataset}}{budget}",
     }[wildcards.study]
     return {"study": wildcards.study, "title": title.format(**entry)}
 

@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 
 from foolflow.pages.examples import Example
-from foolflow.tables.leaderboard import CLEAN, WORST, Board, columns_of, neighbour_text
+from foolflow.tables.leaderboard import CLEAN, WORST, Board, columns_of, neighbour_text, victim_names
 from foolflow.tables.over_seeds import MEAN
 from foolflow.tables.writing import Table, percent
 
@@ -86,7 +86,7 @@ def _cell_name(board: str, model: str, defense: str, seed: str, column: int) -> 
 
 def _board(section: Section, key: str) -> str:
     data, board = section.table.data, section.board
-    columns, several_seeds = columns_of(data), data["seed"].nunique() > 1
+    columns, names, several_seeds = columns_of(data), victim_names(data), data["seed"].nunique() > 1
     heads = [
         _head("rank", "number"),
         _head("model", "text"),
@@ -96,7 +96,7 @@ def _board(section: Section, key: str) -> str:
         _head("to the next below", "number", kind="words"),
     ]
     rows = [
-        _row(key, {cell["against"]: cell for _, cell in table.iterrows()}, columns, several_seeds)
+        _row(key, {cell["against"]: cell for _, cell in table.iterrows()}, columns, names, several_seeds)
         for _, table in data.groupby(["model", "defense", "seed"], sort=False)
     ]
     notes = "\n".join(f"<p>{html.escape(note)}</p>" for note in section.table.notes)
@@ -123,7 +123,9 @@ def _head(name: str, sorts: str, column: str = "", kind: str = "") -> str:
     return f'<th scope="col" data-sorts="{sorts}"{words}{attack}>{_text(name)}</th>'
 
 
-def _row(key: str, cells: Mapping[str, pd.Series], columns: Sequence[str], several_seeds: bool) -> str:
+def _row(
+    key: str, cells: Mapping[str, pd.Series], columns: Sequence[str], names: Mapping[str, str], several_seeds: bool
+) -> str:
     worst = cells[WORST]
     model, defense, seed = worst["model"], worst["defense"], worst["seed"]
     parts = [
@@ -135,7 +137,7 @@ def _row(key: str, cells: Mapping[str, pd.Series], columns: Sequence[str], sever
     for place, column in enumerate(columns):
         name = _cell_name(key, model, defense, seed, place)
         parts.append(_rate(cells[column], name, column) if column in cells else _cell("", column=column))
-    parts.append(_cell(_text(neighbour_text(worst)), sort=worst["p_holm"], kind="words"))
+    parts.append(_cell(_text(neighbour_text(worst, names)), sort=worst["p_holm"], kind="words"))
     kind = ' class="mean"' if seed == MEAN else ""
     kind += f' data-seed="{_text(seed)}"' if several_seeds else ""
     return f'<tr{kind} data-model="{_text(model)}" data-defense="{_text(defense)}">{"".join(parts)}</tr>'

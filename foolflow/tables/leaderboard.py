@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.attempts import Attempt
+from foolflow.attempts import Attempt, short_names
 from foolflow.errors import InvalidInput
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm
@@ -170,7 +170,8 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
         n=("n", "first"), sd=("accuracy", "std"), accuracy=("accuracy", "mean")
     )
     worst = table[table["against"] == WORST]
-    rank = dict(zip(zip(worst["model"], worst["defense"], strict=True), ranks(worst["accuracy"].tolist()), strict=True))
+    scores = worst["accuracy"].round(12).tolist()  # equal means may differ in their last bits
+    rank = dict(zip(zip(worst["model"], worst["defense"], strict=True), ranks(scores), strict=True))
     return table.assign(seed=MEAN, rank=[rank[victim] for victim in zip(table["model"], table["defense"], strict=True)])
 
 
@@ -200,7 +201,7 @@ def columns_of(data: pd.DataFrame) -> list[str]:
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
-    columns = columns_of(data)
+    columns, names = columns_of(data), victim_names(data)
     rows = []
     for (model, defense, seed), table in data.groupby(["model", "defense", "seed"], sort=False):
         cells = {cell["against"]: cell for _, cell in table.iterrows()}
@@ -213,24 +214,30 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
                 **({"seed": seed} if several_seeds else {}),
                 "n": f"{worst['n']:,}",
                 **{f"{name} %": rate_text(cells[name], "accuracy") if name in cells else "" for name in columns},
-                "to the next below": neighbour_text(worst),
+                "to the next below": neighbour_text(worst, names),
             }
         )
     return pd.DataFrame(rows)
 
 
-def neighbour_text(worst: pd.Series) -> str:
+def victim_names(data: pd.DataFrame) -> dict[str, str]:
+    """What tells the victims of a board apart, by model/defense."""
+    return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
+
+
+def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
     if pd.isna(worst["p_holm"]):
         return ""
     told_apart = "" if worst["p_holm"] < NOTABLE else "not told apart, "
-    return f"{told_apart}p {p_text(worst['p_holm'])} ({worst['next']})"
+    return f"{told_apart}p {p_text(worst['p_holm'])} ({names[worst['next']]})"
 
 
 def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
-    tested = data[data["p_holm"].notna()]
+    tested, names = data[data["p_holm"].notna()], victim_names(data)
     alike = [
-        f"{row.model}/{row.defense} and {row.next}" + (f" (seed {row.seed})" if several_seeds else "")
-        for row in tested[tested["p_holm"] >= NOTABLE].itertuples()
+        f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
+        + (f" (seed {row['seed']})" if several_seeds else "")
+        for _, row in tested[tested["p_holm"] >= NOTABLE].iterrows()
     ]
     counted = (
         "Whatever an attack did to an image counts."
@@ -247,11 +254,14 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
     if any(name.endswith(", transferred") for name in data["against"]):
         notes.append("Transferred: made on other victims without knowing this one; the worst of them on each image.")
     if several_seeds:
-        notes.append("Each victim was trained once per seed: mean ± sample standard deviation, ranked by the mean.")
+        notes.append(
+            "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and so are "
+            "the victims of each seed."
+        )
     if len(tested):
         notes.append(
-            "Rank: by the worst case; ties share one. To the next below: exact McNemar test on the same images, p "
-            f"corrected after Holm for the {len(tested)} tests of the board. "
+            "Rank: by the worst case; ties share one. To the next below, in parentheses: exact McNemar test on the "
+            f"same images, p corrected after Holm (tests of the board: {len(tested)}). "
             + (f"Not told apart at 5 %: {'; '.join(alike)}." if alike else "All neighbours are told apart at 5 %.")
         )
     return notes

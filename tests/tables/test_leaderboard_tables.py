@@ -47,14 +47,14 @@ def test_rows_go_by_rank_and_say_which_neighbours_are_told_apart():
     assert table.display["model"].tolist() == ["one", "two", "bad"]
     assert table.display["rank"].tolist() == ["1", "1", "3"]
     assert table.display["to the next below"].tolist() == [
-        "not told apart, p 1.000 (two/none)",
-        "p 1e-03 (bad/none)",
+        "not told apart, p 1.000 (two)",
+        "p 1e-03 (bad)",
         "",
     ]
     worst = table.data[table.data["against"] == "worst case"]
     assert worst["p_value"].tolist()[:2] == pytest.approx([1.0, 2 / 2**12])
     assert worst["p_holm"].tolist()[:2] == pytest.approx([1.0, 4 / 2**12])
-    assert "Not told apart at 5 %: one/none and two/none." in table.notes[-1]
+    assert "Not told apart at 5 %: one and two." in table.notes[-1]
 
 
 def test_a_budget_is_part_of_the_title_and_what_left_it_is_no_success():
@@ -97,5 +97,20 @@ def test_several_seeds_have_a_mean_before_them_and_are_tested_seed_by_seed():
     assert mean["rank"].tolist() == [1, 2]
     assert table.display.loc[0, "worst case %"] == "87.5 ± 17.7"
     assert table.data["p_holm"].notna().sum() == 2
-    assert "for the 2 tests" in table.notes[-1]
+    assert "(tests of the board: 2)" in table.notes[-1]
     assert "(seed 0)" in table.notes[-1]
+
+
+def test_means_that_are_equal_but_for_rounding_share_a_rank():
+    marks = {"A": ("+--", "++-", "+++"), "B": ("+++", "+--", "++-"), "C": ("---", "---", "---")}
+    attempts = [
+        attempt(model, "fgsm", one, seed=seed) for model, each in marks.items() for seed, one in enumerate(each)
+    ]
+    data = tabulate(BOARD, attempts).data
+    assert data[(data["seed"] == "mean") & (data["against"] == "clean")]["rank"].tolist() == [1, 1, 3]
+
+
+def test_a_board_of_one_victim_has_no_neighbours():
+    table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
+    assert table.display["to the next below"].tolist() == [""]
+    assert not any("McNemar" in note for note in table.notes)
