@@ -92,7 +92,7 @@ def _board(section: Section, key: str) -> str:
         _head("model", "text"),
         _head("defense", "text"),
         *([_head("seed", "text")] if several_seeds else []),
-        *(_head(f"{name} %", "number", name) for name in columns),
+        *(_head(name, "rate", name) for name in columns),
         _head("to the next below", "number", kind="words"),
     ]
     rows = [
@@ -117,7 +117,7 @@ def _board(section: Section, key: str) -> str:
 
 
 def _head(name: str, sorts: str, column: str = "", kind: str = "") -> str:
-    """sorts: as what, number or text."""
+    """sorts: as what, a rate (the best first), number or text."""
     attack = "" if column in ("", CLEAN, WORST) else f' data-attack="{_text(column)}"'
     words = f' class="{kind}"' if kind else ""
     return f'<th scope="col" data-sorts="{sorts}"{words}{attack}>{_text(name)}</th>'

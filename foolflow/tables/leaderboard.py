@@ -45,7 +45,7 @@ class Board:
 class Standing:
     """One victim on the images that all attacks of its board have in common. images: their places in the test split.
 
-    clean: bool (N,).  right: bool (N,) by the name of the column, attack by attack, `worst case` last.
+    clean: bool (N,).  right: bool (N,) by the name of the column, `worst case` and attack by attack.
     tried: the attempts behind each column, each with its outcomes.
     """
 
@@ -195,9 +195,9 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
 
 
 def columns_of(data: pd.DataFrame) -> list[str]:
-    """`clean`, the attacks, what was transferred, `worst case`: not every victim has all of them."""
+    """`clean`, `worst case`, the attacks, what was transferred: not every victim has all of them."""
     attacks = [name for name in dict.fromkeys(data["against"]) if name not in (CLEAN, WORST)]
-    return [CLEAN, *sorted(attacks, key=lambda name: name.endswith(", transferred")), WORST]
+    return [CLEAN, WORST, *sorted(attacks, key=lambda name: name.endswith(", transferred"))]
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:

@@ -178,7 +178,7 @@ def test_filters_leave_what_is_chosen(opened):
     assert boards_shown(opened) == ["zoo"]
     heads = board(opened, "zoo").find_elements("css selector", "thead th")
     shown = [each.text.split("\n")[0] for each in heads if each.is_displayed()]
-    assert shown == ["rank", "model", "defense", "clean %", "deepfool %", "worst case %", "to the next below"]
+    assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "to the next below"]
     choose(opened, "defense", "jpeg")
     assert boards_shown(opened) == []
     assert "Nothing is left" in status.text
@@ -193,7 +193,7 @@ def test_filters_leave_what_is_chosen(opened):
 
 def test_a_number_opens_to_its_images_and_closes_again(opened):
     row = board(opened, "zoo").find_element("css selector", 'tr[data-model="A"]')
-    button = row.find_elements("css selector", "td button")[2]  # deepfool
+    button = row.find_elements("css selector", "td button")[3]  # after clean, worst case and fgsm
     assert "75.0" in button.text
     button.click()
     assert button.get_attribute("aria-expanded") == "true"

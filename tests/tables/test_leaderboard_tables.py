@@ -18,7 +18,8 @@ def accuracies(table, model, seed="0"):
 def test_the_worst_case_is_taken_image_by_image():
     table = tabulate(BOARD, [attempt("A", "fgsm", "++--"), attempt("A", "deepfool", "+-+-", clean="+++-")])
     assert accuracies(table, "A") == {"clean": 1.0, "fgsm": 0.5, "deepfool": 0.5, "worst case": 0.25}
-    row = table.data.iloc[-1]
+    row = table.data.iloc[1]
+    assert row["against"] == "worst case"
     assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 4))
     assert table.display.columns.tolist()[:3] == ["rank", "model", "defense"]
     assert table.display.loc[0, "worst case %"] == "25.0 (4.6 to 69.9)"
@@ -76,7 +77,7 @@ def test_what_was_made_on_others_has_one_column_an_attack_and_counts_in_the_wors
     table = tabulate(BOARD, attempts)
     assert accuracies(table, "B") == {"clean": 1, "fgsm": 1, "fgsm, transferred": 0.5, "worst case": 0.5}
     assert accuracies(table, "A") == {"clean": 1, "fgsm": 0.75, "worst case": 0.75}
-    assert table.display.columns.tolist()[4:8] == ["clean %", "fgsm %", "fgsm, transferred %", "worst case %"]
+    assert table.display.columns.tolist()[4:8] == ["clean %", "worst case %", "fgsm %", "fgsm, transferred %"]
     assert table.display["fgsm, transferred %"].tolist()[0] == ""
     assert any(note.startswith("Transferred") for note in table.notes)
 
