@@ -38,6 +38,7 @@ include: "rules/render.smk"
 include: "rules/render_defenses.smk"
 include: "rules/render_minimal.smk"
 include: "rules/render_stadv.smk"
+include: "rules/render_leaderboard.smk"
 include: "rules/manifest.smk"
 
 
@@ -71,3 +72,15 @@ rule defenses:
     """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks; tables, training curves, examples."""
     input:
         study_outputs("defenses"),
+
+
+rule transfer:
+    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
+    input:
+        study_outputs("transfer"),
+
+
+rule leaderboard:
+    """Every victim by every attack and by the worst of them on each image; tables, heat maps and a page."""
+    input:
+        study_outputs("leaderboard"),

@@ -3,6 +3,7 @@
 import ast
 import importlib
 from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from foolflow.plugins import split_reference
 from foolflow.signatures import type_problem
 
 Config = Mapping[str, Any]
+
+LISTED = 20  # names; of more, a line lists those nearest to what was written
 
 
 def problems(config: Config, schema: Config, root: Path) -> list[str]:
@@ -55,6 +58,11 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
         case "not" if "required" in error.validator_value:
             name = error.validator_value["required"][0]
             yield f"{_join(key, name)}: not for this source, whose {name} images are published"
+        case "dependentRequired":
+            for name in sorted(error.instance.keys() & error.validator_value.keys()):
+                for other in error.validator_value[name]:
+                    if other not in error.instance:
+                        yield f"{key}: {name} without {other}; both or neither"
         case "pattern":
             yield f"{key}: {error.instance!r} has not the form {error.validator_value}"
         case _:
@@ -239,6 +247,10 @@ def _study_lines(config: Config) -> Iterator[str]:
         yield from _stadv_lines(config, studies["stadv"])
     if "defenses" in studies:
         yield from _defense_lines(config, studies["defenses"]["evaluations"])
+    if "transfer" in studies:
+        yield from _transfer_lines(studies["transfer"]["matrices"], config)
+    if "leaderboard" in studies:
+        yield from _leaderboard_lines(studies["leaderboard"]["boards"], config)
 
 
 def _defense_lines(config: Config, evaluations: Collection[Config]) -> Iterator[str]:
@@ -311,7 +323,52 @@ def _stadv_lines(config: Config, study: Config) -> Iterator[str]:
             yield f"{entry_key}.{field}: {entry[field]} has no targets; give it `targets: random` or `targets: all`"
 
 
+def _transfer_lines(matrices: list[Config], config: Config) -> Iterator[str]:
+    yield from _repeated_names("studies.transfer.matrices", matrices)
+    for place, matrix in enumerate(matrices):
+        key = f"studies.transfer.matrices.{place}"
+        yield from _victim_lines(key, matrix, config)
+        yield from _unknown(f"{key}.attack", [matrix["attack"]], "attacks", config["attacks"])
+        attack = config["attacks"].get(matrix["attack"], {})
+        several_epsilons = isinstance(attack.get("parameters", {}).get("epsilon"), list)
+        if several_epsilons or attack.get("targets") == "all":
+            yield f"{key}.attack: {matrix['attack']} makes several images of one; one is wanted"
+        if len(matrix["models"]) * len(matrix["defenses"]) < 2:
+            yield f"{key}: one victim; a matrix needs two or more"
+
+
+def _leaderboard_lines(boards: list[Config], config: Config) -> Iterator[str]:
+    yield from _repeated_names("studies.leaderboard.boards", boards)
+    for place, board in enumerate(boards):
+        key = f"studies.leaderboard.boards.{place}"
+        yield from _victim_lines(key, board, config)
+        yield from _unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
+        for source in board.get("transfer_from", []):
+            model, _, defense = source.partition("/")
+            if model not in config["models"] or defense not in ["none", *config["defenses"]]:
+                yield f"{key}.transfer_from: {source!r} is no model/defense of the config, such as six_conv/none"
+        for name in board["attacks"]:
+            given = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon", [])
+            epsilons = given if isinstance(given, list) else [given]
+            if "epsilon" in board and epsilons and min(epsilons) > board["epsilon"]:
+                yield f"{key}.epsilon: {name} has no epsilon within {board['epsilon']}, but {given}"
+
+
+def _victim_lines(key: str, entry: Config, config: Config) -> Iterator[str]:
+    yield from _unknown(f"{key}.dataset", [entry["dataset"]], "datasets", config["datasets"])
+    yield from _unknown(f"{key}.models", entry["models"], "models", config["models"])
+    yield from _unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
+
+
+def _repeated_names(key: str, entries: list[Config]) -> Iterator[str]:
+    names = [entry["name"] for entry in entries]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"{key}: {name!r} names several; each needs a name of its own"
+
+
 def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:
     for name in names:
         if name not in allowed:
-            yield f"{key}: {name!r} is not among the {kind}: {', '.join(allowed)}"
+            known = list(allowed) if len(allowed) <= LISTED else get_close_matches(name, allowed, n=5, cutoff=0)
+            more = "" if len(known) == len(allowed) else f" and {len(allowed) - len(known)} others"
+            yield f"{key}: {name!r} is not among the {kind}: {', '.join(known)}{more}"

@@ -10,6 +10,8 @@ STUDY_TITLES = {
     "minimal": "R2: minimal perturbations",
     "defenses": "R3: defenses",
     "fgsm_sweep": "R4: FGSM sweep",
+    "transfer": "Transfer",
+    "leaderboard": "Leaderboard",
 }
 
 SWEEP_KEYS = ("dataset", "model", "seed", "attack", "modified_epsilon")
@@ -141,6 +143,135 @@ def perturbation_title(wildcards):
     return place.format(image=wildcards.image, model=wildcards.model, **perturbation_shown())
 
 
+def matrices():
+    """Each matrix of the study `transfer`, by name."""
+    return {matrix["name"]: matrix for matrix in config["studies"].get("transfer", {"matrices": []})["matrices"]}
+
+
+def matrix_attempts(name):
+    """Each victim of a matrix on each one's images, target by target; no source: on its own."""
+    matrix = matrices()[name]
+    victims = [f"{model}/{defense}" for model in matrix["models"] for defense in matrix["defenses"]]
+    return [
+        attempt(target, seed, matrix["attack"], source)
+        for seed in config["seeds"]
+        for target in victims
+        for source in victims
+    ]
+
+
+def attempt(victim, seed, attack, source):
+    """What `victim` makes of an attack on `source`, as scripts/tabulate_transfer.py is told it."""
+    model, defense = victim.split("/")
+    other = None if source == victim else source
+    return {"model": model, "defense": defense, "seed": seed, "attack": attack, "source": other}
+
+
+def matrix_spec(name):
+    about = {key: matrices()[name][key] for key in ("name", "dataset", "attack")}
+    return {"matrix": about, "attempts": matrix_attempts(name)}
+
+
+def boards():
+    """Each board of the study `leaderboard`, by name."""
+    return {board["name"]: board for board in config["studies"].get("leaderboard", {"boards": []})["boards"]}
+
+
+def board_attempts(name):
+    """Each attack of a board on each of its victims; then what was made on the sources of `transfer_from`."""
+    board = boards()[name]
+    return [
+        attempt(f"{model}/{defense}", seed, attack, source)
+        for model in board["models"]
+        for defense in board["defenses"]
+        for seed in config["seeds"]
+        for source in dict.fromkeys([f"{model}/{defense}", *board.get("transfer_from", [])])
+        for attack in board["attacks"]
+    ]
+
+
+def board_spec(name):
+    about = {key: boards()[name][key] for key in ("name", "dataset", "norm", "epsilon") if key in boards()[name]}
+    return {"board": about, "attempts": board_attempts(name)}
+
+
+def attempt_files(dataset, attempts, name):
+    """The file `name` of the attack behind each attempt, on its source."""
+    pattern = f"<results>/attacks/{dataset}/{{source}}/{{seed}}/{{attack}}/{name}"
+    return [pattern.format(**attempt | {"source": source_of(attempt)}) for attempt in attempts]
+
+
+def attempt_evaluations(dataset, attempts):
+    """The evaluations of the attempts with another victim's images."""
+    return [f"<results>/{attempt_evaluation(dataset, one)}" for one in attempts if one["source"] is not None]
+
+
+def attempt_evaluation(dataset, attempt):
+    pattern = "evaluations/{dataset}/{model}/{defense}/{seed}/on/{source}/{seed}/{attack}.parquet"
+    return pattern.format(dataset=dataset, **attempt)
+
+
+def source_of(attempt):
+    return attempt["source"] or "{model}/{defense}".format(**attempt)
+
+
+def matrix_files(wildcards, name):
+    return attempt_files(matrices()[wildcards.name]["dataset"], matrix_attempts(wildcards.name), name)
+
+
+def matrix_evaluations(wildcards):
+    return attempt_evaluations(matrices()[wildcards.name]["dataset"], matrix_attempts(wildcards.name))
+
+
+def board_files(wildcards, name):
+    return attempt_files(boards()[wildcards.name]["dataset"], board_attempts(wildcards.name), name)
+
+
+def board_evaluations(wildcards):
+    return attempt_evaluations(boards()[wildcards.name]["dataset"], board_attempts(wildcards.name))
+
+
+def page_files(name):
+    """Of every attempt of every board, board by board."""
+    return [path for board in boards() for path in board_files(SimpleNamespace(name=board), name)]
+
+
+def page_evaluations():
+    return [path for board in boards() for path in board_evaluations(SimpleNamespace(name=board))]
+
+
+def board_cells():
+    """What the report says of all boards: data set, model and attack of each attempt."""
+    return [{"dataset": board["dataset"], **one} for name, board in boards().items() for one in board_attempts(name)]
+
+
+def named_entry(wildcards):
+    """The matrix or board that a table or figure of `transfer` or `leaderboard` is about."""
+    return {"transfer": matrices, "leaderboard": boards}[wildcards.study]()[wildcards.name]
+
+
+def entry_labels(result, study, wildcards):
+    """Labels of a table or figure of one matrix or board."""
+    entry = named_entry(SimpleNamespace(study=study, name=wildcards.name))
+    attacks = [entry["attack"]] if study == "transfer" else entry["attacks"]
+    return {
+        "result": result.format(name=wildcards.name),
+        "data set": entry["dataset"],
+        "model": ", ".join(entry["models"]),
+        "attack": ", ".join(attacks),
+    }
+
+
+def heat_map_spec(wildcards):
+    entry = named_entry(wildcards)
+    budget = " ({norm} up to {epsilon})" if "norm" in entry else ""
+    title = {
+        "transfer": "Transfer of {attack} on {dataset}",
+        "leaderboard": f"{{name}}: accuracy on {{dataset}}{budget}",
+    }[wildcards.study]
+    return {"study": wildcards.study, "title": title.format(**entry)}
+
+
 # ---- The files of a study: `path` below the results folder, `code` the digest of what makes it ----
 
 
@@ -229,6 +360,37 @@ def minimal_artefacts():
     return found
 
 
+def attempt_artefacts(dataset, attempts):
+    """The attacks behind these attempts, and the evaluations of those with another victim's images."""
+    found = []
+    for one in attempts:
+        model, defense = source_of(one).split("/")
+        found += attack_artefacts(one | {"dataset": dataset, "model": model, "defense": defense})
+        if one["source"] is not None:
+            victim = {"dataset": dataset, **one}
+            found += victim_artefacts(victim)
+            found += files(evaluate_code(SimpleNamespace(**victim)), attempt_evaluation(dataset, one))
+    return found
+
+
+def transfer_artefacts():
+    found = []
+    for name, matrix in matrices().items():
+        found += attempt_artefacts(matrix["dataset"], matrix_attempts(name))
+        found += table_files(f"transfer/{name}", "scripts/tabulate_transfer.py")
+        found += figure_files(f"transfer/{name}", "scripts/draw_heat_map.py")
+    return found
+
+
+def leaderboard_artefacts():
+    found = files(code_digest("scripts/write_leaderboard_page.py"), "pages/leaderboard.html")
+    for name, board in boards().items():
+        found += attempt_artefacts(board["dataset"], board_attempts(name))
+        found += table_files(f"leaderboard/{name}", "scripts/tabulate_leaderboard.py")
+        found += figure_files(f"leaderboard/{name}", "scripts/draw_heat_map.py")
+    return found
+
+
 def study_artefacts(study):
     """Every file of a study that two runs agree on to the byte (those with timings are left out)."""
     match study:
@@ -242,6 +404,10 @@ def study_artefacts(study):
             found = accuracy_artefacts(study) + minimal_artefacts()
         case "defenses":
             found = defense_artefacts()
+        case "transfer":
+            found = transfer_artefacts()
+        case "leaderboard":
+            found = leaderboard_artefacts()
     return list({artefact["path"]: artefact for artefact in found}.values())
 
 
@@ -251,7 +417,7 @@ def study_outputs(study):
     if study not in config["studies"]:
         return []
     paths = [artefact["path"] for artefact in study_artefacts(study)]
-    rendered = [path for path in paths if path.startswith(("tables/", "figures/"))]
+    rendered = [path for path in paths if path.startswith(("tables/", "figures/", "pages/"))]
     trained = [path for path in paths if path.startswith("victims/") and path.split("/")[3] in trained_defenses()]
     metrics = [path.replace("weights.safetensors", "metrics.json") for path in trained]
     summaries = [path.replace("records.parquet", "summary.json") for path in paths if path.endswith("records.parquet")]

@@ -1,5 +1,6 @@
-"""What several tests share: the repository's root, and a small victim trained in a second."""
+"""What several tests share: the repository's root, a small victim trained in a second, and a browser."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,18 @@ settings.load_profile("foolflow")
 
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = {"channels": 1, "size": 28, "classes": 10}
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1500,1000",
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -77,3 +90,18 @@ def random_affine(seed: int, classes: int = 5, shape: tuple[int, int, int] = (1,
     generator = torch.Generator().manual_seed(seed)
     pixels = int(np.prod(shape))
     return Affine(torch.randn(classes, pixels, generator=generator), torch.randn(classes, generator=generator))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    webdriver = pytest.importorskip("selenium.webdriver")
+    if not CHROMIUM or not DRIVER:
+        pytest.skip("Debian's packages chromium and chromium-driver are not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in QUIET:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(service=webdriver.ChromeService(DRIVER), options=options)
+    yield driver
+    driver.quit()

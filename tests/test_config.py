@@ -41,6 +41,9 @@ def put(key, value):
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
+R3 = "studies.defenses.evaluations.0"
+MATRIX = "studies.transfer.matrices.0"
+BOARD = "studies.leaderboard.boards.0"
 CASES = [
     # (edit, key that the line names, words that it has)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
@@ -107,7 +110,7 @@ CASES = [
     (put(f"{SWEEP}.attack", "deepfool"), f"{SWEEP}.attack", "has no list of epsilons"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
     (put("studies.minimal.models", ["RNN"]), "studies.minimal.models", "'RNN' is not among the models"),
-    (put("studies.minimal.attacks", ["x"]), "studies.minimal.attacks", "'x' is not among the attacks: fgsm_sweep"),
+    (put("studies.minimal.attacks", ["x"]), "studies.minimal.attacks", "'x' is not among the attacks: "),
     (put("studies.minimal.attacks", None), "studies.minimal.attacks", "missing"),
     (put("studies.minimal.attacks", ["fgsm_sweep"]), "studies.minimal.attacks", "fgsm_sweep has a list of epsilons"),
     (
@@ -125,8 +128,33 @@ CASES = [
     (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool has no targets"),
     (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
     (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
-    (put("studies.defenses.attacks", ["x"]), "studies.defenses.attacks", "not among the attacks"),
-    (put("studies.defenses.defenses", ["x"]), "studies.defenses.defenses", "not among the defenses: none"),
+    (put(f"{R3}.static", ["x"]), f"{R3}.static", "not among the attacks"),
+    (put(f"{R3}.adaptive", ["fgsm_sweep"]), f"{R3}.adaptive", "fgsm_sweep has a list of epsilons"),
+    (put(f"{R3}.defenses", ["x"]), f"{R3}.defenses", "not among the defenses: none"),
+    (
+        put(f"{R3}.masking.single_step", "stadv"),
+        f"{R3}.masking.single_step",
+        "'stadv' is not among the attacks of white",
+    ),
+    (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations.1.name", "name of an earlier one"),
+    (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
+    (put("attacks.pgd_adaptive.filter_gradient", "none"), "attacks.pgd_adaptive.filter_gradient", "not one of own"),
+    (put(f"{MATRIX}.dataset", "x"), f"{MATRIX}.dataset", "not among the datasets"),
+    (put(f"{MATRIX}.models", ["x"]), f"{MATRIX}.models", "not among the models"),
+    (put(f"{MATRIX}.models", ["MLP"]), MATRIX, "one victim; a matrix needs two"),
+    (put(f"{MATRIX}.attack", "x"), f"{MATRIX}.attack", "not among the attacks"),
+    (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "has not the form"),
+    (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' names several"),
+    (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses: none"),
+    (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
+    (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
+    (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; both or neither"),
+    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon within 0.001, but 0.03137"),
+    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon within 0.03137"),
+    (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is no model/defense"),
+    (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is no model/defense"),
 ]
 
 
@@ -178,7 +206,7 @@ def test_a_library_that_is_missing_is_one_line_that_says_how_to_install_it(
 ):
     monkeypatch.setattr("foolflow.config.installed", lambda _: None)
     config["attacks"]["fgsm"] = {"method": method}
-    config["studies"] = {"defenses": config["studies"]["defenses"]}  # which has fgsm
+    config["studies"] = {"defenses": {"evaluations": config["studies"]["defenses"]["evaluations"][:1]}}  # has fgsm
     (line,) = problems(config, schema, root)
     assert line.startswith(f"attacks.fgsm.method: {distribution} is not installed; ")
     assert "pip install " in line
@@ -204,7 +232,7 @@ print({"torch", "foolbox"} & set(sys.modules))
 def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, root, monkeypatch):
     monkeypatch.setattr("foolflow.config.installed", lambda distribution: None)
     config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
-    config["studies"]["minimal"]["attacks"] = ["dichotomy"]
+    config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"]}}
     before = problems(config, schema, root)
     config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
     assert problems(config, schema, root) == before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from foolflow.tables.seeds import spread_text, with_spread
+from foolflow.tables.over_seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
 SPLITS = ("train", "val", "test")

@@ -9,7 +9,7 @@ import pandas as pd
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
-from foolflow.tables.seeds import spread_text, with_spread
+from foolflow.tables.over_seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
 
 KINDS = ("static", "white_box", "adaptive", "black_box")

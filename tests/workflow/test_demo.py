@@ -15,7 +15,8 @@ from foolflow.attacks.warp import warp
 def test_every_study_is_there(demo):
     stadv = ("stadv_explorations", "stadv_post_mortem")
     minimal = ("minimal_accuracy", "minimal_attacks", "minimal_speed")
-    for name in ("fgsm_sweep", "stadv_accuracy", "stadv_success", *stadv, *minimal, "defenses_static"):
+    boards = ("transfer/digits_zoo", "leaderboard/digits_zoo", "leaderboard/digits_squeezed")
+    for name in ("fgsm_sweep", "stadv_accuracy", "stadv_success", *stadv, *minimal, "defenses_r3", *boards):
         for ending in ("csv", "md", "html"):
             assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
     figures = ("fgsm_sweep", "stadv_accuracy", *stadv, "minimal_accuracy", "minimal_security", "minimal/CNN/7")
@@ -24,7 +25,7 @@ def test_every_study_is_there(demo):
         "flow/digits/C/none/0/stadv",
         "attack_sheet/digits/C/none/0/stadv",
     )
-    for name in (*figures, *images, "samples/digits/lenet/none/0/fgsm_sweep"):
+    for name in (*figures, *images, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):
             assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000
 
@@ -148,6 +149,40 @@ def test_a_victim_evaluated_on_its_own_set_agrees_with_the_attacks_records(demo)
     assert (evaluation["index"] == records["index"]).all()
     assert (evaluation["clean_prediction"] == records["clean_prediction"]).all()
     assert (evaluation["prediction"] != records["prediction"]).mean() < 0.05  # on the boundary, rounding decides
+
+
+def test_a_board_is_what_the_adversarial_images_do(demo):
+    table = pd.read_csv(demo.results / "tables/leaderboard/digits_zoo.csv").set_index(["model", "against"])
+    data = load_file(demo.results / "data/digits/test.safetensors")
+    clean, labels = data["images"][:100].float() / 255, data["labels"][:100]
+    victim = foolflow.load_victim(demo.results / "victims/digits/CNN_bn/none/0/weights.safetensors")
+    with torch.no_grad():
+        right = victim(clean).argmax(1) == labels
+        assert table.loc[("CNN_bn", "clean"), "right"] == right.sum().item()
+        robust = right.clone()
+        for attack in ("dichotomy", "deepfool"):
+            folder = demo.results / "attacks/digits/CNN_bn/none/0" / attack
+            made = load_file(folder / "adversarial.safetensors")["images"]
+            within = (made - clean).flatten(1).norm(dim=1) <= 1.5
+            stands = right & ~(within & (victim(made).argmax(1) != labels))
+            assert table.loc[("CNN_bn", attack), "right"] == pytest.approx(
+                stands.sum().item(), abs=1
+            )  # as rounding has it
+            robust &= stands
+    assert table.loc[("CNN_bn", "worst case"), "right"] == pytest.approx(robust.sum().item(), abs=1)
+
+
+def test_the_transfer_matrix_is_what_the_target_makes_of_the_sources_images(demo):
+    table = pd.read_csv(demo.results / "tables/transfer/digits_zoo.csv").set_index(["source", "target"])
+    data = load_file(demo.results / "data/digits/test.safetensors")
+    clean, labels = data["images"][:100].float() / 255, data["labels"][:100]
+    target = foolflow.load_victim(demo.results / "victims/digits/MLP/none/0/weights.safetensors")
+    made = load_file(demo.results / "attacks/digits/CNN/none/0/deepfool/adversarial.safetensors")["images"]
+    with torch.no_grad():
+        right, fooled = target(clean).argmax(1) == labels, target(made).argmax(1) != labels
+    row = table.loc[("CNN/none", "MLP/none")]
+    assert row["n"] == right.sum().item()
+    assert row["fooled"] == pytest.approx((right & fooled).sum().item(), abs=1)
 
 
 def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):

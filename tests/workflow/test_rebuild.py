@@ -1,6 +1,7 @@
 """Only what is outdated is rebuilt. Each case edits one thing in the finished demo and names what a run would make."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -9,6 +10,15 @@ MANIFEST = {"manifest.json"}
 MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "B", "B_students", "C", "six_conv")
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
 MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
+DEFENSES = ("none", "adversarial_training", "feature_squeezing", "bit_depth_4")  # of the demo's `defenses`
+BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its boards
+FILTERED_ATTACKS = ("fgsm", "pgd", "pgd_huge", "pgd_adaptive")
+DEFENDED_ATTACKS = (
+    *((defense, name) for defense in DEFENSES for name in ("fgsm", "pgd", "pgd_huge")),
+    *(("bit_depth_4", "pgd_adaptive"), ("feature_squeezing", "pgd_adaptive"), ("feature_squeezing", "deepfool")),
+)
+SQUEEZED_ATTACKS = (*FILTERED_ATTACKS, "deepfool")
+BOARDS = ("digits_zoo", "digits_squeezed")
 EXPLORED = ("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "value_tolerance-0.01", "gradient_tolerance-0.001")
 STADV = (
     *((model, name) for model in ("B", "C") for name in ("stadv", "stadv_grid")),
@@ -17,7 +27,7 @@ STADV = (
 STADV_RESULTS = ("stadv_explorations", "stadv_post_mortem")
 TABLES = (
     *("fgsm_sweep", "stadv_accuracy", "stadv_success", *STADV_RESULTS),
-    *("minimal_accuracy", "minimal_attacks", "defenses_static"),
+    *("minimal_accuracy", "minimal_attacks", "defenses_r3"),
 )
 
 
@@ -35,13 +45,13 @@ def trained(model, defense="none"):
     return {f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "training.json")}
 
 
-def attack(model, name):
-    folder = f"attacks/digits/{model}/none/0/{name}"
-    return attacked(model, name) | {f"{folder}/summary.json"}
+def attack(model, name, defense="none"):
+    folder = f"attacks/digits/{model}/{defense}/0/{name}"
+    return attacked(model, name, defense) | {f"{folder}/summary.json"}
 
 
-def attacked(model, name):
-    folder = f"attacks/digits/{model}/none/0/{name}"
+def attacked(model, name, defense="none"):
+    folder = f"attacks/digits/{model}/{defense}/0/{name}"
     return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "run.json")}
 
 
@@ -54,16 +64,35 @@ def figure(name):
 
 
 def static(name):
-    return {
-        f"evaluations/digits/six_conv/{defense}/0/on/six_conv/none/0/{name}.parquet"
-        for defense in ("none", "feature_squeezing")
-    }
+    return {f"evaluations/digits/six_conv/{defense}/0/on/six_conv/none/0/{name}.parquet" for defense in DEFENSES}
+
+
+def squeezed(defense):
+    """Examples of FGSM before and after a filter."""
+    made = figure(f"squeezed/digits/six_conv/{defense}/0/fgsm")
+    return made | {f"evaluations/digits/six_conv/{defense}/0/squeezed/fgsm.safetensors"}
 
 
 def minimal(*changed):
     """What the study `minimal` shows of its attacks, and the changed ones: (model, attack)."""
     made = {path for model, name in changed for path in attack(model, name)}
     return made | table("minimal_attacks") | table("minimal_speed") | figure("minimal_security")
+
+
+def transfer(*victims):
+    """The matrix of the study `transfer`, and its evaluations from or to these victims."""
+    pairs = [(target, source) for target in BOARD_ZOO for source in BOARD_ZOO if target != source]
+    evaluated = {
+        f"evaluations/digits/{target}/none/0/on/{source}/none/0/deepfool.parquet"
+        for target, source in pairs
+        if target in victims or source in victims
+    }
+    return evaluated | table("transfer/digits_zoo") | figure("transfer/digits_zoo")
+
+
+def leaderboard(*boards):
+    shown = {path for name in boards for make in (table, figure) for path in make(f"leaderboard/{name}")}
+    return shown | {"pages/leaderboard.html"}
 
 
 def stadv_images():
@@ -85,8 +114,11 @@ CASES = {
         ("foolflow/attacks/deepfool.py", "NUDGE = 1e-4", "NUDGE = 2e-4"),
         attack("six_conv", "deepfool")
         | static("deepfool")
-        | table("defenses_static")
+        | table("defenses_r3")
         | minimal(*((model, "deepfool") for model in ZOO))
+        | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
+        | transfer(*BOARD_ZOO)
+        | leaderboard(*BOARDS)
         | MANIFEST,
     ),
     "stAdv's module remakes its sets and what shows them, and not what the students ran": (
@@ -117,27 +149,54 @@ CASES = {
         | table("minimal_accuracy")
         | figure("minimal_accuracy")
         | minimal(*((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
+        | transfer("MLP")
+        | leaderboard("digits_zoo")
         | MANIFEST,
     ),
     "a defense's module retrains what is defended": (
-        ("foolflow/defenses/median_filter.py", "median_blur(images, size)", "median_blur(images, (size, size))"),
+        ("foolflow/defenses/median_filter.py", "median_blur(padded, size)", "median_blur(padded, (size, size))"),
         victim("six_conv", "feature_squeezing")
-        | {next(path for path in static(name) if "feature_squeezing" in path) for name in ("deepfool", "fgsm")}
-        | table("defenses_static")
+        | {path for name in ("deepfool", "fgsm") for path in static(name) if "feature_squeezing" in path}
+        | {path for name in SQUEEZED_ATTACKS for path in attack("six_conv", name, "feature_squeezing")}
+        | squeezed("feature_squeezing")
+        | table("defenses_r3")
         | figure("training/digits/six_conv/feature_squeezing/0")
+        | leaderboard("digits_squeezed")
+        | MANIFEST,
+    ),
+    "a defense that acts at test alone trains nothing": (
+        ("foolflow/defenses/bit_depth.py", "steps = 2**bits - 1", "steps = 2**bits"),
+        trained("six_conv", "bit_depth_4")
+        | {path for name in ("deepfool", "fgsm") for path in static(name) if "bit_depth_4" in path}
+        | {path for name in FILTERED_ATTACKS for path in attack("six_conv", name, "bit_depth_4")}
+        | squeezed("bit_depth_4")
+        | table("defenses_r3")
         | MANIFEST,
     ),
     "an attack's parameter remakes that attack": (
         ("config.yaml", "parameters: { epsilon: 0.1 }", "parameters: { epsilon: 0.2 }"),
-        attack("six_conv", "fgsm") | static("fgsm") | table("defenses_static") | MANIFEST,
+        {path for defense in DEFENSES for path in attack("six_conv", "fgsm", defense)}
+        | static("fgsm")
+        | squeezed("feature_squeezing")
+        | squeezed("bit_depth_4")
+        | table("defenses_r3")
+        | MANIFEST,
     ),
     "a published number remakes the tables that show it": (
         ("reference/r2_minimal.yaml", "train: 98.70", "train: 98.71"),
         table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
     ),
-    "the paired test concerns the table that has it": (
+    "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        table("fgsm_sweep") | figure("fgsm_sweep") | MANIFEST,
+        table("fgsm_sweep") | figure("fgsm_sweep") | table("defenses_r3") | leaderboard(*BOARDS) | MANIFEST,
+    ),
+    "the template of the page concerns the page": (
+        ("foolflow/pages/leaderboard.html", "<h1>Leaderboard</h1>", "<h1>The leaderboard</h1>"),
+        leaderboard() | MANIFEST,
+    ),
+    "a board's budget concerns that board": (
+        ("profiles/demo/workflow.yaml", "epsilon: 1.5", "epsilon: 1.0"),
+        leaderboard("digits_zoo") | MANIFEST,
     ),
     "how one image's perturbation is drawn": (
         ("foolflow/figures/perturbation.py", 'cmap="RdBu_r"', 'cmap="PuOr"'),
@@ -146,7 +205,7 @@ CASES = {
     "how intervals are computed concerns what measures, and nothing that trains or attacks": (
         ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
         {f"victims/digits/{name}/none/0/metrics.json" for name in MODELS}
-        | {"victims/digits/six_conv/feature_squeezing/0/metrics.json"}
+        | {f"victims/digits/six_conv/{name}/0/metrics.json" for name in ("feature_squeezing", "adversarial_training")}
         | {
             f"attacks/digits/{name}/summary.json"
             for name in ("lenet/none/0/fgsm_sweep", "six_conv/none/0/deepfool", "six_conv/none/0/fgsm")
@@ -157,6 +216,9 @@ CASES = {
             for model, name in (*STADV, ("B_students", "students"), ("B_students", "students_best"))
         }
         | {path for name in TABLES for path in table(name)}
+        | {f"attacks/digits/six_conv/{defense}/0/{name}/summary.json" for defense, name in DEFENDED_ATTACKS}
+        | transfer()
+        | leaderboard(*BOARDS)
         | {
             path
             for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", *STADV_RESULTS)
@@ -173,7 +235,7 @@ CASES = {
         set(),
     ),
     "another attack": (
-        ("foolflow/attacks/pgd.py", "TINY = 1e-12", "TINY = 1e-11"),
+        ("foolflow/attacks/peers/art.py", 'MODULE = "art.attacks.evasion"', 'MODULE = "art.attacks"'),
         set(),
     ),
     "a comment and a docstring": (
@@ -276,8 +338,8 @@ def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
     )
 
 
-@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses"])
+@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses", "transfer", "leaderboard"])
 def test_each_study_is_a_target_with_a_line_of_what_it_is(fresh, study):
     assert fresh.outdated(study)
     listed = fresh.snakemake("--list-target-rules").stdout
-    assert f"{study} (R" in listed
+    assert re.search(rf"^{study} \(\w", listed, re.MULTILINE)

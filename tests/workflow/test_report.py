@@ -1,37 +1,6 @@
 """The report, opened in a browser as a reader would."""
 
-import shutil
 import time
-
-import pytest
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-QUIET = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1500,1000",
-)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    webdriver = pytest.importorskip("selenium.webdriver")
-    if not CHROMIUM or not DRIVER:
-        pytest.skip("Debian's packages chromium and chromium-driver are not installed")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in QUIET:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(service=webdriver.ChromeService(DRIVER), options=options)
-    yield driver
-    driver.quit()
 
 
 def wait_for(condition):
@@ -83,3 +52,18 @@ def test_a_caption_says_how_a_figure_was_made(demo):
     assert "One gradient per image serves all epsilons" in text
     for host in ("http://cdn", "https://cdn.jsdelivr", "https://unpkg"):
         assert f'src="{host}' not in text
+
+
+def test_the_leaderboard_works_within_the_report(demo, browser):
+    browser.get((demo.results / "report.html").as_uri())
+    click(browser, "Leaderboard")
+    rows = wait_for(lambda: browser.find_elements("css selector", "tbody tr"))
+    row = next(row for row in rows if "page: all boards" in row.text)
+    row.find_element("css selector", "a").click()  # the eye
+    browser.switch_to.frame(wait_for(lambda: browser.find_elements("tag name", "iframe"))[0])
+    button = wait_for(lambda: browser.find_elements("css selector", "tbody td button"))[0]
+    button.click()
+    images = browser.find_elements("css selector", "tr.examples img")
+    assert [browser.execute_script("return arguments[0].naturalWidth", image) for image in images] == [28] * len(images)
+    assert images
+    browser.switch_to.default_content()

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from foolflow.tables.writing import percent
+from foolflow.tables.writing import percent, percent_interval
+
+MEAN = "mean"  # in the column `seed`, of what is about all seeds
 
 
 def with_spread(data: pd.DataFrame, alike: Sequence[str], value: str) -> pd.DataFrame:
@@ -19,5 +21,14 @@ def with_spread(data: pd.DataFrame, alike: Sequence[str], value: str) -> pd.Data
     return data.assign(mean_over_seeds=likes.transform("mean"), sd_over_seeds=likes.transform("std"))
 
 
-def spread_text(mean: float, deviation: float) -> str:
-    return f"{percent(mean)} ± {percent(deviation)}"
+def spread_text(mean: float, deviation: float, digits: int = 2) -> str:
+    return f"{percent(mean, digits)} ± {percent(deviation, digits)}"
+
+
+def rate_text(cell: pd.Series, rate: str) -> str:
+    """cell: has `seed`, the rate under its name, `low` and `high`, or `sd` where it is a mean."""
+    if pd.isna(cell[rate]):
+        return ""
+    if cell["seed"] == MEAN:
+        return spread_text(cell[rate], cell["sd"], digits=1)
+    return f"{percent(cell[rate], 1)} ({percent_interval(cell['low'], cell['high'], 1)})"

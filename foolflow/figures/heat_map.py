@@ -1,0 +1,81 @@
+"""A table of percentages as a field of colours, with every number in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from foolflow.figures.style import COLOURS, GREY, house_style
+
+MAP = "Blues"
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """values: (R, K) fractions; NaN: empty.  details: a small line below each number, text (R, K).
+
+    down, across: what rows and columns are.  meaning: of the colours.  framed: cells that stand out, (row, column).
+    gaps: columns that stand a little away from the one before.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: np.ndarray
+    details: Sequence[Sequence[str]]
+    down: str
+    across: str
+    meaning: str
+    framed: Sequence[tuple[int, int]] = ()
+    gaps: Sequence[int] = ()
+
+
+def draw(title: str, shown: HeatMap) -> Figure:
+    with house_style():
+        width, height = 1.05 * len(shown.columns), 0.52 * len(shown.rows)
+        figure = Figure(figsize=(width + 3.2, height + 1.9), layout="constrained")
+        axes = figure.subplots()
+        places = [column + 0.12 * sum(gap <= column for gap in shown.gaps) for column in range(len(shown.columns))]
+        for row in range(len(shown.rows)):
+            for column, place in enumerate(places):
+                _draw_cell(axes, place, row, shown.values[row, column], shown.details[row][column])
+        for row, column in shown.framed:
+            frame = Rectangle((places[column] - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=COLOURS[1])
+            frame.set_linewidth(1.6)
+            axes.add_patch(frame)
+        axes.set(
+            xlim=(-0.52, places[-1] + 0.52),
+            ylim=(len(shown.rows) - 0.48, -0.52),
+            xlabel=shown.across,
+            ylabel=shown.down,
+        )
+        axes.set_xticks(places, [name.replace(", ", ",\n") for name in shown.columns], rotation=30, ha="right")
+        axes.set_yticks(range(len(shown.rows)), shown.rows)
+        axes.tick_params(length=0)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+        colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), MAP)
+        bar = figure.colorbar(colours, ax=axes, label=shown.meaning, pad=0.02, aspect=max(8, 6 * len(shown.rows)))
+        bar.outline.set_visible(False)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _draw_cell(axes: Axes, x: float, y: int, value: float, detail: str) -> None:
+    if np.isnan(value):
+        axes.text(x, y, "-", ha="center", va="center", color=GREY)
+        return
+    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=mpl.colormaps[MAP](value), edgecolor="white"))
+    colour = "white" if value > 0.65 else "#1a1a1a"
+    axes.text(
+        x,
+        y + (0.04 if detail else 0),
+        f"{100 * value:.1f}",
+        ha="center",
+        va="bottom" if detail else "center",
+        color=colour,
+    )
+    axes.text(x, y + 0.12, detail, ha="center", va="top", fontsize=6.5, color=colour)

@@ -1,0 +1,83 @@
+"""The images behind a cell of the leaderboard: those that the attack broke first, then those that withstood it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from foolflow.attempts import Attempt
+from foolflow.data.splits import Split
+from foolflow.statistics.robustness import Budget
+from foolflow.tables.leaderboard import CLEAN, Standing
+
+EXAMPLES = 6
+
+# (attempt, row of its adversarial set) to float32 (C, H, W) in [0, 1]
+ReadImage = Callable[[Attempt, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Example:
+    """clean, adversarial: uint8 (C, H, W); no adversarial image where only the clean one is shown.
+
+    image: its place in the test split.  label and predictions: names of classes.  how: the attack, and how far it went.
+    """
+
+    image: int
+    label: str
+    clean: np.ndarray
+    clean_prediction: str
+    adversarial: np.ndarray | None
+    prediction: str
+    how: str
+
+
+def examples(
+    standing: Standing, split: Split, read: ReadImage, budget: Budget | None = None
+) -> dict[str, list[Example]]:
+    """By column of the board. budget: the board's; images that left it are marked."""
+    return {name: list(_of_column(standing, name, split, read, budget)) for name in standing.columns()}
+
+
+def _of_column(
+    standing: Standing, name: str, split: Split, read: ReadImage, budget: Budget | None
+) -> Iterator[Example]:
+    names = split.class_names
+    tried = standing.tried[name] if name != CLEAN else next(iter(standing.tried.values()))
+    right = standing.columns()[name]
+    labels = _labels(*tried[0])
+    for place in _chosen(labels, right, shown=standing.clean if name != CLEAN else np.ones_like(right)):
+        attempt, found = next((one for one in tried if not one[1]["right"].iloc[place]), tried[0])
+        row = int(found["row"].iloc[place])
+        record = attempt.records.iloc[row]
+        yield Example(
+            image=int(standing.images[place]),
+            label=names[int(record["label"])],
+            clean=split.images[standing.images[place]],
+            clean_prediction=names[int(record["clean_prediction"])],
+            adversarial=None if name == CLEAN else _to_8_bits(read(attempt, row)),
+            prediction=names[int(record["prediction"])],
+            how="" if name == CLEAN else _how(attempt, record, budget),
+        )
+
+
+def _labels(attempt: Attempt, found: pd.DataFrame) -> np.ndarray:
+    return attempt.records["label"].to_numpy()[found["row"]]
+
+
+def _chosen(labels: np.ndarray, right: np.ndarray, shown: np.ndarray) -> list[int]:
+    """Of the images `shown`, those that are wrong first, one of each class before a second of any. bool, int (N,)."""
+    table = pd.DataFrame({"label": labels, "right": right})[shown]
+    table["turn"] = table.groupby(["right", "label"]).cumcount()
+    return table.sort_values(["right", "turn"], kind="stable").index[:EXAMPLES].tolist()
+
+
+def _to_8_bits(image: np.ndarray) -> np.ndarray:
+    return np.round(image * 255).astype(np.uint8)
+
+
+def _how(attempt: Attempt, record: pd.Series, budget: Budget | None) -> str:
+    origin = "" if attempt.source is None else f" on {attempt.source}"
+    beyond = "" if budget is None or record[budget.norm] <= budget.largest else "; too far to count"
+    return f"{attempt.attack}{origin}: L2 {record['l2']:.3g}, L∞ {record['linf']:.3g}{beyond}"

@@ -1,0 +1,92 @@
+"""Which images a victim still gets right whatever an adversary tries, and how victims rank by it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from foolflow.errors import InvalidInput
+from foolflow.statistics.paired import compare_paired
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How far an adversary may move an image. norm: l2 or linf.  epsilon: in pixel units.
+
+    A length is measured on the float32 image that the attack made, so rounding may leave it a little above epsilon.
+    """
+
+    norm: str
+    epsilon: float
+
+    @property
+    def largest(self) -> float:
+        return self.epsilon * (1 + 1e-6) + 1e-7
+
+
+def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
+    """What one attack made of each image, by its place in the test split, in that order.
+
+    records: as an Attempt has them.  budget: what moved further broke nothing; None: whatever the attack did counts.
+    Columns: row (of the records: the image that broke it, if one did), clean (the victim gets the image right by
+    itself), right (and still does under the attack). An adversary may leave an image alone, so an image that is wrong
+    by itself stays wrong. Of several epsilons, the largest within the budget counts; of several images made of one,
+    such as one towards each class, any that breaks it. Raises InvalidInput if no epsilon is within the budget.
+    """
+    table = _at_largest_epsilon(records.reset_index(drop=True), budget)
+    clean = table["clean_prediction"] == table["label"]
+    within = True if budget is None else table[budget.norm] <= budget.largest
+    broken = clean & (table["prediction"] != table["label"]) & within
+    found = pd.DataFrame({"row": table.index, "clean": clean, "right": clean & ~broken})
+    found = found.set_axis(pd.Index(table["index"], name="image")).sort_values("right", kind="stable")
+    return found[~found.index.duplicated()].sort_index()
+
+
+def _at_largest_epsilon(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
+    epsilons = np.sort(records["epsilon"].dropna().unique())
+    if len(epsilons) < 2:
+        return records
+    within = epsilons if budget is None else epsilons[epsilons <= budget.largest]
+    if len(within) == 0:
+        raise InvalidInput(f"none of the attack's epsilons {epsilons.tolist()} is within the budget")
+    return records[records["epsilon"] == within[-1]]
+
+
+def in_common(found: Sequence[pd.DataFrame]) -> pd.Index:
+    """The images that all of these outcomes are about, in the order of the test split."""
+    shared = found[0].index
+    for table in found[1:]:
+        shared = shared.intersection(table.index)
+    return shared.sort_values()
+
+
+def worst_case(right: Sequence[np.ndarray]) -> np.ndarray:
+    """Whether each image is still right under every attack: bool (N,), from one bool (N,) for each attack."""
+    return np.logical_and.reduce(right)
+
+
+def ranks(scores: Sequence[float]) -> list[int]:
+    """1 for the highest; equal scores share a rank, and the next one is counted on (1, 1, 3)."""
+    return pd.Series(scores, dtype=float).rank(method="min", ascending=False).astype(int).tolist()
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Two places of the ranking, one below the other, and the exact McNemar test on the same images, uncorrected."""
+
+    upper: int
+    lower: int
+    p_value: float
+
+
+def compare_neighbours(right: Sequence[np.ndarray]) -> list[Neighbours]:
+    """Each victim of a ranking with the next one below.
+
+    right: one bool (N,) for each victim, about the same images. Equal victims follow in the order given.
+    """
+    order = sorted(range(len(right)), key=lambda place: -int(right[place].sum()))
+    return [
+        Neighbours(upper, lower, compare_paired(right[upper], right[lower]).p_value) for upper, lower in pairwise(order)
+    ]

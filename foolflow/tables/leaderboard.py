@@ -1,0 +1,267 @@
+"""The leaderboard: every victim of a board under every attack, and under the worst of them on each image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foolflow.attempts import Attempt, short_names
+from foolflow.errors import InvalidInput
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.paired import holm
+from foolflow.statistics.robustness import Budget, compare_neighbours, in_common, outcomes, ranks, worst_case
+from foolflow.tables.over_seeds import MEAN, rate_text
+from foolflow.tables.writing import Table, p_text
+
+CLEAN, WORST = "clean", "worst case"
+NOTABLE = 0.05
+NORMS = {"l2": "L2", "linf": "L∞"}
+
+
+@dataclass(frozen=True)
+class Board:
+    """budget: what moved an image further does not count as an attack's success; None: all that the attacks did."""
+
+    name: str
+    dataset: str
+    budget: Budget | None
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Board":
+        """entry: that of the config, or its `name`, `dataset` and, where it has them, `norm` and `epsilon`."""
+        budget = Budget(entry["norm"], entry["epsilon"]) if "norm" in entry else None
+        return cls(entry["name"], entry["dataset"], budget)
+
+    @property
+    def threat(self) -> str:
+        if self.budget is None:
+            return "as far as the attacks go"
+        return f"{NORMS[self.budget.norm]} up to {self.budget.epsilon:.4g}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One victim on the images that all attacks of its board have in common. images: their places in the test split.
+
+    clean: bool (N,).  right: bool (N,) by the name of the column, `worst case` and attack by attack.
+    tried: the attempts behind each column, each with its outcomes.
+    """
+
+    model: str
+    defense: str
+    seed: int
+    images: pd.Index
+    clean: np.ndarray
+    right: dict[str, np.ndarray]
+    tried: dict[str, list[tuple[Attempt, pd.DataFrame]]]
+
+    @property
+    def victim(self) -> tuple[str, str]:
+        return self.model, self.defense
+
+    @property
+    def robust(self) -> np.ndarray:
+        return self.right[WORST]
+
+    def columns(self) -> dict[str, np.ndarray]:
+        return {CLEAN: self.clean, **self.right}
+
+
+def column_of(attempt: Attempt) -> str:
+    """An attack on the victim itself has a column of its own; what was made on others shares one for each attack."""
+    return attempt.attack if attempt.source is None else f"{attempt.attack}, transferred"
+
+
+def standings(board: Board, attempts: Sequence[Attempt]) -> list[Standing]:
+    """One for each victim and seed, in the order in which they first come. Raises InvalidInput if the attacks of the
+    board have no image in common."""
+    judged = [(attempt, outcomes(attempt.records, board.budget)) for attempt in attempts]
+    images = in_common([found for _, found in judged])
+    if images.empty:
+        raise InvalidInput(f"board {board.name}: its attacks have no image in common")
+    of_victims: dict[tuple[str, str, int], dict[str, list[tuple[Attempt, pd.DataFrame]]]] = {}
+    for attempt, found in judged:
+        columns = of_victims.setdefault((attempt.model, attempt.defense, attempt.seed), {})
+        columns.setdefault(column_of(attempt), []).append((attempt, found.loc[images]))
+    return [_standing(*key, images, tried) for key, tried in of_victims.items()]
+
+
+def _standing(
+    model: str, defense: str, seed: int, images: pd.Index, tried: dict[str, list[tuple[Attempt, pd.DataFrame]]]
+) -> Standing:
+    right = {name: worst_case([found["right"].to_numpy() for _, found in column]) for name, column in tried.items()}
+    right[WORST] = worst_case(list(right.values()))
+    everything = [one for column in tried.values() for one in column]
+    clean = everything[0][1]["clean"].to_numpy()
+    return Standing(model, defense, seed, images, clean, right, {**tried, WORST: everything})
+
+
+def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
+    """The CSV has a row for each victim, seed and column; with several seeds, one for their mean, too."""
+    found = standings(board, attempts)
+    several_seeds = len({standing.seed for standing in found}) > 1
+    data = _ranked(pd.DataFrame([row for standing in found for row in _rows(board, standing)]), found)
+    if several_seeds:
+        data = pd.concat([_means(data), data])
+    data = _in_order(data, found)
+    return Table(
+        title=f"Leaderboard {board.name}: {board.dataset}, {board.threat}",
+        data=data,
+        display=_display(data, several_seeds),
+        notes=_notes(board, data, several_seeds),
+    )
+
+
+def _rows(board: Board, standing: Standing) -> list[dict[str, Any]]:
+    return [
+        {
+            "board": board.name,
+            "dataset": board.dataset,
+            "model": standing.model,
+            "defense": standing.defense,
+            "seed": str(standing.seed),
+            "against": name,
+            "n": len(right),
+            "right": int(right.sum()),
+            "accuracy": right.mean(),
+            **dict(zip(("low", "high"), wilson_interval(int(right.sum()), len(right)), strict=True)),
+        }
+        for name, right in standing.columns().items()
+    ]
+
+
+def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
+    """With each victim's rank within its seed and, on its worst case, the test against the next one below."""
+    rank: dict[tuple[str, str, str], int] = {}
+    tests = []
+    for seed in dict.fromkeys(standing.seed for standing in found):
+        of_seed = [standing for standing in found if standing.seed == seed]
+        scores = ranks([standing.robust.sum() for standing in of_seed])
+        rank |= {(*one.victim, str(seed)): score for one, score in zip(of_seed, scores, strict=True)}
+        for pair in compare_neighbours([standing.robust for standing in of_seed]):
+            tests.append((of_seed[pair.upper], of_seed[pair.lower], pair.p_value))
+    adjusted = holm([p_value for *_, p_value in tests])
+    columns = pd.DataFrame(
+        [
+            {
+                "model": upper.model,
+                "defense": upper.defense,
+                "seed": str(upper.seed),
+                "against": WORST,
+                "next": f"{lower.model}/{lower.defense}",
+                "p_value": p_value,
+                "p_holm": p_holm,
+            }
+            for (upper, lower, p_value), p_holm in zip(tests, adjusted, strict=True)
+        ],
+        columns=["model", "defense", "seed", "against", "next", "p_value", "p_holm"],
+    )
+    places = zip(data["model"], data["defense"], data["seed"], strict=True)
+    ranked = data.assign(sd=np.nan, rank=[rank[place] for place in places])
+    return ranked.merge(columns, how="left", on=["model", "defense", "seed", "against"])
+
+
+def _means(data: pd.DataFrame) -> pd.DataFrame:
+    """Over the seeds; ranked by the mean of the worst case."""
+    keys = ["board", "dataset", "model", "defense", "against"]
+    table = data.groupby(keys, sort=False, as_index=False).agg(
+        n=("n", "first"), sd=("accuracy", "std"), accuracy=("accuracy", "mean")
+    )
+    worst = table[table["against"] == WORST]
+    scores = worst["accuracy"].round(12).tolist()  # equal means may differ in their last bits
+    rank = dict(zip(zip(worst["model"], worst["defense"], strict=True), ranks(scores), strict=True))
+    return table.assign(seed=MEAN, rank=[rank[victim] for victim in zip(table["model"], table["defense"], strict=True)])
+
+
+def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
+    """Victims by rank (that of the mean, with several seeds), then the mean before its seeds, then the columns."""
+    leading = data[data["seed"] == data["seed"].iloc[0]]
+    rank = dict(zip(zip(leading["model"], leading["defense"], strict=True), leading["rank"], strict=True))
+    victims = list(dict.fromkeys(standing.victim for standing in found))
+    victims.sort(key=lambda victim: rank[victim])
+    seeds = [MEAN, *dict.fromkeys(str(standing.seed) for standing in found)]
+    columns = columns_of(data)
+    place = [
+        (victims.index((model, defense)), seeds.index(seed), columns.index(against))
+        for model, defense, seed, against in data[["model", "defense", "seed", "against"]].to_numpy().tolist()
+    ]
+    order = sorted(range(len(place)), key=place.__getitem__)
+    names = ["board", "dataset", "model", "defense", "seed", "against", "n", "right", "accuracy", "low", "high", "sd"]
+    ordered = data.iloc[order].reset_index(drop=True)
+    ordered["right"] = ordered["right"].astype("Int64")
+    return ordered[[*names, "rank", "next", "p_value", "p_holm"]]
+
+
+def columns_of(data: pd.DataFrame) -> list[str]:
+    """`clean`, `worst case`, the attacks, what was transferred: not every victim has all of them."""
+    attacks = [name for name in dict.fromkeys(data["against"]) if name not in (CLEAN, WORST)]
+    return [CLEAN, WORST, *sorted(attacks, key=lambda name: name.endswith(", transferred"))]
+
+
+def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
+    columns, names = columns_of(data), victim_names(data)
+    rows = []
+    for (model, defense, seed), table in data.groupby(["model", "defense", "seed"], sort=False):
+        cells = {cell["against"]: cell for _, cell in table.iterrows()}
+        worst = cells[WORST]
+        rows.append(
+            {
+                "rank": str(worst["rank"]),
+                "model": model,
+                "defense": defense,
+                **({"seed": seed} if several_seeds else {}),
+                "n": f"{worst['n']:,}",
+                **{f"{name} %": rate_text(cells[name], "accuracy") if name in cells else "" for name in columns},
+                "to the next below": neighbour_text(worst, names),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def victim_names(data: pd.DataFrame) -> dict[str, str]:
+    """What tells the victims of a board apart, by model/defense."""
+    return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
+
+
+def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
+    if pd.isna(worst["p_holm"]):
+        return ""
+    told_apart = "" if worst["p_holm"] < NOTABLE else "not told apart, "
+    return f"{told_apart}p {p_text(worst['p_holm'])} ({names[worst['next']]})"
+
+
+def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
+    tested, names = data[data["p_holm"].notna()], victim_names(data)
+    alike = [
+        f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
+        + (f" (seed {row['seed']})" if several_seeds else "")
+        for _, row in tested[tested["p_holm"] >= NOTABLE].iterrows()
+    ]
+    counted = (
+        "Whatever an attack did to an image counts."
+        if board.budget is None
+        else f"What moved an image further than {board.threat} does not count as an attack's success; of an attack "
+        "with several epsilons, the largest within that budget is taken."
+    )
+    notes = [
+        f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "
+        "Wilson's 95 % intervals. An image counts as right under an attack if the victim gets it right both clean and "
+        "attacked, and in the worst case if it does so under every attack of the board: an upper bound of what a "
+        f"better attacker would leave. {counted}",
+    ]
+    if any(name.endswith(", transferred") for name in data["against"]):
+        notes.append("Transferred: made on other victims without knowing this one; the worst of them on each image.")
+    if several_seeds:
+        notes.append(
+            "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and so are "
+            "the victims of each seed."
+        )
+    if len(tested):
+        notes.append(
+            "Rank: by the worst case; ties share one. To the next below, in parentheses: exact McNemar test on the "
+            f"same images, p corrected after Holm (tests of the board: {len(tested)}). "
+            + (f"Not told apart at 5 %: {'; '.join(alike)}." if alike else "All neighbours are told apart at 5 %.")
+        )
+    return notes

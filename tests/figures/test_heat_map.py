@@ -1,0 +1,75 @@
+import argparse
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from foolflow.figures.heat_map import HeatMap, draw
+from foolflow.figures.style import save_figure
+from foolflow.tables import leaderboard, transfer
+from foolflow.tables.leaderboard import Board
+from tests.tables.boards import attempt
+
+SHOWN = HeatMap(
+    rows=["A", "B"],
+    columns=["clean", "fgsm", "worst case"],
+    values=np.array([[1.0, 0.5, 0.25], [0.9, np.nan, 0.0]]),
+    details=[["", "low", "low"], ["", "", ""]],
+    down="down",
+    across="across",
+    meaning="accuracy (%)",
+    framed=[(0, 1)],
+    gaps=[1, 2],
+)
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts if text.get_text()]
+
+
+def test_every_number_stands_in_its_cell():
+    axes = draw("title", SHOWN).axes[0]
+    assert texts(axes) == ["100.0", "50.0", "low", "25.0", "low", "90.0", "-", "0.0"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["A", "B"]
+    assert axes.get_xticks().tolist() == pytest.approx([0, 1.12, 2.24])
+    assert len(axes.patches) == 5 + 1  # the cells that are not empty, and the frame
+
+
+def test_dark_cells_have_light_numbers():
+    axes = draw("title", SHOWN).axes[0]
+    assert axes.texts[0].get_color() == "white"
+    assert axes.texts[-2].get_color() != "white"
+
+
+def test_the_same_data_give_the_same_bytes(tmp_path):
+    made = []
+    for name in ("one", "two"):
+        to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
+        save_figure(draw("title", SHOWN), to)
+        made.append((to.png.read_bytes(), to.pdf.read_bytes()))
+    assert made[0] == made[1]
+
+
+ATTEMPTS = [
+    attempt(target, "fgsm", "+--+", seed=seed, source=None if target == source else f"{source}/none")
+    for seed in (0, 1)
+    for target in ("A", "null")
+    for source in ("A", "null")
+]
+
+
+@pytest.mark.parametrize("study", ["leaderboard", "transfer"])
+def test_the_script_reads_the_tables_that_it_is_given(study, root, tmp_path):
+    """Also of several seeds, with a model that pandas would take for a missing value."""
+    if study == "leaderboard":
+        table = leaderboard.tabulate(Board("zoo", "mnist", None), ATTEMPTS)
+    else:
+        table = transfer.tabulate("zoo", "mnist", "fgsm", ATTEMPTS)
+    table.data.to_csv(tmp_path / "table.csv", index=False)
+    spec = f'{{"study": "{study}", "title": "title"}}'
+    command = [sys.executable, root / "scripts/draw_heat_map.py", "--spec", spec, "--table", tmp_path / "table.csv"]
+    to = ["--png", tmp_path / "map.png", "--pdf", tmp_path / "map.pdf"]
+    done = subprocess.run([*command, *to], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,109 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from foolflow.errors import InvalidInput
+from foolflow.statistics.robustness import (
+    Budget,
+    compare_neighbours,
+    in_common,
+    outcomes,
+    ranks,
+    worst_case,
+)
+
+
+def records(prediction, *, clean=None, l2=1.0, linf=0.1, index=None, epsilon=np.nan):
+    """Images of class 0; clean: the predictions before the attack."""
+    images = len(prediction)
+    return pd.DataFrame(
+        {
+            "index": range(images) if index is None else index,
+            "epsilon": epsilon,
+            "label": 0,
+            "clean_prediction": [0] * images if clean is None else clean,
+            "prediction": prediction,
+            "l2": l2,
+            "linf": linf,
+        }
+    )
+
+
+def right(*arguments):
+    return outcomes(*arguments)["right"].tolist()
+
+
+def test_an_image_that_is_wrong_by_itself_stays_wrong_even_if_the_attack_mends_it():
+    found = outcomes(records([0, 1, 0, 1], clean=[0, 0, 1, 1]), None)
+    assert found["clean"].tolist() == [True, True, False, False]
+    assert found["right"].tolist() == [True, False, False, False]
+
+
+def test_what_moved_further_than_the_budget_broke_nothing():
+    attacked = records([1, 1, 1, 0], l2=[0.5, 1.0, 1.1, 2.0], linf=[0.3, 0.1, 0.1, 0.1])
+    assert right(attacked, Budget("l2", 1.0)) == [False, False, True, True]
+    assert right(attacked, Budget("linf", 0.1)) == [True, False, False, True]
+    assert right(attacked, None) == [False, False, False, True]
+
+
+def test_rounding_in_float32_does_not_leave_the_budget():
+    epsilon = 0.03137
+    reached = float(np.abs(np.float32(0.7) + np.float32(epsilon) - np.float32(0.7)))
+    assert reached != epsilon
+    assert right(records([1], linf=reached), Budget("linf", epsilon)) == [False]
+    assert right(records([1], linf=epsilon * 1.001), Budget("linf", epsilon)) == [True]
+
+
+def test_the_largest_epsilon_within_the_budget_counts():
+    sweep = pd.concat(
+        [
+            records([1, 0], epsilon=0.1, linf=0.1),
+            records([0, 1], epsilon=0.3, linf=0.3),
+            records([0, 0], epsilon=0.2, linf=0.2),
+        ]
+    )
+    assert right(sweep, Budget("linf", 0.25)) == [True, True]
+    assert right(sweep, Budget("linf", 0.1)) == [False, True]
+    assert right(sweep, None) == [True, False]
+    with pytest.raises(InvalidInput, match=r"epsilons \[0.1, 0.2, 0.3\] is within"):
+        outcomes(sweep, Budget("linf", 0.05))
+
+
+def test_of_several_images_made_of_one_any_may_break_it_and_its_row_is_told():
+    attacked = records([0, 0, 1, 0], index=[7, 3, 7, 3])
+    found = outcomes(attacked, None)
+    assert found.index.tolist() == [3, 7]
+    assert found["right"].tolist() == [True, False]
+    assert found["row"].tolist() == [1, 2]
+
+
+def test_images_in_common_are_those_of_every_attack():
+    tables = [outcomes(records([0] * len(index), index=index), None) for index in ([4, 2, 9], [9, 4], [1, 4, 9])]
+    assert in_common(tables).tolist() == [4, 9]
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
+def test_the_worst_case_is_no_better_than_any_attack(attacks):
+    arrays = [np.array(one) for one in attacks]
+    robust = worst_case(arrays)
+    assert robust.tolist() == [all(one[place] for one in attacks) for place in range(6)]
+    assert all(robust.sum() <= one.sum() for one in arrays)
+
+
+def test_ties_share_a_rank():
+    assert ranks([5, 9, 5, 1]) == [2, 1, 2, 4]
+
+
+def test_neighbours_are_compared_on_the_same_images():
+    better, worse = np.array([True] * 8 + [False] * 2), np.array([False] * 8 + [True, False])
+    (pair,) = compare_neighbours([worse, better])
+    assert (pair.upper, pair.lower) == (1, 0)
+    assert pair.p_value == pytest.approx(2 * (1 + 9) / 2**9)  # one of nine changes goes the other way, two-sided
+
+
+def test_equal_victims_are_not_told_apart():
+    same = np.array([True, False])
+    assert [pair.p_value for pair in compare_neighbours([same, same, same])] == [1.0, 1.0]
+    assert compare_neighbours([same]) == []

@@ -1,0 +1,117 @@
+import pytest
+
+from foolflow.errors import InvalidInput
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.robustness import Budget
+from foolflow.tables.leaderboard import Board, tabulate
+from tests.tables.boards import attempt
+
+BOARD = Board("zoo", "mnist", None)
+STRONG, WEAK = "+" * 12, "-" * 12
+
+
+def accuracies(table, model, seed="0"):
+    rows = table.data[(table.data["model"] == model) & (table.data["seed"] == seed)]
+    return dict(zip(rows["against"], rows["accuracy"], strict=True))
+
+
+def test_the_worst_case_is_taken_image_by_image():
+    table = tabulate(BOARD, [attempt("A", "fgsm", "++--"), attempt("A", "deepfool", "+-+-", clean="+++-")])
+    assert accuracies(table, "A") == {"clean": 1.0, "fgsm": 0.5, "deepfool": 0.5, "worst case": 0.25}
+    row = table.data.iloc[1]
+    assert row["against"] == "worst case"
+    assert (row["low"], row["high"]) == pytest.approx(wilson_interval(1, 4))
+    assert table.display.columns.tolist()[:3] == ["rank", "model", "defense"]
+    assert table.display.loc[0, "worst case %"] == "25.0 (4.6 to 69.9)"
+    assert table.display.loc[0, "n"] == "4"
+
+
+def test_all_columns_are_about_the_images_that_the_attacks_have_in_common():
+    attempts = [
+        attempt("A", "fgsm", "--++"),
+        attempt("A", "deepfool", "++", first=2),
+        attempt("B", "fgsm", "++-+"),
+        attempt("B", "deepfool", "+-", first=2),
+    ]
+    table = tabulate(BOARD, attempts)
+    assert set(table.data["n"]) == {2}
+    assert accuracies(table, "A")["fgsm"] == 1.0
+    assert accuracies(table, "B")["worst case"] == 0.0
+    with pytest.raises(InvalidInput, match="board zoo: its attacks have no image in common"):
+        tabulate(BOARD, [attempt("A", "fgsm", "++"), attempt("A", "deepfool", "++", first=2)])
+
+
+def test_rows_go_by_rank_and_say_which_neighbours_are_told_apart():
+    table = tabulate(
+        BOARD, [attempt("bad", "fgsm", WEAK), attempt("one", "fgsm", STRONG), attempt("two", "fgsm", STRONG)]
+    )
+    assert table.display["model"].tolist() == ["one", "two", "bad"]
+    assert table.display["rank"].tolist() == ["1", "1", "3"]
+    assert table.display["to the next below"].tolist() == [
+        "not told apart, p 1.000 (two)",
+        "p 1e-03 (bad)",
+        "",
+    ]
+    worst = table.data[table.data["against"] == "worst case"]
+    assert worst["p_value"].tolist()[:2] == pytest.approx([1.0, 2 / 2**12])
+    assert worst["p_holm"].tolist()[:2] == pytest.approx([1.0, 4 / 2**12])
+    assert "Not told apart at 5 %: one and two." in table.notes[-1]
+
+
+def test_a_budget_is_part_of_the_title_and_what_left_it_is_no_success():
+    board = Board.of({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
+    assert board.budget == Budget("l2", 1.0)
+    table = tabulate(board, [attempt("A", "fgsm", "----", l2=[0.5, 1.0, 1.5, 3.0])])
+    assert accuracies(table, "A")["worst case"] == 0.5
+    assert table.title == "Leaderboard l2: mnist, L2 up to 1"
+    assert "further than L2 up to 1" in table.notes[0]
+
+
+def test_what_was_made_on_others_has_one_column_an_attack_and_counts_in_the_worst_case():
+    attempts = [
+        attempt("A", "fgsm", "+++-"),
+        attempt("B", "fgsm", "++++"),
+        attempt("B", "fgsm", "-+++", source="A/none"),
+        attempt("B", "fgsm", "+-++", source="C/none"),
+    ]
+    table = tabulate(BOARD, attempts)
+    assert accuracies(table, "B") == {"clean": 1, "fgsm": 1, "fgsm, transferred": 0.5, "worst case": 0.5}
+    assert accuracies(table, "A") == {"clean": 1, "fgsm": 0.75, "worst case": 0.75}
+    assert table.display.columns.tolist()[4:8] == ["clean %", "worst case %", "fgsm %", "fgsm, transferred %"]
+    assert table.display["fgsm, transferred %"].tolist()[0] == ""
+    assert any(note.startswith("Transferred") for note in table.notes)
+
+
+def test_several_seeds_have_a_mean_before_them_and_are_tested_seed_by_seed():
+    attempts = [
+        attempt(model, "fgsm", marks, seed=seed)
+        for model, seed, marks in (("A", 0, "+---"), ("A", 1, "++--"), ("B", 0, "+++-"), ("B", 1, "++++"))
+    ]
+    table = tabulate(BOARD, attempts)
+    assert table.display[["model", "seed"]].to_numpy().tolist() == [
+        *(["B", seed] for seed in ("mean", "0", "1")),
+        *(["A", seed] for seed in ("mean", "0", "1")),
+    ]
+    mean = table.data[(table.data["seed"] == "mean") & (table.data["against"] == "worst case")]
+    assert mean["accuracy"].tolist() == [0.875, 0.375]
+    assert mean["sd"].tolist() == pytest.approx([0.125 * 2**0.5] * 2)  # of two values, with n - 1
+    assert mean["rank"].tolist() == [1, 2]
+    assert table.display.loc[0, "worst case %"] == "87.5 ± 17.7"
+    assert table.data["p_holm"].notna().sum() == 2
+    assert "(tests of the board: 2)" in table.notes[-1]
+    assert "(seed 0)" in table.notes[-1]
+
+
+def test_means_that_are_equal_but_for_rounding_share_a_rank():
+    marks = {"A": ("+--", "++-", "+++"), "B": ("+++", "+--", "++-"), "C": ("---", "---", "---")}
+    attempts = [
+        attempt(model, "fgsm", one, seed=seed) for model, each in marks.items() for seed, one in enumerate(each)
+    ]
+    data = tabulate(BOARD, attempts).data
+    assert data[(data["seed"] == "mean") & (data["against"] == "clean")]["rank"].tolist() == [1, 1, 3]
+
+
+def test_a_board_of_one_victim_has_no_neighbours():
+    table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
+    assert table.display["to the next below"].tolist() == [""]
+    assert not any("McNemar" in note for note in table.notes)
