@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 BIN = Path(sys.executable).parent
@@ -34,6 +35,16 @@ def test_each_example_of_extending_does_what_it_says(fresh, title):
     assert targets
     for target in targets:
         assert (fresh.folder / target).stat().st_size > 0
+    if title == "A defense":  # rounding, which hides its gradient, is found out
+        table = pd.read_csv(fresh.folder / "results/tables/defenses_posterise.csv").set_index(
+            ["defense", "kind", "attack"]
+        )
+        assert "adaptive pgd_adaptive leaves" in table.loc[("posterise", "worst case", "all"), "warnings"]
+        assert pd.isna(table.loc[("none", "worst case", "all"), "warnings"])
+        adaptive, blind = (
+            table.loc[("posterise", *key), "accuracy"] for key in (("adaptive", "pgd_adaptive"), ("white_box", "pgd"))
+        )
+        assert adaptive < blind - 0.2
 
 
 def run(commands, folder):
