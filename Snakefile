@@ -33,9 +33,11 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/attack.smk"
 include: "rules/evaluate.smk"
+include: "rules/detect.smk"
 include: "rules/render.smk"
 include: "rules/render_minimal.smk"
 include: "rules/render_stadv.smk"
+include: "rules/render_detection.smk"
 include: "rules/manifest.smk"
 
 
@@ -69,3 +71,9 @@ rule defenses:
     """R3: FGSM and DeepFool on CIFAR-10 against defenses; the static table so far."""
     input:
         study_outputs("defenses"),
+
+
+rule detection:
+    """Adversarial images detected by feature squeezing, also those of an attack that knows of it; table, ROC curves."""
+    input:
+        study_outputs("detection"),
