@@ -34,11 +34,13 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/attack.smk"
 include: "rules/evaluate.smk"
+include: "rules/detect.smk"
 include: "rules/render.smk"
 include: "rules/render_defenses.smk"
 include: "rules/render_minimal.smk"
 include: "rules/render_stadv.smk"
 include: "rules/render_leaderboard.smk"
+include: "rules/render_detection.smk"
 include: "rules/manifest.smk"
 
 
@@ -84,3 +86,9 @@ rule leaderboard:
     """Every victim by every attack and by the worst of them on each image; tables, heat maps and a page."""
     input:
         study_outputs("leaderboard"),
+
+
+rule detection:
+    """Adversarial images detected by feature squeezing, also those of an attack that knows of it; table, ROC curves."""
+    input:
+        study_outputs("detection"),

@@ -107,7 +107,39 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
                     yield f"{key}.targets: {entry['method']} has no targets"
             else:
                 yield from _python_lines(f"{key}.python", entry["python"])
+            for place, squeezer in enumerate(entry.get("parameters", {}).get("squeezers", [])):
+                yield from _squeezer_lines(f"{key}.parameters.squeezers.{place}", squeezer, package)
+    yield from _detector_lines(config, package / "defenses")
     yield from _study_lines(config)
+
+
+def _squeezer_lines(key: str, squeezer: Config, package: Path) -> Iterator[str]:
+    """Problems of a filter that an attack is given in its parameters, as a defense is but for where it acts."""
+    if "python" in squeezer:
+        yield from _python_lines(f"{key}.python", squeezer["python"])
+    elif not _filters(package / "defenses", squeezer):
+        yield f"{key}.method: {squeezer['method']} changes the training and is no filter"
+    else:
+        method = f"{squeezer['method']}.{squeezer['method']}"
+        yield from _call_lines(f"{key}.parameters", squeezer.get("parameters", {}), package / "defenses", method)
+
+
+def _filters(folder: Path, defense: Config) -> bool:
+    """Whether a defense takes images; true of one that is missing, which is told elsewhere."""
+    file = folder / f"{defense.get('method')}.py"
+    definition = _definitions(file).get(file.stem) if file.is_file() else None
+    signature = None if definition is None else _signature(definition)
+    return signature is None or [argument.arg for argument in signature.args][:1] == ["images"]
+
+
+def _detector_lines(config: Config, folder: Path) -> Iterator[str]:
+    """Squeezers that are no defenses, or none that filter."""
+    for name, detector in config.get("detectors", {}).items():
+        key = f"detectors.{name}.squeezers"
+        yield from _unknown(key, detector["squeezers"], "defenses", config["defenses"])
+        for squeezer in detector["squeezers"]:
+            if not _filters(folder, config["defenses"].get(squeezer, {})):
+                yield f"{key}: {squeezer} changes the training and is no filter"
 
 
 def _peer_lines(key: str, entry: Config, needed: bool) -> Iterator[str]:
@@ -245,6 +277,8 @@ def _study_lines(config: Config) -> Iterator[str]:
         yield from _minimal_lines(studies["minimal"], config)
     if "stadv" in studies:
         yield from _stadv_lines(config, studies["stadv"])
+    if "detection" in studies:
+        yield from _detection_lines(studies["detection"], config)
     if "defenses" in studies:
         yield from _defense_lines(config, studies["defenses"]["evaluations"])
     if "transfer" in studies:
@@ -364,6 +398,33 @@ def _repeated_names(key: str, entries: list[Config]) -> Iterator[str]:
     names = [entry["name"] for entry in entries]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{key}: {name!r} names several; each needs a name of its own"
+
+
+def _detection_lines(study: Config, config: Config) -> Iterator[str]:
+    """Names that name nothing, attacks of several epsilons, and adaptive ones that know another detector."""
+    attacks, detectors = config["attacks"], config.get("detectors", {})
+    for place, detection in enumerate(study["detections"]):
+        key = f"studies.detection.detections.{place}"
+        adaptive = detection.get("adaptive", [])
+        yield from _unknown(f"{key}.dataset", [detection["dataset"]], "datasets", config["datasets"])
+        yield from _unknown(f"{key}.model", [detection["model"]], "models", config["models"])
+        yield from _unknown(f"{key}.detector", [detection["detector"]], "detectors", detectors)
+        for field, names in (("attacks", detection["attacks"]), ("adaptive", adaptive)):
+            yield from _unknown(f"{key}.{field}", names, "attacks", attacks)
+            for name in names:
+                if isinstance(attacks.get(name, {}).get("parameters", {}).get("epsilon"), list):
+                    yield f"{key}.{field}: {name} has a list of epsilons; one adversarial set is wanted"
+        names = detectors.get(detection["detector"], {}).get("squeezers", [])
+        known = [_filter_of(config["defenses"].get(name, {})) for name in names]
+        for name in adaptive:
+            given = attacks.get(name, {}).get("parameters", {}).get("squeezers")
+            if given is not None and [_filter_of(squeezer) for squeezer in given] != known:
+                yield f"{key}.adaptive: the squeezers of {name} are not those of {detection['detector']}"
+
+
+def _filter_of(entry: Config) -> dict[str, Any]:
+    """What an entry says of its filter alone."""
+    return {"parameters": {}} | {key: entry[key] for key in ("method", "python", "parameters") if key in entry}
 
 
 def _unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:

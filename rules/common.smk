@@ -150,12 +150,18 @@ def attack_spec(wildcards):
     )
 
 
+def squeezer_files(squeezers):
+    """The files of filters that are loaded by name."""
+    return [file for entry in squeezers for file in own_or_builtin(entry, "defenses", entry.get("method"))]
+
+
 def attack_code(wildcards):
     attack = config["attacks"][wildcards.attack]
     if ":" in attack.get("method", ""):
         return peer_code(attack["method"].partition(":")[0], *victim_files(wildcards))
     method = own_or_builtin(attack, "attacks", attack.get("method"))
-    return code_digest("scripts/attack.py", *method, *victim_files(wildcards))
+    squeezers = squeezer_files(attack.get("parameters", {}).get("squeezers", []))
+    return code_digest("scripts/attack.py", *method, *squeezers, *victim_files(wildcards))
 
 
 def peer_code(library, *files):
@@ -182,3 +188,29 @@ def measure_images_code(wildcards):
 
 def measure_images_spec(wildcards):
     return as_json({**json.loads(victim_spec(wildcards)), "epsilon": float(wildcards.epsilon)})
+
+
+def detector_squeezers(wildcards):
+    """The filters of a detector, in its order: the entries of its defenses, but for where these act."""
+    names = config["detectors"][wildcards.detector]["squeezers"]
+    kept = ("method", "python", "parameters")
+    return [
+        {"name": name} | {key: value for key, value in defense_entry(name).items() if key in kept} for name in names
+    ]
+
+
+def detector_spec(wildcards):
+    victim = json.loads(victim_spec(wildcards))
+    return as_json({key: victim[key] for key in ("model", "defense")} | {"squeezers": detector_squeezers(wildcards)})
+
+
+def score_clean_code(wildcards):
+    return code_digest(
+        "scripts/score_clean.py", *victim_files(wildcards), *squeezer_files(detector_squeezers(wildcards))
+    )
+
+
+def score_adversarial_code(wildcards):
+    return code_digest(
+        "scripts/score_adversarial.py", *victim_files(wildcards), *squeezer_files(detector_squeezers(wildcards))
+    )

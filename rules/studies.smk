@@ -12,6 +12,7 @@ STUDY_TITLES = {
     "fgsm_sweep": "R4: FGSM sweep",
     "transfer": "Transfer",
     "leaderboard": "Leaderboard",
+    "detection": "Detection by feature squeezing",
 }
 
 SWEEP_KEYS = ("dataset", "model", "seed", "attack", "modified_epsilon")
@@ -272,6 +273,55 @@ def heat_map_spec(wildcards):
     return {"study": wildcards.study, "title": title.format(**entry)}
 
 
+def detections():
+    """Each detector of the study `detection` at each of its victims, with the attacks that it is held against."""
+    study = config["studies"].get("detection", {"detections": []})
+    return [
+        {
+            **{key: detection[key] for key in ("dataset", "model", "detector")},
+            "seed": seed,
+            "attacks": [
+                {"attack": attack, "adaptive": field == "adaptive"}
+                for field in ("attacks", "adaptive")
+                for attack in detection.get(field, [])
+            ],
+        }
+        for detection in study["detections"]
+        for seed in config["seeds"]
+    ]
+
+
+def detection_cells():
+    """Each attack of each detection."""
+    return [
+        {key: detection[key] for key in ("dataset", "model", "detector", "seed")} | {"defense": "none"} | attack
+        for detection in detections()
+        for attack in detection["attacks"]
+    ]
+
+
+def clean_scores_path(detection):
+    return "evaluations/{dataset}/{model}/none/{seed}/detection/{detector}/clean.parquet".format(**detection)
+
+
+def adversarial_scores_path(cell):
+    pattern = "evaluations/{dataset}/{model}/{defense}/{seed}/detection/{detector}/on/{attack}.parquet"
+    return pattern.format(**cell)
+
+
+def detection_clean(wildcards):
+    return [f"<results>/{clean_scores_path(detection)}" for detection in detections()]
+
+
+def detection_scores(wildcards):
+    return [f"<results>/{adversarial_scores_path(cell)}" for cell in detection_cells()]
+
+
+def detection_spec():
+    study = config["studies"].get("detection", {"false_positives": None})
+    return {"false_positives": study["false_positives"], "detectors": detections()}
+
+
 # ---- The files of a study: `path` below the results folder, `code` the digest of what makes it ----
 
 
@@ -391,6 +441,19 @@ def leaderboard_artefacts():
     return found
 
 
+def detection_artefacts():
+    found = table_files("detection", "scripts/tabulate_detection.py")
+    found += figure_files("detection", "scripts/draw_detection.py")
+    for detection in detections():
+        victim = detection | {"defense": "none"}
+        found += victim_artefacts(victim)
+        found += files(score_clean_code(SimpleNamespace(**victim)), clean_scores_path(detection))
+    for cell in detection_cells():
+        found += attack_artefacts(cell)
+        found += files(score_adversarial_code(SimpleNamespace(**cell)), adversarial_scores_path(cell))
+    return found
+
+
 def study_artefacts(study):
     """Every file of a study that two runs agree on to the byte (those with timings are left out)."""
     match study:
@@ -408,6 +471,8 @@ def study_artefacts(study):
             found = transfer_artefacts()
         case "leaderboard":
             found = leaderboard_artefacts()
+        case "detection":
+            found = detection_artefacts()
     return list({artefact["path"]: artefact for artefact in found}.values())
 
 

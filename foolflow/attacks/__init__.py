@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.dichotomy import dichotomy as dichotomy
     from foolflow.attacks.fgsm import fgsm as fgsm
     from foolflow.attacks.pgd import pgd as pgd
+    from foolflow.attacks.pgd_undetected import pgd_undetected as pgd_undetected
     from foolflow.attacks.stadv import stadv as stadv
     from foolflow.attacks.stadv_students import stadv_students as stadv_students
 

@@ -1,0 +1,143 @@
+"""Projected gradient descent against a victim that also detects adversarial images, by squeezing them."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from foolflow.attacks.base import (
+    Adversarial,
+    as_epsilons,
+    check_images,
+    check_logits,
+    conclude,
+    is_clear_success,
+    stack,
+)
+from foolflow.attacks.pgd import _project, _random_start, _unit
+from foolflow.defenses.filtered import Filtered, seen_through
+from foolflow.defenses.loading import load_filter
+from foolflow.defenses.squeezing import squeezing_scores
+from foolflow.errors import InvalidInput
+from foolflow.freezing import frozen
+from foolflow.seeds import derived_seed
+
+
+def pgd_undetected(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+    epsilon: float | Sequence[float],
+    squeezers: Sequence[Mapping[str, Any]],
+    weight: float = 1.0,
+    norm: str = "linf",
+    steps: int = 100,
+    step_size: float | None = None,
+    restarts: int = 1,
+    seed: int = 0,
+) -> Adversarial:
+    """PGD that fools the model, and a detector by feature squeezing as well (after He et al. 2017, arXiv 1706.04701).
+
+    Until an image is fooled its steps are those of `pgd`, so whatever that fools with the same parameters is fooled
+    here. From then on they raise the cross-entropy less `weight` times the sum over the squeezers of the
+    Kullback-Leibler divergence from the softmax of the image to that of the squeezed one. Its root bounds the
+    detector's score (Pinsker), and where both are sure of different classes it still has a gradient; the score has none
+    there. A squeezer without a gradient counts as the identity in the backward pass. Of all iterates that fool,
+    the one with the least detection score comes back, the largest L1 distance over the squeezers (Xu et al. 2017); so
+    no threshold is needed. An image that never is fooled comes back as its last iterate.
+
+    model, images, labels, targets, epsilon, norm, steps, step_size, seed: as in `pgd`, and E epsilons likewise.
+    squeezers: of the detector, each as a defense of the config is: `method` (or `python`) and `parameters`.
+    restarts: random starts of every image. No image leaves the batch before the last step of the last one.
+    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, there is no
+    squeezer, or the model's logits are not finite.
+    """
+    epsilons = as_epsilons(epsilon)
+    if norm not in ("linf", "l2"):
+        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
+        raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
+    if not 0 <= weight < np.inf:
+        raise InvalidInput(f"weight: {weight} is negative or not finite")
+    if not squeezers:
+        raise InvalidInput("squeezers: there is none to be undetected by")
+    check_images(images, labels, targets)
+    views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
+    made = []
+    with ExitStack() as stack_of_contexts:
+        for view in views:
+            stack_of_contexts.enter_context(frozen(view))
+            stack_of_contexts.enter_context(seen_through(view, "auto", images))
+        for radius in epsilons:
+            search = _Search(model, views, images, labels, targets, weight)
+            for restart in range(restarts):
+                start = _random_start(images, radius, norm, derived_seed(seed, restart))
+                current = _project(images + start, images, radius, norm)
+                for _ in range(steps):
+                    direction = _unit(search.ascent_direction(current), norm)
+                    current = _project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
+                search.keep_last(current)
+            iterations = torch.full_like(labels, steps * restarts)
+            made.append(conclude(model, search.best, labels, targets, iterations, search.evaluations))
+    return stack(made) if np.ndim(epsilon) else made[0]
+
+
+class _Search:
+    """The best iterate so far of each image (`best`), its score (infinite: not fooled yet) and its backward passes."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        views: Sequence[nn.Module],
+        images: Tensor,
+        labels: Tensor,
+        targets: Tensor | None,
+        weight: float,
+    ) -> None:
+        self.model, self.views, self.labels, self.targets, self.weight = model, views, labels, targets, weight
+        self.best = images.clone()
+        self.score = images.new_full((len(images),), torch.inf, dtype=torch.float64)
+        self.evaluations = torch.zeros_like(labels)
+
+    def ascent_direction(self, current: Tensor) -> Tensor:
+        """The gradient of what is to rise, at the iterates `current`, which are noted down."""
+        inputs = current.detach().requires_grad_()
+        logits, fooled, squeezed = self._look(inputs)
+        loss = (
+            cross_entropy(logits, self.labels, reduction="sum")
+            if self.targets is None
+            else -cross_entropy(logits, self.targets, reduction="sum")
+        )
+        if len(fooled):
+            own = logits[fooled].log_softmax(1)
+            for one in squeezed:
+                loss = loss - self.weight * (own.exp() * (own - one.log_softmax(1))).sum()
+        self.evaluations += 1
+        self.evaluations[fooled] += len(self.views)
+        return torch.autograd.grad(loss, inputs)[0]
+
+    @torch.no_grad()
+    def keep_last(self, current: Tensor) -> None:
+        """Note down the iterates at the end of a restart."""
+        self._look(current)
+
+    def _look(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """(the logits, which images are fooled, the logits of each squeezer's view of these)"""
+        logits = self.model(current)
+        check_logits(logits, self.labels, self.targets)
+        fooled = is_clear_success(logits.detach(), self.labels, self.targets).nonzero().squeeze(1)
+        squeezed = [view(current[fooled]) for view in self.views] if len(fooled) else []
+        waiting = self.score.isinf()
+        self.best[waiting] = current.detach()[waiting]
+        if len(fooled):
+            score = squeezing_scores(logits.detach()[fooled], [one.detach() for one in squeezed]).amax(1)
+            better = score < self.score[fooled]
+            chosen = fooled[better]
+            self.best[chosen], self.score[chosen] = current.detach()[chosen], score[better]
+        return logits, fooled, squeezed

@@ -1,0 +1,41 @@
+"""Detection by feature squeezing: a victim that changes its mind when an image is squeezed saw an adversarial one."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.defenses.filtered import Filter
+from foolflow.prediction import BATCH_SIZE, to_float
+
+
+def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tensor:
+    """L1 distances between the softmax of an image and of what each squeezer makes of it (Xu et al. 2017, arXiv
+    1704.01155, section V-A): float64 (N, squeezers), from 0 to 2.
+
+    logits: (N, classes).  squeezed_logits: those of the squeezed images, one or more.
+    """
+    raw = logits.double().softmax(1)
+    distances = [(raw - squeezed.double().softmax(1)).abs().sum(1) for squeezed in squeezed_logits]
+    return torch.stack(distances, dim=1)
+
+
+@torch.no_grad()
+def score_images(
+    victim: nn.Module, images: Tensor, squeezers: Mapping[str, Filter], device: torch.device
+) -> dict[str, Tensor]:
+    """What a detector sees of many images, on the CPU.
+
+    victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W).  squeezers: one or more, by name.
+    Returns the victim's `prediction`, int64 (N,), each squeezer's score by its name and the joint `score`, the largest
+    of them, float64 (N,).
+    """
+    predictions, scores = [], []
+    for batch in images.split(BATCH_SIZE):
+        clean = to_float(batch, device)
+        logits = victim(clean)
+        predictions.append(logits.argmax(1).cpu())
+        scores.append(squeezing_scores(logits, [victim(squeeze(clean)) for squeeze in squeezers.values()]).cpu())
+    each = torch.cat(scores)
+    named = dict(zip(squeezers, each.unbind(1), strict=True))
+    return {"prediction": torch.cat(predictions), **named, "score": each.amax(1)}

@@ -1,0 +1,139 @@
+"""Detection by feature squeezing: how many adversarial images each detector finds, beside what Xu et al. published."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from foolflow.statistics.detection import Area, Rate, area_under, rate_of, threshold_at
+from foolflow.statistics.scored import Detector
+from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+
+CLEAN, POOLED = "clean test images", "all attacks that do not know of it"
+
+
+def tabulate(detectors: Sequence[Detector], false_positives: float, reference: Mapping[str, Any]) -> Table:
+    """reference: reference/xu2017_detection.yaml; percent there, fractions in the table's CSV."""
+    data = pd.DataFrame([row for one in detectors for row in _rows(one, false_positives, reference)])
+    published = data["published_detected"].notna().any()
+    return Table(
+        title="Detection by feature squeezing",
+        data=data,
+        display=_display(data),
+        notes=[
+            "The score of an image is the L1 distance between the victim's softmax on it and on the squeezed image, "
+            "the largest over the detector's squeezers. The threshold is the least at which at most "
+            f"{100 * false_positives:g} % of the clean val images are taken for adversarial; what that makes of the "
+            f"test images is the row '{CLEAN}'. Thresholds: {_thresholds(data)}.",
+            "n: the attacked images that the victim gets right before the attack. All adversarial images are scored, "
+            "and judged a success or not, after rounding to 8 bits. Detected: of the successful ones, as Xu et al. "
+            "count; failed, detected: of the others. Fooled unseen: of all n, those that fool the victim and are not "
+            "detected, which is what an adversary is after. AUC: successful adversarial images against clean test "
+            "images. Intervals: Wilson's for rates, DeLong's for the AUC (without width where the AUC is 1).",
+            f"'{POOLED}' pools the images of the rows above it. The rows below it are of attacks that know the "
+            "detector and minimise its score.",
+            *([_published_note(reference)] if published else []),
+        ],
+    )
+
+
+def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    threshold = threshold_at(one.scores_of("val"), false_positives)
+    published = reference["detectors"].get(one.dataset, {}).get(one.detector, {})
+    clean = one.scores_of("test")
+    place = {
+        "dataset": one.dataset,
+        "model": one.model,
+        "detector": one.detector,
+        "seed": one.seed,
+        "threshold": threshold,
+        "published_threshold": published.get("threshold"),
+    }
+
+    def row(images: str, adaptive: bool | None, records: pd.DataFrame, key: str) -> dict[str, Any]:
+        fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
+        seen = score > threshold
+        return {
+            **place,
+            "images": images,
+            "adaptive": adaptive,
+            **_named("success", rate_of(fooled)),
+            **_named("detected", rate_of(seen[fooled])),
+            **_named("failed_detected", rate_of(seen[~fooled])),
+            **_named("unseen", rate_of(fooled & ~seen)),
+            **_named("auc", area_under(clean, score[fooled])),
+            "published_detected": _fraction(published.get("detected", {}).get(key)),
+            "published_auc": _fraction(published.get("auc")) if key == "all" else None,
+        }
+
+    yield {
+        **place,
+        "images": CLEAN,
+        **_named("detected", rate_of(clean > threshold)),
+        "published_detected": _fraction(published.get("false_positives")),
+    }
+    static = [scored for scored in one.attacked if not scored.adaptive]
+    for scored in static:
+        yield row(scored.attack, False, scored.records, scored.attack)
+    if len(static) > 1:
+        yield row(POOLED, False, pd.concat([scored.records for scored in static]), "all")
+    for scored in one.attacked:
+        if scored.adaptive:
+            yield row(scored.attack, True, scored.records, scored.attack)
+
+
+def _named(name: str, value: Rate | Area) -> dict[str, Any]:
+    return {f"{name}_{field}": number for field, number in asdict(value).items()}
+
+
+def _fraction(published: float | None) -> float | None:
+    return None if published is None else published / 100
+
+
+def _thresholds(data: pd.DataFrame) -> str:
+    several_seeds = data["seed"].nunique() > 1
+    each = []
+    for (dataset, model, detector, seed), rows in data.groupby(["dataset", "model", "detector", "seed"], sort=False):
+        first = rows.iloc[0]
+        theirs = "" if pd.isna(first["published_threshold"]) else f" (Xu et al.: {first['published_threshold']:g})"
+        run = f", seed {seed}" if several_seeds else ""
+        each.append(f"{detector} on {dataset}, {model}{run}: {first['threshold']:.4g}{theirs}")
+    return "; ".join(each)
+
+
+def _published_note(reference: Mapping[str, Any]) -> str:
+    return f"Published: {reference['source']['xu']}. {' '.join(reference['differences'].split())}"
+
+
+def _display(data: pd.DataFrame) -> pd.DataFrame:
+    def interval(name: str, digits: int = 1) -> list[str]:
+        bounds = zip(data[f"{name}_low"], data[f"{name}_high"], data[f"{name}_{_value(name)}"], strict=True)
+        return ["" if pd.isna(value) else percent_interval(low, high, digits) for low, high, value in bounds]
+
+    def rates(name: str) -> pd.Series:
+        return data[f"{name}_{_value(name)}"].map(lambda rate: percent(rate, 1))
+
+    columns = {
+        "data set": data["dataset"],
+        "images": data["images"],
+        "model": data["model"],
+        "detector": data["detector"],
+        **({"seed": data["seed"].astype(str)} if data["seed"].nunique() > 1 else {}),
+        "n": data["success_total"].fillna(data["detected_total"]).map("{:,.0f}".format),
+        "success %": rates("success"),
+        "detected %": rates("detected"),
+        "95 % interval": interval("detected"),
+        "failed, detected %": rates("failed_detected"),
+        "fooled unseen %": rates("unseen"),
+        "its 95 % interval": interval("unseen"),
+        "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
+        "AUC, 95 % interval": interval("auc", 2),
+        "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),
+        "published: AUC %": data["published_auc"].map(percent),
+    }
+    return without_empty_columns(pd.DataFrame(columns))
+
+
+def _value(name: str) -> str:
+    return "area" if name == "auc" else "rate"

@@ -1,0 +1,47 @@
+"""Score the clean val and test images with a detector: how far a victim's softmax moves when they are squeezed.
+
+--spec: {"model": ..., "defense": ..., "squeezers": a list of {"name": ..., and what a defense has}}
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.data.splits import load_split
+from foolflow.defenses.loading import load_filter
+from foolflow.defenses.squeezing import score_images
+from foolflow.device import choose_device
+from foolflow.files import whole_file
+from foolflow.models.victims import load_victim
+
+
+def main(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(arguments.threads)
+    device = choose_device(arguments.device)
+    victim = load_victim(
+        arguments.weights, model=arguments.spec["model"], defense=arguments.spec["defense"], device=device
+    )
+    squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in arguments.spec["squeezers"]}
+    tables = []
+    for name, path in (("val", arguments.val), ("test", arguments.test)):
+        split = load_split(path)
+        found = score_images(victim, torch.from_numpy(split.images), squeezers, device)
+        columns = {column: tensor.numpy() for column, tensor in found.items()}
+        tables.append(
+            pd.DataFrame({"split": name, "index": range(len(split.labels)), "label": split.labels, **columns})
+        )
+    with whole_file(arguments.scores) as partial:
+        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--test", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="the victim")
+    parser.add_argument("--scores", type=Path, required=True)
+    add_compute_options(parser)
+    run_job(main, parser)
