@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
     as_epsilons,
@@ -19,8 +20,6 @@ from foolflow.attacks.base import (
 from foolflow.errors import InvalidInput
 from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
-
-TINY = 1e-12
 
 
 def pgd(
@@ -95,8 +94,8 @@ def _attack(
     evaluations = torch.zeros_like(labels)
     standing = torch.arange(len(images), device=images.device)
     for restart in range(restarts):
-        start = _random_start(images, epsilon, norm, derived_seed(seed, restart))
-        current = _project(images[standing] + start, images[standing], epsilon, norm)
+        start = random_start(images, epsilon, norm, derived_seed(seed, restart))
+        current = project(images[standing] + start, images[standing], epsilon, norm)
         for step in range(steps + 1):
             if len(standing) == 0:
                 break
@@ -111,20 +110,8 @@ def _attack(
                 standing, current = standing[keep], current[keep]
                 gradient = None if gradient is None else gradient[keep]
             if gradient is not None:
-                current = _project(current + step_size * _unit(gradient, norm), images[standing], epsilon, norm)
+                current = project(current + step_size * steepest(gradient, norm), images[standing], epsilon, norm)
     return conclude(model, adversarial, labels, targets, evaluations, evaluations)
-
-
-def _random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor:
-    """A point of the ball, (1, C, H, W): uniform for linf; for l2 a random direction and a uniform length."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (1, *images.shape[1:])
-    if norm == "linf":
-        start = (2 * torch.rand(shape, generator=generator) - 1) * epsilon
-    else:
-        direction = _unit(torch.randn(shape, generator=generator), norm)
-        start = direction * epsilon * torch.rand(1, generator=generator)
-    return start.to(images.device)
 
 
 def _ascent_direction(
@@ -143,21 +130,3 @@ def _ascent_direction(
     else:
         total = cross_entropy(logits, chosen, reduction="sum")
     return torch.autograd.grad(total if targets is None else -total, inputs)[0], logits.detach()
-
-
-def _unit(gradient: Tensor, norm: str) -> Tensor:
-    """The direction of steepest ascent in the norm."""
-    if norm == "linf":
-        return gradient.sign()
-    return gradient / gradient.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
-
-
-def _project(points: Tensor, centres: Tensor, epsilon: float, norm: str) -> Tensor:
-    """Into the ball around the centres, then into [0, 1]; the second does not leave the first."""
-    offset = points - centres
-    if norm == "linf":
-        offset = offset.clamp(-epsilon, epsilon)
-    else:
-        lengths = offset.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
-        offset = offset * (epsilon / lengths).clamp_max(1)
-    return (centres + offset).clamp(0, 1)

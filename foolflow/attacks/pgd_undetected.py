@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
     as_epsilons,
@@ -18,7 +19,6 @@ from foolflow.attacks.base import (
     is_clear_success,
     stack,
 )
-from foolflow.attacks.pgd import _project, _random_start, _unit
 from foolflow.defenses.filtered import Filtered, seen_through
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import squeezing_scores
@@ -77,11 +77,11 @@ def pgd_undetected(
         for radius in epsilons:
             search = _Search(model, views, images, labels, targets, weight)
             for restart in range(restarts):
-                start = _random_start(images, radius, norm, derived_seed(seed, restart))
-                current = _project(images + start, images, radius, norm)
+                start = random_start(images, radius, norm, derived_seed(seed, restart))
+                current = project(images + start, images, radius, norm)
                 for _ in range(steps):
-                    direction = _unit(search.ascent_direction(current), norm)
-                    current = _project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
+                    direction = steepest(search.ascent_direction(current), norm)
+                    current = project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
                 search.keep_last(current)
             iterations = torch.full_like(labels, steps * restarts)
             made.append(conclude(model, search.best, labels, targets, iterations, search.evaluations))
