@@ -42,6 +42,7 @@ def put(key, value):
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
 R3 = "studies.defenses.evaluations.0"
+DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
 CASES = [
@@ -136,6 +137,13 @@ CASES = [
         f"{R3}.masking.single_step",
         "'stadv' is not among the attacks of white",
     ),
+    (put(f"{DETECTION}.detector", "x"), f"{DETECTION}.detector", "'x' is not among the detectors: joint_mnist"),
+    (put(f"{DETECTION}.attacks", []), f"{DETECTION}.attacks", "non-empty"),
+    (put(f"{DETECTION}.attacks", ["fgsm_sweep"]), f"{DETECTION}.attacks", "fgsm_sweep has a list of epsilons"),
+    (put(f"{DETECTION}.adaptive", ["pgd_undetected_cifar10"]), f"{DETECTION}.adaptive", "are not those of joint_mnist"),
+    (put("studies.detection.false_positives", 1.5), "studies.detection.false_positives", "1.5"),
+    (put("detectors.joint_mnist.squeezers", ["adversarial_training"]), "detectors.joint_mnist", "filter"),
+    (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
     (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations.1.name", "name of an earlier one"),
     (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
     (put("attacks.pgd_adaptive.filter_gradient", "none"), "attacks.pgd_adaptive.filter_gradient", "not one of own"),

@@ -16,10 +16,27 @@ def test_every_study_is_there(demo):
     stadv = ("stadv_explorations", "stadv_post_mortem")
     minimal = ("minimal_accuracy", "minimal_attacks", "minimal_speed")
     boards = ("transfer/digits_zoo", "leaderboard/digits_zoo", "leaderboard/digits_squeezed")
-    for name in ("fgsm_sweep", "stadv_accuracy", "stadv_success", *stadv, *minimal, "defenses_r3", *boards):
+    for name in (
+        "fgsm_sweep",
+        "stadv_accuracy",
+        "stadv_success",
+        *stadv,
+        *minimal,
+        "defenses_r3",
+        "detection",
+        *boards,
+    ):
         for ending in ("csv", "md", "html"):
             assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
-    figures = ("fgsm_sweep", "stadv_accuracy", *stadv, "minimal_accuracy", "minimal_security", "minimal/CNN/7")
+    figures = (
+        "detection",
+        "fgsm_sweep",
+        "stadv_accuracy",
+        *stadv,
+        "minimal_accuracy",
+        "minimal_security",
+        "minimal/CNN/7",
+    )
     images = (
         "target_grid/digits/C/none/0/stadv_grid",
         "flow/digits/C/none/0/stadv",
@@ -183,6 +200,41 @@ def test_the_transfer_matrix_is_what_the_target_makes_of_the_sources_images(demo
     row = table.loc[("CNN/none", "MLP/none")]
     assert row["n"] == right.sum().item()
     assert row["fooled"] == pytest.approx((right & fooled).sum().item(), abs=1)
+
+
+def test_the_table_of_defenses_is_what_each_victim_does(demo):
+    """White box on the bit depth: blind; adaptive: as bad as none. The numbers are those of the images themselves."""
+    table = pd.read_csv(demo.results / "tables/defenses_r3.csv").set_index(["defense", "kind", "attack"])
+    data = load_file(demo.results / "data/digits/test.safetensors")
+    for defense, kind, attack in (
+        ("bit_depth_4", "adaptive", "pgd_adaptive"),
+        ("feature_squeezing", "white_box", "pgd"),
+        ("adversarial_training", "static", "fgsm"),
+    ):
+        victim = foolflow.load_victim(demo.results / f"victims/digits/six_conv/{defense}/0/weights.safetensors")
+        source = "none" if kind == "static" else defense
+        made = load_file(demo.results / f"attacks/digits/six_conv/{source}/0/{attack}/adversarial.safetensors")[
+            "images"
+        ]
+        with torch.no_grad():
+            right = (victim(made).argmax(1) == data["labels"][: len(made)]).float().mean().item()
+        assert table.loc[(defense, kind, attack), "accuracy"] == pytest.approx(right, abs=0.02)  # as rounding has it
+    for defense in ("adversarial_training", "feature_squeezing", "bit_depth_4"):
+        rows = table.loc[defense]
+        worst = rows.loc[("worst case", "all"), "accuracy"]
+        assert worst <= rows.loc[rows.index.get_level_values("attack") != "pgd_huge", "accuracy"].min()
+        assert rows.loc[("static", "deepfool"), "accuracy"] > worst + 0.2  # R3's protocol credits what is not there
+    assert "adaptive pgd_adaptive leaves" in table.loc[("bit_depth_4", "worst case", "all"), "warnings"]
+    assert table.loc["none", "warnings"].isna().all()
+
+
+def test_a_filter_at_test_alone_has_the_undefended_weights(demo):
+    plain, defended = (
+        load_file(demo.results / f"victims/digits/six_conv/{defense}/0/weights.safetensors")
+        for defense in ("none", "bit_depth_4")
+    )
+    assert {f"network.{name}" for name in plain} == defended.keys()
+    assert all(torch.equal(tensor, defended[f"network.{name}"]) for name, tensor in plain.items())
 
 
 def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):

@@ -95,6 +95,13 @@ def leaderboard(*boards):
     return shown | {"pages/leaderboard.html"}
 
 
+def detection(*scored):
+    """The study `detection`, and its scores of these: attacks, or `clean`."""
+    folder = "evaluations/digits/CNN/none/0/detection/joint_mnist"
+    scores = {f"{folder}/clean.parquet" if name == "clean" else f"{folder}/on/{name}.parquet" for name in scored}
+    return scores | table("detection") | figure("detection")
+
+
 def stadv_images():
     """The figures that show images of stAdv."""
     shown = (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
@@ -119,6 +126,7 @@ CASES = {
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
         | transfer(*BOARD_ZOO)
         | leaderboard(*BOARDS)
+        | detection("deepfool")
         | MANIFEST,
     ),
     "stAdv's module remakes its sets and what shows them, and not what the students ran": (
@@ -159,6 +167,8 @@ CASES = {
         | {path for name in ("deepfool", "fgsm") for path in static(name) if "feature_squeezing" in path}
         | {path for name in SQUEEZED_ATTACKS for path in attack("six_conv", name, "feature_squeezing")}
         | squeezed("feature_squeezing")
+        | attack("CNN", "pgd_undetected_mnist")  # it and the detector squeeze by a median, too
+        | detection("clean", "deepfool", "fgsm_mnist", "pgd_undetected_mnist")
         | table("defenses_r3")
         | figure("training/digits/six_conv/feature_squeezing/0")
         | leaderboard("digits_squeezed")
@@ -170,6 +180,8 @@ CASES = {
         | {path for name in ("deepfool", "fgsm") for path in static(name) if "bit_depth_4" in path}
         | {path for name in FILTERED_ATTACKS for path in attack("six_conv", name, "bit_depth_4")}
         | squeezed("bit_depth_4")
+        | attack("CNN", "pgd_undetected_mnist")
+        | detection("clean", "deepfool", "fgsm_mnist", "pgd_undetected_mnist")
         | table("defenses_r3")
         | MANIFEST,
     ),
@@ -217,8 +229,10 @@ CASES = {
         }
         | {path for name in TABLES for path in table(name)}
         | {f"attacks/digits/six_conv/{defense}/0/{name}/summary.json" for defense, name in DEFENDED_ATTACKS}
+        | {f"attacks/digits/CNN/none/0/{name}/summary.json" for name in ("fgsm_mnist", "pgd_undetected_mnist")}
         | transfer()
         | leaderboard(*BOARDS)
+        | detection()
         | {
             path
             for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", *STADV_RESULTS)
