@@ -153,7 +153,29 @@ def minimal_table() -> Iterator[str]:
         yield f"| {model} | {' | '.join(f'{medians[attack]:.3f}' for attack in attacks)} |"
 
 
-TABLES = {"fgsm_sweep": sweep_table, "accuracy": accuracy_table, "stadv": stadv_table, "minimal": minimal_table}
+def defenses_table() -> Iterator[str]:
+    """R3: each defense as R3 measured it, and as an attack on the defended victim itself leaves it."""
+    yield "| defense | attack | static % | R3 % | white box % | 95 % interval |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    data = pd.read_csv(PUBLISHED / "defenses/defenses_r3.csv")
+    cells = data.set_index(["defense", "kind", "attack"])
+    for defense in data["defense"].unique():
+        for attack in ("deepfool", "fgsm", "pgd"):
+            white = cells.loc[(defense, "white_box", attack)]
+            static = cells.loc[(defense, "static", attack)] if attack != "pgd" else None
+            ours = "" if static is None else f"{100 * static['accuracy']:.2f}"
+            r3 = "" if static is None or pd.isna(static["published"]) else f"{100 * static['published']:.1f}"
+            interval = f"{100 * white['low']:.2f} to {100 * white['high']:.2f}"
+            yield f"| {defense} | {attack} | {ours} | {r3} | {100 * white['accuracy']:.2f} | {interval} |"
+
+
+TABLES = {
+    "fgsm_sweep": sweep_table,
+    "accuracy": accuracy_table,
+    "stadv": stadv_table,
+    "minimal": minimal_table,
+    "defenses": defenses_table,
+}
 
 
 def fill(readme: str) -> str:

@@ -25,7 +25,8 @@ UNDEFENDED = "none"
 
 @dataclass(frozen=True)
 class Cell:
-    """outcomes: a row an image, with index, label, clean_prediction and prediction (that of the attacked image)."""
+    """outcomes: a row an image, with index, epsilon (NaN: none), label, clean_prediction and prediction (that of the
+    attacked image)."""
 
     model: str
     defense: str
@@ -33,6 +34,10 @@ class Cell:
     kind: str
     attack: str
     outcomes: pd.DataFrame
+
+    @property
+    def has_epsilon(self) -> bool:
+        return bool(self.outcomes["epsilon"].notna().all())
 
     @property
     def victim(self) -> tuple[str, str, int]:
@@ -87,7 +92,11 @@ def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
-    """An image counts where it is right under every attack; the images are those that all of them attacked."""
+    """An image counts where it is right under every attack; the images are those that all of them attacked.
+
+    An attack without an epsilon goes as far as it has to, so it counts only where there is no other.
+    """
+    cells = [cell for cell in cells if cell.has_epsilon] or cells
     clean = _right(cells[0].outcomes, "clean_prediction")
     table = pd.concat([_right(cell.outcomes, "prediction") for cell in cells], axis=1, join="inner").astype(bool)
     right = table.all(axis=1)
@@ -204,7 +213,8 @@ def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
     )
     notes = [
         "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
-        f"Images attacked: {sizes}. 'Worst case' counts an image that withstood every attack of its row, of the "
+        f"Images attacked: {sizes}. 'Worst case' counts an image that withstood every attack of its row (that has an "
+        "epsilon, if any has: the others go as far as they have to), of the "
         f"{int(data[data['kind'] == WORST]['n'].min()):,} that all of them attacked.",
         "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
         + (". An empty adaptive cell: without a filter the attack is the white-box one." if gap else "."),

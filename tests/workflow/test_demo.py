@@ -222,7 +222,8 @@ def test_the_table_of_defenses_is_what_each_victim_does(demo):
     for defense in ("adversarial_training", "feature_squeezing", "bit_depth_4"):
         rows = table.loc[defense]
         worst = rows.loc[("worst case", "all"), "accuracy"]
-        assert worst <= rows.loc[rows.index.get_level_values("attack") != "pgd_huge", "accuracy"].min()
+        bounded = ~rows.index.get_level_values("attack").isin(["pgd_huge", "deepfool"])
+        assert worst <= rows.loc[bounded, "accuracy"].min()
         assert rows.loc[("static", "deepfool"), "accuracy"] > worst + 0.2  # R3's protocol credits what is not there
     assert "adaptive pgd_adaptive leaves" in table.loc[("bit_depth_4", "worst case", "all"), "warnings"]
     assert table.loc["none", "warnings"].isna().all()
