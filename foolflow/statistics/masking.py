@@ -32,24 +32,28 @@ class Attacked:
 class Evidence:
     """What was made of one victim within one radius.  iterative: the white-box attack that is under suspicion.
 
-    single_step: a white-box attack of one step.  stronger: attacks that cannot beat it unless it is blind, each with
+    single_step: a white-box attack of one step.  single_step_transferred: the same, made on another victim; where it is
+    the stronger, the one step has been learnt, and the gradient bent for it (catastrophic overfitting).  stronger: attacks that cannot beat it unless it is blind, each with
     what it is: a transferred one, a black-box one, an adaptive one.  huge: a white-box attack in a radius at which any
     image can be turned into grey.
     """
 
     iterative: Attacked
     single_step: Attacked | None = None
+    single_step_transferred: Attacked | None = None
     stronger: tuple[tuple[str, Attacked], ...] = ()
     huge: Attacked | None = None
 
 
 def signs_of_masking(evidence: Evidence) -> Iterator[str]:
     """One sentence for each sign; none where nothing is suspicious."""
-    suspect = evidence.iterative
-    suspicions = list(evidence.stronger)
-    if evidence.single_step is not None:
-        suspicions.append(("single-step attack", evidence.single_step))
-    for kind, other in suspicions:
+    iterative, single, transferred = evidence.iterative, evidence.single_step, evidence.single_step_transferred
+    suspicions = [(kind, other, iterative) for kind, other in evidence.stronger]
+    if single is not None:
+        suspicions.append(("single-step attack", single, iterative))
+        if transferred is not None:
+            suspicions.append(("transferred", transferred, single))
+    for kind, other, suspect in suspicions:
         if _beats(other, suspect):
             theirs, own = f"{other.accuracy:.1%}", f"{_on(suspect, other):.1%}"
             yield f"{kind} {other.attack} leaves {theirs}, white-box {suspect.attack} {own} of the same images"

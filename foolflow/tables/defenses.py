@@ -156,8 +156,16 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
         for cell in cells
         if cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative)
     )
+    transferred = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "static"}
+    single = roles.single_step or ""
     yield from signs_of_masking(
-        Evidence(white[roles.iterative], white.get(roles.single_step or ""), stronger, white.get(roles.huge or ""))
+        Evidence(
+            iterative=white[roles.iterative],
+            single_step=white.get(single),
+            single_step_transferred=transferred.get(single),
+            stronger=stronger,
+            huge=white.get(roles.huge or ""),
+        )
     )
 
 

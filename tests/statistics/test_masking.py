@@ -32,6 +32,13 @@ def test_one_step_that_fools_more_than_many():
     assert signs(single_step=outcomes("fgsm", 80)) == []
 
 
+def test_one_step_that_the_victim_has_learnt():
+    """FGSM adversarial training gone wrong: right on its own FGSM, wrong on another network's."""
+    (sign,) = signs(single_step=outcomes("fgsm", 98), single_step_transferred=outcomes("fgsm", 34))
+    assert sign == "transferred fgsm leaves 34.0%, white-box fgsm 98.0% of the same images"
+    assert signs(single_step=outcomes("fgsm", 70), single_step_transferred=outcomes("fgsm", 90)) == []
+
+
 def test_a_victim_that_stands_where_nothing_is_left():
     assert "still leaves 40.0%" in signs(huge=outcomes("pgd_huge", 40))[0]
     assert signs(huge=outcomes("pgd_huge", 2)) == []
