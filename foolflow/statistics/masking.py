@@ -33,9 +33,9 @@ class Evidence:
     """What was made of one victim within one radius.  iterative: the white-box attack that is under suspicion.
 
     single_step: a white-box attack of one step.  single_step_transferred: the same, made on another victim; where it is
-    the stronger, the one step has been learnt, and the gradient bent for it (catastrophic overfitting).  stronger: attacks that cannot beat it unless it is blind, each with
-    what it is: a transferred one, a black-box one, an adaptive one.  huge: a white-box attack in a radius at which any
-    image can be turned into grey.
+    the stronger, the victim has learnt the one step, and bent its gradient for it (catastrophic overfitting).
+    stronger: attacks that cannot beat the iterative one unless it is blind, each with what it is: a transferred one, a
+    black-box one, an adaptive one.  huge: a white-box attack in a radius at which any image can be turned into grey.
     """
 
     iterative: Attacked
