@@ -35,7 +35,7 @@ def test_the_report_renders_with_every_study_and_its_figures(demo, browser):
             else:
                 assert wait_for(lambda: browser.find_elements("tag name", "iframe")), row.text
     assert any("digits lenet fgsm_sweep" in text for text in seen["R4: FGSM sweep"])
-    assert sum("figure" in text for texts in seen.values() for text in texts) == 16
+    assert sum("figure" in text for texts in seen.values() for text in texts) == 19
     errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert errors == []
 
