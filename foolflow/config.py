@@ -10,6 +10,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from foolflow.attacks.peers.sources import installed
+from foolflow.defenses.kinds import filters
 from foolflow.errors import InvalidInput
 from foolflow.plugins import split_reference
 from foolflow.signatures import type_problem
@@ -109,7 +110,9 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
                 yield from _python_lines(f"{key}.python", entry["python"])
             for place, squeezer in enumerate(entry.get("parameters", {}).get("squeezers", [])):
                 yield from _squeezer_lines(f"{key}.parameters.squeezers.{place}", squeezer, package)
-    yield from _detector_lines(config, package / "defenses")
+    for name, defense in config["defenses"].items():
+        yield from _training_lines(f"defenses.{name}", defense)
+    yield from _detector_lines(config)
     yield from _study_lines(config)
 
 
@@ -117,28 +120,28 @@ def _squeezer_lines(key: str, squeezer: Config, package: Path) -> Iterator[str]:
     """Problems of a filter that an attack is given in its parameters, as a defense is but for where it acts."""
     if "python" in squeezer:
         yield from _python_lines(f"{key}.python", squeezer["python"])
-    elif not _filters(package / "defenses", squeezer):
+    elif not filters(squeezer):
         yield f"{key}.method: {squeezer['method']} changes the training and is no filter"
     else:
         method = f"{squeezer['method']}.{squeezer['method']}"
         yield from _call_lines(f"{key}.parameters", squeezer.get("parameters", {}), package / "defenses", method)
 
 
-def _filters(folder: Path, defense: Config) -> bool:
-    """Whether a defense takes images; true of one that is missing, which is told elsewhere."""
-    file = folder / f"{defense.get('method')}.py"
-    definition = _definitions(file).get(file.stem) if file.is_file() else None
-    signature = None if definition is None else _signature(definition)
-    return signature is None or [argument.arg for argument in signature.args][:1] == ["images"]
+def _training_lines(key: str, defense: Config) -> Iterator[str]:
+    """What acts where it cannot, and a training where there is none."""
+    if not filters(defense) and defense["at"] != ["train"]:
+        yield f"{key}.at: {defense['method']} acts at train alone: [train]"
+    if "training" in defense and "train" not in defense["at"]:
+        yield f"{key}.training: it acts at test alone, with the weights of the undefended model, and is not trained"
 
 
-def _detector_lines(config: Config, folder: Path) -> Iterator[str]:
+def _detector_lines(config: Config) -> Iterator[str]:
     """Squeezers that are no defenses, or none that filter."""
     for name, detector in config.get("detectors", {}).items():
         key = f"detectors.{name}.squeezers"
         yield from _unknown(key, detector["squeezers"], "defenses", config["defenses"])
         for squeezer in detector["squeezers"]:
-            if not _filters(folder, config["defenses"].get(squeezer, {})):
+            if squeezer in config["defenses"] and not filters(config["defenses"][squeezer]):
                 yield f"{key}: {squeezer} changes the training and is no filter"
 
 

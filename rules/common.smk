@@ -16,6 +16,7 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
 from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS, READERS
+from foolflow.defenses.kinds import filters
 from foolflow.environment import has_gpu, prepare_jobs
 
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):

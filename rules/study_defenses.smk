@@ -9,18 +9,17 @@ def defense_evaluation(name):
     return next(entry for entry in defense_evaluations() if entry["name"] == name)
 
 
-def has_filter(defense):
-    entry = defense_entry(defense)
-    return "python" in entry or entry.get("method") not in (None, "adversarial_training")
-
-
 def is_repeated(entry, defense, attack):
     """Whether the victim has no filter and the attack is, but for what it sees of one, among the white-box attacks."""
     without = [
         {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
         for name in (attack, *entry.get("white_box", []))
     ]
-    return not has_filter(defense) and "filter_gradient" in config["attacks"][attack] and without[0] in without[1:]
+    return (
+        not filters(defense_entry(defense))
+        and "filter_gradient" in config["attacks"][attack]
+        and without[0] in without[1:]
+    )
 
 
 def defense_cells(entry):
@@ -85,7 +84,7 @@ def example_artefacts(entry):
     for cell in defense_cells(
         entry | {"static": [entry["examples"]], "white_box": [], "adaptive": [], "black_box": []}
     ):
-        if has_filter(cell["defense"]):
+        if filters(defense_entry(cell["defense"])):
             found += attack_artefacts(cell | {"defense": "none"})
             name = "squeezed/{dataset}/{model}/{defense}/{seed}/{attack}".format(**cell)
             found += figure_files(name, "scripts/draw_squeezed.py")

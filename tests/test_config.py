@@ -145,6 +145,8 @@ CASES = [
     (put("detectors.joint_mnist.squeezers", ["adversarial_training"]), "detectors.joint_mnist", "filter"),
     (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
     (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations.1.name", "name of an earlier one"),
+    (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "acts at train alone"),
+    (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "it acts at test alone"),
     (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
     (put("attacks.pgd_adaptive.filter_gradient", "none"), "attacks.pgd_adaptive.filter_gradient", "not one of own"),
     (put(f"{MATRIX}.dataset", "x"), f"{MATRIX}.dataset", "not among the datasets"),

@@ -7,15 +7,10 @@ from typing import Any
 
 from foolflow.defenses.filtered import Filter
 from foolflow.defenses.hardening import Hardening
+from foolflow.defenses.kinds import TRAINING
 from foolflow.plugins import load_object
 
 PGD_STEPS = 10  # of the attack that a val accuracy is measured with after each epoch
-TRAINING = ("adversarial_training",)  # the methods that change what is trained on, and filter nothing
-
-
-def filters(defense: Mapping[str, Any]) -> bool:
-    """Whether the defense puts a filter before the network."""
-    return "python" in defense or ("method" in defense and defense["method"] not in TRAINING)
 
 
 def load_filter(defense: Mapping[str, Any]) -> Filter:

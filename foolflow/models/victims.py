@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from foolflow.defenses.filtered import Filtered
-from foolflow.defenses.loading import filters, load_filter
+from foolflow.defenses.kinds import filters
+from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput
 from foolflow.files import whole_file
 from foolflow.plugins import load_object

@@ -5,7 +5,8 @@ from torch import nn
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.pgd import pgd
 from foolflow.defenses.filtered import Filtered, has_gradient, seen_through
-from foolflow.defenses.loading import filters, load_hardening
+from foolflow.defenses.kinds import filters
+from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
 
