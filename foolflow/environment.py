@@ -5,6 +5,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from foolflow.progress import TERMINAL
+
+TERMINAL_DESCRIPTOR = 3
+
 
 def prepare_jobs(root: Path, data_mirror: str | None) -> None:
     """Jobs run the interpreter that runs Snakemake, activated or not, and the `foolflow` below `root`.
@@ -13,6 +17,7 @@ def prepare_jobs(root: Path, data_mirror: str | None) -> None:
     """
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)
+    os.environ[TERMINAL] = str(TERMINAL_DESCRIPTOR)
     if data_mirror:
         os.environ["FOOLFLOW_DATA_MIRROR"] = data_mirror
 

@@ -20,6 +20,13 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove_partials(path: Path) -> None:
+    """What killed jobs left of `path`, or of the files in it. Only for who is sure that nobody writes there now."""
+    pattern = ".*.partial*" if path.is_dir() else f".{path.name}.*.partial*"
+    for partial in (path if path.is_dir() else path.parent).glob(pattern):
+        partial.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from foolflow.code_digest import CodeDigest
 from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import has_gpu, prepare_jobs
+from foolflow.environment import TERMINAL_DESCRIPTOR, has_gpu, prepare_jobs
 
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
@@ -44,6 +44,8 @@ def add_explorations():
 
 add_explorations()
 prepare_jobs(ROOT, config.get("data_mirror"))
+# A job's own output goes to its log; what a reader should see while it runs goes where Snakemake's does.
+shell.prefix(f"exec {TERMINAL_DESCRIPTOR}>&2; ")
 
 code_digest = CodeDigest(ROOT)
 
@@ -144,11 +146,33 @@ def defend_code(wildcards):
 def attack_spec(wildcards):
     return as_json(
         {
-            "attack": config["attacks"][wildcards.attack],
+            "attack": {key: value for key, value in config["attacks"][wildcards.attack].items() if key != "shards"},
             "model": config["models"][wildcards.model],
             "defense": defense_entry(wildcards.defense),
         }
     )
+
+
+# Where one share of a divided attack lies.
+SHARD = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/shards/{shard}_of_{shards}"
+
+
+def divided_attacks():
+    return [name for name, attack in config["attacks"].items() if attack.get("shards", 1) > 1]
+
+
+def undivided_attacks():
+    return [name for name in config["attacks"] if name not in divided_attacks()]
+
+
+def shard_paths(file):
+    """An input function: this file of each share of an attack, in order."""
+
+    def paths(wildcards):
+        shards = config["attacks"][wildcards.attack]["shards"]
+        return [f"{SHARD}/{file}".format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
+
+    return paths
 
 
 def squeezer_files(squeezers):

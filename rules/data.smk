@@ -4,6 +4,8 @@ rule fetch_idx:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["mnist"].files),
     log:
         "<logs>/data/{dataset}/fetch.log",
+    benchmark:
+        "<benchmarks>/data/{dataset}/fetch.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_from("mnist", "fashion_mnist")),
     retries: 2
@@ -32,6 +34,8 @@ rule fetch_cifar10:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
     log:
         "<logs>/data/{dataset}/fetch.log",
+    benchmark:
+        "<benchmarks>/data/{dataset}/fetch.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_from("cifar10")),
     retries: 2

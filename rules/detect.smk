@@ -34,6 +34,7 @@ rule score_clean:
             --weights {input.weights:q} \
             --scores {output.scores:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -75,6 +76,7 @@ rule score_adversarial:
             --records {input.records:q} \
             --scores {output.scores:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -36,6 +36,7 @@ rule evaluate_victim:
             --records {input.records:q} \
             --evaluation {output.evaluation:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -51,6 +52,8 @@ rule export_modified:
         folder=directory("<results>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}"),
     log:
         "<logs>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.tsv"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -82,6 +85,8 @@ rule measure_modified:
         result="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
     log:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -103,6 +108,7 @@ rule measure_modified:
             --weights {input.weights:q} \
             --result {output.result:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -6,6 +6,8 @@ rule write_manifest:
         manifest="<results>/manifest.json",
     log:
         "<logs>/manifest.log",
+    benchmark:
+        "<benchmarks>/manifest.tsv"
     conda:
         "../envs/torch.yaml"
     resources:

@@ -14,6 +14,8 @@ rule tabulate_defenses:
         ),
     log:
         "<logs>/tables/defenses_{evaluation}.log",
+    benchmark:
+        "<benchmarks>/tables/defenses_{evaluation}.tsv"
     wildcard_constraints:
         evaluation=names_matching([entry["name"] for entry in defense_evaluations()]),
     conda:
@@ -51,6 +53,8 @@ rule squeeze_examples:
         examples="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.safetensors",
     log:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.log",
+    benchmark:
+        "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.tsv"
     conda:
         "../envs/torch.yaml"
     resources:
@@ -94,6 +98,8 @@ rule draw_squeezed:
         pdf="<results>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
     conda:
         "../envs/plots.yaml"
     resources:

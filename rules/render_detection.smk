@@ -15,6 +15,8 @@ rule tabulate_detection:
         ),
     log:
         "<logs>/tables/detection.log",
+    benchmark:
+        "<benchmarks>/tables/detection.tsv"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -54,6 +56,8 @@ rule draw_detection:
         pdf="<results>/figures/detection.pdf",
     log:
         "<logs>/figures/detection.log",
+    benchmark:
+        "<benchmarks>/figures/detection.tsv"
     conda:
         "../envs/plots.yaml"
     resources:

@@ -14,6 +14,8 @@ rule tabulate_transfer:
         ),
     log:
         "<logs>/tables/transfer/{name}.log",
+    benchmark:
+        "<benchmarks>/tables/transfer/{name}.tsv"
     wildcard_constraints:
         name=names_matching(matrices()),
     conda:
@@ -55,6 +57,8 @@ rule tabulate_leaderboard:
         ),
     log:
         "<logs>/tables/leaderboard/{name}.log",
+    benchmark:
+        "<benchmarks>/tables/leaderboard/{name}.tsv"
     wildcard_constraints:
         name=names_matching(boards()),
     conda:
@@ -94,6 +98,8 @@ rule draw_heat_map:
         pdf="<results>/figures/{study}/{name}.pdf",
     log:
         "<logs>/figures/{study}/{name}.log",
+    benchmark:
+        "<benchmarks>/figures/{study}/{name}.tsv"
     wildcard_constraints:
         study="transfer|leaderboard",
         name=names_matching([*matrices(), *boards()]),
@@ -136,6 +142,8 @@ rule write_leaderboard_page:
         ),
     log:
         "<logs>/pages/leaderboard.log",
+    benchmark:
+        "<benchmarks>/pages/leaderboard.tsv"
     conda:
         "../envs/plots.yaml"
     resources:

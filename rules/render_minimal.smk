@@ -13,6 +13,8 @@ rule tabulate_minimal:
         ),
     log:
         "<logs>/tables/minimal_attacks.log",
+    benchmark:
+        "<benchmarks>/tables/minimal_attacks.tsv"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -52,6 +54,8 @@ rule tabulate_minimal_speed:
         ),
     log:
         "<logs>/tables/minimal_speed.log",
+    benchmark:
+        "<benchmarks>/tables/minimal_speed.tsv"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -88,6 +92,8 @@ rule draw_security_curves:
         pdf="<results>/figures/minimal_security.pdf",
     log:
         "<logs>/figures/minimal_security.log",
+    benchmark:
+        "<benchmarks>/figures/minimal_security.tsv"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -130,6 +136,8 @@ rule draw_perturbation:
         pdf="<results>/figures/minimal/{model}/{image}.pdf",
     log:
         "<logs>/figures/minimal/{model}/{image}.log",
+    benchmark:
+        "<benchmarks>/figures/minimal/{model}/{image}.tsv"
     wildcard_constraints:
         image=r"0|[1-9]\d*",
     conda:

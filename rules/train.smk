@@ -38,6 +38,7 @@ rule train_victim:
             --checkpoint "$(dirname {output.weights:q})/checkpoint.safetensors" \
             --code {params.code} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -57,6 +58,8 @@ rule defend_victim:
         training="<results>/victims/{dataset}/{model}/{defense}/{seed}/training.json",
     log:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}.log",
+    benchmark:
+        "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
         defense=names_matching(sorted(config["defenses"].keys() - set(trained_defenses()))),
     conda:
@@ -115,6 +118,7 @@ rule measure_victim:
             --training {input.training:q} \
             --metrics {output.metrics:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

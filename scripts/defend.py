@@ -7,7 +7,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.files import whole_file
 from foolflow.models.victims import build_victim, load_victim, save_victim
@@ -31,5 +31,5 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--images", type=Path, required=True, help="the test split, for the images' shape")
     parser.add_argument("--undefended", type=Path, required=True, help="the undefended victim")
-    parser.add_argument("--weights", type=Path, required=True, help="history.csv and training.json come beside it")
+    add_output(parser, "--weights", help="history.csv and training.json come beside it")
     run_job(main, parser)

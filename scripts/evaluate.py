@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.device import choose_device
 from foolflow.files import whole_file
@@ -48,6 +48,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--adversarial", type=Path, required=True, help="the images that some attack made")
     parser.add_argument("--records", type=Path, required=True, help="the records of that attack")
-    parser.add_argument("--evaluation", type=Path, required=True)
+    add_output(parser, "--evaluation")
     add_compute_options(parser)
     run_job(main, parser)

@@ -13,7 +13,7 @@ import pandas as pd
 from PIL import Image
 from safetensors.numpy import load_file
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 
@@ -47,5 +47,5 @@ if __name__ == "__main__":
     parser.add_argument("--images", type=Path, required=True, help="the test split, for the names of the classes")
     parser.add_argument("--adversarial", type=Path, required=True)
     parser.add_argument("--records", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, required=True, help="the folder to write; what is in it is replaced")
+    add_output(parser, "--folder", help="the folder to write; what is in it is replaced")
     run_job(main, parser)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.device import choose_device
 from foolflow.files import write_json
@@ -43,6 +43,6 @@ if __name__ == "__main__":
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="train, val and test")
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--training", type=Path, required=True, help="what train.py wrote about the training")
-    parser.add_argument("--metrics", type=Path, required=True)
+    add_output(parser, "--metrics")
     add_compute_options(parser)
     run_job(main, parser)

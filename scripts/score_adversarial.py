@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
 from foolflow.device import choose_device
@@ -40,6 +40,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--adversarial", type=Path, required=True, help="the images that an attack made of it")
     parser.add_argument("--records", type=Path, required=True, help="the records of that attack")
-    parser.add_argument("--scores", type=Path, required=True)
+    add_output(parser, "--scores")
     add_compute_options(parser)
     run_job(main, parser)

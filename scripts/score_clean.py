@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
@@ -42,6 +42,6 @@ if __name__ == "__main__":
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
-    parser.add_argument("--scores", type=Path, required=True)
+    add_output(parser, "--scores")
     add_compute_options(parser)
     run_job(main, parser)

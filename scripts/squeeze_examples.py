@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
@@ -65,5 +65,5 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim behind the filter")
     parser.add_argument("--adversarial", type=Path, required=True)
     parser.add_argument("--records", type=Path, required=True, help="of the attack")
-    parser.add_argument("--examples", type=Path, required=True)
+    add_output(parser, "--examples")
     run_job(main, parser)

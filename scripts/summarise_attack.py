@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.command_line import run_job
+from foolflow.command_line import add_output, run_job
 from foolflow.files import write_json
 from foolflow.statistics.success import summarise
 
@@ -20,5 +20,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True, help="what attack.py wrote about its run")
-    parser.add_argument("--summary", type=Path, required=True)
+    add_output(parser, "--summary")
     run_job(main, parser)

@@ -11,7 +11,7 @@ import numpy as np
 from safetensors import safe_open
 
 from foolflow.attempts import Attempt, load_attempts
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.files import write_text
 from foolflow.pages.examples import ReadImage, examples
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=Path, nargs="+", required=True)
     parser.add_argument("--adversarial", type=Path, nargs="+", required=True)
     parser.add_argument("--evaluations", type=Path, nargs="*", default=[])
-    parser.add_argument("--page", type=Path, required=True)
+    add_output(parser, "--page")
     run_job(main, parser)

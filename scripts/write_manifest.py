@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from foolflow.command_line import run_job
+from foolflow.command_line import add_output, run_job
 from foolflow.files import write_json
 from foolflow.manifest import describe_run
 
@@ -20,5 +20,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--manifest", type=Path, required=True)
+    add_output(parser, "--manifest")
     run_job(main, parser)

@@ -1,6 +1,6 @@
 """Run one attack of the config on many images of one victim, batch by batch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,11 @@ from foolflow.attacks.base import Adversarial, unstack
 from foolflow.attacks.judging import judge
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
+from foolflow.attacks.shards import share
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import seen_through
 from foolflow.prediction import to_float
+from foolflow.progress import Progress
 
 BATCH_SIZE = 250
 
@@ -37,19 +39,28 @@ def run_attack(
     split: Split,
     entry: Mapping[str, Any],
     device: torch.device,
-    report: Callable[[str], None] = print,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    progress: Progress | None = None,
 ) -> AdversarialSet:
     """Attack the images of the test split `split` that the config entry selects, as it says.
 
+    shard: (i, k), the i-th (from 0) of k equal shares of the batches. Batches are the same for every k, and so is what
+        becomes of each image; a share may be empty. `shards.gather` puts them together.
     The records also say which image of the test split (`index`) and which epsilon (NaN: the attack has none).
     """
     selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
     epsilons = epsilon if isinstance(epsilon, list) else [epsilon]
     batch_size = entry.get("batch_size", BATCH_SIZE)
+    firsts = share(range(0, len(selection.indices), batch_size), *shard)
+    progress = progress or Progress("attack", "batches")
+    progress.begin(len(firsts))
+    if not firsts:
+        return AdversarialSet({"images": torch.empty(0, *split.images.shape[1:])}, pd.DataFrame())
     made: list[list[Adversarial]] = [[] for _ in epsilons]
     records: list[list[pd.DataFrame]] = [[] for _ in epsilons]
-    for first in range(0, len(selection.indices), batch_size):
+    for done, first in enumerate(firsts, start=1):
         rows = slice(first, first + batch_size)
         indices = selection.indices[rows]
         clean = to_float(torch.from_numpy(split.images[indices]), device)
@@ -65,7 +76,7 @@ def run_attack(
             table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))
             made[rank].append(adversarial)
             records[rank].append(table)
-        report(f"{first + len(indices):,} of {len(selection.indices):,} images")
+        progress.at(done)
     return AdversarialSet(
         _tensors([batch for batches in made for batch in batches]),
         pd.concat([table for tables in records for table in tables], ignore_index=True),
