@@ -52,6 +52,7 @@ rule all:
     input:
         [study_outputs(study) for study in config["studies"]],
         "<results>/manifest.json",
+        "<results>/tables/times.html",
 
 
 rule fgsm_sweep:

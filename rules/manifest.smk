@@ -25,3 +25,39 @@ rule write_manifest:
             --manifest {output.manifest:q} \
             >{log:q} 2>&1 <<<{params.artefacts:q}
         """
+
+
+rule tabulate_times:
+    """Where the time went, rule by rule: no artefact of the manifest, since no two runs take the same time."""
+    input:
+        # Last of all, when every other job has left its benchmark file.
+        manifest="<results>/manifest.json",
+    output:
+        csv="<results>/tables/times.csv",
+        markdown="<results>/tables/times.md",
+        html=report(
+            "<results>/tables/times.html",
+            caption="../report/times.rst",
+            category="The run",
+            labels={"result": "table: where the time went"},
+        ),
+    log:
+        "<logs>/tables/times.log",
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_digest("scripts/tabulate_times.py"),
+    message:
+        "Tabulate where the time went"
+    shell:
+        r"""
+        python scripts/tabulate_times.py \
+            --benchmarks "$(dirname {input.manifest:q})/benchmarks" \
+            --csv {output.csv:q} \
+            --markdown {output.markdown:q} \
+            --html {output.html:q} \
+            >{log:q} 2>&1
+        """
