@@ -18,6 +18,8 @@ from foolflow.gpus import own_gpu
 from foolflow.locks import only_job_on
 from foolflow.progress import tell_terminal
 
+LONGEST = 2000  # characters of a parameter that a log repeats
+
 
 def job_parser(description: str | None) -> argparse.ArgumentParser:
     """A parser for a script that is given what it needs from the config as one JSON object, `--spec`."""
@@ -99,6 +101,5 @@ def _logged(script: str, arguments: argparse.Namespace) -> Iterator[None]:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=str)
-    return str(value)
+    text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"

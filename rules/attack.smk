@@ -112,15 +112,16 @@ rule gather_attack:
     params:
         code=code_digest("scripts/gather_attack.py"),
         spec=attack_spec,
+        # Files of a thousand shards are more than a command line holds, so the script is told where they lie.
+        shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],
     message:
         "Gather {wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
         r"""
         python scripts/gather_attack.py \
             --spec {params.spec:q} \
-            --adversarial-shards {input.adversarial:q} \
-            --records-shards {input.records:q} \
-            --run-shards {input.run:q} \
+            --folder "$(dirname {output.run:q})/shards" \
+            --shards {params.shards} \
             --adversarial {output.adversarial:q} \
             --records {output.records:q} \
             --run {output.run:q} \

@@ -18,6 +18,7 @@ from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
 from foolflow.environment import TERMINAL_DESCRIPTOR, has_gpu, prepare_jobs
+from foolflow.packing import pack
 
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))

@@ -15,15 +15,16 @@ rule write_manifest:
         runtime=30,
     params:
         code=code_digest("scripts/write_manifest.py"),
-        artefacts=as_json(all_artefacts()),
+        artefacts=pack(all_artefacts()),
     message:
         "Write the manifest"
     shell:
         r"""
         python scripts/write_manifest.py \
             --results "$(dirname {output.manifest:q})" \
+            --artefacts {params.artefacts} \
             --manifest {output.manifest:q} \
-            >{log:q} 2>&1 <<<{params.artefacts:q}
+            >{log:q} 2>&1
         """
 
 

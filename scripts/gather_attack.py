@@ -17,9 +17,10 @@ from foolflow.files import whole_file, write_json
 
 
 def main(arguments: argparse.Namespace) -> None:
+    folders = [arguments.folder / f"{shard}_of_{arguments.shards}" for shard in range(arguments.shards)]
     made = [
-        (load_file(adversarial), pd.read_parquet(records))
-        for adversarial, records in zip(arguments.adversarial_shards, arguments.records_shards, strict=True)
+        (load_file(folder / "adversarial.safetensors"), pd.read_parquet(folder / "records.parquet"))
+        for folder in folders
     ]
     epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
     tensors, records = gather(made, len(epsilon) if isinstance(epsilon, list) else 1)
@@ -27,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
         save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)
     with whole_file(arguments.records) as partial:
         records.to_parquet(partial, index=False)
-    runs = [json.loads(path.read_text()) for path in arguments.run_shards]
+    runs = [json.loads((folder / "run.json").read_text()) for folder in folders]
     seconds = sum(run["seconds"] for run in runs)
     write_json(
         arguments.run,
@@ -37,9 +38,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--adversarial-shards", type=Path, nargs="+", required=True, help="in order, as the next two")
-    parser.add_argument("--records-shards", type=Path, nargs="+", required=True)
-    parser.add_argument("--run-shards", type=Path, nargs="+", required=True)
+    parser.add_argument("--folder", type=Path, required=True, help="the shards lie in it, as 0_of_4 and so on")
+    parser.add_argument("--shards", type=int, required=True, help="how many there are")
     add_output(parser, "--adversarial")
     add_output(parser, "--records")
     add_output(parser, "--run")
