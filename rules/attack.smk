@@ -11,14 +11,16 @@ rule attack_victim:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.log",
     benchmark:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    group:
+        "attack"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
     params:
         code=attack_code,
         spec=attack_spec,
@@ -49,6 +51,8 @@ rule summarise_attack:
         summary="<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/summary.json",
     log:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}_summary.log",
+    group:
+        "attack"
     conda:
         "../envs/plots.yaml"
     resources:

@@ -52,6 +52,16 @@ code_digest = CodeDigest(ROOT)
 DEVICE = config["device"]
 GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and has_gpu()))
 
+# On this machine one job at a time has the GPU: PyTorch takes the first one, and Snakemake tells no job which is its own.
+# `jobs` (here: nodes) is set for a cluster, whose scheduler deals out its GPUs; `--resources gpu=N` has the last word.
+if workflow.is_main_process and workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", 1)
+
+
+def more_each_attempt(amount):
+    """A resource that grows by `amount` with every attempt: a job that ran out of time or memory is given more."""
+    return lambda wildcards, attempt: amount * attempt
+
 
 def as_json(value):
     """One line, keys sorted: Snakemake compares params by their repr."""

@@ -7,6 +7,7 @@ rule fetch_idx:
     wildcard_constraints:
         dataset=names_matching(datasets_from("mnist", "fashion_mnist")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -35,6 +36,7 @@ rule fetch_cifar10:
     wildcard_constraints:
         dataset=names_matching(datasets_from("cifar10")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:

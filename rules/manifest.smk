@@ -6,6 +6,7 @@ rule write_manifest:
         manifest="<results>/manifest.json",
     log:
         "<logs>/manifest.log",
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:

@@ -17,6 +17,7 @@ rule tabulate_fgsm_sweep:
         ),
     log:
         "<logs>/tables/fgsm_sweep.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -55,6 +56,7 @@ rule draw_accuracy_curve:
         pdf="<results>/figures/fgsm_sweep.pdf",
     log:
         "<logs>/figures/fgsm_sweep.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -95,6 +97,7 @@ rule draw_sample_grid:
         pdf="<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -136,6 +139,7 @@ rule tabulate_accuracy:
         "<logs>/tables/{study}_accuracy.log",
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -177,6 +181,7 @@ rule draw_accuracy_dots:
         "<logs>/figures/{study}_accuracy.log",
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -217,6 +222,7 @@ rule draw_training_curves:
         pdf="<results>/figures/training/{dataset}/{model}/{defense}/{seed}.pdf",
     log:
         "<logs>/figures/training/{dataset}/{model}/{defense}/{seed}.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -16,6 +16,7 @@ rule tabulate_defenses:
         "<logs>/tables/defenses_{evaluation}.log",
     wildcard_constraints:
         evaluation=names_matching([entry["name"] for entry in defense_evaluations()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -51,6 +52,7 @@ rule squeeze_examples:
         examples="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.safetensors",
     log:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.log",
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -94,6 +96,7 @@ rule draw_squeezed:
         pdf="<results>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -15,6 +15,7 @@ rule tabulate_detection:
         ),
     log:
         "<logs>/tables/detection.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -54,6 +55,7 @@ rule draw_detection:
         pdf="<results>/figures/detection.pdf",
     log:
         "<logs>/figures/detection.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

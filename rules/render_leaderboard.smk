@@ -16,6 +16,7 @@ rule tabulate_transfer:
         "<logs>/tables/transfer/{name}.log",
     wildcard_constraints:
         name=names_matching(matrices()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -57,6 +58,7 @@ rule tabulate_leaderboard:
         "<logs>/tables/leaderboard/{name}.log",
     wildcard_constraints:
         name=names_matching(boards()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -97,6 +99,7 @@ rule draw_heat_map:
     wildcard_constraints:
         study="transfer|leaderboard",
         name=names_matching([*matrices(), *boards()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -136,6 +139,7 @@ rule write_leaderboard_page:
         ),
     log:
         "<logs>/pages/leaderboard.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

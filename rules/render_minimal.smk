@@ -13,6 +13,7 @@ rule tabulate_minimal:
         ),
     log:
         "<logs>/tables/minimal_attacks.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -52,6 +53,7 @@ rule tabulate_minimal_speed:
         ),
     log:
         "<logs>/tables/minimal_speed.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -88,6 +90,7 @@ rule draw_security_curves:
         pdf="<results>/figures/minimal_security.pdf",
     log:
         "<logs>/figures/minimal_security.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -132,6 +135,7 @@ rule draw_perturbation:
         "<logs>/figures/minimal/{model}/{image}.log",
     wildcard_constraints:
         image=r"0|[1-9]\d*",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -15,6 +15,7 @@ rule tabulate_stadv:
         ),
     log:
         "<logs>/tables/stadv_success.log",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -62,6 +63,7 @@ rule draw_attacked_images:
         "<logs>/figures/{kind}/{dataset}/{model}/{defense}/{seed}/{attack}.log",
     wildcard_constraints:
         kind="attack_sheet|flow|target_grid",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -109,6 +111,7 @@ rule tabulate_stadv_part:
         "<logs>/tables/stadv_{part}.log",
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -147,6 +150,7 @@ rule draw_stadv_part:
         "<logs>/figures/stadv_{part}.log",
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
