@@ -3,6 +3,7 @@
 import itertools
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,18 @@ def events(hold: Path) -> list[str]:
     return noted.read_text().splitlines() if noted.exists() else []
 
 
+def attacking(folder: Path) -> list[Path]:
+    """The processes that run the script of an attack there."""
+
+    def attacks(process: Path) -> bool:
+        with suppress(OSError):  # it has just ended
+            called = (process / "cmdline").read_bytes().split(b"\0")
+            return called[1:2] == [b"scripts/attack.py"] and (process / "cwd").readlink() == folder
+        return False
+
+    return [process for process in Path("/proc").glob("[0-9]*") if attacks(process)]
+
+
 @pytest.fixture
 def hold(tmp_path) -> Path:
     """Where a held attack notes what it does, and waits for a file `go`."""
@@ -135,7 +148,8 @@ def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here,
     submitter.run(*OVERLAY, "--unlock")
     with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
         wait_until(lambda: second().number > orphan.number and second().running, "a second job runs")
-        time.sleep(15)  # by then it would compute, if it did not wait
+        wait_until(lambda: len(attacking(project.folder)) == 2, "it has come to the attack")
+        time.sleep(10)  # by then it would compute, if it did not wait
         (hold / "go").touch()
     assert process.returncode == 0, submitter.log[-5000:]
 
