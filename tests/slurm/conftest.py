@@ -12,6 +12,7 @@ from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_clu
 from tests.workflow.conftest import BARE, Project, copy_project
 
 OVERLAY = ("--configfile", "profiles/demo/workflow.yaml", "tests/slurm/overlay.yaml")
+STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/metrics.json")  # and a training beside it
 HELD = {name: f"results/demo/attacks/digits/{name}/none/0/held/summary.json" for name in ("lenet", "MLP")}
 RETRAINED = "results/demo/victims/digits/lenet/none/1/weights.safetensors"
 
@@ -80,7 +81,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 def here(cluster, root, tmp_path_factory) -> Project:
     """What the tests have Slurm make, made on this machine."""
     project = copy_project(root, tmp_path_factory.mktemp("here") / "foolflow")
-    project.snakemake("--cores", "2", *OVERLAY, "--", "fgsm_sweep", RETRAINED, *HELD.values())
+    project.snakemake("--cores", "2", *OVERLAY, "--", *STUDY, RETRAINED, *HELD.values())
     return project
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.slurm.cluster import Job, wait_until
-from tests.slurm.conftest import HELD, OVERLAY, RETRAINED, Submitter, same_artefacts
+from tests.slurm.conftest import HELD, OVERLAY, RETRAINED, STUDY, Submitter, same_artefacts
 
 # What a user of the test's cluster edits in profiles/slurm, and one thing that no user would: to compute on the CPU,
 # since nobody is behind the GPU that Slurm deals out.
@@ -47,18 +47,18 @@ def request(job: Job) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def submitted(submitter: Submitter) -> list[Job]:
-    """The jobs of a whole study."""
+    """The jobs of a whole study, and of a second training beside it."""
     edit_profile(submitter.project.folder)
-    submitter.run(*OVERLAY, "--set-threads", "split_dataset=2", "--", "fgsm_sweep")
+    submitter.run(*OVERLAY, "--set-threads", "split_dataset=2", "--", *STUDY)
     return submitter.cluster.jobs()
 
 
 def test_the_artefacts_are_those_of_a_local_run(here, submitter, submitted):
     endings = (".safetensors", ".parquet", ".png", ".pdf", ".md", ".html")
-    assert same_artefacts(here, submitter.project, *endings) > 1000
+    assert same_artefacts(here, submitter.project, *endings) > 500
     table = "tables/fgsm_sweep.csv"
     assert (submitter.project.results / table).read_bytes() == (here.results / table).read_bytes()
-    assert submitter.project.outdated(*OVERLAY, "--", "fgsm_sweep") == set()
+    assert submitter.project.outdated(*OVERLAY, "--", *STUDY) == set()
 
 
 def test_each_job_asks_for_what_its_rule_says(submitted):
@@ -66,8 +66,8 @@ def test_each_job_asks_for_what_its_rule_says(submitted):
 
 
 def test_what_is_small_is_not_submitted(submitted):
-    once = "split_dataset"
-    assert sorted(job.made_of for job in submitted) == sorted([once, *2 * list(REQUESTS.keys() - {once})])
+    trainings = [name for name in REQUESTS if name.startswith("victim")]
+    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, *trainings])
 
 
 def test_two_jobs_never_have_the_gpu_at_once(submitted):
@@ -84,7 +84,7 @@ def events(hold: Path) -> list[str]:
     return noted.read_text().splitlines() if noted.exists() else []
 
 
-def attacking(folder: Path) -> list[Path]:
+def attacking(folder: Path) -> set[Path]:
     """The processes that run the script of an attack there."""
 
     def attacks(process: Path) -> bool:
@@ -93,7 +93,16 @@ def attacking(folder: Path) -> list[Path]:
             return called[1:2] == [b"scripts/attack.py"] and (process / "cwd").readlink() == folder
         return False
 
-    return [process for process in Path("/proc").glob("[0-9]*") if attacks(process)]
+    return {process for process in Path("/proc").glob("[0-9]*") if attacks(process)}
+
+
+def at_rest(process: Path) -> bool:
+    """Whether it sleeps whenever one looks, and so waits for something else than a processor."""
+    for _ in range(30):
+        if (process / "stat").read_text().rpartition(") ")[2][0] != "S":
+            return False
+        time.sleep(0.1)
+    return True
 
 
 @pytest.fixture
@@ -139,21 +148,20 @@ def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here,
     with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
         wait_until(lambda: events(hold), "the attack has started")
         process.kill()
-    orphan = cluster.jobs()[-1]
+    orphan, first = cluster.jobs()[-1], attacking(project.folder)
     assert orphan.running
-
-    def second() -> Job:
-        return cluster.jobs()[-1]
+    assert len(first) == 1
 
     submitter.run(*OVERLAY, "--unlock")
     with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
-        wait_until(lambda: second().number > orphan.number and second().running, "a second job runs")
-        wait_until(lambda: len(attacking(project.folder)) == 2, "it has come to the attack")
-        time.sleep(10)  # by then it would compute, if it did not wait
+        wait_until(lambda: attacking(project.folder) - first, "a second job has come to the attack")
+        (other,) = attacking(project.folder) - first
+        wait_until(lambda: at_rest(other), "it waits")
         (hold / "go").touch()
     assert process.returncode == 0, submitter.log[-5000:]
 
-    assert events(hold) == [f"{event} {job.number}" for job in (orphan, second()) for event in ("start", "end")]
+    second = cluster.jobs()[-1]
+    assert events(hold) == [f"{event} {job.number}" for job in (orphan, second) for event in ("start", "end")]
     name = HELD["MLP"].replace("summary.json", "records.parquet")
     assert (project.folder / name).read_bytes() == (here.folder / name).read_bytes()
     assert not list(project.results.rglob("*.partial*"))
