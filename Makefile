@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo reproduce verify test lint bench chaos clean
+.PHONY: help demo slurm-demo reproduce verify test lint bench chaos clean
 
 help: ## show the targets of make, and those of snakemake
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 	@echo 'With an activated environment (. .venv/bin/activate), `snakemake --list-target-rules` shows the studies.'
 
 .venv/installed: requirements.lock requirements-peers.lock pyproject.toml
@@ -18,6 +18,9 @@ help: ## show the targets of make, and those of snakemake
 demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download
 	$(BIN)/snakemake --workflow-profile profiles/demo --cores all --report results/demo/report.html --report-after-run
 	@echo 'The report is results/demo/report.html'
+
+slurm-demo: .venv/installed ## the demo through a Slurm that is started for it here (docs/cluster.md), and without: the same?
+	FOOLFLOW_SLURM_DEMO=1 $(BIN)/pytest tests/slurm/test_whole_demo.py
 
 reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
 	$(BIN)/snakemake --cores all --report results/report.html --report-after-run

@@ -1,7 +1,6 @@
 """The environment that the workflow hands to its jobs."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -20,11 +19,6 @@ def prepare_jobs(root: Path, data_mirror: str | None) -> None:
     os.environ[TERMINAL] = str(TERMINAL_DESCRIPTOR)
     if data_mirror:
         os.environ["FOOLFLOW_DATA_MIRROR"] = data_mirror
-
-
-def has_gpu() -> bool:
-    """Whether NVIDIA's driver is here. PyTorch would know better, but takes seconds to import."""
-    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
 
 
 def _prepend(variable: str, path: Path) -> None:

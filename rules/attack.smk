@@ -13,14 +13,16 @@ rule attack_victim:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
     wildcard_constraints:
         attack=names_matching(undivided_attacks()),
+    group:
+        "attack"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
     params:
         code=attack_code,
         spec=attack_spec,
@@ -62,8 +64,8 @@ rule attack_shard:
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
     params:
         code=attack_code,
         spec=attack_spec,
@@ -104,6 +106,8 @@ rule gather_attack:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
     wildcard_constraints:
         attack=names_matching(divided_attacks()),
+    group:
+        "attack"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -141,6 +145,8 @@ rule summarise_attack:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}_summary.log",
     benchmark:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}_summary.tsv"
+    group:
+        "attack"
     conda:
         "../envs/plots.yaml"
     resources:

@@ -17,7 +17,8 @@ from foolflow.code_digest import CodeDigest
 from foolflow.config import problems
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import TERMINAL_DESCRIPTOR, has_gpu, prepare_jobs
+from foolflow.environment import TERMINAL_DESCRIPTOR, prepare_jobs
+from foolflow.gpus import visible_gpus
 from foolflow.packing import pack
 
 if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
@@ -53,7 +54,17 @@ code_digest = CodeDigest(ROOT)
 
 # Where a job computes is no part of its result, so it is a resource and not a param.
 DEVICE = config["device"]
-GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and has_gpu()))
+GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and len(visible_gpus()) > 0))
+
+# On this machine there are at most as many such jobs at a time as it has GPUs. `jobs` (here: nodes) is set for a cluster,
+# whose scheduler deals out its own; `--resources gpu=N` has the last word.
+if workflow.is_main_process and workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(visible_gpus())))
+
+
+def more_each_attempt(amount):
+    """A resource that grows by `amount` with every attempt: a job that ran out of time or memory is given more."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def as_json(value):

@@ -9,6 +9,7 @@ rule fetch_idx:
     wildcard_constraints:
         dataset=names_matching(datasets_from("mnist", "fashion_mnist")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -39,6 +40,7 @@ rule fetch_cifar10:
     wildcard_constraints:
         dataset=names_matching(datasets_from("cifar10")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:

@@ -19,8 +19,8 @@ rule evaluate_victim:
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=evaluate_code,
         spec=victim_spec,
@@ -54,6 +54,8 @@ rule export_modified:
         "<logs>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.log",
     benchmark:
         "<benchmarks>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -87,14 +89,16 @@ rule measure_modified:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.log",
     benchmark:
         "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(30),
     params:
         code=measure_images_code,
         spec=measure_images_spec,

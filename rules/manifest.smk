@@ -8,6 +8,7 @@ rule write_manifest:
         "<logs>/manifest.log",
     benchmark:
         "<benchmarks>/manifest.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -44,6 +45,9 @@ rule tabulate_times:
         ),
     log:
         "<logs>/tables/times.log",
+    benchmark:
+        "<benchmarks>/tables/times.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -19,6 +19,7 @@ rule tabulate_fgsm_sweep:
         "<logs>/tables/fgsm_sweep.log",
     benchmark:
         "<benchmarks>/tables/fgsm_sweep.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -59,6 +60,7 @@ rule draw_accuracy_curve:
         "<logs>/figures/fgsm_sweep.log",
     benchmark:
         "<benchmarks>/figures/fgsm_sweep.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -101,6 +103,7 @@ rule draw_sample_grid:
         "<logs>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.log",
     benchmark:
         "<benchmarks>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -144,6 +147,7 @@ rule tabulate_accuracy:
         "<benchmarks>/tables/{study}_accuracy.tsv"
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -187,6 +191,7 @@ rule draw_accuracy_dots:
         "<benchmarks>/figures/{study}_accuracy.tsv"
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -229,6 +234,7 @@ rule draw_training_curves:
         "<logs>/figures/training/{dataset}/{model}/{defense}/{seed}.log",
     benchmark:
         "<benchmarks>/figures/training/{dataset}/{model}/{defense}/{seed}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

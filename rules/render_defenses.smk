@@ -18,6 +18,7 @@ rule tabulate_defenses:
         "<benchmarks>/tables/defenses_{evaluation}.tsv"
     wildcard_constraints:
         evaluation=names_matching([entry["name"] for entry in defense_evaluations()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -55,6 +56,7 @@ rule squeeze_examples:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.log",
     benchmark:
         "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -100,6 +102,7 @@ rule draw_squeezed:
         "<logs>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.log",
     benchmark:
         "<benchmarks>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

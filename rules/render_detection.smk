@@ -17,6 +17,7 @@ rule tabulate_detection:
         "<logs>/tables/detection.log",
     benchmark:
         "<benchmarks>/tables/detection.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -58,6 +59,7 @@ rule draw_detection:
         "<logs>/figures/detection.log",
     benchmark:
         "<benchmarks>/figures/detection.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

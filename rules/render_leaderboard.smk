@@ -18,6 +18,7 @@ rule tabulate_transfer:
         "<benchmarks>/tables/transfer/{name}.tsv"
     wildcard_constraints:
         name=names_matching(matrices()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -61,6 +62,7 @@ rule tabulate_leaderboard:
         "<benchmarks>/tables/leaderboard/{name}.tsv"
     wildcard_constraints:
         name=names_matching(boards()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -103,6 +105,7 @@ rule draw_heat_map:
     wildcard_constraints:
         study="transfer|leaderboard",
         name=names_matching([*matrices(), *boards()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -144,6 +147,7 @@ rule write_leaderboard_page:
         "<logs>/pages/leaderboard.log",
     benchmark:
         "<benchmarks>/pages/leaderboard.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

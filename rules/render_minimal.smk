@@ -15,6 +15,7 @@ rule tabulate_minimal:
         "<logs>/tables/minimal_attacks.log",
     benchmark:
         "<benchmarks>/tables/minimal_attacks.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -56,6 +57,7 @@ rule tabulate_minimal_speed:
         "<logs>/tables/minimal_speed.log",
     benchmark:
         "<benchmarks>/tables/minimal_speed.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -94,6 +96,7 @@ rule draw_security_curves:
         "<logs>/figures/minimal_security.log",
     benchmark:
         "<benchmarks>/figures/minimal_security.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -140,6 +143,7 @@ rule draw_perturbation:
         "<benchmarks>/figures/minimal/{model}/{image}.tsv"
     wildcard_constraints:
         image=r"0|[1-9]\d*",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

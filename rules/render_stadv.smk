@@ -17,6 +17,7 @@ rule tabulate_stadv:
         "<logs>/tables/stadv_success.log",
     benchmark:
         "<benchmarks>/tables/stadv_success.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -66,6 +67,7 @@ rule draw_attacked_images:
         "<benchmarks>/figures/{kind}/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
     wildcard_constraints:
         kind="attack_sheet|flow|target_grid",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -115,6 +117,7 @@ rule tabulate_stadv_part:
         "<benchmarks>/tables/stadv_{part}.tsv"
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -155,6 +158,7 @@ rule draw_stadv_part:
         "<benchmarks>/figures/stadv_{part}.tsv"
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -13,14 +13,16 @@ rule train_victim:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
         defense=names_matching(trained_defenses()),
+    group:
+        "victim"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(240),
     params:
         code=train_code,
         spec=victim_spec,
@@ -62,6 +64,7 @@ rule defend_victim:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
         defense=names_matching(sorted(config["defenses"].keys() - set(trained_defenses()))),
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -96,14 +99,16 @@ rule measure_victim:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}_metrics.log",
     benchmark:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}_metrics.tsv"
+    group:
+        "victim"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=measure_victim_code,
         spec=victim_spec,
