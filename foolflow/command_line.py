@@ -5,7 +5,8 @@ import json
 import sys
 from collections.abc import Callable
 
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, told
+from foolflow.plugins import blamed
 
 
 def job_parser(description: str | None) -> argparse.ArgumentParser:
@@ -27,3 +28,7 @@ def run_job(main: Callable[[argparse.Namespace], None], parser: argparse.Argumen
         main(arguments)
     except InvalidInput as error:
         sys.exit(f"error: {error}")
+    except (Exception, SystemExit) as error:  # SystemExit: a user's code may call sys.exit
+        if (refusal := told(error) or blamed(error)) is None:
+            raise
+        sys.exit(f"error: {refusal}")
