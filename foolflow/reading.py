@@ -51,4 +51,6 @@ def read_adversarial(adversarial: Path, records: Path) -> tuple[np.ndarray, pd.D
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:
+    if not path.exists():
+        return InvalidInput(f"{path} is missing; run what makes it")
     return InvalidInput(f"{path} is not {kind} ({in_one_line(error)[:200]}); remove it and run what makes it")

@@ -14,12 +14,13 @@ sys.path.insert(0, str(ROOT))
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
-from foolflow.config import problems
+from foolflow.config import problems, repeated_keys
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
 from foolflow.environment import has_gpu, prepare_jobs
 
-if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
+repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
+if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
 
 

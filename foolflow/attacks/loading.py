@@ -70,7 +70,5 @@ def _checked(made: Adversarial, name: str, count: int) -> Adversarial:
     for field, tensor in told.items():
         if not isinstance(tensor, Tensor) or tensor.ndim < 1 or len(tensor) != count:
             found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise InvalidInput(
-                f"attack {name} returns {field} {found}; a tensor with one row for each of {count} images"
-            )
+            raise InvalidInput(f"attack {name} returns {field} {found}; one row for each of {count} images is needed")
     return made
