@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, told
 from foolflow.files import remove_partials
 from foolflow.gpus import own_gpu
 from foolflow.locks import only_job_on
+from foolflow.plugins import blamed
 from foolflow.progress import tell_terminal
 
 LONGEST = 2000  # characters of a parameter that a log repeats
@@ -65,11 +66,18 @@ def run_job(main: Callable[[argparse.Namespace], None], parser: argparse.Argumen
             with _logged(parser.prog, arguments), _gpu(arguments):
                 main(arguments)
     except InvalidInput as error:
-        tell_terminal(f"{outputs[0]}: error: {error}")
-        sys.exit(f"error: {error}")
-    except Exception as error:
-        tell_terminal(f"{outputs[0]}: error: {type(error).__name__}: {error} (the log has more)")
-        raise
+        _refuse(outputs[0], error)
+    except (Exception, SystemExit) as error:  # SystemExit: a user's code may call sys.exit
+        if (refusal := told(error) or blamed(error)) is None:
+            tell_terminal(f"{outputs[0]}: error: {type(error).__name__}: {error} (the log has more)")
+            raise
+        _refuse(outputs[0], refusal)
+
+
+def _refuse(output: Path, reason: object) -> NoReturn:
+    """In the log, and where whoever started the workflow sees it."""
+    tell_terminal(f"{output}: error: {reason}")
+    sys.exit(f"error: {reason}")
 
 
 def _in_full() -> str:

@@ -1,15 +1,12 @@
 """One job at a time makes an artefact, also when a job of an earlier, killed run still works on it."""
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DONE = b"done\n"
-# What file systems without locks answer.
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
 @contextmanager
@@ -18,25 +15,26 @@ def only_job_on(output: Path, job: str) -> Iterator[bool]:
 
     job: what is to be done, in full, or empty if that cannot be said.
     Yields whether the process that was waited for has done that very job, without an error.
-    The lock is a file beside `output`, held by the kernel, so it ends with its process, however that ends. Where the
-    file system has no locks, the block runs without.
+    The lock is a file beside `output`, held by the kernel, so it ends with its process, however that ends. Where there
+    can be none (a file system without locks, a folder that cannot be written to), the block runs without.
     """
     path = output.with_name(f".{output.name}.lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = _acquire(path)
     try:
-        before = os.pread(lock, os.fstat(lock).st_size, 0)
-        if job and before == DONE + job.encode():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _acquire(path)
+    except OSError:  # the job will say it better, if it cannot write there either
+        yield False
+        return
+    try:
+        if job and os.pread(lock, os.fstat(lock).st_size, 0) == DONE + job.encode():
             yield True
             return
         while not _is_at(lock, path):  # whoever held it has removed the file: another may hold a new one
             os.close(lock)
             lock = _acquire(path)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, job.encode(), 0)
         yield False
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, DONE + job.encode(), 0)  # for those that wait
+        with suppress(OSError):  # for those that wait; without it, they do the same again
+            os.pwrite(lock, DONE + job.encode(), 0)
     finally:
         if _is_at(lock, path):
             path.unlink()
@@ -46,14 +44,14 @@ def only_job_on(output: Path, job: str) -> Iterator[bool]:
 def _acquire(path: Path) -> int:
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print(f"another job makes the same; waiting for it to end ({path})", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    except OSError as error:
-        if error.errno not in NO_LOCKS:
-            os.close(lock)
-            raise
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another job makes the same; waiting for it to end ({path})", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+    except BaseException:
+        os.close(lock)
+        raise
     return lock
 
 

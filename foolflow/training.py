@@ -241,6 +241,8 @@ def _train_one_epoch(
         raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
     seconds = time.perf_counter() - start
     val_loss, val_accuracy = evaluate(model, val_set, loss_of, precision)
+    if not math.isfinite(val_loss):  # the last step of all may have been the one too far
+        raise InvalidInput(f"the val loss is {val_loss} after epoch {number}: lower the learning rate of this model")
     attacked: dict[str, float] = {}
     if hardening is not None:
         for name, harden in (("val_attacked_accuracy", hardening.same), ("val_pgd_accuracy", hardening.pgd)):

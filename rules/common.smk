@@ -14,14 +14,15 @@ sys.path.insert(0, str(ROOT))
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
-from foolflow.config import problems
+from foolflow.config import problems, repeated_keys
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
 from foolflow.environment import TERMINAL_DESCRIPTOR, prepare_jobs
 from foolflow.gpus import visible_gpus
 from foolflow.packing import pack
 
-if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
+repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
+if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
 
 

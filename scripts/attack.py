@@ -23,8 +23,10 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     spec = arguments.spec
-    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
     split = load_split(arguments.images)
+    victim = load_victim(
+        arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
+    )
     print(f"on {describe_device(device)}", flush=True)
 
     start = time.perf_counter()

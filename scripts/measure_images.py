@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _open_as_is(path: str) -> Image.Image:
     """torchvision's own loader makes RGB of every image."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=("PNG",)) as image:
         image.load()
     return image
 

@@ -1,19 +1,17 @@
 """Summarise what an attack did to a victim: success and accuracy with intervals, distances, and what it took."""
 
 import argparse
-import json
 from pathlib import Path
-
-import pandas as pd
 
 from foolflow.command_line import add_output, run_job
 from foolflow.files import write_json
+from foolflow.reading import read_json, read_records
 from foolflow.statistics.success import summarise
 
 
 def main(arguments: argparse.Namespace) -> None:
-    results = summarise(pd.read_parquet(arguments.records))
-    write_json(arguments.summary, {"results": results, **json.loads(arguments.run.read_text())})
+    results = summarise(read_records(arguments.records))
+    write_json(arguments.summary, {"results": results, **read_json(arguments.run)})
 
 
 if __name__ == "__main__":

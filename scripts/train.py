@@ -28,11 +28,9 @@ def main(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     spec = arguments.spec
     train_split, val_split = load_split(arguments.train), load_split(arguments.val)
-    _, channels, size, _ = train_split.images.shape
-    shape = {"channels": channels, "size": size, "classes": len(train_split.class_names)}
 
     torch.manual_seed(derived_seed(spec["name"], "weights"))
-    victim = build_victim(spec["model"], spec["defense"], shape)
+    victim = build_victim(spec["model"], spec["defense"], train_split.shape)
     recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
     print(f"{spec['name']} on {describe_device(device)}: {recipe}", flush=True)
     if arguments.checkpoint is not None:
@@ -63,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
             "parameters": sum(parameter.numel() for parameter in trained.model.parameters()),
         },
     )
-    save_victim(arguments.weights, victim, model=spec["model"], defense=spec["defense"], shape=shape)
+    save_victim(arguments.weights, victim, model=spec["model"], defense=spec["defense"], shape=train_split.shape)
     if arguments.checkpoint is not None:
         arguments.checkpoint.unlink(missing_ok=True)
 
