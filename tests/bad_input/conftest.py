@@ -92,14 +92,8 @@ class Site:
     def defend(self, defense: dict) -> list:
         spec = json.dumps({"model": MODEL, "defense": defense})
         inputs = ["--images", self.data / "test.safetensors", "--undefended", self.weights]
-        return [
-            "defend.py",
-            "--spec",
-            spec,
-            *inputs,
-            "--weights",
-            self.victim.parent.parent / "f/0/weights.safetensors",
-        ]
+        weights = self.results / "victims/tiny/mlp/filtered/0/weights.safetensors"
+        return ["defend.py", "--spec", spec, *inputs, "--weights", weights]
 
     def evaluate(self) -> list:
         spec = json.dumps({"model": MODEL, "defense": {}})
@@ -208,7 +202,9 @@ def made_once(tmp_path_factory) -> Path:
     save_victim(site.weights, build_victim(MODEL, {}, split.shape), model=MODEL, defense={}, shape=split.shape)
     (site.victim / "history.csv").write_text("epoch\n1\n")
     (site.victim / "training.json").write_text("{}\n")
-    for call in (site.run_attack(), site.measure(), site.evaluate(), site.export(), site.summarise()):
+    median = {"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}
+    calls = (site.run_attack(), site.measure(), site.evaluate(), site.export(), site.summarise(), site.defend(median))
+    for call in calls:
         code, output = run_inside(*call)
         assert code == 0, output
     return site.folder
