@@ -158,9 +158,9 @@ def run_apart(script: str, *arguments: Any, before: tuple = ()) -> tuple[int, st
     return done.returncode, done.stdout + done.stderr
 
 
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder, hidden ones too, and (None) every folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too. An empty folder is nobody's result."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_one_line(code: int, output: str, words: tuple[str, ...], start: str = "error: ") -> None:
