@@ -92,14 +92,8 @@ class Site:
     def defend(self, defense: dict) -> list:
         spec = json.dumps({"model": MODEL, "defense": defense})
         inputs = ["--images", self.data / "test.safetensors", "--undefended", self.weights]
-        return [
-            "defend.py",
-            "--spec",
-            spec,
-            *inputs,
-            "--weights",
-            self.victim.parent.parent / "f/0/weights.safetensors",
-        ]
+        weights = self.results / "victims/tiny/mlp/filtered/0/weights.safetensors"
+        return ["defend.py", "--spec", spec, *inputs, "--weights", weights]
 
     def evaluate(self) -> list:
         spec = json.dumps({"model": MODEL, "defense": {}})
@@ -164,9 +158,9 @@ def run_apart(script: str, *arguments: Any, before: tuple = ()) -> tuple[int, st
     return done.returncode, done.stdout + done.stderr
 
 
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """Every file below a folder, hidden ones too, and (None) every folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too. An empty folder is nobody's result."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def assert_one_line(code: int, output: str, words: tuple[str, ...], start: str = "error: ") -> None:
@@ -208,7 +202,9 @@ def made_once(tmp_path_factory) -> Path:
     save_victim(site.weights, build_victim(MODEL, {}, split.shape), model=MODEL, defense={}, shape=split.shape)
     (site.victim / "history.csv").write_text("epoch\n1\n")
     (site.victim / "training.json").write_text("{}\n")
-    for call in (site.run_attack(), site.measure(), site.evaluate(), site.export(), site.summarise()):
+    median = {"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}
+    calls = (site.run_attack(), site.measure(), site.evaluate(), site.export(), site.summarise(), site.defend(median))
+    for call in calls:
         code, output = run_inside(*call)
         assert code == 0, output
     return site.folder
