@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
 README = ROOT / "README.md"
 
+MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
+
 # What is published: docs/results/<study>/<name> from results/<path>.
 FILES = {
     "fgsm_sweep": {
@@ -68,23 +70,25 @@ FILES = {
         **{
             f"{table}.{ending}": f"tables/{path}.{ending}"
             for table, path in {
-                **{name: name for name in ("defenses_r3", "defenses_cifar10_8")},
-                "transfer_cifar10": "transfer/cifar10",
+                **{name: name for name in ("defenses_r3", "defenses_cifar10_8", "defenses_mnist_stadv", "detection")},
+                **{f"transfer_{name}": f"transfer/{name}" for name in MATRICES},
             }.items()
             for ending in ("csv", "md")
         },
-        "transfer_cifar10.png": "figures/transfer/cifar10.png",
+        **{f"transfer_{name}.png": f"figures/transfer/{name}.png" for name in MATRICES},
+        "detection.png": "figures/detection.png",
         **{
             f"training_{defense}.png": f"figures/training/cifar10/six_conv/{defense}/0.png"
             for defense in ("adversarial_training", "adversarial_training_8", "feature_squeezing")
         },
         "squeezed_fgsm.png": "figures/squeezed/cifar10/six_conv/feature_squeezing/0/fgsm.png",
+        "squeezed_stadv.png": "figures/squeezed/mnist/B/gaussian_blur/0/stadv_any.png",
         "manifest.json": "manifest.json",
     },
     "leaderboard": {
         **{
             f"{board}.{ending}": f"{folder}/leaderboard/{board}.{ending}"
-            for board in ("cifar10_linf",)
+            for board in ("cifar10_linf", "mnist_linf", "mnist_l2")
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
         "leaderboard.html": "pages/leaderboard.html",

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foolflow.statistics.intervals import wilson_interval
@@ -36,8 +37,9 @@ class Cell:
     outcomes: pd.DataFrame
 
     @property
-    def has_epsilon(self) -> bool:
-        return bool(self.outcomes["epsilon"].notna().all())
+    def radius(self) -> float:
+        """Infinite for an attack without an epsilon, which goes as far as it has to."""
+        return float(self.outcomes["epsilon"].fillna(np.inf).max())
 
     @property
     def victim(self) -> tuple[str, str, int]:
@@ -94,9 +96,9 @@ def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
 def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
     """An image counts where it is right under every attack; the images are those that all of them attacked.
 
-    An attack without an epsilon goes as far as it has to, so it counts only where there is no other.
+    An attack without an epsilon counts only where there is no other.
     """
-    cells = [cell for cell in cells if cell.has_epsilon] or cells
+    cells = [cell for cell in cells if np.isfinite(cell.radius)] or cells
     clean = _right(cells[0].outcomes, "clean_prediction")
     table = pd.concat([_right(cell.outcomes, "prediction") for cell in cells], axis=1, join="inner").astype(bool)
     right = table.all(axis=1)
@@ -150,11 +152,14 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
     white = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "white_box"}
     if roles.iterative not in white:
         return
+    suspect = next(cell for cell in cells if (cell.kind, cell.attack) == ("white_box", roles.iterative))
     others = {"static": "transferred", "black_box": "black-box", "adaptive": "adaptive"}
     stronger = tuple(
         (others[cell.kind], Attacked(cell.attack, cell.outcomes))
         for cell in cells
-        if cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative)
+        # What may go farther, or moves pixels instead of changing them, beats an honest gradient, too.
+        if cell.radius <= suspect.radius
+        and (cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative))
     )
     transferred = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "static"}
     single = roles.single_step or ""

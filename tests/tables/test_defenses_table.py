@@ -92,3 +92,11 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation(root):
     assert table.data["sd_over_seeds"].unique() == pytest.approx([0.1])
     assert table.display["seed"].tolist() == ["0", "1", "2", "mean ± sd"]
     assert table.display["white box: pgd %"].tolist()[-1] == "50.00 ± 10.00"
+
+
+def test_an_attack_without_a_radius_is_no_sign_of_masking(root):
+    """stAdv moves pixels, DeepFool goes as far as it has to: that they do better says nothing of the gradient."""
+    shown = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "deepfool", 100)]
+    assert made(shown, root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]
+    bounded = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "pgd_adaptive", 100)]
+    assert made(bounded, root, roles=ROLES).display["gradient masking"].tolist() == ["SUSPECTED"]
