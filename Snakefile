@@ -25,6 +25,8 @@ wildcard_constraints:
     defense=names_matching(["none", *config["defenses"]]),
     attack=names_matching(config["attacks"]),
     seed=r"\d+",
+    shard=r"\d+",
+    shards=r"\d+",
 
 
 report: "report/workflow.rst"
@@ -50,6 +52,7 @@ rule all:
     input:
         [study_outputs(study) for study in config["studies"]],
         "<results>/manifest.json",
+        "<results>/tables/times.html",
 
 
 rule fgsm_sweep:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.errors import InvalidInput
+from foolflow.reading import read_records
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,9 @@ def load_attempts(
     of_others = iter(evaluations)
     found = []
     for entry, path in zip(entries, records, strict=True):
-        table = pd.read_parquet(path)
+        table = read_records(path)
         if entry["source"] is not None:
-            table = as_seen_by_another(table, pd.read_parquet(next(of_others)), f"{entry['source']}: {entry['attack']}")
+            table = as_seen_by_another(table, read_records(next(of_others)), f"{entry['source']}: {entry['attack']}")
         found.append(Attempt(**entry, records=table))
     return found
 

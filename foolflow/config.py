@@ -2,12 +2,16 @@
 
 import ast
 import importlib
+import math
+import os
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.defenses.kinds import filters
@@ -17,6 +21,12 @@ from foolflow.signatures import type_problem
 
 Config = Mapping[str, Any]
 
+# To jsonschema 3.0 is an integer, too; to range() and a slice it is none.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
+
 LISTED = 20  # names; of more, a line lists those nearest to what was written
 
 
@@ -25,13 +35,49 @@ def problems(config: Config, schema: Config, root: Path) -> list[str]:
 
     schema: the parsed schemas/config.schema.yaml.  root: the folder that holds the package `foolflow`.
     """
-    found = [line for error in Draft202012Validator(schema).iter_errors(config) for line in _schema_lines(error)]
-    return sorted(set(found)) or sorted(set(_reference_lines(config, root)))
+    found = [line for error in Validator(schema).iter_errors(config) for line in _schema_lines(error)]
+    found += _not_finite(config)
+    lines = sorted(set(found)) or sorted(set(_reference_lines(config, root)))
+    return ["".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line) for line in lines]
+
+
+def repeated_keys(file: Path) -> list[str]:
+    """Keys that a config file gives twice: YAML would take the last, and forget the other without a word."""
+    try:
+        tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return []  # Snakemake, which has read it, may know better
+    return [f"{file}, line {line}: {key} is given twice; keep one" for key, line in _repeated(tree, "")]
+
+
+def _repeated(node: yaml.Node | None, key: str) -> Iterator[tuple[str, int]]:
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for name, value in node.value:
+            inner = _join(key, name.value)
+            if inner in seen:
+                yield inner, name.start_mark.line + 1
+            seen.add(inner)
+            yield from _repeated(value, inner)
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(node.value):
+            yield from _repeated(value, _join(key, place))
+
+
+def _not_finite(value: Any, key: str = "") -> Iterator[str]:
+    """What a schema cannot refuse: NaN is below no maximum. A norm may be infinite."""
+    if isinstance(value, Mapping | list):
+        for name, part in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _not_finite(part, _join(key, name))
+    elif isinstance(value, float) and not math.isfinite(value) and not (key.endswith(".norm") and value > 0):
+        yield f"{key}: {value} is not a finite number"
 
 
 def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose values are of any type
     key = ".".join(str(part) for part in error.absolute_path)
     match error.validator:
+        case _ if "propertyNames" in error.absolute_schema_path and not isinstance(error.instance, str):
+            yield f"{_join(key, error.instance)}: YAML takes this name for {_kind(error.instance)}; put it in quotes"
         case _ if "propertyNames" in error.absolute_schema_path:
             yield f"{_join(key, error.instance)}: not a usable name; letters, digits, _ and -, 64 at most, not 'none'"
         case "additionalProperties":
@@ -64,17 +110,25 @@ def _schema_lines(error: Any) -> Iterator[str]:  # a ValidationError, whose valu
                 for other in error.validator_value[name]:
                     if other not in error.instance:
                         yield f"{key}: {name} without {other}; both or neither"
+        case "pattern" if key == "results":
+            yield f"results: {error.instance!r} is no usable folder; no ~ in front, no / behind, none of {{}}<>"
         case "pattern":
             yield f"{key}: {error.instance!r} has not the form {error.validator_value}"
         case _:
             yield f"{key}: {error.message}"
 
 
+def _kind(value: object) -> str:
+    return {bool: "a truth value", type(None): "nothing"}.get(type(value), "a number or a date")
+
+
 def _allowed(option: Config) -> str:
     if "$ref" in option:
-        return "a number above 0"
+        return "a number above 0" if option["$ref"].endswith("epsilon") else "letters, digits, _ and -"
     if "enum" in option:
         return ", ".join(option["enum"])
+    if option.get("type") == ["number", "boolean"]:
+        return "a number, true, false"
     if option.get("type") == "integer":
         return "the number of a class"
     return "a list of such numbers" if option.get("type") == "array" else str(option)
@@ -87,6 +141,7 @@ def _join(key: str, name: object) -> str:
 def _reference_lines(config: Config, root: Path) -> Iterator[str]:
     """Names that name nothing, and parameters that a function does not take."""
     package = root / "foolflow"
+    yield from _results_lines(Path(config["results"]))
     for name, model in config["models"].items():
         key = f"models.{name}"
         if "architecture" in model:
@@ -96,6 +151,9 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
         else:
             yield from _python_lines(f"{key}.python", model["python"])
     studied = set(_strings(config["studies"]))
+    for name, dataset in config["datasets"].items():
+        if name in studied and not Path(dataset.get("path", ".")).exists():
+            yield f"datasets.{name}.path: {dataset['path']} does not exist"
     for kind, folder in (("defenses", "defenses"), ("attacks", "attacks")):
         for name, entry in config[kind].items():
             key = f"{kind}.{name}"
@@ -113,7 +171,17 @@ def _reference_lines(config: Config, root: Path) -> Iterator[str]:
     for name, defense in config["defenses"].items():
         yield from _training_lines(f"defenses.{name}", defense)
     yield from _detector_lines(config)
+    yield from _exploration_lines(config, package)
     yield from _study_lines(config)
+
+
+def _results_lines(results: Path) -> Iterator[str]:
+    """Of the folder that is written to, or of the nearest one above it that is there."""
+    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        yield f"results: {nearest} is no folder; name another one"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield f"results: {nearest} cannot be written to; give yourself the right to it, or name another folder"
 
 
 def _squeezer_lines(key: str, squeezer: Config, package: Path) -> Iterator[str]:
@@ -133,6 +201,23 @@ def _training_lines(key: str, defense: Config) -> Iterator[str]:
         yield f"{key}.at: {defense['method']} acts at train alone: [train]"
     if "training" in defense and "train" not in defense["at"]:
         yield f"{key}.training: it acts at test alone, with the weights of the undefended model, and is not trained"
+
+
+def _exploration_lines(config: Config, package: Path) -> Iterator[str]:
+    """Of the attacks that an exploration adds, one for each value: parameters that there are not, and names taken."""
+    explored = config["studies"].get("stadv", {}).get("explorations")
+    if explored is None or explored["attack"] not in config["attacks"]:
+        return
+    key, attack = "studies.stadv.explorations.parameters", config["attacks"][explored["attack"]]
+    added = [(name, value) for name, values in explored["parameters"].items() for value in values]
+    names = [f"{explored['attack']}-{name}-{value}" for name, value in added]
+    for (parameter, value), name in zip(added, names, strict=True):
+        if name in config["attacks"] or names.count(name) > 1:
+            yield f"{key}.{parameter}: {value!r} makes an attack {name}, and there is one of that name"
+        if ":" not in attack.get("method", ":"):
+            given = attack.get("parameters", {}) | {parameter: value}
+            method = f"{attack['method']}.{attack['method']}"
+            yield from _call_lines(key, given, package / "attacks", method)
 
 
 def _detector_lines(config: Config) -> Iterator[str]:

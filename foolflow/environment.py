@@ -1,9 +1,12 @@
 """The environment that the workflow hands to its jobs."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
+
+from foolflow.progress import TERMINAL
+
+TERMINAL_DESCRIPTOR = 3
 
 
 def prepare_jobs(root: Path, data_mirror: str | None) -> None:
@@ -13,13 +16,9 @@ def prepare_jobs(root: Path, data_mirror: str | None) -> None:
     """
     _prepend("PATH", Path(sys.executable).parent)
     _prepend("PYTHONPATH", root)
+    os.environ[TERMINAL] = str(TERMINAL_DESCRIPTOR)
     if data_mirror:
         os.environ["FOOLFLOW_DATA_MIRROR"] = data_mirror
-
-
-def has_gpu() -> bool:
-    """Whether NVIDIA's driver is here. PyTorch would know better, but takes seconds to import."""
-    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists()
 
 
 def _prepend(variable: str, path: Path) -> None:

@@ -35,7 +35,7 @@ def describe_run(results: Path, artefacts: Sequence[Mapping[str, str]]) -> dict[
     """
     return {
         "artefacts": {
-            artefact["path"]: {"code": artefact["code"], "sha256": _sha256(results / artefact["path"])}
+            artefact["path"]: {"code": artefact["code"], "sha256": checksum(results / artefact["path"])}
             for artefact in artefacts
         },
         "hardware": {
@@ -48,11 +48,11 @@ def describe_run(results: Path, artefacts: Sequence[Mapping[str, str]]) -> dict[
     }
 
 
-def _sha256(path: Path) -> str:
+def checksum(path: Path) -> str:
     """Of a file; or of a folder's files, each by its name and checksum."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-        listed = "".join(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        listed = "".join(f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -19,6 +19,7 @@ from foolflow.device import training_precision
 from foolflow.errors import InvalidInput
 from foolflow.freezing import frozen
 from foolflow.prediction import to_float
+from foolflow.progress import Progress
 from foolflow.seeds import derived_seed
 
 ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
@@ -129,13 +130,14 @@ def train(
     hardening: Hardening | None = None,
     checkpoint: Path | None = None,
     fingerprint: str = "",
-    report: Callable[[str], None] = print,
+    progress: Progress | None = None,
 ) -> Trained:
     """Train `model` in place, from the weights it has, on the device it is on.
 
     The order of the images, their augmentation and dropout are drawn from `seed` and the epoch's number alone, so
     that a training resumed at any epoch ends in the same weights as an undisturbed one.
     hardening: of adversarial training, what attacks the batches.
+    progress: tells how far it is (default: on standard output).
     checkpoint: written after each epoch; taken up if it carries the same `fingerprint`.
     Raises InvalidInput if the loss is no longer finite.
     """
@@ -143,26 +145,30 @@ def train(
     precision = training_precision(recipe.precision, device)
     model.to(device).to(memory_format=torch.channels_last)
     optimizer = make_optimizer(recipe, model)
+    progress = progress or Progress("training", "epochs")
     history: list[Epoch] = []
     best = _copy_state(model)
 
     if checkpoint is not None and (saved := load_checkpoint(checkpoint)) and saved[1]["fingerprint"] == fingerprint:
-        groups, progress = saved
+        groups, reached = saved
         model.load_state_dict(groups["model"])
         best = groups["best"]
         restore_optimizer(optimizer, groups.get("optimizer", {}))
-        history = [Epoch(**row) for row in progress["history"]]
-        report(f"resumed after epoch {len(history)} of {recipe.epochs}")
+        history = [Epoch(**row) for row in reached["history"]]
+        progress.say(f"resumed after epoch {len(history)} of {recipe.epochs}")
 
+    progress.begin(recipe.epochs, len(history))
     for number in range(len(history) + 1, recipe.epochs + 1):
         if _out_of_patience(history, recipe.patience):
-            report(f"stopped early: no better val accuracy for {recipe.patience} epochs")
+            progress.say(f"stopped early: no better val accuracy for {recipe.patience} epochs")
             break
-        epoch = _train_one_epoch(model, optimizer, train_set, val_set, recipe, hardening, precision, number, seed)
+        epoch = _train_one_epoch(
+            model, optimizer, train_set, val_set, recipe, hardening, precision, number, seed, progress
+        )
         if epoch.score > max((row.score for row in history), default=-1.0):
             best = _copy_state(model)
         history.append(epoch)
-        report(_line(epoch, recipe.epochs))
+        progress.say(_line(epoch, recipe.epochs))
         if checkpoint is not None:
             save_checkpoint(
                 checkpoint,
@@ -196,6 +202,7 @@ def _train_one_epoch(
     precision: torch.dtype,
     number: int,
     seed: int,
+    progress: Progress,
 ) -> Epoch:
     device = train_set.images.device
     loss_of = loss_function(recipe)
@@ -228,11 +235,14 @@ def _train_one_epoch(
             optimizer.step()
             total_loss += loss.detach() * len(labels)
             correct += (logits.detach().argmax(1) == labels).sum()
+            progress.at(number - 1 + (step + 1) / len(batches))
     train_loss = total_loss.item() / len(train_set.labels)
     if not math.isfinite(train_loss):
         raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
     seconds = time.perf_counter() - start
     val_loss, val_accuracy = evaluate(model, val_set, loss_of, precision)
+    if not math.isfinite(val_loss):  # the last step of all may have been the one too far
+        raise InvalidInput(f"the val loss is {val_loss} after epoch {number}: lower the learning rate of this model")
     attacked: dict[str, float] = {}
     if hardening is not None:
         for name, harden in (("val_attacked_accuracy", hardening.same), ("val_pgd_accuracy", hardening.pgd)):

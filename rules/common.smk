@@ -14,12 +14,15 @@ sys.path.insert(0, str(ROOT))
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
-from foolflow.config import problems
+from foolflow.config import problems, repeated_keys
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import has_gpu, prepare_jobs
+from foolflow.environment import TERMINAL_DESCRIPTOR, prepare_jobs
+from foolflow.gpus import visible_gpus
+from foolflow.packing import pack
 
-if found := problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
+repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
+if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
 
 
@@ -44,13 +47,25 @@ def add_explorations():
 
 add_explorations()
 prepare_jobs(ROOT, config.get("data_mirror"))
+# A job's own output goes to its log; what a reader should see while it runs goes where Snakemake's does.
+shell.prefix(f"exec {TERMINAL_DESCRIPTOR}>&2; ")
 
 code_digest = CodeDigest(ROOT)
 
 
 # Where a job computes is no part of its result, so it is a resource and not a param.
 DEVICE = config["device"]
-GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and has_gpu()))
+GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and len(visible_gpus()) > 0))
+
+# On this machine there are at most as many such jobs at a time as it has GPUs. `jobs` (here: nodes) is set for a cluster,
+# whose scheduler deals out its own; `--resources gpu=N` has the last word.
+if workflow.is_main_process and workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, len(visible_gpus())))
+
+
+def more_each_attempt(amount):
+    """A resource that grows by `amount` with every attempt: a job that ran out of time or memory is given more."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def as_json(value):
@@ -144,11 +159,33 @@ def defend_code(wildcards):
 def attack_spec(wildcards):
     return as_json(
         {
-            "attack": config["attacks"][wildcards.attack],
+            "attack": {key: value for key, value in config["attacks"][wildcards.attack].items() if key != "shards"},
             "model": config["models"][wildcards.model],
             "defense": defense_entry(wildcards.defense),
         }
     )
+
+
+# Where one share of a divided attack lies.
+SHARD = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/shards/{shard}_of_{shards}"
+
+
+def divided_attacks():
+    return [name for name, attack in config["attacks"].items() if attack.get("shards", 1) > 1]
+
+
+def undivided_attacks():
+    return [name for name in config["attacks"] if name not in divided_attacks()]
+
+
+def shard_paths(file):
+    """An input function: this file of each share of an attack, in order."""
+
+    def paths(wildcards):
+        shards = config["attacks"][wildcards.attack]["shards"]
+        return [f"{SHARD}/{file}".format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
+
+    return paths
 
 
 def squeezer_files(squeezers):

@@ -4,9 +4,12 @@ rule fetch_idx:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["mnist"].files),
     log:
         "<logs>/data/{dataset}/fetch.log",
+    benchmark:
+        "<benchmarks>/data/{dataset}/fetch.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_from("mnist", "fashion_mnist")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -32,9 +35,12 @@ rule fetch_cifar10:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
     log:
         "<logs>/data/{dataset}/fetch.log",
+    benchmark:
+        "<benchmarks>/data/{dataset}/fetch.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_from("cifar10")),
     retries: 2
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:

@@ -18,8 +18,8 @@ rule score_clean:
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=score_clean_code,
         spec=detector_spec,
@@ -34,6 +34,7 @@ rule score_clean:
             --weights {input.weights:q} \
             --scores {output.scores:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -59,8 +60,8 @@ rule score_adversarial:
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=score_adversarial_code,
         spec=detector_spec,
@@ -75,6 +76,7 @@ rule score_adversarial:
             --records {input.records:q} \
             --scores {output.scores:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

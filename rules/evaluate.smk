@@ -19,8 +19,8 @@ rule evaluate_victim:
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=evaluate_code,
         spec=victim_spec,
@@ -36,6 +36,7 @@ rule evaluate_victim:
             --records {input.records:q} \
             --evaluation {output.evaluation:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -51,6 +52,10 @@ rule export_modified:
         folder=directory("<results>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}"),
     log:
         "<logs>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
     conda:
         "../envs/plots.yaml"
     resources:
@@ -82,14 +87,18 @@ rule measure_modified:
         result="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
     log:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(30),
     params:
         code=measure_images_code,
         spec=measure_images_spec,
@@ -103,6 +112,7 @@ rule measure_modified:
             --weights {input.weights:q} \
             --result {output.result:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

@@ -17,6 +17,9 @@ rule tabulate_fgsm_sweep:
         ),
     log:
         "<logs>/tables/fgsm_sweep.log",
+    benchmark:
+        "<benchmarks>/tables/fgsm_sweep.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -55,6 +58,9 @@ rule draw_accuracy_curve:
         pdf="<results>/figures/fgsm_sweep.pdf",
     log:
         "<logs>/figures/fgsm_sweep.log",
+    benchmark:
+        "<benchmarks>/figures/fgsm_sweep.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -95,6 +101,9 @@ rule draw_sample_grid:
         pdf="<results>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/figures/samples/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -134,8 +143,11 @@ rule tabulate_accuracy:
         ),
     log:
         "<logs>/tables/{study}_accuracy.log",
+    benchmark:
+        "<benchmarks>/tables/{study}_accuracy.tsv"
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -175,8 +187,11 @@ rule draw_accuracy_dots:
         pdf="<results>/figures/{study}_accuracy.pdf",
     log:
         "<logs>/figures/{study}_accuracy.log",
+    benchmark:
+        "<benchmarks>/figures/{study}_accuracy.tsv"
     wildcard_constraints:
         study=names_matching(ACCURACY_STUDIES),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -217,6 +232,9 @@ rule draw_training_curves:
         pdf="<results>/figures/training/{dataset}/{model}/{defense}/{seed}.pdf",
     log:
         "<logs>/figures/training/{dataset}/{model}/{defense}/{seed}.log",
+    benchmark:
+        "<benchmarks>/figures/training/{dataset}/{model}/{defense}/{seed}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -14,8 +14,11 @@ rule tabulate_defenses:
         ),
     log:
         "<logs>/tables/defenses_{evaluation}.log",
+    benchmark:
+        "<benchmarks>/tables/defenses_{evaluation}.tsv"
     wildcard_constraints:
         evaluation=names_matching([entry["name"] for entry in defense_evaluations()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -51,6 +54,9 @@ rule squeeze_examples:
         examples="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.safetensors",
     log:
         "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.log",
+    benchmark:
+        "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/squeezed/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -94,6 +100,9 @@ rule draw_squeezed:
         pdf="<results>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/figures/squeezed/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

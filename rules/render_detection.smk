@@ -15,6 +15,9 @@ rule tabulate_detection:
         ),
     log:
         "<logs>/tables/detection.log",
+    benchmark:
+        "<benchmarks>/tables/detection.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -54,6 +57,9 @@ rule draw_detection:
         pdf="<results>/figures/detection.pdf",
     log:
         "<logs>/figures/detection.log",
+    benchmark:
+        "<benchmarks>/figures/detection.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

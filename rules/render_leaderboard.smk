@@ -14,8 +14,11 @@ rule tabulate_transfer:
         ),
     log:
         "<logs>/tables/transfer/{name}.log",
+    benchmark:
+        "<benchmarks>/tables/transfer/{name}.tsv"
     wildcard_constraints:
         name=names_matching(matrices()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -55,8 +58,11 @@ rule tabulate_leaderboard:
         ),
     log:
         "<logs>/tables/leaderboard/{name}.log",
+    benchmark:
+        "<benchmarks>/tables/leaderboard/{name}.tsv"
     wildcard_constraints:
         name=names_matching(boards()),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -94,9 +100,12 @@ rule draw_heat_map:
         pdf="<results>/figures/{study}/{name}.pdf",
     log:
         "<logs>/figures/{study}/{name}.log",
+    benchmark:
+        "<benchmarks>/figures/{study}/{name}.tsv"
     wildcard_constraints:
         study="transfer|leaderboard",
         name=names_matching([*matrices(), *boards()]),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -136,6 +145,9 @@ rule write_leaderboard_page:
         ),
     log:
         "<logs>/pages/leaderboard.log",
+    benchmark:
+        "<benchmarks>/pages/leaderboard.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

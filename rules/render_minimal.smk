@@ -13,6 +13,9 @@ rule tabulate_minimal:
         ),
     log:
         "<logs>/tables/minimal_attacks.log",
+    benchmark:
+        "<benchmarks>/tables/minimal_attacks.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -52,6 +55,9 @@ rule tabulate_minimal_speed:
         ),
     log:
         "<logs>/tables/minimal_speed.log",
+    benchmark:
+        "<benchmarks>/tables/minimal_speed.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -88,6 +94,9 @@ rule draw_security_curves:
         pdf="<results>/figures/minimal_security.pdf",
     log:
         "<logs>/figures/minimal_security.log",
+    benchmark:
+        "<benchmarks>/figures/minimal_security.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -130,8 +139,11 @@ rule draw_perturbation:
         pdf="<results>/figures/minimal/{model}/{image}.pdf",
     log:
         "<logs>/figures/minimal/{model}/{image}.log",
+    benchmark:
+        "<benchmarks>/figures/minimal/{model}/{image}.tsv"
     wildcard_constraints:
         image=r"0|[1-9]\d*",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -15,6 +15,9 @@ rule tabulate_stadv:
         ),
     log:
         "<logs>/tables/stadv_success.log",
+    benchmark:
+        "<benchmarks>/tables/stadv_success.tsv"
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -60,8 +63,11 @@ rule draw_attacked_images:
         pdf="<results>/figures/{kind}/{dataset}/{model}/{defense}/{seed}/{attack}.pdf",
     log:
         "<logs>/figures/{kind}/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/figures/{kind}/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
     wildcard_constraints:
         kind="attack_sheet|flow|target_grid",
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -107,8 +113,11 @@ rule tabulate_stadv_part:
         ),
     log:
         "<logs>/tables/stadv_{part}.log",
+    benchmark:
+        "<benchmarks>/tables/stadv_{part}.tsv"
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -145,8 +154,11 @@ rule draw_stadv_part:
         pdf="<results>/figures/stadv_{part}.pdf",
     log:
         "<logs>/figures/stadv_{part}.log",
+    benchmark:
+        "<benchmarks>/figures/stadv_{part}.tsv"
     wildcard_constraints:
         part=names_matching(STADV_PARTS),
+    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

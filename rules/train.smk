@@ -13,14 +13,16 @@ rule train_victim:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
         defense=names_matching(trained_defenses()),
+    group:
+        "victim"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(240),
     params:
         code=train_code,
         spec=victim_spec,
@@ -38,6 +40,7 @@ rule train_victim:
             --checkpoint "$(dirname {output.weights:q})/checkpoint.safetensors" \
             --code {params.code} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """
@@ -57,8 +60,11 @@ rule defend_victim:
         training="<results>/victims/{dataset}/{model}/{defense}/{seed}/training.json",
     log:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}.log",
+    benchmark:
+        "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
         defense=names_matching(sorted(config["defenses"].keys() - set(trained_defenses()))),
+    localrule: True
     conda:
         "../envs/torch.yaml"
     resources:
@@ -93,14 +99,16 @@ rule measure_victim:
         "<logs>/victims/{dataset}/{model}/{defense}/{seed}_metrics.log",
     benchmark:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}_metrics.tsv"
+    group:
+        "victim"
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPUS_PER_JOB,
         device=DEVICE,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         code=measure_victim_code,
         spec=victim_spec,
@@ -115,6 +123,7 @@ rule measure_victim:
             --training {input.training:q} \
             --metrics {output.metrics:q} \
             --device {resources.device} \
+            --gpus {resources.gpu} \
             --threads {threads} \
             >{log:q} 2>&1
         """

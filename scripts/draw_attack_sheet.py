@@ -6,24 +6,21 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-from safetensors.numpy import load_file
-
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.figures.attack_sheet import draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import read_adversarial
 
 COUNT = 40
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records = pd.read_parquet(arguments.records)
+    images, records = read_adversarial(arguments.adversarial, arguments.records)
     names = load_split(arguments.images).class_names
     shown = records[records["clean_prediction"] == records["label"]].head(COUNT)
     titles = [f"{names[row.label]} → {names[row.prediction]} ({names[row.target]})" for row in shown.itertuples()]
-    images = load_file(arguments.adversarial)["images"][shown.index]
-    save_figure(draw(arguments.spec["title"], images, titles, list(shown["success"])), arguments)
+    save_figure(draw(arguments.spec["title"], images[shown.index], titles, list(shown["success"])), arguments)
 
 
 if __name__ == "__main__":

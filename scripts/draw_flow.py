@@ -6,22 +6,21 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-from safetensors.numpy import load_file
-
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.flow_arrows import Warped, draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import open_tensors, read_records
 
 COUNT = 4
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records = pd.read_parquet(arguments.records)
+    records = read_records(arguments.records)
     split = load_split(arguments.images)
-    made = load_file(arguments.adversarial)
+    with open_tensors(arguments.adversarial) as file:
+        made = {name: file.get_tensor(name) for name in ("images", "flow")}
     fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
     if fooled.empty:
         raise InvalidInput(f"{arguments.records}: the attack succeeds on no image, so there is none to show")

@@ -7,25 +7,24 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from safetensors import safe_open
 
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.perturbation import Shown, draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import open_tensors, read_records
 
 
 def main(arguments: argparse.Namespace) -> None:
     image = arguments.spec["image"]
-    records = pd.read_parquet(arguments.records)
+    records = read_records(arguments.records)
     rows = np.flatnonzero(records["index"] == image)
     if len(rows) == 0:
         known = f"{len(records):,} images, {records['index'].min()} to {records['index'].max()}"
         raise InvalidInput(f"image {image} of the test split is not among those that were attacked ({known})")
     record, split = records.iloc[rows[0]], load_split(arguments.images)
-    with safe_open(arguments.adversarial, framework="numpy") as file:
+    with open_tensors(arguments.adversarial) as file:
         pixels = file.get_slice("images")[rows[0] : rows[0] + 1][0]
     names = split.class_names
     clean = split.images[image].astype(np.float32) / 255

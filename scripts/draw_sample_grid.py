@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from safetensors import safe_open
 
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import open_tensors, read_records
 
 COLUMNS = 10
 NO_EPSILON = -1.0  # in place of NaN, for an attack that has none
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records = pd.read_parquet(arguments.records).fillna({"epsilon": NO_EPSILON})
+    records = read_records(arguments.records).fillna({"epsilon": NO_EPSILON})
     split = load_split(arguments.images)
     epsilons = sorted(records["epsilon"].unique())
     chosen = choose(records[records["epsilon"] == epsilons[0]])
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     clean = records[records["epsilon"] == epsilons[0]].set_index("index").loc[chosen]
     names = np.asarray(split.class_names)
     rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
-    with safe_open(arguments.adversarial, framework="numpy") as file:
+    with open_tensors(arguments.adversarial) as file:
         images = file.get_slice("images")
         for epsilon in epsilons:
             one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]

@@ -11,6 +11,7 @@ import pandas as pd
 from foolflow.command_line import job_parser, run_job
 from foolflow.figures.security_curves import Curve, draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import read_records
 from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
 
 
@@ -18,7 +19,7 @@ def main(arguments: argparse.Namespace) -> None:
     found: dict[tuple, list[pd.Series]] = {}
     for entry, path in zip(arguments.spec, arguments.records, strict=True):
         victim = (entry["dataset"], entry["model"], entry["seed"])
-        found.setdefault(victim, []).append(distances(pd.read_parquet(path)))
+        found.setdefault(victim, []).append(distances(read_records(path)))
     several_seeds = len({seed for _, _, seed in found}) > 1
     curves = []
     for (dataset, model, seed), each in found.items():

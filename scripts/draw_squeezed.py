@@ -7,16 +7,15 @@ import argparse
 import json
 from pathlib import Path
 
-from safetensors import safe_open
-
 from foolflow.command_line import job_parser, run_job
 from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
 from foolflow.figures.style import add_figure_options, save_figure
+from foolflow.reading import open_tensors
 
 
 def main(arguments: argparse.Namespace) -> None:
-    with safe_open(arguments.examples, framework="numpy") as file:
+    with open_tensors(arguments.examples) as file:
         texts = json.loads(file.metadata()["texts"])
         rows = [
             Row(name, file.get_tensor(name), [name for name, _ in told], [confidence for _, confidence in told])

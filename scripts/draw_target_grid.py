@@ -6,20 +6,17 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-from safetensors.numpy import load_file
-
 from foolflow.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import add_figure_options, save_figure
 from foolflow.figures.target_grid import draw
+from foolflow.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records = pd.read_parquet(arguments.records)
+    images, records = read_adversarial(arguments.adversarial, arguments.records)
     split = load_split(arguments.images)
-    images = load_file(arguments.adversarial)["images"]
     right = records[records["clean_prediction"] == records["label"]]
     if right.empty:
         raise InvalidInput(f"{arguments.records}: the victim gets no image right, so there is none to show")

@@ -8,26 +8,29 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from safetensors.torch import load_file
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.device import choose_device
+from foolflow.errors import InvalidInput
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
 from foolflow.prediction import predict
+from foolflow.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
+    spec, split = arguments.spec, load_split(arguments.images)
     victim = load_victim(
-        arguments.weights, model=arguments.spec["model"], defense=arguments.spec["defense"], device=device
+        arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
     )
-    records = pd.read_parquet(arguments.records)
-    images = load_file(arguments.adversarial)["images"]
-    clean = torch.from_numpy(load_split(arguments.images).images[: records["index"].max() + 1])
+    made, records = read_adversarial(arguments.adversarial, arguments.records)
+    if (last := records["index"].max()) >= len(split):
+        raise InvalidInput(f"{arguments.records} tells of image {last}; {arguments.images} has {len(split)}")
+    images, clean = torch.from_numpy(made), torch.from_numpy(split.images[: last + 1])
     evaluation = pd.DataFrame(
         {
             "index": records["index"],
@@ -48,6 +51,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--adversarial", type=Path, required=True, help="the images that some attack made")
     parser.add_argument("--records", type=Path, required=True, help="the records of that attack")
-    parser.add_argument("--evaluation", type=Path, required=True)
+    add_output(parser, "--evaluation")
     add_compute_options(parser)
     run_job(main, parser)

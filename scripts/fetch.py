@@ -7,7 +7,7 @@ import argparse
 import os
 from pathlib import Path
 
-from foolflow.command_line import run_job
+from foolflow.command_line import add_output, run_job
 from foolflow.data.fetch import fetch
 from foolflow.data.sources import DOWNLOADS
 
@@ -20,5 +20,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", required=True, choices=sorted(DOWNLOADS))
-    parser.add_argument("--raw", type=Path, required=True, help="the folder to fill")
+    add_output(parser, "--raw", help="the folder to fill")
     run_job(main, parser)

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.device import choose_device
 from foolflow.files import write_json
 from foolflow.models.victims import load_victim
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 def _open_as_is(path: str) -> Image.Image:
     """torchvision's own loader makes RGB of every image."""
-    with Image.open(path) as image:
+    with Image.open(path, formats=("PNG",)) as image:
         image.load()
     return image
 
@@ -43,6 +43,6 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
-    parser.add_argument("--result", type=Path, required=True)
+    add_output(parser, "--result")
     add_compute_options(parser)
     run_job(main, parser)

@@ -4,17 +4,17 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import torch
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.device import choose_device
 from foolflow.files import write_json
 from foolflow.models.victims import load_victim
 from foolflow.prediction import predict
+from foolflow.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 
 
@@ -22,20 +22,21 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     spec = arguments.spec
-    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
+    splits = {path.stem: load_split(path) for path in arguments.splits}
+    shape = next(iter(splits.values())).shape
+    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], shape=shape, device=device)
     measured = {}
-    for path in arguments.splits:
-        split = load_split(path)
+    for name, split in splits.items():
         predictions = predict(victim, torch.from_numpy(split.images), device)
         correct = int((predictions == torch.from_numpy(split.labels)).sum())
-        measured[path.stem] = {
+        measured[name] = {
             "n": len(split),
             "correct": correct,
             "accuracy": correct / len(split),
             "interval": list(wilson_interval(correct, len(split))),
         }
-        print(f"{path.stem}: {correct:,} of {len(split):,} right, {correct / len(split):.2%}")
-    write_json(arguments.metrics, {"splits": measured, **json.loads(arguments.training.read_text())})
+        print(f"{name}: {correct:,} of {len(split):,} right, {correct / len(split):.2%}")
+    write_json(arguments.metrics, {"splits": measured, **read_json(arguments.training)})
 
 
 if __name__ == "__main__":
@@ -43,6 +44,6 @@ if __name__ == "__main__":
     parser.add_argument("--splits", type=Path, nargs="+", required=True, help="train, val and test")
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--training", type=Path, required=True, help="what train.py wrote about the training")
-    parser.add_argument("--metrics", type=Path, required=True)
+    add_output(parser, "--metrics")
     add_compute_options(parser)
     run_job(main, parser)

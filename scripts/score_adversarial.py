@@ -6,17 +6,16 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
 import torch
-from safetensors.torch import load_file
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
 from foolflow.device import choose_device
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
+from foolflow.reading import read_adversarial
 
 KEPT = ["index", "epsilon", "label", "clean_prediction", "success_8bit"]  # of the records
 
@@ -28,11 +27,11 @@ def main(arguments: argparse.Namespace) -> None:
         arguments.weights, model=arguments.spec["model"], defense=arguments.spec["defense"], device=device
     )
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in arguments.spec["squeezers"]}
-    images = to_8_bits(load_file(arguments.adversarial)["images"])
-    found = score_images(victim, images, squeezers, device)
-    records = pd.read_parquet(arguments.records)[KEPT]
+    made, records = read_adversarial(arguments.adversarial, arguments.records)
+    found = score_images(victim, to_8_bits(torch.from_numpy(made)), squeezers, device)
     with whole_file(arguments.scores) as partial:
-        records.assign(**{name: tensor.numpy() for name, tensor in found.items()}).to_parquet(partial, index=False)
+        scores = {name: tensor.numpy() for name, tensor in found.items()}
+        records[KEPT].assign(**scores).to_parquet(partial, index=False)
 
 
 if __name__ == "__main__":
@@ -40,6 +39,6 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
     parser.add_argument("--adversarial", type=Path, required=True, help="the images that an attack made of it")
     parser.add_argument("--records", type=Path, required=True, help="the records of that attack")
-    parser.add_argument("--scores", type=Path, required=True)
+    add_output(parser, "--scores")
     add_compute_options(parser)
     run_job(main, parser)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
@@ -21,13 +21,13 @@ from foolflow.models.victims import load_victim
 def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
+    spec, splits = arguments.spec, {"val": load_split(arguments.val), "test": load_split(arguments.test)}
     victim = load_victim(
-        arguments.weights, model=arguments.spec["model"], defense=arguments.spec["defense"], device=device
+        arguments.weights, model=spec["model"], defense=spec["defense"], shape=splits["test"].shape, device=device
     )
-    squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in arguments.spec["squeezers"]}
+    squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
     tables = []
-    for name, path in (("val", arguments.val), ("test", arguments.test)):
-        split = load_split(path)
+    for name, split in splits.items():
         found = score_images(victim, torch.from_numpy(split.images), squeezers, device)
         columns = {column: tensor.numpy() for column, tensor in found.items()}
         tables.append(
@@ -42,6 +42,6 @@ if __name__ == "__main__":
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--test", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="the victim")
-    parser.add_argument("--scores", type=Path, required=True)
+    add_output(parser, "--scores")
     add_compute_options(parser)
     run_job(main, parser)

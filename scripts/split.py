@@ -7,7 +7,7 @@ import argparse
 import importlib
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.divide import divide
 from foolflow.data.sources import READERS
 from foolflow.data.splits import save_split
@@ -26,5 +26,5 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--raw", type=Path, required=True, help="the folder of the raw files")
-    parser.add_argument("--to", type=Path, required=True, help="the folder to write the splits to")
+    add_output(parser, "--to", help="the folder to write the splits to")
     run_job(main, parser)

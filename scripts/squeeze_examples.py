@@ -7,29 +7,30 @@ import argparse
 import json
 from pathlib import Path
 
-import pandas as pd
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
 from foolflow.prediction import to_float
+from foolflow.reading import read_adversarial
 
 SHOWN = 6
 
 
 def main(arguments: argparse.Namespace) -> None:
     model, defense = arguments.spec["model"], arguments.spec["defense"]
-    undefended = load_victim(arguments.undefended, model=model, defense={})
-    defended = load_victim(arguments.weights, model=model, defense=defense)
-    split, records = load_split(arguments.images), pd.read_parquet(arguments.records)
+    split = load_split(arguments.images)
+    undefended = load_victim(arguments.undefended, model=model, defense={}, shape=split.shape)
+    defended = load_victim(arguments.weights, model=model, defense=defense, shape=split.shape)
+    made, records = read_adversarial(arguments.adversarial, arguments.records)
     fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
     rows = fooled.drop_duplicates("label").head(SHOWN).index.tolist()
     clean = to_float(torch.from_numpy(split.images[records["index"][rows]]), torch.device("cpu"))
-    attacked = load_file(arguments.adversarial)["images"][rows]
+    attacked = torch.from_numpy(made[rows])
     with torch.no_grad():
         panels = {
             "clean": _panel(undefended, clean, clean),
@@ -65,5 +66,5 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path, required=True, help="the victim behind the filter")
     parser.add_argument("--adversarial", type=Path, required=True)
     parser.add_argument("--records", type=Path, required=True, help="of the attack")
-    parser.add_argument("--examples", type=Path, required=True)
+    add_output(parser, "--examples")
     run_job(main, parser)

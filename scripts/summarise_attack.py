@@ -1,24 +1,22 @@
 """Summarise what an attack did to a victim: success and accuracy with intervals, distances, and what it took."""
 
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
-from foolflow.command_line import run_job
+from foolflow.command_line import add_output, run_job
 from foolflow.files import write_json
+from foolflow.reading import read_json, read_records
 from foolflow.statistics.success import summarise
 
 
 def main(arguments: argparse.Namespace) -> None:
-    results = summarise(pd.read_parquet(arguments.records))
-    write_json(arguments.summary, {"results": results, **json.loads(arguments.run.read_text())})
+    results = summarise(read_records(arguments.records))
+    write_json(arguments.summary, {"results": results, **read_json(arguments.run)})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--run", type=Path, required=True, help="what attack.py wrote about its run")
-    parser.add_argument("--summary", type=Path, required=True)
+    add_output(parser, "--summary")
     run_job(main, parser)

@@ -4,10 +4,10 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_json
 from foolflow.reference import load_reference
 from foolflow.tables.accuracy import Victim, tabulate
 from foolflow.tables.writing import add_table_options, write_table
@@ -15,7 +15,7 @@ from foolflow.tables.writing import add_table_options, write_table
 
 def main(arguments: argparse.Namespace) -> None:
     victims = [
-        Victim(**entry, metrics=json.loads(metrics.read_text()))
+        Victim(**entry, metrics=read_json(metrics))
         for entry, metrics in zip(arguments.spec["victims"], arguments.metrics, strict=True)
     ]
     write_table(tabulate(arguments.spec["title"], victims, load_reference(arguments.reference)), arguments)

@@ -7,9 +7,8 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_records
 from foolflow.reference import load_reference
 from foolflow.tables.defenses import Cell, Roles, tabulate
 from foolflow.tables.writing import add_table_options, write_table
@@ -18,7 +17,7 @@ from foolflow.tables.writing import add_table_options, write_table
 def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     cells = [
-        Cell(**entry, outcomes=pd.read_parquet(outcomes))
+        Cell(**entry, outcomes=read_records(outcomes))
         for entry, outcomes in zip(spec["cells"], arguments.outcomes, strict=True)
     ]
     roles = None if spec["roles"] is None else Roles(**spec["roles"])

@@ -7,9 +7,8 @@ each of --records}
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_records
 from foolflow.tables.explorations import Setting, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
@@ -17,7 +16,7 @@ from foolflow.tables.writing import add_table_options, write_table
 def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     settings = [
-        Setting(**setting, records=pd.read_parquet(records))
+        Setting(**setting, records=read_records(records))
         for setting, records in zip(spec["settings"], arguments.records, strict=True)
     ]
     write_table(tabulate(spec["title"], settings, spec["fixed"]), arguments)

@@ -4,12 +4,10 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_json, read_records
 from foolflow.reference import load_reference
 from foolflow.tables.fgsm_sweep import Sweep, tabulate
 from foolflow.tables.writing import add_table_options, write_table
@@ -17,7 +15,7 @@ from foolflow.tables.writing import add_table_options, write_table
 
 def main(arguments: argparse.Namespace) -> None:
     sweeps = [
-        Sweep(**entry, records=pd.read_parquet(records), modified=json.loads(modified.read_text()))
+        Sweep(**entry, records=read_records(records), modified=read_json(modified))
         for entry, records, modified in zip(arguments.spec, arguments.records, arguments.modified, strict=True)
     ]
     write_table(tabulate(sweeps, load_reference(arguments.reference)), arguments)

@@ -6,16 +6,15 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_records
 from foolflow.tables.minimal import Attacked, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
 
 def main(arguments: argparse.Namespace) -> None:
     attacked = [
-        Attacked(**entry, records=pd.read_parquet(records))
+        Attacked(**entry, records=read_records(records))
         for entry, records in zip(arguments.spec, arguments.records, strict=True)
     ]
     write_table(tabulate(attacked), arguments)

@@ -4,18 +4,16 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_json
 from foolflow.tables.minimal_speed import Run, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
 
 def main(arguments: argparse.Namespace) -> None:
-    runs = [
-        Run(**entry, run=json.loads(run.read_text())) for entry, run in zip(arguments.spec, arguments.runs, strict=True)
-    ]
+    runs = [Run(**entry, run=read_json(run)) for entry, run in zip(arguments.spec, arguments.runs, strict=True)]
     write_table(tabulate(runs), arguments)
 
 

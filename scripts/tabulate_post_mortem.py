@@ -7,16 +7,15 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_records
 from foolflow.tables.post_mortem import Step, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 
 
 def main(arguments: argparse.Namespace) -> None:
     steps = [
-        Step(**step, records=pd.read_parquet(records))
+        Step(**step, records=read_records(records))
         for step, records in zip(arguments.spec["steps"], arguments.records, strict=True)
     ]
     write_table(tabulate(arguments.spec["title"], steps), arguments)

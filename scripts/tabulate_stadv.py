@@ -4,12 +4,10 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import pandas as pd
-
 from foolflow.command_line import job_parser, run_job
+from foolflow.reading import read_json, read_records
 from foolflow.reference import load_reference
 from foolflow.tables.stadv import Attacked, tabulate
 from foolflow.tables.writing import add_table_options, write_table
@@ -18,7 +16,7 @@ from foolflow.tables.writing import add_table_options, write_table
 def main(arguments: argparse.Namespace) -> None:
     victims = zip(arguments.spec["victims"], arguments.metrics, arguments.records, strict=True)
     attacked = [
-        Attacked(**victim, metrics=json.loads(metrics.read_text()), records=pd.read_parquet(records))
+        Attacked(**victim, metrics=read_json(metrics), records=read_records(records))
         for victim, metrics, records in victims
     ]
     write_table(tabulate(arguments.spec["title"], attacked, load_reference(arguments.reference)), arguments)

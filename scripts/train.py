@@ -12,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from foolflow.command_line import add_compute_options, job_parser, run_job
+from foolflow.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
 from foolflow.device import choose_device, describe_device
-from foolflow.files import whole_file, write_json
+from foolflow.files import remove_partials, whole_file, write_json
 from foolflow.models.victims import build_victim, save_victim
+from foolflow.progress import Progress
 from foolflow.seeds import derived_seed
 from foolflow.training import Epoch, Labelled, Recipe, train
 
@@ -27,13 +28,13 @@ def main(arguments: argparse.Namespace) -> None:
     device = choose_device(arguments.device)
     spec = arguments.spec
     train_split, val_split = load_split(arguments.train), load_split(arguments.val)
-    _, channels, size, _ = train_split.images.shape
-    shape = {"channels": channels, "size": size, "classes": len(train_split.class_names)}
 
     torch.manual_seed(derived_seed(spec["name"], "weights"))
-    victim = build_victim(spec["model"], spec["defense"], shape)
+    victim = build_victim(spec["model"], spec["defense"], train_split.shape)
     recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
     print(f"{spec['name']} on {describe_device(device)}: {recipe}", flush=True)
+    if arguments.checkpoint is not None:
+        remove_partials(arguments.checkpoint)
     trained = train(
         victim,
         _on(device, train_split),
@@ -43,7 +44,7 @@ def main(arguments: argparse.Namespace) -> None:
         hardening=load_hardening(spec["defense"]),
         checkpoint=arguments.checkpoint,
         fingerprint=fingerprint(arguments),
-        report=lambda line: print(line, flush=True),
+        progress=Progress(spec["name"], "epochs"),
     )
 
     seconds = sum(epoch.seconds for epoch in trained.history)
@@ -60,7 +61,7 @@ def main(arguments: argparse.Namespace) -> None:
             "parameters": sum(parameter.numel() for parameter in trained.model.parameters()),
         },
     )
-    save_victim(arguments.weights, victim, model=spec["model"], defense=spec["defense"], shape=shape)
+    save_victim(arguments.weights, victim, model=spec["model"], defense=spec["defense"], shape=train_split.shape)
     if arguments.checkpoint is not None:
         arguments.checkpoint.unlink(missing_ok=True)
 
@@ -89,10 +90,10 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--train", type=Path, required=True, help="the train split")
     parser.add_argument("--val", type=Path, required=True, help="the val split")
-    parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--history", type=Path, required=True)
-    parser.add_argument("--training", type=Path, required=True, help="JSON: epochs, seconds, device, precision")
+    add_output(parser, "--weights")
+    add_output(parser, "--history")
+    add_output(parser, "--training", help="JSON: epochs, seconds, device, precision")
     parser.add_argument("--checkpoint", type=Path, help="written after each epoch, taken up, removed at the end")
-    parser.add_argument("--code", default="", help="digest of the code; a checkpoint of other code is not taken up")
+    add_code_option(parser)
     add_compute_options(parser)
     run_job(main, parser)

@@ -8,14 +8,14 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
 from foolflow.attempts import Attempt, load_attempts
-from foolflow.command_line import job_parser, run_job
+from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.files import write_text
 from foolflow.pages.examples import ReadImage, examples
 from foolflow.pages.leaderboard import Section, render
+from foolflow.reading import open_tensors
 from foolflow.tables.leaderboard import Board, standings, tabulate
 
 
@@ -41,7 +41,7 @@ def reader(sets: dict[tuple, Path]) -> ReadImage:
     """Reads single images: an adversarial set can be large."""
 
     def read(attempt: Attempt, row: int) -> np.ndarray:
-        with safe_open(sets[identity(attempt)], framework="numpy") as file:
+        with open_tensors(sets[identity(attempt)]) as file:
             return file.get_slice("images")[row : row + 1][0]
 
     return read
@@ -64,5 +64,5 @@ if __name__ == "__main__":
     parser.add_argument("--records", type=Path, nargs="+", required=True)
     parser.add_argument("--adversarial", type=Path, nargs="+", required=True)
     parser.add_argument("--evaluations", type=Path, nargs="*", default=[])
-    parser.add_argument("--page", type=Path, required=True)
+    add_output(parser, "--page")
     run_job(main, parser)

@@ -1,24 +1,23 @@
-"""Write the manifest of a run: each artefact's sha256 and code digest, package versions and hardware.
-
-Standard input: a JSON list of {"path": below --results, "code": digest}.
-"""
+"""Write the manifest of a run: each artefact's sha256 and code digest, package versions and hardware."""
 
 import argparse
-import json
-import sys
 from pathlib import Path
 
-from foolflow.command_line import run_job
+from foolflow.command_line import add_output, run_job
 from foolflow.files import write_json
 from foolflow.manifest import describe_run
+from foolflow.packing import unpack
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_json(arguments.manifest, describe_run(arguments.results, json.load(sys.stdin)))
+    write_json(arguments.manifest, describe_run(arguments.results, arguments.artefacts))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument(
+        "--artefacts", type=unpack, required=True, help='a packed list of {"path": below --results, "code": digest}'
+    )
+    add_output(parser, "--manifest")
     run_job(main, parser)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.models.victims import build_model
+from foolflow.progress import Progress
 from foolflow.training import Labelled, Recipe, train
 
 # How long an example takes says nothing of whether it is right.
@@ -65,7 +66,12 @@ def trained(digits_splits) -> Trained:
     model = build_model({"architecture": "lenet.LeNet"}, DIGITS)
     recipe = Recipe(epochs=12, learning_rate=0.004, schedule="one_cycle", precision="float32")
     train(
-        model, labelled(digits_splits["train"]), labelled(digits_splits["val"]), recipe, seed=1, report=lambda _: None
+        model,
+        labelled(digits_splits["train"]),
+        labelled(digits_splits["val"]),
+        recipe,
+        seed=1,
+        progress=Progress("training", "epochs", say=lambda _: None),
     )
     test = digits_splits["test"]
     return Trained(model, torch.from_numpy(test.images).float() / 255, torch.from_numpy(test.labels))

@@ -12,10 +12,16 @@ from foolflow.checkpoints import load_checkpoint, save_checkpoint
 from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model
+from foolflow.progress import Progress
 from foolflow.training import Recipe, learning_rate_factor, train
 from tests.conftest import DIGITS, labelled
 
-QUIET = {"report": lambda _: None}
+
+def telling(say):
+    return Progress("training", "epochs", say=say)
+
+
+QUIET = {"progress": telling(lambda _: None)}
 HARDENING = load_hardening(
     {"method": "adversarial_training", "parameters": {"epsilon": 0.1, "steps": 2, "random_start": True}}
 )
@@ -42,8 +48,15 @@ def test_resumed_after_any_epoch_it_ends_in_the_same_weights(digits_splits, tmp_
         checkpoint = tmp_path / f"{epochs_before_the_kill}.safetensors"
         lines = []
         with pytest.raises(KeyboardInterrupt):
-            train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, report=stop_after(epochs_before_the_kill + 1))
-        resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, report=lines.append)
+            train(
+                fresh(),
+                *data,
+                recipe,
+                seed=5,
+                checkpoint=checkpoint,
+                progress=telling(stop_after(epochs_before_the_kill + 1)),
+            )
+        resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, progress=telling(lines.append))
         assert lines[0] == f"resumed after epoch {epochs_before_the_kill} of 4"
         for name, tensor in undisturbed.model.state_dict().items():
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -55,7 +68,9 @@ def test_an_adversarial_training_resumed_ends_in_the_same_weights(digits_splits,
     recipe, checkpoint = Recipe(epochs=3, learning_rate=0.003), tmp_path / "checkpoint.safetensors"
     undisturbed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, **QUIET)
     with pytest.raises(KeyboardInterrupt):
-        train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, report=stop_after(2))
+        train(
+            fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, progress=telling(stop_after(2))
+        )
     resumed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, **QUIET)
     for name, tensor in undisturbed.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -92,7 +107,15 @@ def test_a_checkpoint_of_another_recipe_is_not_taken_up(digits_splits, tmp_path)
     checkpoint = tmp_path / "checkpoint.safetensors"
     train(fresh(), *data, Recipe(epochs=1), seed=5, checkpoint=checkpoint, fingerprint="one", **QUIET)
     lines = []
-    train(fresh(), *data, Recipe(epochs=1), seed=5, checkpoint=checkpoint, fingerprint="two", report=lines.append)
+    train(
+        fresh(),
+        *data,
+        Recipe(epochs=1),
+        seed=5,
+        checkpoint=checkpoint,
+        fingerprint="two",
+        progress=telling(lines.append),
+    )
     assert not any("resumed" in line for line in lines)
 
 

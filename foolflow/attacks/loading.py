@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, conclude
-from foolflow.errors import InvalidInput
-from foolflow.plugins import load_object
+from foolflow.errors import InvalidInput, is_out_of_memory
+from foolflow.freezing import frozen
+from foolflow.plugins import failed, load_object
 
 Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the config gives them, targets=
 
@@ -44,12 +45,16 @@ def _call_users(
     labels: Tensor,
     **targets: Tensor,
 ) -> Adversarial:
+    copies = {key: tensor.clone() for key, tensor in targets.items()}  # it may edit in place what it is given
     try:
-        made = function(model, images, labels, **targets, **parameters)
+        with frozen(model):
+            made = function(model, images.clone(), labels.clone(), **copies, **parameters)
     except Exception as error:  # whatever the user's function raises
-        raise InvalidInput(f"attack {name} failed: {type(error).__name__}: {error}") from error
+        if is_out_of_memory(error):
+            raise  # it is tried again on fewer images
+        raise failed(f"attack {name}", error) from error
     if isinstance(made, Adversarial):
-        return made
+        return _checked(made, name, len(images))
     if not isinstance(made, Tensor) or made.shape != images.shape or made.dtype != images.dtype:
         found = f"{made.dtype} {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise InvalidInput(
@@ -57,3 +62,13 @@ def _call_users(
         )
     unknown = torch.zeros_like(labels)
     return conclude(model, made.detach(), labels, targets.get("targets"), unknown, unknown)
+
+
+def _checked(made: Adversarial, name: str, count: int) -> Adversarial:
+    """What a user's Adversarial says of each image is one row an image; `judge` looks at the images themselves."""
+    told = {"iterations": made.iterations, "gradient_evaluations": made.gradient_evaluations, **made.details}
+    for field, tensor in told.items():
+        if not isinstance(tensor, Tensor) or tensor.ndim < 1 or len(tensor) != count:
+            found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
+            raise InvalidInput(f"attack {name} returns {field} {found}; one row for each of {count} images is needed")
+    return made

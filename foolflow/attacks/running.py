@@ -2,22 +2,27 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, unstack
+from foolflow.attacks.base import Adversarial, check_logits, unstack
 from foolflow.attacks.judging import judge
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
+from foolflow.attacks.shards import share
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import seen_through
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.prediction import to_float
+from foolflow.progress import Progress
 
 BATCH_SIZE = 250
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,39 +42,77 @@ def run_attack(
     split: Split,
     entry: Mapping[str, Any],
     device: torch.device,
-    report: Callable[[str], None] = print,
+    *,
+    shard: tuple[int, int] = (0, 1),
+    progress: Progress | None = None,
 ) -> AdversarialSet:
     """Attack the images of the test split `split` that the config entry selects, as it says.
 
+    shard: (i, k), the i-th (from 0) of k equal shares of the batches. Batches are the same for every k, and so is what
+        becomes of each image; a share may be empty. `shards.gather` puts them together.
     The records also say which image of the test split (`index`) and which epsilon (NaN: the attack has none).
+    A batch that does not fit in memory is attacked in halves.
     """
     selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
     epsilons = epsilon if isinstance(epsilon, list) else [epsilon]
     batch_size = entry.get("batch_size", BATCH_SIZE)
+    firsts = share(range(0, len(selection.indices), batch_size), *shard)
+    progress = progress or Progress("attack", "batches")
+    progress.begin(len(firsts))
+    if not firsts:
+        return AdversarialSet({"images": torch.empty(0, *split.images.shape[1:])}, pd.DataFrame())
     made: list[list[Adversarial]] = [[] for _ in epsilons]
     records: list[list[pd.DataFrame]] = [[] for _ in epsilons]
-    for first in range(0, len(selection.indices), batch_size):
-        rows = slice(first, first + batch_size)
+
+    def attack(batch: range) -> list[tuple[Adversarial, pd.DataFrame]]:
+        """What is made of this part of the selection, and its records, at each epsilon."""
+        rows = slice(batch.start, batch.stop)
         indices = selection.indices[rows]
         clean = to_float(torch.from_numpy(split.images[indices]), device)
         truth = torch.from_numpy(split.labels[indices]).to(device)
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
         with torch.no_grad():
             clean_logits = victim(clean)
+        check_logits(clean_logits, truth, targets)
         with seen_through(victim, entry.get("filter_gradient", "own"), clean):
             at_each = list(_attack_at_each(victim, clean, truth, targets, entry, epsilons))
+        judged = []
         for rank, adversarial in enumerate(at_each):
             table = judge(victim, clean, truth, targets, adversarial, clean_logits)
             table.insert(0, "index", indices)
             table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))
-            made[rank].append(adversarial)
-            records[rank].append(table)
-        report(f"{first + len(indices):,} of {len(selection.indices):,} images")
+            judged.append((adversarial, table))
+        return judged
+
+    for done, first in enumerate(firsts, start=1):
+        batch = range(first, min(first + batch_size, len(selection.indices)))
+        for part in _as_memory_allows(attack, batch, progress.say):
+            for rank, (adversarial, table) in enumerate(part):
+                made[rank].append(adversarial)
+                records[rank].append(table)
+        progress.at(done)
     return AdversarialSet(
         _tensors([batch for batches in made for batch in batches]),
         pd.concat([table for tables in records for table in tables], ignore_index=True),
     )
+
+
+def _as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
+    """What `attempt` makes of a batch: of all at once, or, where memory does not suffice, of ever smaller parts."""
+    try:
+        return [attempt(batch)]
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        if len(batch) == 1:
+            needed = f"a single image does not fit in memory ({in_one_line(error)[:200]})"
+            raise InvalidInput(f"{needed}; take a smaller network, or a machine with more memory") from error
+    # Only here, when the error is gone, are the tensors free that its traceback held.
+    torch.cuda.empty_cache()
+    report(f"{len(batch):,} images at once do not fit in memory; trying halves")
+    half = len(batch) // 2
+    return [made for part in (batch[:half], batch[half:]) for made in _as_memory_allows(attempt, part, report)]
 
 
 def _tensors(made: list[Adversarial]) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from foolflow.errors import InvalidInput
 from foolflow.seeds import derived_seed
 
 
@@ -24,6 +25,7 @@ def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Select
     entry: `images`, the first so many, or `per_class`, the first so many of each class (default: all); and `targets`:
         `random`, a class drawn for each image of the split, the same for every attack and victim; `all`, each image
         once towards each other class; a class number, all images of other classes towards it; or none.
+    Raises InvalidInput if the class is none of the data set's, or all images are of it.
     """
     indices = _indices(labels, entry)
     match entry.get("targets"):
@@ -37,7 +39,11 @@ def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Select
             steps = np.tile(np.arange(1, classes), len(indices))
             return Selection(repeated, (labels[repeated] + steps) % classes)
         case target:
+            if target >= classes:
+                raise InvalidInput(f"targets: {target} is no class of this data set, which has 0 to {classes - 1}")
             others = indices[labels[indices] != target]
+            if len(others) == 0:
+                raise InvalidInput(f"targets: all {len(indices)} images chosen are of class {target}; take more")
             return Selection(others, np.full(len(others), target))
 
 

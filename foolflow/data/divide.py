@@ -16,8 +16,10 @@ def divide(train: Split, test: Split | None, dataset: Mapping[str, Any], seed: i
     dataset: the config entry; `val` and, for a source without test images, `test` are numbers of images.
     The user's images are mixed, so that the first so many of a split hold every class; published test splits keep
     their order.
-    Raises InvalidInput if too few images would be left, or `test` is missing.
+    Raises InvalidInput if there is but one class, too few images would be left, or `test` is missing.
     """
+    if len(train.class_names) < 2:
+        raise InvalidInput(f"datasets: all images are of one class, {train.class_names[0]!r}; two or more are needed")
     if test is None:
         if "test" not in dataset:
             raise InvalidInput(

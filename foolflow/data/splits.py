@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, in_one_line
 from foolflow.files import whole_file
 
 
@@ -24,6 +24,12 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def shape(self) -> dict[str, int]:
+        """What a network for these images is built from."""
+        _, channels, size, _ = self.images.shape
+        return {"channels": channels, "size": size, "classes": len(self.class_names)}
+
     def take(self, indices: np.ndarray | slice | Sequence[int]) -> "Split":
         return Split(self.images[indices], self.labels[indices], self.class_names)
 
@@ -33,6 +39,8 @@ def check_split(split: Split, origin: str) -> Split:
     images, labels, classes = split.images, split.labels, len(split.class_names)
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InvalidInput(f"{origin}: images are {images.dtype} of shape {images.shape}; uint8 (N, C, H, W) is needed")
+    if labels.dtype != np.int64:
+        raise InvalidInput(f"{origin}: labels are {labels.dtype}; int64 is needed")
     if labels.ndim != 1 or len(labels) != len(images):
         raise InvalidInput(f"{origin}: {len(images)} images but labels of shape {labels.shape}; one label an image")
     if len(labels) == 0:
@@ -59,6 +67,6 @@ def load_split(path: Path) -> Split:
         with safe_open(path, framework="numpy") as file:
             names = tuple(json.loads(file.metadata()["class_names"]))
             split = Split(file.get_tensor("images"), file.get_tensor("labels"), names)
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise InvalidInput(f"{path} is not a split written by foolflow: {error}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{path} is not a split written by foolflow: {in_one_line(error)}") from error
     return check_split(split, str(path))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, is_out_of_memory
 
 Filter = Callable[[Tensor], Tensor]  # images to images of the same shape
 
@@ -52,7 +52,9 @@ class Filtered(nn.Module):
 def _with_own_gradient(images_filter: Filter, images: Tensor) -> Tensor:
     try:
         return images_filter(images)
-    except (RuntimeError, TypeError):  # NumPy and image codecs refuse a tensor that wants a gradient
+    except (RuntimeError, TypeError) as error:  # NumPy and image codecs refuse a tensor that wants a gradient
+        if is_out_of_memory(error):
+            raise
         return images_filter(images.detach())
 
 

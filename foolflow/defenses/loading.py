@@ -5,10 +5,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from foolflow.defenses.filtered import Filter
 from foolflow.defenses.hardening import Hardening
 from foolflow.defenses.kinds import TRAINING
-from foolflow.plugins import load_object
+from foolflow.errors import is_out_of_memory
+from foolflow.plugins import failed, load_object
 
 PGD_STEPS = 10  # of the attack that a val accuracy is measured with after each epoch
 
@@ -18,8 +22,10 @@ def load_filter(defense: Mapping[str, Any]) -> Filter:
 
     Raises InvalidInput if there is no such filter.
     """
-    function = load_object(defense["python"]) if "python" in defense else _built_in(defense["method"])
-    return partial(function, **defense.get("parameters", {}))
+    parameters = defense.get("parameters", {})
+    if "python" in defense:
+        return partial(_call_users, load_object(defense["python"]), defense["python"], parameters)
+    return partial(_built_in(defense["method"]), **parameters)
 
 
 def load_hardening(defense: Mapping[str, Any]) -> Hardening | None:
@@ -36,3 +42,13 @@ def load_hardening(defense: Mapping[str, Any]) -> Hardening | None:
 
 def _built_in(method: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"foolflow.defenses.{method}"), method)
+
+
+def _call_users(function: Callable[..., Any], name: str, parameters: Mapping[str, Any], images: Tensor) -> Any:
+    try:
+        return function(images.clone(), **parameters)  # it may edit in place what it is given
+    except Exception as error:  # whatever the user's function raises
+        tried_with_gradient = images.requires_grad and torch.is_grad_enabled()  # then Filtered tries again without
+        if is_out_of_memory(error) or (tried_with_gradient and isinstance(error, (RuntimeError, TypeError))):
+            raise
+        raise failed(f"filter {name}", error) from error

@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from foolflow.command_line import add_output
 from foolflow.files import whole_file
 
 mpl.use("Agg")
@@ -41,7 +41,7 @@ def house_style() -> Iterator[None]:
 
 def add_figure_options(parser: argparse.ArgumentParser) -> None:
     for option in ("--png", "--pdf"):
-        parser.add_argument(option, type=Path, required=True)
+        add_output(parser, option)
 
 
 def save_figure(figure: Figure, to: argparse.Namespace) -> None:

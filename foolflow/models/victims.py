@@ -15,11 +15,13 @@ from torch import Tensor, nn
 from foolflow.defenses.filtered import Filtered
 from foolflow.defenses.kinds import filters
 from foolflow.defenses.loading import load_filter
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.files import whole_file
 from foolflow.plugins import load_object
 
 Spec = Mapping[str, Any]
+
+SHAPE = ("channels", "size", "classes")
 
 
 def build_model(model: Spec, shape: Spec) -> nn.Module:
@@ -34,7 +36,7 @@ def build_model(model: Spec, shape: Spec) -> nn.Module:
     try:
         network = build(shape["channels"], shape["size"], shape["classes"], **model.get("arguments", {}))
     except Exception as error:  # whatever the user's class raises
-        raise InvalidInput(f"model {name} cannot be built for {_words(shape)}: {_reason(error)}") from error
+        raise InvalidInput(f"model {name} cannot be built for {_words(shape)}: {in_one_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise InvalidInput(f"model {name} is a {type(network).__name__}, not a torch.nn.Module")
     _check_output(network, f"model {name}", shape)
@@ -55,25 +57,24 @@ def _architecture(model: Spec) -> tuple[str, Any]:
 
 
 def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
-    images = torch.full((2, shape["channels"], shape["size"], shape["size"]), 0.5)
     was_training = network.training
     network.eval()
     try:
         with torch.no_grad():
-            logits = network(images)
+            logits = network(torch.full((2, shape["channels"], shape["size"], shape["size"]), 0.5))
     except InvalidInput:
         raise
     except Exception as error:  # whatever the user's code raises
-        raise InvalidInput(f"{name} fails on images of {_words(shape)}: {_reason(error)}") from error
+        if is_out_of_memory(error):
+            raise
+        raise InvalidInput(f"{name} fails on images of {_words(shape)}: {in_one_line(error)}") from error
     finally:
         network.train(was_training)
     if not isinstance(logits, Tensor) or logits.shape != (2, shape["classes"]):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InvalidInput(f"{name} returns {found} for 2 images; (2, {shape['classes']}) logits are needed")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if not logits.isfinite().all():
+        raise InvalidInput(f"{name} returns logits that are not finite for images that are all grey")
 
 
 def _words(shape: Spec) -> str:
@@ -91,6 +92,14 @@ def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Modul
     return victim
 
 
+def _description(found: Any) -> dict[str, Any]:
+    """Of a weights file, which anyone may have written: the three parts that are needed, in the form that is saved."""
+    model, defense, shape = (dict(found[part]) for part in ("model", "defense", "shape"))
+    if not all(type(shape[key]) is int and shape[key] > 0 for key in SHAPE):
+        raise ValueError(f"it is for images of shape {shape}")
+    return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}
+
+
 def save_victim(path: Path, victim: nn.Module, *, model: Spec, defense: Spec, shape: Spec) -> None:
     description = {"model": dict(model), "defense": dict(defense), "shape": dict(shape)}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in victim.state_dict().items()}
@@ -99,21 +108,30 @@ def save_victim(path: Path, victim: nn.Module, *, model: Spec, defense: Spec, sh
 
 
 def load_victim(
-    path: str | Path, *, model: Spec | None = None, defense: Spec | None = None, device: str | torch.device = "cpu"
+    path: str | Path,
+    *,
+    model: Spec | None = None,
+    defense: Spec | None = None,
+    shape: Spec | None = None,
+    device: str | torch.device = "cpu",
 ) -> nn.Module:
     """A trained victim, in eval mode, ready to be attacked: float32 images (N, C, H, W) in [0, 1] to logits.
 
     path: `results/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors`.
     model, defense: as in `build_victim`. They are needed only where the victim was made from a file of the
     user's own: no code that a weights file names is ever run.
-    Raises InvalidInput if the file is missing, damaged, or does not fit the architecture.
+    shape: that of the images which the victim will be given, as in `build_model`; None: not known yet.
+    Raises InvalidInput if the file is missing, damaged, or does not fit the architecture or the shape.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            description = json.loads((file.metadata() or {})["victim"])
+            description = _description(json.loads((file.metadata() or {})["victim"]))
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InvalidInput(f"{path} is not a victim saved by foolflow: {error}") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InvalidInput(f"{path} is not a victim saved by foolflow: {in_one_line(error)}") from error
+    if shape is not None and description["shape"] != shape:
+        found, needed = _words(description["shape"]), _words(shape)
+        raise InvalidInput(f"{path} is a victim for {found}; the images have {needed}: train it on this data set")
     for part, given in (("model", model), ("defense", defense)):
         if given is not None:
             description[part] = given
@@ -124,6 +142,8 @@ def load_victim(
         victim.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise InvalidInput(f"{path} holds the weights of another architecture: {reason}") from error
+        raise InvalidInput(f"{path} holds the weights of another architecture: {reason[:400]}") from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise InvalidInput(f"{path} holds weights that are not finite; train the victim again")
     # A processor convolves twice as fast in this layout (six_conv, float32, one thread: 290 -> 640 images/s).
     return victim.to(device).to(memory_format=torch.channels_last).eval()

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.reading import read_records
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -47,10 +49,10 @@ def load_detectors(
     for entry, path in zip(entries, clean, strict=True):
         attacked = [Scored(**attack, records=_right_before(next(remaining))) for attack in entry["attacks"]]
         named = {key: value for key, value in entry.items() if key != "attacks"}
-        detectors.append(Detector(**named, clean=pd.read_parquet(path), attacked=attacked))
+        detectors.append(Detector(**named, clean=read_records(path), attacked=attacked))
     return detectors
 
 
 def _right_before(path: Path) -> pd.DataFrame:
-    records = pd.read_parquet(path)
+    records = read_records(path)
     return records[records["clean_prediction"] == records["label"]]

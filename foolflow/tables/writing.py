@@ -4,10 +4,10 @@ import argparse
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
+from foolflow.command_line import add_output
 from foolflow.files import whole_file, write_text
 
 PAGE = """<!doctype html>
@@ -48,7 +48,7 @@ class Table:
 
 def add_table_options(parser: argparse.ArgumentParser) -> None:
     for option in ("--csv", "--markdown", "--html"):
-        parser.add_argument(option, type=Path, required=True)
+        add_output(parser, option)
 
 
 def write_table(table: Table, to: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ def pixels(trained, count=60):
 
 def run(trained, entry, count=60):
     images, labels = pixels(trained, count)
-    return run_attack(trained.model, Split(images.numpy(), labels.numpy(), NAMES), entry, CPU, report=lambda _: None)
+    return run_attack(trained.model, Split(images.numpy(), labels.numpy(), NAMES), entry, CPU)
 
 
 def test_records_and_images_of_a_sweep_belong_together(trained):

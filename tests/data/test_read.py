@@ -160,7 +160,7 @@ def test_an_npz_that_is_none_and_one_with_a_pickle_are_refused(tmp_path):
         read_npz(tmp_path / "nowhere.npz")
     np.save(tmp_path / "single.npy", GOOD)
     (tmp_path / "single.npy").rename(tmp_path / "single.npz")
-    with pytest.raises(InvalidInput, match="single array"):
+    with pytest.raises(InvalidInput, match="one array alone"):
         read_npz(tmp_path / "single.npz")
 
 

@@ -1,6 +1,7 @@
 """The demo, run once from a fresh copy: what it leaves, and that a second run has nothing to do."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -257,6 +258,16 @@ def test_every_job_left_a_log_without_warnings_or_tracebacks(demo):
         text = log.read_text()
         assert "Traceback" not in text, log
         assert "Warning" not in text, f"{log}: {text}"
+        assert re.match(r"\w+\.py on \S+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n  ", text), log
+        assert re.search(r"^done in [\d.]+ s, with at most [\d,]+ MB of memory$", text, re.MULTILINE), log
+
+
+def test_a_table_says_where_the_time_went(demo):
+    times = pd.read_csv(demo.results / "tables/times.csv").set_index("rule")
+    assert {"train_victim", "attack_victim", "tabulate_fgsm_sweep", "draw_sample_grid"} <= set(times.index)
+    assert times["share"].sum() == pytest.approx(1)
+    benchmarks = list((demo.results / "benchmarks").rglob("*.tsv"))
+    assert times["jobs"].sum() == len(benchmarks) - 1  # but its own
 
 
 def test_training_logs_tell_the_progress(demo):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_success
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.freezing import frozen
 from foolflow.seeds import derived_seed
 
@@ -101,6 +101,8 @@ def run_peer(
                     counted, given.clone(), labels[standing], None if targets is None else targets[standing]
                 )
             except Exception as error:  # whatever the library raises
+                if is_out_of_memory(error):
+                    raise  # it is tried again on fewer images
                 raise _failed(method, error) from error
         accepted, refused = _accept(theirs, given, method)
         made, rejected = images.clone(), torch.zeros_like(standing)
@@ -110,7 +112,7 @@ def run_peer(
 
 
 def _failed(method: str, error: Exception) -> InvalidInput:
-    return InvalidInput(f"attack {method} failed: {type(error).__name__}: {' '.join(str(error).split())}")
+    return InvalidInput(f"attack {method} failed: {in_one_line(error)}")
 
 
 def _details(queries: Tensor, rejected: Tensor) -> dict[str, Tensor]:

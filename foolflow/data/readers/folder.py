@@ -1,5 +1,6 @@
 """The user's folder of images."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from foolflow.data.splits import Split
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, in_one_line
 
+# Pillow goes by a file's content, whatever its name, and of PostScript it would run the program in it.
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # all that ImageFolder takes by their names
 DEEP_MODES = ("I", "F")  # Pillow's modes of more than 8 bits a channel; converting them clips instead of scaling
 
 
@@ -19,17 +22,30 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
     and path/test/...
 
     dataset: `path`, `channels` (1: grey, 3: RGB), `size`; each image is converted and resized to it (bilinear).
-    Raises InvalidInput if there is no such folder, no image in a class, or a file is not an image of 8 bits a channel.
+    Raises InvalidInput if there is no such folder, no image in a class, a file is not an image of 8 bits a channel or
+    has too many pixels, or a link leads out of the folder.
     """
     path, channels, size = Path(dataset["path"]), dataset["channels"], dataset["size"]
     if not path.is_dir():
         raise InvalidInput(f"datasets: path {path} is not a folder")
+    _check_links(path)
     if (path / "train").is_dir() and (path / "test").is_dir():
         train, test = (_read_tree(path / part, channels, size) for part in ("train", "test"))
         if train.class_names != test.class_names:
             raise InvalidInput(f"{path}: train has the classes {train.class_names}, test has {test.class_names}")
         return train, test
     return _read_tree(path, channels, size), None
+
+
+def _check_links(path: Path) -> None:
+    """A data set that was sent by others may lead elsewhere; and a link to a folder may lead around in a circle."""
+    whole = path.resolve()
+    for folder, folders, files in os.walk(path):
+        for found in (Path(folder) / name for name in (*folders, *files)):
+            if found.is_symlink() and (found.is_dir() or not found.resolve().is_relative_to(whole)):
+                raise InvalidInput(f"{found} is a link to a folder, or leads out of {path}; put the images there")
+            if not found.is_dir() and not found.is_file():
+                raise InvalidInput(f"{found} is neither a file nor a folder; remove it")
 
 
 def _read_tree(path: Path, channels: int, size: int) -> Split:
@@ -43,11 +59,11 @@ def _read_tree(path: Path, channels: int, size: int) -> Split:
 
 def _read_image(file: Path, channels: int, size: int) -> np.ndarray:
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             mode = opened.mode
             image = opened.convert("L" if channels == 1 else "RGB")
     except Exception as error:  # Pillow's decoders raise what they like on damaged files
-        raise InvalidInput(f"{file} is not a readable image: {error}") from error
+        raise InvalidInput(f"{file} is not a readable image: {in_one_line(error)}") from error
     if mode.startswith(DEEP_MODES):
         raise InvalidInput(f"{file} has more than 8 bits a channel (mode {mode}); convert it to 8 bits")
     pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))

@@ -55,7 +55,7 @@ def test_targets(attacked, other_classes):
 def test_records_are_those_of_any_attack(digits_splits, trained, needs):
     needs("foolbox")
     entry = {"method": "foolbox:FGSM", "parameters": {"epsilon": [0.1, 0.3]}, "images": 30, "batch_size": 20}
-    made = run_attack(trained.model, digits_splits["test"], entry, torch.device("cpu"), report=lambda _: None)
+    made = run_attack(trained.model, digits_splits["test"], entry, torch.device("cpu"))
     assert len(made.records) == len(made.tensors["images"]) == 60
     assert (made.records.groupby("epsilon")["linf"].max() - [0.1, 0.3]).abs().max() < 1e-6
     predictions = trained.model(made.tensors["images"]).argmax(1).numpy()

@@ -1,0 +1,103 @@
+"""Where the time of a run went, rule by rule, from the files that `benchmark:` writes."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from foolflow.tables.writing import Table
+
+NOTES = (
+    "Seconds of the wall clock, of every job whose artefacts are there now, whichever run made them; jobs that ran "
+    "side by side all count.",
+    "Busy: CPU time over wall-clock time; above 1, a job kept several threads busy, far below it, it waited.",
+    "Memory: of the most demanding job of the rule, its children included, as the kernel counts what is resident.",
+)
+
+
+def read_benchmarks(folder: Path) -> pd.DataFrame:
+    """One row a job: rule, job (the file's path below `folder`), seconds, cpu_seconds and megabytes (NaN where a job
+    was too short to be measured)."""
+    return pd.concat([_read(file, folder) for file in sorted(folder.rglob("*.tsv"))], ignore_index=True)
+
+
+def _read(file: Path, folder: Path) -> pd.DataFrame:
+    # The parameters are JSON with quotes of its own, and a job that is killed and runs again has a row each time.
+    rows = pd.read_csv(file, sep="\t", quoting=csv.QUOTE_NONE, na_values=["NA", "-"])
+    name = file.relative_to(folder).with_suffix("").as_posix()
+    # `--benchmark-extended`, which our profiles set, tells the rule; else what it made has to do.
+    rule = rows["rule_name"] if "rule_name" in rows else name.partition("/")[0]
+    return pd.DataFrame(
+        {
+            "rule": rule,
+            "job": name,
+            "seconds": rows["s"],
+            "cpu_seconds": rows["cpu_time"],
+            "megabytes": rows["max_rss"],
+        }
+    )
+
+
+def times_table(jobs: pd.DataFrame) -> Table:
+    """jobs: as `read_benchmarks` returns them."""
+    by_rule = jobs.groupby("rule")
+    longest = jobs.loc[by_rule["seconds"].idxmax()].set_index("rule")
+    data = pd.DataFrame(
+        {
+            "jobs": by_rule.size(),
+            "seconds": by_rule["seconds"].sum(),
+            "cpu_seconds": by_rule["cpu_seconds"].sum(),
+            "longest_seconds": longest["seconds"],
+            "longest_job": longest["job"],
+            "megabytes": by_rule["megabytes"].max(),
+        }
+    )
+    data = data.sort_values("seconds", ascending=False).reset_index()
+    data.insert(3, "share", data["seconds"] / data["seconds"].sum())
+    return Table("Where the time went", data, _display(data), NOTES)
+
+
+def _display(data: pd.DataFrame) -> pd.DataFrame:
+    rows = [
+        [
+            row["rule"],
+            row["longest_job"],
+            f"{row['jobs']:,}",
+            _seconds(row["seconds"]),
+            f"{100 * row['share']:.1f}",
+            f"{row['seconds'] / row['jobs']:.1f}",
+            f"{row['longest_seconds']:.1f}",
+            _ratio(row["cpu_seconds"], row["seconds"]),
+            "" if pd.isna(row["megabytes"]) else f"{row['megabytes']:,.0f}",
+        ]
+        for row in data.to_dict("records")
+    ]
+    total = ["all", "", f"{data['jobs'].sum():,}", _seconds(data["seconds"].sum()), "100.0", "", ""]
+    rows.append([*total, _ratio(data["cpu_seconds"].sum(), data["seconds"].sum()), ""])
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+_COLUMNS: Sequence[str] = (
+    "rule",
+    "its longest job",
+    "jobs",
+    "time",
+    "share (%)",
+    "mean (s)",
+    "longest (s)",
+    "busy",
+    "memory (MB)",
+)
+
+
+def _ratio(cpu_seconds: float, seconds: float) -> str:
+    return "" if pd.isna(cpu_seconds) or seconds == 0 else f"{cpu_seconds / seconds:.2f}"
+
+
+def _seconds(seconds: float) -> str:
+    """As a reader wants it: 43 s, 12:05 min, 3:20 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

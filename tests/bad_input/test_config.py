@@ -1,0 +1,183 @@
+"""Configs that cannot be used, beyond the table of tests/test_config.py: names, numbers and folders that do harm."""
+
+import copy
+
+import pytest
+import yaml
+
+from foolflow.config import problems, repeated_keys
+from tests.bad_input.conftest import contents
+from tests.test_config import put
+from tests.workflow.conftest import copy_project
+
+MODEL = {"architecture": "lenet.LeNet", "training": {"epochs": 1}}
+EXPLORED = "studies.stadv.explorations.parameters"
+
+
+@pytest.fixture(scope="module")
+def shipped(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return yaml.safe_load((root / "schemas/config.schema.yaml").read_text())
+
+
+def model(name: object):
+    return lambda config: config["models"].update({name: MODEL})
+
+
+def attack(name: object):
+    return lambda config: config["attacks"].update({name: {"method": "deepfool"}})
+
+
+def dataset(name: object):
+    return lambda config: config["datasets"].update({name: {"source": "digits", "val": 1, "test": 1}})
+
+
+def epsilon(value: object):
+    return put("attacks.fgsm.parameters.epsilon", value)
+
+
+NAN, INFINITE = float("nan"), float("inf")
+UNUSABLE = "not a usable name; letters, digits, _ and -, 64 at most"
+CASES = {
+    # name of the case: (edit, what the one line says)
+    "out of the folder": (model("../../x"), f"models.../../x: {UNUSABLE}"),
+    "a path": (attack("a/b"), f"attacks.a/b: {UNUSABLE}"),
+    "an absolute path": (dataset("/etc/x"), f"datasets./etc/x: {UNUSABLE}"),
+    "two dots": (dataset(".."), f"datasets...: {UNUSABLE}"),
+    "hidden": (model(".x"), f"models..x: {UNUSABLE}"),
+    "an option": (model("-rf"), f"models.-rf: {UNUSABLE}"),
+    "a wildcard": (model("{model}"), f"models.{{model}}: {UNUSABLE}"),
+    "a command": (attack("x; touch y"), f"attacks.x; touch y: {UNUSABLE}"),
+    "a space": (model("le net"), f"models.le net: {UNUSABLE}"),
+    "a line break": (model("lenet\n"), f"models.lenet\\n: {UNUSABLE}"),
+    "no name": (model(""), f"models.: {UNUSABLE}"),
+    "too long a name": (model("x" * 65), UNUSABLE),
+    "no ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
+    "a number": (model(3), "models.3: YAML takes this name for a number or a date; put it in quotes"),
+    "yes": (model(True), "models.True: YAML takes this name for a truth value; put it in quotes"),
+    "null": (model(None), "models.None: YAML takes this name for nothing; put it in quotes"),
+    "a defense's": (
+        lambda config: config["defenses"].update({"../x": {"method": "jpeg", "at": ["test"]}}),
+        f"defenses.../x: {UNUSABLE}",
+    ),
+    "a detector's": (
+        lambda config: config["detectors"].update({"../x": {"squeezers": ["jpeg"]}}),
+        f"detectors.../x: {UNUSABLE}",
+    ),
+    "an evaluation's": (put("studies.defenses.evaluations.0.name", "../x"), "evaluations.0.name: '../x' has not the"),
+    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' has not the form"),
+    "an explored value": (put(EXPLORED, {"init": ["../../x"]}), "init.0: '../../x' is none of: a number, true, false"),
+    "an explored parameter": (put(EXPLORED, {"../x": [1]}), f"{EXPLORED}.../x: {UNUSABLE}"),
+    "an explored parameter that there is not": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
+    "an explored value of another type": (put(EXPLORED, {"steps": ["many"]}), "steps: 'many' is not of type int"),
+    "epsilon NaN": (epsilon(NAN), "attacks.fgsm.parameters.epsilon: nan is not a finite number"),
+    "epsilon infinite": (epsilon(INFINITE), "attacks.fgsm.parameters.epsilon: inf is not a finite number"),
+    "one epsilon of several": (epsilon([0.1, NAN]), "attacks.fgsm.parameters.epsilon.1: nan is not a finite number"),
+    "a negative epsilon of several": (epsilon([0.1, -0.1]), "attacks.fgsm.parameters.epsilon: [0.1, -0.1] is none of"),
+    "the same epsilon twice": (epsilon([0.1, 0.1]), "attacks.fgsm.parameters.epsilon: [0.1, 0.1] is none of"),
+    "epsilon as text": (epsilon("8/255"), "attacks.fgsm.parameters.epsilon: '8/255' is none of: a number above 0"),
+    "learning rate NaN": (put("models.lenet.training.learning_rate", NAN), "learning_rate: nan is not a finite number"),
+    "epochs of 3.0": (put("models.lenet.training.epochs", 3.0), "epochs: 3.0 is not of type 'integer'"),
+    "a seed of 0.0": (put("seeds", [0.0]), "seeds.0: 0.0 is not of type 'integer'"),
+    "a negative seed": (put("seeds", [-1]), "seeds.0: -1 is less than the minimum of 0"),
+    "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
+    "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
+    "nothing for a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
+    "results of nothing": (put("results", ""), "results: '' is no usable folder"),
+    "results at home": (put("results", "~/results"), "results: '~/results' is no usable folder; no ~ in front"),
+    "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is no usable folder"),
+    "results below a file": (put("results", "config.yaml/x"), "config.yaml is no folder; name another one"),
+}
+
+
+@pytest.mark.parametrize(("edit", "words"), CASES.values(), ids=CASES)
+def test_each_is_one_line(shipped, schema, root, monkeypatch, edit, words):
+    monkeypatch.chdir(root)
+    config = copy.deepcopy(shipped)
+    edit(config)
+    (line,) = (line for line in problems(config, schema, root) if "missing" not in line)
+    assert words in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize("results", ["/tmp/somewhere/else", "../beside", ".", "a b", "results.2"])
+def test_the_results_may_be_anywhere(shipped, schema, root, results):
+    """That folder is the user's to choose; the names below it are not to leave it."""
+    assert problems(shipped | {"results": results}, schema, root) == []
+
+
+def test_a_norm_may_be_infinite(shipped, schema, root):
+    config = copy.deepcopy(shipped)
+    config["attacks"]["theirs"] = {"method": "art:FastGradientMethod", "parameters": {"norm": INFINITE, "epsilon": 0.1}}
+    assert problems(config, schema, root) == []
+
+
+FILES = {
+    "no such function": ("def other(): pass", "mine.py defines no 'attack'; it defines other"),
+    "a syntax error": ("def attack(:", "mine.py, line 1)"),
+    "no Python": ("\0", "mine.py"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), FILES.values(), ids=FILES)
+def test_a_users_file_is_read_before_anything_runs(shipped, schema, root, tmp_path, text, words):
+    (tmp_path / "mine.py").write_text(text)
+    config = copy.deepcopy(shipped)
+    config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack"}
+    (line,) = problems(config, schema, root)
+    assert line.startswith("attacks.mine.python: ")
+    assert words in line
+
+
+def test_data_that_a_study_needs_has_to_be_there(shipped, schema, root):
+    config = copy.deepcopy(shipped)
+    config["datasets"]["mine"] = {"source": "npz", "path": "nowhere.npz", "val": 5, "test": 5}
+    assert problems(config, schema, root) == []
+    config["studies"]["transfer"]["matrices"][0]["dataset"] = "mine"
+    assert problems(config, schema, root) == ["datasets.mine.path: nowhere.npz does not exist"]
+
+
+REPEATED = {
+    "a name": ("models:\n  a: 1\n  b: 2\n  a: 3\n", "line 4: models.a is given twice; keep one"),
+    "at the top": ("models: {}\nattacks: {}\nmodels: {}\n", "line 3: models is given twice; keep one"),
+    "in a list": ("a:\n  - { b: 1, b: 1 }\n", "line 2: a.0.b is given twice; keep one"),
+    "in JSON": ('{"models": {"a": 1, "a": 2}}', "line 1: models.a is given twice; keep one"),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), REPEATED.values(), ids=REPEATED)
+def test_a_key_that_is_given_twice_is_told(tmp_path, text, words):
+    (tmp_path / "mine.yaml").write_text(text)
+    assert repeated_keys(tmp_path / "mine.yaml") == [f"{tmp_path / 'mine.yaml'}, {words}"]
+
+
+def test_the_shipped_configs_repeat_nothing(root):
+    for file in (root / "config.yaml", root / "profiles/demo/workflow.yaml"):
+        assert repeated_keys(file) == []
+
+
+THROUGH_SNAKEMAKE = {
+    "a key twice": ("device: cpu\ndevice: auto\n", "mine.yaml, line 2: device is given twice; keep one"),
+    "a name that leads out": ("models: {../../x: {}}\n", f"config: models.../../x: {UNUSABLE}"),
+    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is no folder"),
+}
+
+
+def test_the_user_sees_the_same_line(root, tmp_path):
+    """Through the real command, and with results that stay as they are."""
+    project = copy_project(root, tmp_path / "foolflow")
+    (project.results / "tables").mkdir(parents=True)
+    (project.results / "tables/a.csv").write_text("made before\n")
+    for text, words in THROUGH_SNAKEMAKE.values():
+        (project.folder / "mine.yaml").write_text(text)
+        before = contents(project.folder / "results")
+        done = project.snakemake("--cores", "1", "--configfile", "mine.yaml", ok=False)
+        seen = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert "Traceback" not in seen
+        assert [words in line for line in seen.splitlines() if line.startswith("config: ")].count(True) == 1, seen
+        assert contents(project.folder / "results") == before

@@ -1,0 +1,235 @@
+"""A machine that gives out: a full disk, a folder that cannot be written to, too little memory, no GPU.
+
+The full disk and the read-only one are small ones in memory, mounted in a mount namespace of the script's own, so that
+they are gone when it ends, whatever happens.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from foolflow.models.victims import build_victim, save_victim
+from tests.bad_input.conftest import SHAPE, Case, Site, assert_one_line, contents, run_apart, run_inside, table
+
+# In the namespace: the results move to a disk of their own, the rest is run, and what is there then is copied.
+ON_ANOTHER_DISK = """
+results=$1 options=$2 after=$3; shift 3
+disk=$results.disk
+mkdir "$disk" && mount -t tmpfs -o "${options%,ro}" none "$disk" && cp -a "$results/." "$disk" || exit 99
+mount --move "$disk" "$results" || exit 99
+case $options in *,ro) mount -o remount,ro "$results" || exit 99;; esac
+"$@"; code=$?
+cp -a "$results" "$after"; exit $code
+"""
+NAMESPACE = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+
+
+@pytest.fixture(scope="module")
+def mounting() -> None:
+    probe = [*NAMESPACE, "sh", "-c", 'mount -t tmpfs none "$0"', "/mnt"]
+    if not shutil.which("unshare") or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+
+
+@pytest.fixture
+def on_disk(mounting, site, tmp_path, monkeypatch):
+    """Runs a case with its results on a disk with these options."""
+
+    def check(case: Case, options: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        call = case.make(site)
+        before, after = contents(site.results), tmp_path / "after"
+        code, output = run_apart(
+            *call, before=(*NAMESPACE, "sh", "-c", ON_ANOTHER_DISK, "sh", site.results, options, after)
+        )
+        assert_one_line(code, output, case.words)
+        assert contents(after) == before
+
+    return check
+
+
+def few_kilobytes_more(site: Site) -> str:
+    """A disk that the results fill but for 64 KB."""
+    pages = sum(-(-path.stat().st_size // 4096) + 1 for path in site.results.rglob("*"))
+    return f"size={pages * 4 + 64}k"
+
+
+def splits(site: Site) -> list:
+    """Scikit-learn's digits, whose train split has almost a megabyte."""
+    return site.split({"source": "digits", "val": 197, "test": 500})
+
+
+def huge_attack(site: Site) -> list:
+    """What it makes has 600 KB, once for each epsilon."""
+    epsilons = [number / 1000 for number in range(1, 121)]
+    return site.run_attack({"method": "fgsm", "parameters": {"epsilon": epsilons}})
+
+
+FULL = "cannot be written: No space left on device; free some space there, or name another folder"
+
+
+@table(
+    ("splits", splits, "data/tiny/train.safetensors", FULL),
+    ("a training, at its first checkpoint", Site.train, "victims/tiny/mlp/none/0/checkpoint.safetensors", FULL),
+    ("an attack", huge_attack, "fgsm/adversarial.safetensors", FULL),
+)
+def test_a_full_disk(on_disk, site, case):
+    on_disk(case, few_kilobytes_more(site))
+
+
+READ_ONLY = "cannot be written: Read-only file system; give yourself the right to it, or name another folder"
+
+
+@table(
+    ("splits", splits, "data/tiny/train.safetensors", READ_ONLY),
+    ("a training", Site.train, "victims/tiny/mlp/none/0/checkpoint.safetensors", READ_ONLY),
+    ("an attack", Site.run_attack, "fgsm/adversarial.safetensors", READ_ONLY),
+    ("a data set of images", Site.export, "datasets/tiny", READ_ONLY),
+)
+def test_a_read_only_folder(on_disk, case):
+    on_disk(case, "size=64m,ro")
+
+
+def in_the_way(name: str, call):
+    """A file where a folder has to be."""
+
+    def make(site: Site) -> list:
+        shutil.rmtree(site.results / name)
+        (site.results / name).write_text("")
+        return call(site)
+
+    return make
+
+
+@table(
+    ("splits", in_the_way("data/tiny", splits), "data/tiny/train.safetensors cannot be written: "),
+    ("a data set of images", in_the_way("datasets", Site.export), "datasets/tiny cannot be written: Not a directory"),
+)
+def test_a_file_where_a_folder_has_to_be(refused, case):
+    refused(case)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission(refused, site):
+    site.attack.chmod(0o500)
+    try:
+        refused(
+            Case("no permission", Site.run_attack, ("adversarial.safetensors cannot be written: Permission denied",))
+        )
+    finally:
+        site.attack.chmod(0o700)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_no_gpu(refused):
+    refused(
+        Case("no GPU", lambda site: site.run_attack(device="cuda"), ("device: cuda was asked for, but PyTorch sees",))
+    )
+
+
+NET = """
+from torch import nn
+class Net(nn.Sequential):
+    def __init__(self, channels, size, classes, depth):
+        layers = [nn.ReLU() for _ in range(depth)]
+        super().__init__(nn.Conv2d(channels, 32768, 3, padding=1), *layers, nn.AvgPool2d(size), nn.Flatten(),
+                         nn.Linear(32768, classes))
+"""
+# What the script needs is loaded first; from there on it may take so many megabytes more.
+WITHIN = """
+import re, resource, runpy, sys
+import torch, torchvision, pandas, pyarrow.parquet, foolflow.attacks.fgsm, foolflow.attacks.running
+torch.set_num_threads(1)
+size = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 2**10 + int(sys.argv[1]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (size, size))
+del sys.argv[:3]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+# Without the setting, what is freed and what may be taken again are two things.
+WITHIN_150_MB = ("env", "MALLOC_MMAP_THRESHOLD_=65536", sys.executable, "-c", WITHIN, 150)
+
+
+def deep(depth: int):
+    """An attack on a network that needs 8 MB for each layer and image, twice that with the gradients."""
+
+    def make(site: Site) -> list:
+        entry = {"python": f"{site.write('net.py', NET)}:Net", "arguments": {"depth": depth}, "training": {"epochs": 1}}
+        save_victim(site.weights, build_victim(entry, {}, SHAPE), model=entry, defense={}, shape=SHAPE)
+        return site.run_attack(model=entry)
+
+    return make
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much is taken")
+
+
+@needs_proc
+def test_a_batch_that_does_not_fit_in_memory_is_attacked_in_parts(site):
+    torch.manual_seed(0)
+    call = deep(1)(site)
+    made = []
+    for before in ((), WITHIN_150_MB):
+        code, output = run_apart(*call, before=before)
+        assert code == 0, output
+        assert ("20 images at once do not fit in memory; trying halves" in output) == bool(before)
+        made.append(pd.read_parquet(site.attack / "records.parquet"))
+    whole, parts = made
+    assert parts["index"].tolist() == whole["index"].tolist()
+    assert parts["clean_confidence"].to_numpy() == pytest.approx(whole["clean_confidence"].to_numpy(), rel=1e-4)
+    assert parts["linf"].to_numpy() == pytest.approx(whole["linf"].to_numpy(), abs=1e-6)
+
+
+@needs_proc
+@table(
+    ("not even one image", deep(30), "a single image does not fit in memory", "take a smaller network"),
+)
+def test_too_little_memory(site, case):
+    call = case.make(site)
+    before = contents(site.results)
+    code, output = run_apart(*call, before=WITHIN_150_MB)
+    assert_one_line(code, output, case.words)
+    assert "2 images at once do not fit in memory; trying halves" in output
+    assert contents(site.results) == before
+
+
+def no_memory(error: Exception):
+    """In place of what loads the weights."""
+
+    def load(*_, **__):
+        raise error
+
+    return load
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        np._core._exceptions._ArrayMemoryError((10**9,), np.dtype(float)),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total capacity of 1 GiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_out_of_memory_elsewhere(refused, monkeypatch, error):
+    monkeypatch.setattr("foolflow.models.victims.load_victim", no_memory(error))
+    refused(Case("no memory", Site.measure, ("out of memory (", "lower the batch_size, or run where there is more")))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("x"), ZeroDivisionError()])
+def test_a_mistake_of_ours_keeps_its_traceback(site, monkeypatch, error):
+    """Which is what whoever mends it needs."""
+    monkeypatch.setattr("foolflow.models.victims.load_victim", no_memory(error))
+    code, output = run_inside(*site.measure())
+    assert code == 1
+    assert "Traceback" in output
+    assert "error: " not in output

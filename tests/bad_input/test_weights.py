@@ -1,0 +1,175 @@
+"""Weights, splits and results that are damaged, of another making, or hostile."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from foolflow.data.splits import Split, save_split
+from foolflow.models.victims import build_victim, load_victim, save_victim
+from tests.bad_input.conftest import EXECUTED, MODEL, SHAPE, SIZE, Site, table
+from tests.bad_input.test_data import Executes
+
+
+def weights(content):
+    """The victim's weights, as bytes that are made of the good ones; None: they are missing."""
+
+    def make(site: Site) -> list:
+        changed = content(site.weights.read_bytes())
+        site.weights.unlink() if changed is None else site.weights.write_bytes(changed)
+        return site.measure()
+
+    return make
+
+
+def described(change):
+    """The same weights, otherwise described: `change` is given the description, and returns what is written."""
+
+    def make(site: Site) -> list:
+        with safe_open(site.weights, "pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            description = json.loads(file.metadata()["victim"])
+        text = change(description)
+        save_file(tensors, site.weights, metadata=None if text is None else {"victim": text})
+        return site.measure()
+
+    return make
+
+
+def shaped(**shape):
+    return described(lambda victim: json.dumps(victim | {"shape": victim["shape"] | shape}))
+
+
+def victim(model: dict, shape: dict, call=Site.measure, change=lambda network: None):
+    """Another victim in the place of the one that is meant."""
+
+    def make(site: Site) -> list:
+        network = build_victim(model, {}, shape)
+        change(network)
+        save_victim(site.weights, network, model=model, defense={}, shape=shape)
+        return call(site)
+
+    return make
+
+
+def not_finite(network: torch.nn.Module) -> None:
+    with torch.no_grad():
+        next(network.parameters())[0] = torch.nan
+
+
+def pickled(site: Site) -> list:
+    site.weights.write_bytes(pickle.dumps(Executes(site.folder / EXECUTED)))
+    return site.measure()
+
+
+SMALLER = {"architecture": "mlp.MLP", "arguments": {"batch_norm": True}}
+FEWER, LARGER = SHAPE | {"classes": 3}, SHAPE | {"size": 2 * SIZE}
+
+
+@table(
+    ("missing", weights(lambda data: None), "weights.safetensors is not a victim saved by foolflow", "No such file"),
+    ("empty", weights(lambda data: b""), "weights.safetensors is not a victim saved by foolflow"),
+    ("truncated", weights(lambda data: data[:-100]), "weights.safetensors is not a victim saved by foolflow"),
+    ("zeros", weights(lambda data: b"\0" * len(data)), "weights.safetensors is not a victim saved by foolflow"),
+    ("an endless head", weights(lambda data: b"\xff" * 7 + b"\x7f" + data[8:]), "is not a victim saved by foolflow"),
+    ("a pickle", pickled, "weights.safetensors is not a victim saved by foolflow"),
+    ("no description", described(lambda victim: None), "is not a victim saved by foolflow: KeyError: 'victim'"),
+    ("a description that is no JSON", described(lambda victim: "{"), "is not a victim saved by foolflow"),
+    ("a description that is a list", described(lambda victim: "[1]"), "is not a victim saved by foolflow"),
+    ("half a description", described(lambda victim: '{"model": {}}'), "is not a victim saved by foolflow"),
+    ("a negative size", shaped(size=-8), "it is for images of shape"),
+    ("a size that is a word", shaped(size="8"), "it is for images of shape"),
+    ("an absurd size", shaped(size=10**9), "1 x 1000000000 x 1000000000 pixels and 4 classes; the images have 1 x 8"),
+    ("another architecture", victim(SMALLER, SHAPE), "weights of another architecture"),
+    (
+        "another number of classes",
+        victim(MODEL, FEWER),
+        "and 3 classes; the images have 1 x 8 x 8 pixels and 4",
+    ),
+    ("the same, attacked", victim(MODEL, FEWER, Site.run_attack), "and 3 classes; the images have 1 x 8 x 8 pixels"),
+    ("the same, evaluated", victim(MODEL, FEWER, Site.evaluate), "and 3 classes; the images have 1 x 8 x 8 pixels"),
+    ("another size of images", victim(MODEL, LARGER), "a victim for 1 x 16 x 16 pixels"),
+    ("weights that are NaN", victim(MODEL, SHAPE, change=not_finite), "holds weights that are not finite"),
+)
+def test_weights(refused, case):
+    refused(case)
+
+
+@pytest.mark.parametrize("size", [10**9, 2**40])
+def test_absurd_shapes_are_told_by_the_library_too(site, size):
+    """Where the images are not known, the network cannot be built."""
+    shaped(size=size)(site)
+    with pytest.raises(ValueError, match=r"^[^\n]*(cannot be built|out of memory)[^\n]*$"):
+        load_victim(site.weights)
+
+
+def damaged(call, file: str, change=lambda data: data[: len(data) // 2]):
+    """A file among the results, changed; None: it is missing."""
+
+    def make(site: Site) -> list:
+        path = site.results / file
+        content = change(path.read_bytes())
+        path.unlink() if content is None else path.write_bytes(content)
+        return call(site)
+
+    return make
+
+
+def labelled(labels: np.ndarray, images: np.ndarray | None = None):
+    """A test split whose labels cannot be."""
+
+    def make(site: Site) -> list:
+        given = np.zeros((len(labels), 1, SIZE, SIZE), np.uint8) if images is None else images
+        save_split(site.data / "test.safetensors", Split(given, labels, ("a", "b", "c", "d")))
+        return site.run_attack()
+
+    return make
+
+
+def shorter(site: Site) -> list:
+    """The records of fewer images than the adversarial set has."""
+    path = site.attack / "records.parquet"
+    pd.read_parquet(path)[:-1].to_parquet(path, index=False)
+    return site.evaluate()
+
+
+def beyond(site: Site) -> list:
+    path = site.attack / "records.parquet"
+    pd.read_parquet(path).assign(index=lambda records: records["index"] + 1000).to_parquet(path, index=False)
+    return site.evaluate()
+
+
+def gone(_: bytes) -> None:
+    return None
+
+
+SET, RECORDS = "attacks/tiny/mlp/none/0/fgsm/adversarial.safetensors", "attacks/tiny/mlp/none/0/fgsm/records.parquet"
+RUN = "attacks/tiny/mlp/none/0/fgsm/run.json"
+TEST = "data/tiny/test.safetensors"
+
+
+@table(
+    ("missing split", damaged(Site.run_attack, TEST, gone), "test.safetensors is not a split written by foolflow"),
+    ("truncated split", damaged(Site.run_attack, TEST), "test.safetensors is not a split written by foolflow"),
+    ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they have to be 0 to 3"),
+    ("no images in it", labelled(np.arange(0)), "test.safetensors: no images"),
+    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run what makes it"),
+    ("truncated records", damaged(Site.evaluate, RECORDS), "records.parquet is not a Parquet file"),
+    ("records of fewer images", shorter, "has 20 images,", "records.parquet 19 rows: not of one attack"),
+    ("records of images that are not there", beyond, "tells of image 1019;", "test.safetensors has 20"),
+    ("truncated adversarial set", damaged(Site.evaluate, SET), "adversarial.safetensors is not a safetensors file"),
+    ("the same, exported", damaged(Site.export, SET), "adversarial.safetensors is not a safetensors file"),
+    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run what makes it"),
+)
+def test_results(refused, case):
+    refused(case)
+
+
+def test_a_file_that_is_missing_is_named(site):
+    with pytest.raises(ValueError, match="nowhere is not a victim saved by foolflow"):
+        load_victim("nowhere")

@@ -1,0 +1,171 @@
+"""The workflow through a real Slurm: what reaches it, what comes back, and what goes wrong."""
+
+import itertools
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.slurm.cluster import Job, wait_until
+from tests.slurm.conftest import HELD, OVERLAY, RETRAINED, STUDY, Submitter, same_artefacts
+
+# What a user of the test's cluster edits in profiles/slurm, and one thing that no user would: to compute on the CPU,
+# since nobody is behind the GPU that Slurm deals out.
+EDITS = {
+    "# slurm-partition-config: partitions.yaml": "slurm-partition-config: partitions.yaml",
+    "# set-resources:": "set-resources:",
+    "{ gpu_model: a100 }": "{ gpu_model: pretended, device: cpu }",
+}
+PARTITIONS = {"main": {"max_runtime": 600}, "gpus": {"max_runtime": 600, "max_gpu": 1}}
+
+GPU = "gres:gpu:pretended:1"
+# CPUs, memory, time, GPUs, partition; of a group, the most that any of its jobs asks for, and the sum of their times
+REQUESTS = {
+    "split_dataset": ("2", "2000M", "00:30:00", "", "main"),
+    "victim_measure_victim_train_victim": ("1", "4000M", "05:00:00", GPU, "gpus"),
+    "attack_attack_victim_summarise_attack": ("1", "6000M", "02:10:00", GPU, "gpus"),
+    "modified_export_modified_measure_modified": ("1", "4000M", "01:00:00", GPU, "gpus"),
+}
+
+
+def edit_profile(folder: Path) -> None:
+    profile = folder / "profiles/slurm/profile.yaml"
+    text = profile.read_text()
+    for old, new in EDITS.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    profile.write_text(re.sub(r"^#   (\w+: [&*]gpu)", r"  \1", text, flags=re.MULTILINE))
+    (folder / "profiles/slurm/partitions.yaml").write_text(yaml.safe_dump({"partitions": PARTITIONS}))
+
+
+def request(job: Job) -> tuple[str, ...]:
+    return job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"], job.gpus, job["Partition"]
+
+
+@pytest.fixture(scope="module")
+def submitted(submitter: Submitter) -> list[Job]:
+    """The jobs of a whole study, and of a second training beside it."""
+    edit_profile(submitter.project.folder)
+    submitter.run(*OVERLAY, "--set-threads", "split_dataset=2", "--", *STUDY)
+    return submitter.cluster.jobs()
+
+
+def test_the_artefacts_are_those_of_a_local_run(here, submitter, submitted):
+    endings = (".safetensors", ".parquet", ".png", ".pdf", ".md", ".html")
+    assert same_artefacts(here, submitter.project, *endings) > 500
+    table = "tables/fgsm_sweep.csv"
+    assert (submitter.project.results / table).read_bytes() == (here.results / table).read_bytes()
+    assert submitter.project.outdated(*OVERLAY, "--", *STUDY) == set()
+
+
+def test_each_job_asks_for_what_its_rule_says(submitted):
+    assert {job.made_of: request(job) for job in submitted} == REQUESTS
+
+
+def test_what_is_small_is_not_submitted(submitted):
+    trainings = [name for name in REQUESTS if name.startswith("victim")]
+    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, *trainings])
+
+
+def test_two_jobs_never_have_the_gpu_at_once(submitted):
+    jobs = sorted((job for job in submitted if job.gpus), key=lambda job: job["StartTime"])
+    waited = 0
+    for earlier, later in itertools.pairwise(jobs):
+        assert earlier["EndTime"] <= later["StartTime"]
+        waited += later["SubmitTime"] < earlier["EndTime"]
+    assert waited > 0, "no job was ready while another had the GPU: nothing was tried"
+
+
+def events(hold: Path) -> list[str]:
+    noted = hold / "events"
+    return noted.read_text().splitlines() if noted.exists() else []
+
+
+def attacking(folder: Path) -> set[Path]:
+    """The processes that run the script of an attack there."""
+
+    def attacks(process: Path) -> bool:
+        with suppress(OSError):  # it has just ended
+            called = (process / "cmdline").read_bytes().split(b"\0")
+            return called[1:2] == [b"scripts/attack.py"] and (process / "cwd").readlink() == folder
+        return False
+
+    return {process for process in Path("/proc").glob("[0-9]*") if attacks(process)}
+
+
+def at_rest(process: Path) -> bool:
+    """Whether it sleeps whenever one looks, and so waits for something else than a processor."""
+    for _ in range(30):
+        if (process / "stat").read_text().rpartition(") ")[2][0] != "S":
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.fixture
+def hold(tmp_path) -> Path:
+    """Where a held attack notes what it does, and waits for a file `go`."""
+    folder = tmp_path / "hold"
+    folder.mkdir()
+    return folder
+
+
+def test_what_was_cancelled_or_ran_out_of_time_is_tried_again(here, submitter, submitted, hold):
+    """On a cluster without GPUs: a training is cancelled after an epoch, an attack comes to the end of its time."""
+    cluster, project = submitter.cluster, submitter.project
+    checkpoint = (project.folder / RETRAINED).with_name("checkpoint.safetensors")
+
+    def jobs_of(group: str) -> list[Job]:
+        return [job for job in submitter.cluster.jobs() if job.made_of.startswith(group) and job not in submitted]
+
+    call = (*OVERLAY, "--config", "device=cpu", "--", RETRAINED, HELD["lenet"])
+    with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
+        wait_until(checkpoint.exists, "a first epoch")
+        cluster.cancel(*jobs_of("victim"))
+        wait_until(lambda: events(hold), "the attack has started")
+        cluster.call("scontrol", "update", f"JobId={jobs_of('attack')[0].number}", "EndTime=now")
+        wait_until(lambda: jobs_of("attack")[0]["JobState"] == "TIMEOUT", "its time is over")
+        (hold / "go").touch()
+    assert process.returncode == 0, submitter.log[-5000:]
+
+    assert [job["JobState"] for job in jobs_of("victim")] == ["CANCELLED", "COMPLETED"]
+    assert [job["JobState"] for job in jobs_of("attack")] == ["TIMEOUT", "COMPLETED"]
+    # Of the group, the attack grows and its summary does not.
+    assert request(jobs_of("attack")[1])[1:4] == ("12000M", "04:10:00", "")
+    assert "resumed after epoch" in (project.results / "logs/victims/digits/lenet/none/1.log").read_text()
+    for name in (RETRAINED, HELD["lenet"].replace("summary.json", "records.parquet")):
+        assert (project.folder / name).read_bytes() == (here.folder / name).read_bytes(), name
+    assert not checkpoint.exists()
+
+
+def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here, submitter, submitted, hold):
+    """Nobody tells the second life of the orphan, so it submits the job again; that one waits for the
+    orphan and takes what it has made."""
+    cluster, project = submitter.cluster, submitter.project
+    call = (*OVERLAY, "--config", "device=cpu", "--", HELD["MLP"])
+    with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
+        wait_until(lambda: events(hold), "the attack has started")
+        process.kill()
+    orphan, first = cluster.jobs()[-1], attacking(project.folder)
+    assert orphan.running
+    assert len(first) == 1
+
+    submitter.run(*OVERLAY, "--unlock")
+    with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
+        wait_until(lambda: attacking(project.folder) - first, "a second job has come to the attack")
+        (other,) = attacking(project.folder) - first
+        wait_until(lambda: at_rest(other), "it waits")
+        (hold / "go").touch()
+    assert process.returncode == 0, submitter.log[-5000:]
+
+    assert cluster.jobs()[-1] != orphan
+    assert events(hold) == [f"start {orphan.number}", f"end {orphan.number}"], (
+        "the second job takes what the first made"
+    )
+    name = HELD["MLP"].replace("summary.json", "records.parquet")
+    assert (project.folder / name).read_bytes() == (here.folder / name).read_bytes()
+    assert not list(project.results.rglob("*.partial*"))
+    assert project.outdated(*OVERLAY, "--", HELD["MLP"]) == set()
