@@ -91,7 +91,9 @@ class Job:
 
     @property
     def gpus(self) -> str:
-        return self.fields.get("TresPerJob", "")
+        """Empty for none, also where none of a model was asked for."""
+        asked = self.fields.get("TresPerJob", "")
+        return "" if asked.endswith(":0") else asked
 
     @property
     def running(self) -> bool:
