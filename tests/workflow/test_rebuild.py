@@ -264,7 +264,7 @@ CASES = {
         set(),
     ),
     "the number of threads and the memory of a rule": (
-        ("rules/train.smk", "mem_mb=4000", "mem_mb=5000"),
+        ("rules/train.smk", "more_each_attempt(4000)", "more_each_attempt(5000)"),
         set(),
     ),
     "a caption of the report": (
