@@ -53,9 +53,8 @@ def run_job(main: Callable[[argparse.Namespace], None], parser: argparse.Argumen
     output runs, this one waits; if that was the same job of the same code, there is nothing left to do.
     """
     arguments = parser.parse_args()
-    names = arguments.__dict__.pop("outputs")
-    outputs = [path for path in (getattr(arguments, name) for name in names) if path is not None]
-    job = _in_full() if getattr(arguments, "code", "") else ""
+    outputs = [getattr(arguments, name) for name in arguments.__dict__.pop("outputs")]
+    job = json.dumps(sys.argv[1:]) if getattr(arguments, "code", "") else ""
     try:
         with only_job_on(outputs[0], job) as made_meanwhile:
             if made_meanwhile and all(path.exists() for path in outputs):
@@ -78,10 +77,6 @@ def _refuse(output: Path, reason: object) -> NoReturn:
     """In the log, and where whoever started the workflow sees it."""
     tell_terminal(f"{output}: error: {reason}")
     sys.exit(f"error: {reason}")
-
-
-def _in_full() -> str:
-    return json.dumps(sys.argv[1:])
 
 
 @contextmanager

@@ -12,6 +12,17 @@ from foolflow.errors import told
 
 
 @contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """What the machine refuses within the block, such as space on the disk, is told with the name of what was made."""
+    try:
+        yield
+    except Exception as error:
+        if (refusal := told(error, path)) is not None:
+            raise refusal from error
+        raise
+
+
+@contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path to write to; it becomes `path` when the block ends without an error, else it is removed.
 
@@ -19,13 +30,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except Exception as error:
-        if (refusal := told(error, path)) is not None:
-            raise refusal from error
-        raise
+        with _naming(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
     finally:
         with suppress(OSError):  # where nothing can be written, nothing can be removed
             partial.unlink(missing_ok=True)
@@ -54,14 +62,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """As `whole_file`, for a new folder: what lay at `path` is replaced when the block ends without an error."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        if path.exists():
-            shutil.rmtree(path)
-        partial.replace(path)
-    except Exception as error:
-        if (refusal := told(error, path)) is not None:
-            raise refusal from error
-        raise
+        with _naming(path):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                shutil.rmtree(path)
+            partial.replace(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -37,6 +37,11 @@ def open_tensors(path: Path) -> Iterator[Any]:
         raise _unreadable(path, "a safetensors file with what is needed", error) from error
 
 
+def read_tensors(path: Path) -> dict[str, np.ndarray]:
+    with open_tensors(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+
+
 def read_adversarial(adversarial: Path, records: Path) -> tuple[np.ndarray, pd.DataFrame]:
     """All the images of an adversarial set, float32 (R, C, H, W), and its records, one row an image.
 

@@ -4,22 +4,21 @@
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
 from foolflow.attacks.shards import gather
 from foolflow.command_line import add_output, job_parser, run_job
 from foolflow.files import whole_file, write_json
+from foolflow.reading import read_json, read_records, read_tensors
 
 
 def main(arguments: argparse.Namespace) -> None:
     folders = [arguments.folder / f"{shard}_of_{arguments.shards}" for shard in range(arguments.shards)]
     made = [
-        (load_file(folder / "adversarial.safetensors"), pd.read_parquet(folder / "records.parquet"))
+        (read_tensors(folder / "adversarial.safetensors"), read_records(folder / "records.parquet"))
         for folder in folders
     ]
     epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
@@ -28,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
         save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial)
     with whole_file(arguments.records) as partial:
         records.to_parquet(partial, index=False)
-    runs = [json.loads((folder / "run.json").read_text()) for folder in folders]
+    runs = [read_json(folder / "run.json") for folder in folders]
     seconds = sum(run["seconds"] for run in runs)
     write_json(
         arguments.run,
