@@ -203,15 +203,24 @@ def _training_lines(key: str, defense: Config) -> Iterator[str]:
         yield f"{key}.training: it acts at test alone, with the weights of the undefended model, and is not trained"
 
 
+def varied(explored: Config) -> list[dict[str, Any]]:
+    """The attacks that an exploration adds: one for each value of each parameter, named after both."""
+    return [
+        {"parameter": parameter, "value": value, "attack": f"{explored['attack']}-{parameter}-{value}"}
+        for parameter, values in explored["parameters"].items()
+        for value in values
+    ]
+
+
 def _exploration_lines(config: Config, package: Path) -> Iterator[str]:
     """Of the attacks that an exploration adds, one for each value: parameters that there are not, and names taken."""
     explored = config["studies"].get("stadv", {}).get("explorations")
     if explored is None or explored["attack"] not in config["attacks"]:
         return
     key, attack = "studies.stadv.explorations.parameters", config["attacks"][explored["attack"]]
-    added = [(name, value) for name, values in explored["parameters"].items() for value in values]
-    names = [f"{explored['attack']}-{name}-{value}" for name, value in added]
-    for (parameter, value), name in zip(added, names, strict=True):
+    added = varied(explored)
+    names = [setting["attack"] for setting in added]
+    for parameter, value, name in (setting.values() for setting in added):
         if name in config["attacks"] or names.count(name) > 1:
             yield f"{key}.{parameter}: {value!r} makes an attack {name}, and there is one of that name"
         if ":" not in attack.get("method", ":"):

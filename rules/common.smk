@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
-from foolflow.config import problems, repeated_keys
+from foolflow.config import problems, repeated_keys, varied
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
 from foolflow.environment import TERMINAL_DESCRIPTOR, prepare_jobs
@@ -24,15 +24,6 @@ from foolflow.packing import pack
 repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
 if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
     sys.exit("\n".join(f"config: {line}" for line in found))
-
-
-def varied(explored):
-    """The attacks of an exploration: one for each value of each parameter, named after both."""
-    return [
-        {"parameter": parameter, "value": value, "attack": f"{explored['attack']}-{parameter}-{value}"}
-        for parameter, values in explored["parameters"].items()
-        for value in values
-    ]
 
 
 def add_explorations():
