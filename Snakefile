@@ -1,8 +1,17 @@
 """Foolflow: attack, defend and measure image classifiers. `snakemake --list` shows the targets."""
 
+import sys
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.19")
+sys.path.insert(0, workflow.basedir)
+
+from foolflow.config import syntax_problem
+
+if problem := syntax_problem(Path("config.yaml")):
+    sys.exit(f"config: {problem}")
 
 
 configfile: "config.yaml"

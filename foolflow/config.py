@@ -41,6 +41,21 @@ def problems(config: Config, schema: Config, root: Path) -> list[str]:
     return ["".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line) for line in lines]
 
 
+def syntax_problem(file: Path) -> str | None:
+    """Where a config file is no YAML, or holds no keys; Snakemake tells neither the file nor the line."""
+    if not file.is_file():
+        return None  # as Snakemake tells
+    try:
+        tree = yaml.compose(file.read_bytes(), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        return f"{file}{place}: {error.problem or error.context}; mend it, also the indentation above"
+    except yaml.YAMLError as error:
+        return f"{file}: {' '.join(str(error).split())}; save it as UTF-8 text"
+    return None if isinstance(tree, yaml.MappingNode) else f"{file}: no keys; config.yaml of the project shows which"
+
+
 def repeated_keys(file: Path) -> list[str]:
     """Keys that a config file gives twice: YAML would take the last, and forget the other without a word."""
     try:

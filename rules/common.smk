@@ -9,17 +9,16 @@ from types import SimpleNamespace
 import yaml
 from snakemake.exceptions import WorkflowError
 
-ROOT = Path(workflow.basedir)
-sys.path.insert(0, str(ROOT))
-
 from foolflow.attacks.peers.sources import installed
 from foolflow.code_digest import CodeDigest
 from foolflow.config import problems, repeated_keys, varied
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import TERMINAL_DESCRIPTOR, prepare_jobs
+from foolflow.environment import SHELL_PREFIX, prepare_jobs
 from foolflow.gpus import visible_gpus
 from foolflow.packing import pack
+
+ROOT = Path(workflow.basedir)
 
 repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
 if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
@@ -38,8 +37,7 @@ def add_explorations():
 
 add_explorations()
 prepare_jobs(ROOT, config.get("data_mirror"))
-# A job's own output goes to its log; what a reader should see while it runs goes where Snakemake's does.
-shell.prefix(f"exec {TERMINAL_DESCRIPTOR}>&2; ")
+shell.prefix(SHELL_PREFIX)
 
 code_digest = CodeDigest(ROOT)
 

@@ -1,8 +1,8 @@
 """Run one attack of the config on many images of one victim, batch by batch."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,13 +16,11 @@ from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import seen_through
-from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+from foolflow.memory import as_memory_allows
 from foolflow.prediction import to_float
 from foolflow.progress import Progress
 
 BATCH_SIZE = 250
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ def run_attack(
 
     for done, first in enumerate(firsts, start=1):
         batch = range(first, min(first + batch_size, len(selection.indices)))
-        for part in _as_memory_allows(attack, batch, progress.say):
+        for part in as_memory_allows(attack, batch, progress.say):
             for rank, (adversarial, table) in enumerate(part):
                 made[rank].append(adversarial)
                 records[rank].append(table)
@@ -96,23 +94,6 @@ def run_attack(
         _tensors([batch for batches in made for batch in batches]),
         pd.concat([table for tables in records for table in tables], ignore_index=True),
     )
-
-
-def _as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
-    """What `attempt` makes of a batch: of all at once, or, where memory does not suffice, of ever smaller parts."""
-    try:
-        return [attempt(batch)]
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(batch) == 1:
-            needed = f"a single image does not fit in memory ({in_one_line(error)[:200]})"
-            raise InvalidInput(f"{needed}; take a smaller network, or a machine with more memory") from error
-    # Only here, when the error is gone, are the tensors free that its traceback held.
-    torch.cuda.empty_cache()
-    report(f"{len(batch):,} images at once do not fit in memory; trying halves")
-    half = len(batch) // 2
-    return [made for part in (batch[:half], batch[half:]) for made in _as_memory_allows(attempt, part, report)]
 
 
 def _tensors(made: list[Adversarial]) -> dict[str, Tensor]:

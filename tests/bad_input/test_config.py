@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from foolflow.config import problems, repeated_keys
+from foolflow.config import problems, repeated_keys, syntax_problem
 from tests.bad_input.conftest import contents
 from tests.test_config import put
 from tests.workflow.conftest import copy_project
@@ -153,6 +153,42 @@ REPEATED = {
 def test_a_key_that_is_given_twice_is_told(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_text(text)
     assert repeated_keys(tmp_path / "mine.yaml") == [f"{tmp_path / 'mine.yaml'}, {words}"]
+
+
+UNREADABLE = {
+    "an open bracket": (b"models: [a\n b: 1\n", "mine.yaml, line 2, column 3: expected ',' or ']', but got ':'; mend"),
+    "a tab": (
+        b"models:\n\ta: 1\n",
+        "mine.yaml, line 2, column 1: found character '\\t' that cannot start any token; mend",
+    ),
+    "a list": (b"- a\n- b\n", "mine.yaml: no keys; config.yaml of the project shows which"),
+    "nothing": (b"", "mine.yaml: no keys; config.yaml of the project shows which"),
+    "no text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_file_that_is_no_config_is_told_with_its_line(tmp_path, content, words):
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(content)
+    line = syntax_problem(file)
+    assert line is not None
+    assert line.startswith(f"{tmp_path}/{words}")
+    assert "\n" not in line
+
+
+def test_a_sound_config_has_no_syntax_problem(root, tmp_path):
+    assert syntax_problem(root / "config.yaml") is None
+    assert syntax_problem(tmp_path / "nowhere.yaml") is None
+
+
+def test_the_user_sees_where_the_config_is_broken(root, tmp_path):
+    project = copy_project(root, tmp_path / "foolflow")
+    with project.edited("config.yaml", "models:", "models: ["):
+        done = project.snakemake("-n", ok=False)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (done.stdout + done.stderr).splitlines()[-1].startswith("config: config.yaml, line ")
 
 
 def test_the_shipped_configs_repeat_nothing(root):

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from foolflow.models.victims import build_victim, save_victim
+from foolflow.reading import read_json
 from tests.bad_input.conftest import SHAPE, Case, Site, assert_one_line, contents, run_apart, run_inside, table
 
 # In the namespace: the results move to a disk of their own, the rest is run, and what is there then is copied.
@@ -145,7 +146,8 @@ class Net(nn.Sequential):
 # What the script needs is loaded first; from there on it may take so many megabytes more.
 WITHIN = """
 import re, resource, runpy, sys
-import torch, torchvision, pandas, pyarrow.parquet, foolflow.attacks.fgsm, foolflow.attacks.running
+import torch, torchvision, pandas, pyarrow.parquet
+import foolflow.attacks.fgsm, foolflow.attacks.running, foolflow.statistics.intervals
 torch.set_num_threads(1)
 size = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 2**10 + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
@@ -158,13 +160,13 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 WITHIN_150_MB = ("env", "MALLOC_MMAP_THRESHOLD_=65536", sys.executable, "-c", WITHIN, 150)
 
 
-def deep(depth: int):
-    """An attack on a network that needs 8 MB for each layer and image, twice that with the gradients."""
+def deep(depth: int, call=Site.run_attack):
+    """A job with a network that needs 8 MB for each layer and image, twice that with the gradients."""
 
     def make(site: Site) -> list:
         entry = {"python": f"{site.write('net.py', NET)}:Net", "arguments": {"depth": depth}, "training": {"epochs": 1}}
         save_victim(site.weights, build_victim(entry, {}, SHAPE), model=entry, defense={}, shape=SHAPE)
-        return site.run_attack(model=entry)
+        return call(site, model=entry)
 
     return make
 
@@ -186,6 +188,19 @@ def test_a_batch_that_does_not_fit_in_memory_is_attacked_in_parts(site):
     assert parts["index"].tolist() == whole["index"].tolist()
     assert parts["clean_confidence"].to_numpy() == pytest.approx(whole["clean_confidence"].to_numpy(), rel=1e-4)
     assert parts["linf"].to_numpy() == pytest.approx(whole["linf"].to_numpy(), abs=1e-6)
+
+
+@needs_proc
+def test_a_batch_that_does_not_fit_in_memory_is_measured_in_parts(site):
+    torch.manual_seed(0)
+    call = deep(1, Site.measure)(site)
+    measured = []
+    for before in ((), WITHIN_150_MB):
+        code, output = run_apart(*call, before=before)
+        assert code == 0, output
+        assert ("20 images at once do not fit in memory; trying halves" in output) == bool(before)
+        measured.append(read_json(site.victim / "metrics.json")["splits"])
+    assert measured[0] == measured[1]
 
 
 @needs_proc

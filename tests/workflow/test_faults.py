@@ -127,6 +127,18 @@ def kill_when(project, target, condition):
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def test_a_job_that_the_kernel_kills_is_told(fresh):
+    """As it does where memory runs out; the job itself cannot say a word."""
+    target = "results/demo/victims/digits/lenet/none/0/weights.safetensors"
+    suicide = "__import__('os').kill(__import__('os').getpid(), 9)"
+    with fresh.edited("scripts/train.py", "torch.set_num_threads(arguments.threads)", suicide):
+        done = fresh.snakemake("--cores", "1", target, ok=False)
+    assert done.returncode != 0
+    told = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert told[0].startswith("error: a job was killed (SIGKILL); if by nobody, then by the kernel")
+
+
 def test_killed_while_training_it_goes_on_and_ends_in_the_same_weights(demo, fresh):
     """SIGKILL to Snakemake and all its jobs, in the middle of a training; then the same call again."""
     name = "victims/digits/lenet/none/0"
