@@ -29,7 +29,7 @@ verify: .venv/installed ## RESULTS=folder MANIFEST=file: does the folder hold wh
 	$(BIN)/python scripts/verify.py --results "$(RESULTS)" --manifest "$(MANIFEST)"
 
 test: .venv/installed ## the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2
 
 lint: .venv/installed ## formatting, style, types and Snakemake's own checks
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy

@@ -14,7 +14,7 @@ from foolflow.code_digest import CodeDigest
 from foolflow.config import problems, repeated_keys, varied
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import SHELL_PREFIX, prepare_jobs
+from foolflow.environment import prepare_jobs
 from foolflow.gpus import visible_gpus
 from foolflow.packing import pack
 
@@ -37,7 +37,7 @@ def add_explorations():
 
 add_explorations()
 prepare_jobs(ROOT, config.get("data_mirror"))
-shell.prefix(SHELL_PREFIX)
+shell.prefix(". rules/before_job.sh; ")
 
 code_digest = CodeDigest(ROOT)
 

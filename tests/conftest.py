@@ -36,6 +36,20 @@ QUIET = (
 )
 
 
+# What takes long to set up. In this order, so that the longest does not begin when all else is done.
+SHARED = ("demo", "cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For pytest-xdist: what shares a fixture, or else a file, stays together on one of the workers."""
+    groups = {}
+    for item in items:
+        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
+        groups[item] = shared[0] if shared else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    items.sort(key=lambda item: SHARED.index(groups[item]) if groups[item] in SHARED else len(SHARED))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:  # two wait for each other wherever something else runs, too
     torch.set_num_threads(1)
