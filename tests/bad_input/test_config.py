@@ -83,6 +83,7 @@ CASES = {
     "learning rate NaN": (put("models.lenet.training.learning_rate", NAN), "learning_rate: nan is not a finite number"),
     "epochs of 3.0": (put("models.lenet.training.epochs", 3.0), "epochs: 3.0 is not of type 'integer'"),
     "a seed of 0.0": (put("seeds", [0.0]), "seeds.0: 0.0 is not of type 'integer'"),
+    "too many shards": (put("attacks.fgsm_sweep.shards", 10**9), "1000000000 is greater than the maximum of 10000"),
     "a negative seed": (put("seeds", [-1]), "seeds.0: -1 is less than the minimum of 0"),
     "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
     "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
