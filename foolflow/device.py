@@ -5,6 +5,14 @@ import torch
 from foolflow.errors import InvalidInput
 
 
+def compute_on(name: str, threads: int) -> torch.device:
+    """The device of a job, whose log is told, and so many CPU threads. Raises as `choose_device` does."""
+    torch.set_num_threads(threads)
+    device = choose_device(name)
+    print(f"on {describe_device(device)}", flush=True)
+    return device
+
+
 def choose_device(name: str) -> torch.device:
     """`auto` (a GPU where there is one), `cpu` or `cuda`. Raises InvalidInput if `cuda` is asked for in vain."""
     if name == "cuda" and not torch.cuda.is_available():

@@ -3,7 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 
 # The workflow sends a job's output to its log, and names here the file descriptor that still leads to the terminal.
@@ -43,6 +44,15 @@ class Progress:
                 self.say(line)
             else:
                 tell_terminal(line)
+
+
+@contextmanager
+def rated(count: int) -> Iterator[None]:
+    """Tells the log how long the block took for so many images, and how fast that is."""
+    start = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - start
+    print(f"{count:,} images in {seconds:.1f} s: {count / seconds:,.1f} images/s", flush=True)
 
 
 def tell_terminal(line: str) -> None:

@@ -7,27 +7,24 @@ import argparse
 import time
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 
 from foolflow.attacks.running import run_attack
 from foolflow.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import choose_device, describe_device
+from foolflow.device import compute_on, describe_device
 from foolflow.files import whole_file, write_json
 from foolflow.models.victims import load_victim
 from foolflow.progress import Progress
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     split = load_split(arguments.images)
     victim = load_victim(
         arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
     )
-    print(f"on {describe_device(device)}", flush=True)
 
     start = time.perf_counter()
     made = run_attack(

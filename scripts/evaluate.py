@@ -6,23 +6,22 @@
 import argparse
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from foolflow.attacks.judging import to_8_bits
 from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import choose_device
+from foolflow.device import compute_on
 from foolflow.errors import InvalidInput
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
 from foolflow.prediction import predict
+from foolflow.progress import rated
 from foolflow.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec, split = arguments.spec, load_split(arguments.images)
     victim = load_victim(
         arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
@@ -31,16 +30,13 @@ def main(arguments: argparse.Namespace) -> None:
     if (last := records["index"].max()) >= len(split):
         raise InvalidInput(f"{arguments.records} tells of image {last}; {arguments.images} has {len(split)}")
     images, clean = torch.from_numpy(made), torch.from_numpy(split.images[: last + 1])
-    evaluation = pd.DataFrame(
-        {
-            "index": records["index"],
-            "epsilon": records["epsilon"],
-            "label": records["label"],
+    with rated(len(clean) + 2 * len(images)):
+        predicted = {
             "clean_prediction": predict(victim, clean, device).numpy()[records["index"]],
             "prediction": predict(victim, images, device).numpy(),
             "prediction_8bit": predict(victim, to_8_bits(images), device).numpy(),
         }
-    )
+    evaluation = records[["index", "epsilon", "label"]].assign(**predicted)
     with whole_file(arguments.evaluation) as partial:
         evaluation.to_parquet(partial, index=False)
 

@@ -6,29 +6,29 @@
 import argparse
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
 from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
-from foolflow.device import choose_device
+from foolflow.device import compute_on
 from foolflow.files import write_json
 from foolflow.models.victims import load_victim
 from foolflow.prediction import predict
+from foolflow.progress import rated
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
     folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is, allow_empty=True)
     correct = total = 0
-    for images, labels in DataLoader(folder, batch_size=500):
-        correct += int((predict(victim, images, device) == labels).sum())
-        total += len(labels)
+    with rated(len(folder)):
+        for images, labels in DataLoader(folder, batch_size=500):
+            correct += int((predict(victim, images, device) == labels).sum())
+            total += len(labels)
     write_json(arguments.result, {"epsilon": spec["epsilon"], "n": total, "correct": correct})
 
 

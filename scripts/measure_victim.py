@@ -10,24 +10,25 @@ import torch
 
 from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import choose_device
+from foolflow.device import compute_on
 from foolflow.files import write_json
 from foolflow.models.victims import load_victim
 from foolflow.prediction import predict
+from foolflow.progress import rated
 from foolflow.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     splits = {path.stem: load_split(path) for path in arguments.splits}
     shape = next(iter(splits.values())).shape
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], shape=shape, device=device)
     measured = {}
     for name, split in splits.items():
-        predictions = predict(victim, torch.from_numpy(split.images), device)
+        with rated(len(split)):
+            predictions = predict(victim, torch.from_numpy(split.images), device)
         correct = int((predictions == torch.from_numpy(split.labels)).sum())
         measured[name] = {
             "n": len(split),

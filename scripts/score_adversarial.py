@@ -12,23 +12,24 @@ from foolflow.attacks.judging import to_8_bits
 from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
-from foolflow.device import choose_device
+from foolflow.device import compute_on
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
+from foolflow.progress import rated
 from foolflow.reading import read_adversarial
 
 KEPT = ["index", "epsilon", "label", "clean_prediction", "success_8bit"]  # of the records
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     victim = load_victim(
         arguments.weights, model=arguments.spec["model"], defense=arguments.spec["defense"], device=device
     )
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in arguments.spec["squeezers"]}
     made, records = read_adversarial(arguments.adversarial, arguments.records)
-    found = score_images(victim, to_8_bits(torch.from_numpy(made)), squeezers, device)
+    with rated(len(made)):
+        found = score_images(victim, to_8_bits(torch.from_numpy(made)), squeezers, device)
     with whole_file(arguments.scores) as partial:
         scores = {name: tensor.numpy() for name, tensor in found.items()}
         records[KEPT].assign(**scores).to_parquet(partial, index=False)

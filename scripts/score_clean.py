@@ -13,14 +13,14 @@ from foolflow.command_line import add_compute_options, add_output, job_parser, r
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
-from foolflow.device import choose_device
+from foolflow.device import compute_on
 from foolflow.files import whole_file
 from foolflow.models.victims import load_victim
+from foolflow.progress import rated
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec, splits = arguments.spec, {"val": load_split(arguments.val), "test": load_split(arguments.test)}
     victim = load_victim(
         arguments.weights, model=spec["model"], defense=spec["defense"], shape=splits["test"].shape, device=device
@@ -28,7 +28,8 @@ def main(arguments: argparse.Namespace) -> None:
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
     tables = []
     for name, split in splits.items():
-        found = score_images(victim, torch.from_numpy(split.images), squeezers, device)
+        with rated(len(split)):
+            found = score_images(victim, torch.from_numpy(split.images), squeezers, device)
         columns = {column: tensor.numpy() for column, tensor in found.items()}
         tables.append(
             pd.DataFrame({"split": name, "index": range(len(split.labels)), "label": split.labels, **columns})

@@ -15,7 +15,7 @@ import torch
 from foolflow.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
-from foolflow.device import choose_device, describe_device
+from foolflow.device import compute_on, describe_device
 from foolflow.files import remove_partials, whole_file, write_json
 from foolflow.models.victims import build_victim, save_victim
 from foolflow.progress import Progress
@@ -24,15 +24,14 @@ from foolflow.training import Epoch, Labelled, Recipe, train
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
+    device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     train_split, val_split = load_split(arguments.train), load_split(arguments.val)
 
     torch.manual_seed(derived_seed(spec["name"], "weights"))
     victim = build_victim(spec["model"], spec["defense"], train_split.shape)
     recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
-    print(f"{spec['name']} on {describe_device(device)}: {recipe}", flush=True)
+    print(f"{spec['name']}: {recipe}", flush=True)
     if arguments.checkpoint is not None:
         remove_partials(arguments.checkpoint)
     trained = train(
