@@ -15,7 +15,8 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-  body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #fff; max-width: 75rem; }}
+  body {{ font: 14px/1.45 system-ui, sans-serif; margin: 1.5rem; color: #1a1a1a; background: #fff; }}
+  p {{ max-width: 75rem; }}
   table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
   th, td {{ padding: .25rem .6rem; text-align: right; border-bottom: 1px solid #ddd; }}
   td {{ white-space: nowrap; }}
