@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.defenses.filtered import Filter
-from foolflow.prediction import BATCH_SIZE, to_float
+from foolflow.prediction import in_batches
 
 
 def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tensor:
@@ -30,12 +30,13 @@ def score_images(
     Returns the victim's `prediction`, int64 (N,), each squeezer's score by its name and the joint `score`, the largest
     of them, float64 (N,).
     """
-    predictions, scores = [], []
-    for batch in images.split(BATCH_SIZE):
-        clean = to_float(batch, device)
+
+    def score(clean: Tensor) -> tuple[Tensor, Tensor]:
         logits = victim(clean)
-        predictions.append(logits.argmax(1).cpu())
-        scores.append(squeezing_scores(logits, [victim(squeeze(clean)) for squeeze in squeezers.values()]).cpu())
+        squeezed = [victim(squeeze(clean)) for squeeze in squeezers.values()]
+        return logits.argmax(1).cpu(), squeezing_scores(logits, squeezed).cpu()
+
+    predictions, scores = zip(*in_batches(score, images, device), strict=True)
     each = torch.cat(scores)
     named = dict(zip(squeezers, each.unbind(1), strict=True))
     return {"prediction": torch.cat(predictions), **named, "score": each.amax(1)}
