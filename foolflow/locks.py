@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from foolflow.progress import tell_terminal
+
 DONE = b"done\n"
 
 
@@ -47,7 +49,9 @@ def _acquire(path: Path) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"another job makes the same; waiting for it to end ({path})", flush=True)
+            waits = f"another job makes the same; waiting for it to end ({path})"
+            print(waits, flush=True)
+            tell_terminal(waits)
             fcntl.flock(lock, fcntl.LOCK_EX)
     except BaseException:
         os.close(lock)
