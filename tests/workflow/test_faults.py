@@ -127,16 +127,27 @@ def kill_when(project, target, condition):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_a_job_that_the_kernel_kills_is_told(fresh):
-    """As it does where memory runs out; the job itself cannot say a word."""
-    target = "results/demo/victims/digits/lenet/none/0/weights.safetensors"
-    suicide = "__import__('os').kill(__import__('os').getpid(), 9)"
-    with fresh.edited("scripts/train.py", "torch.set_num_threads(arguments.threads)", suicide):
-        done = fresh.snakemake("--cores", "1", target, ok=False)
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (
+            signal.SIGKILL,
+            "error: a job was killed (SIGKILL); if by nobody, then by the kernel",
+        ),  # where memory runs out
+        (signal.SIGSEGV, "error: a job crashed in compiled code"),
+    ],
+)
+def test_a_job_that_a_signal_ends_is_told(fresh, number, line):
+    """It cannot say a word itself."""
+    name = "victims/digits/lenet/none/0"
+    ends = f"__import__('os').kill(__import__('os').getpid(), {number:d})"
+    with fresh.edited("scripts/train.py", "    spec = arguments.spec\n", f"    {ends}\n"):
+        done = fresh.snakemake("--cores", "1", f"results/demo/{name}/weights.safetensors", ok=False)
     assert done.returncode != 0
-    told = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert told[0].startswith("error: a job was killed (SIGKILL); if by nobody, then by the kernel")
+    (told,) = [text for text in (done.stdout + done.stderr).splitlines() if text.startswith("error: ")]
+    assert told.startswith(line)
+    crashed = number == signal.SIGSEGV
+    assert ('scripts/train.py", line' in (fresh.results / f"logs/{name}.log").read_text()) == crashed
 
 
 def test_killed_while_training_it_goes_on_and_ends_in_the_same_weights(demo, fresh):
