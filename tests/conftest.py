@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,18 +37,21 @@ QUIET = (
 )
 
 
-# What takes long to set up. In this order, so that the longest does not begin when all else is done.
-SHARED = ("demo", "cluster")
+# Their tests share what takes minutes to set up: the demo, a cluster.
+SHARING = ("tests/workflow/", "tests/slurm/")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For pytest-xdist: what shares a fixture, or else a file, stays together on one of the workers."""
-    groups = {}
-    for item in items:
-        shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
-        groups[item] = shared[0] if shared else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    items.sort(key=lambda item: SHARED.index(groups[item]) if groups[item] in SHARED else len(SHARED))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--numprocesses`: the tests of such a folder, and else those of a file, stay in one of the processes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return next((folder for folder in SHARING if file.startswith(folder)), file)
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")
