@@ -39,6 +39,7 @@ QUIET = (
 
 # Their tests share what takes minutes to set up: the demo, a cluster.
 SHARING = ("tests/workflow/", "tests/slurm/")
+NOT_SHARING = ("tests/workflow/test_docs.py", "tests/workflow/test_gpus.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,7 +50,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            return next((folder for folder in SHARING if file.startswith(folder)), file)
+            folders = [folder for folder in SHARING if file.startswith(folder) and file not in NOT_SHARING]
+            return folders[0] if folders else file
 
     return ByFile(config, log)
 
