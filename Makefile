@@ -39,7 +39,7 @@ bench: .venv/installed ## images per second of our attacks beside the peers': re
 	$(BIN)/python -m bench
 
 chaos: .venv/installed ## the demo, killed 30 times at random moments: is it the undisturbed one in the end
-	$(BIN)/python -m tests.workflow.chaos --kills 30
+	$(BIN)/python -m tests.end_to_end.chaos --kills 30
 
 clean: ## remove what the demo made; the environment and the full reproduction stay
 	rm -rf results/demo

@@ -8,7 +8,7 @@ from snakemake.utils import min_version
 min_version("9.19")
 sys.path.insert(0, workflow.basedir)
 
-from foolflow.config import syntax_problem
+from foolflow.workflow.config import syntax_problem
 
 if problem := syntax_problem(Path("config.yaml")):
     sys.exit(f"config: {problem}")

@@ -21,8 +21,8 @@ from bench.contenders import Task, all_tasks
 from bench.measuring import CLOCKS, Measured, measure, pose
 from bench.rendering import draw, table, write_table
 from bench.victims import load_trained_victim, train_digits_victim
-from foolflow.command_line import add_compute_options, run_job
-from foolflow.device import choose_device, describe_device
+from foolflow.jobs.command_line import add_compute_options, run_job
+from foolflow.compute.device import choose_device, describe_device
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import save_figure
 

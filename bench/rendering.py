@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.contenders import LOOP, OURS, Task
 from bench.measuring import Measured
 from foolflow.figures.style import COLOURS, GREY, house_style
-from foolflow.files import whole_file, write_text
+from foolflow.jobs.files import whole_file, write_text
 from foolflow.tables.writing import percent
 
 THEIRS = "#b8b8b8"

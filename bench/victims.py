@@ -11,8 +11,8 @@ from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.data.splits import load_split
 from foolflow.models.victims import build_model, load_victim
-from foolflow.progress import Progress
-from foolflow.training import Labelled, Recipe, train
+from foolflow.jobs.progress import Progress
+from foolflow.training.loop import Labelled, Recipe, train
 
 SHAPE = {"channels": 1, "size": 28, "classes": 10}
 
@@ -28,7 +28,7 @@ def train_digits_victim() -> tuple[nn.Module, Tensor, Tensor]:
         model = build_model({"architecture": "lenet.LeNet"}, SHAPE)
     recipe = Recipe(epochs=12, learning_rate=0.004, schedule="one_cycle", precision="float32")
     train(
-        model, data["train"], data["val"], recipe, seed=0, progress=Progress("training", "epochs", say=lambda _: None)
+        model, data["train"], data["val"], recipe, seed=0, progress=Progress("training", "epochs", write=lambda _: None)
     )
     model = model.to(memory_format=torch.channels_last).eval()  # as load_victim has it
     return model, data["test"].images, data["test"].labels

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.reference import load_reference
+from foolflow.tables.reference import load_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"

@@ -10,13 +10,13 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from foolflow.attacks.peers.sources import installed
-from foolflow.code_digest import CodeDigest
-from foolflow.config import problems, repeated_keys, varied
+from foolflow.workflow.code_digest import CodeDigest
+from foolflow.workflow.config import problems, repeated_keys, varied
 from foolflow.data.sources import DOWNLOADS, READERS
 from foolflow.defenses.kinds import filters
-from foolflow.environment import prepare_jobs
-from foolflow.gpus import visible_gpus
-from foolflow.packing import pack
+from foolflow.workflow.environment import prepare_jobs
+from foolflow.jobs.gpus import visible_gpus
+from foolflow.workflow.packing import pack
 
 ROOT = Path(workflow.basedir)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from foolflow.attacks.running import run_attack
-from foolflow.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import compute_on, describe_device
-from foolflow.files import whole_file, write_json
+from foolflow.compute.device import compute_on, describe_device
+from foolflow.jobs.files import whole_file, write_json
 from foolflow.models.victims import load_victim
-from foolflow.progress import Progress
+from foolflow.jobs.progress import Progress
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -7,9 +7,9 @@ import argparse
 import shutil
 from pathlib import Path
 
-from foolflow.command_line import add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.files import whole_file
+from foolflow.jobs.files import whole_file
 from foolflow.models.victims import build_victim, load_victim, save_victim
 
 

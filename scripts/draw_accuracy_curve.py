@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.command_line import run_job
+from foolflow.jobs.command_line import run_job
 from foolflow.figures.accuracy_curve import draw
 from foolflow.figures.style import add_figure_options, save_figure
 

@@ -6,11 +6,11 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.figures.attack_sheet import draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import read_adversarial
+from foolflow.data.reading import read_adversarial
 
 COUNT = 40
 

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.figures.roc_curves import Curve, Panel, draw
 from foolflow.figures.style import add_figure_options, save_figure
 from foolflow.statistics.detection import area_under, roc, threshold_at

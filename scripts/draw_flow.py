@@ -6,12 +6,12 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.flow_arrows import Warped, draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import open_tensors, read_records
+from foolflow.data.reading import open_tensors, read_records
 
 COUNT = 4
 

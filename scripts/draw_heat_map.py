@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.attempts import short_names
-from foolflow.command_line import job_parser, run_job
+from foolflow.statistics.attempts import short_names
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.figures.heat_map import HeatMap, draw
 from foolflow.figures.style import add_figure_options, save_figure
 from foolflow.tables.over_seeds import MEAN

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.perturbation import Shown, draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import open_tensors, read_records
+from foolflow.data.reading import open_tensors, read_records
 
 
 def main(arguments: argparse.Namespace) -> None:

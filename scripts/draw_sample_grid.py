@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import open_tensors, read_records
+from foolflow.data.reading import open_tensors, read_records
 
 COLUMNS = 10
 NO_EPSILON = -1.0  # in place of NaN, for an attack that has none

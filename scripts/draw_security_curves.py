@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.figures.security_curves import Curve, draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import read_records
+from foolflow.data.reading import read_records
 from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
 
 

@@ -7,11 +7,11 @@ import argparse
 import json
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
 from foolflow.figures.style import add_figure_options, save_figure
-from foolflow.reading import open_tensors
+from foolflow.data.reading import open_tensors
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -6,12 +6,12 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import add_figure_options, save_figure
 from foolflow.figures.target_grid import draw
-from foolflow.reading import read_adversarial
+from foolflow.data.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from foolflow.command_line import job_parser, run_job
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.figures.style import add_figure_options, save_figure
 from foolflow.figures.training_curves import draw
 

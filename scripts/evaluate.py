@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import compute_on
+from foolflow.compute.device import compute_on
 from foolflow.errors import InvalidInput
-from foolflow.files import whole_file
+from foolflow.jobs.files import whole_file
 from foolflow.models.victims import load_victim
-from foolflow.prediction import predict
-from foolflow.progress import rated
-from foolflow.reading import read_adversarial
+from foolflow.compute.prediction import predict
+from foolflow.jobs.progress import log_throughput
+from foolflow.data.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -30,7 +30,7 @@ def main(arguments: argparse.Namespace) -> None:
     if (last := records["index"].max()) >= len(split):
         raise InvalidInput(f"{arguments.records} tells of image {last}; {arguments.images} has {len(split)}")
     images, clean = torch.from_numpy(made), torch.from_numpy(split.images[: last + 1])
-    with rated(len(clean) + 2 * len(images)):
+    with log_throughput(len(clean) + 2 * len(images)):
         predicted = {
             "clean_prediction": predict(victim, clean, device).numpy()[records["index"]],
             "prediction": predict(victim, images, device).numpy(),

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from foolflow.command_line import add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
-from foolflow.files import whole_folder
-from foolflow.reading import read_adversarial
+from foolflow.jobs.files import whole_folder
+from foolflow.data.reading import read_adversarial
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ import argparse
 import os
 from pathlib import Path
 
-from foolflow.command_line import add_output, run_job
+from foolflow.jobs.command_line import add_output, run_job
 from foolflow.data.fetch import fetch
 from foolflow.data.sources import DOWNLOADS
 

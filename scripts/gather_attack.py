@@ -10,9 +10,9 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from foolflow.attacks.shards import gather
-from foolflow.command_line import add_output, job_parser, run_job
-from foolflow.files import whole_file, write_json
-from foolflow.reading import read_json, read_records, read_tensors
+from foolflow.jobs.command_line import add_output, job_parser, run_job
+from foolflow.jobs.files import whole_file, write_json
+from foolflow.data.reading import read_json, read_records, read_tensors
 
 
 def main(arguments: argparse.Namespace) -> None:

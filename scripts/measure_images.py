@@ -11,12 +11,12 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
-from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
-from foolflow.device import compute_on
-from foolflow.files import write_json
+from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
+from foolflow.compute.device import compute_on
+from foolflow.jobs.files import write_json
 from foolflow.models.victims import load_victim
-from foolflow.prediction import predict
-from foolflow.progress import rated
+from foolflow.compute.prediction import predict
+from foolflow.jobs.progress import log_throughput
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
     folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is, allow_empty=True)
     correct = total = 0
-    with rated(len(folder)):
+    with log_throughput(len(folder)):
         for images, labels in DataLoader(folder, batch_size=500):
             correct += int((predict(victim, images, device) == labels).sum())
             total += len(labels)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.device import compute_on
-from foolflow.files import write_json
+from foolflow.compute.device import compute_on
+from foolflow.jobs.files import write_json
 from foolflow.models.victims import load_victim
-from foolflow.prediction import predict
-from foolflow.progress import rated
-from foolflow.reading import read_json
+from foolflow.compute.prediction import predict
+from foolflow.jobs.progress import log_throughput
+from foolflow.data.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 
 
@@ -27,7 +27,7 @@ def main(arguments: argparse.Namespace) -> None:
     victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], shape=shape, device=device)
     measured = {}
     for name, split in splits.items():
-        with rated(len(split)):
+        with log_throughput(len(split)):
             predictions = predict(victim, torch.from_numpy(split.images), device)
         correct = int((predictions == torch.from_numpy(split.labels)).sum())
         measured[name] = {

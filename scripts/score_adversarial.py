@@ -9,14 +9,14 @@ from pathlib import Path
 import torch
 
 from foolflow.attacks.judging import to_8_bits
-from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
-from foolflow.device import compute_on
-from foolflow.files import whole_file
+from foolflow.compute.device import compute_on
+from foolflow.jobs.files import whole_file
 from foolflow.models.victims import load_victim
-from foolflow.progress import rated
-from foolflow.reading import read_adversarial
+from foolflow.jobs.progress import log_throughput
+from foolflow.data.reading import read_adversarial
 
 KEPT = ["index", "epsilon", "label", "clean_prediction", "success_8bit"]  # of the records
 
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     )
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in arguments.spec["squeezers"]}
     made, records = read_adversarial(arguments.adversarial, arguments.records)
-    with rated(len(made)):
+    with log_throughput(len(made)):
         found = score_images(victim, to_8_bits(torch.from_numpy(made)), squeezers, device)
     with whole_file(arguments.scores) as partial:
         scores = {name: tensor.numpy() for name, tensor in found.items()}

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from foolflow.command_line import add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
-from foolflow.device import compute_on
-from foolflow.files import whole_file
+from foolflow.compute.device import compute_on
+from foolflow.jobs.files import whole_file
 from foolflow.models.victims import load_victim
-from foolflow.progress import rated
+from foolflow.jobs.progress import log_throughput
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def main(arguments: argparse.Namespace) -> None:
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
     tables = []
     for name, split in splits.items():
-        with rated(len(split)):
+        with log_throughput(len(split)):
             found = score_images(victim, torch.from_numpy(split.images), squeezers, device)
         columns = {column: tensor.numpy() for column, tensor in found.items()}
         tables.append(

@@ -7,11 +7,11 @@ import argparse
 import importlib
 from pathlib import Path
 
-from foolflow.command_line import add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.data.divide import divide
 from foolflow.data.sources import READERS
 from foolflow.data.splits import save_split
-from foolflow.seeds import derived_seed
+from foolflow.compute.seeds import derived_seed
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from foolflow.command_line import add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.files import whole_file
+from foolflow.jobs.files import whole_file
 from foolflow.models.victims import load_victim
-from foolflow.prediction import to_float
-from foolflow.reading import read_adversarial
+from foolflow.compute.prediction import to_float
+from foolflow.data.reading import read_adversarial
 
 SHOWN = 6
 

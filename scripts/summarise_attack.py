@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import add_output, run_job
-from foolflow.files import write_json
-from foolflow.reading import read_json, read_records
+from foolflow.jobs.command_line import add_output, run_job
+from foolflow.jobs.files import write_json
+from foolflow.data.reading import read_json, read_records
 from foolflow.statistics.success import summarise
 
 

@@ -6,9 +6,9 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
-from foolflow.reading import read_json
-from foolflow.reference import load_reference
+from foolflow.jobs.command_line import job_parser, run_job
+from foolflow.data.reading import read_json
+from foolflow.tables.reference import load_reference
 from foolflow.tables.accuracy import Victim, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 

@@ -7,8 +7,8 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
-from foolflow.reference import load_reference
+from foolflow.jobs.command_line import job_parser, run_job
+from foolflow.tables.reference import load_reference
 from foolflow.statistics.scored import load_detectors
 from foolflow.tables.detection import tabulate
 from foolflow.tables.writing import add_table_options, write_table

@@ -7,8 +7,8 @@ each of --records}
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
-from foolflow.reading import read_records
+from foolflow.jobs.command_line import job_parser, run_job
+from foolflow.data.reading import read_records
 from foolflow.tables.explorations import Setting, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 

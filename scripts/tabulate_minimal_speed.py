@@ -6,8 +6,8 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import job_parser, run_job
-from foolflow.reading import read_json
+from foolflow.jobs.command_line import job_parser, run_job
+from foolflow.data.reading import read_json
 from foolflow.tables.minimal_speed import Run, tabulate
 from foolflow.tables.writing import add_table_options, write_table
 

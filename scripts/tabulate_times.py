@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import run_job
+from foolflow.jobs.command_line import run_job
 from foolflow.tables.times import read_benchmarks, times_table
 from foolflow.tables.writing import add_table_options, write_table
 

@@ -7,8 +7,8 @@
 import argparse
 from pathlib import Path
 
-from foolflow.attempts import load_attempts
-from foolflow.command_line import job_parser, run_job
+from foolflow.statistics.attempts import load_attempts
+from foolflow.jobs.command_line import job_parser, run_job
 from foolflow.tables.transfer import tabulate
 from foolflow.tables.writing import add_table_options, write_table
 

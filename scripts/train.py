@@ -12,15 +12,15 @@ from pathlib import Path
 
 import torch
 
-from foolflow.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
-from foolflow.device import compute_on, describe_device
-from foolflow.files import remove_partials, whole_file, write_json
+from foolflow.compute.device import compute_on, describe_device
+from foolflow.jobs.files import remove_partials, whole_file, write_json
 from foolflow.models.victims import build_victim, save_victim
-from foolflow.progress import Progress
-from foolflow.seeds import derived_seed
-from foolflow.training import Epoch, Labelled, Recipe, train
+from foolflow.jobs.progress import Progress
+from foolflow.compute.seeds import derived_seed
+from foolflow.training.loop import Epoch, Labelled, Recipe, train
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from foolflow.errors import InvalidInput
-from foolflow.verification import differences, other_circumstances
+from foolflow.workflow.verification import differences, other_circumstances
 
 SHOWN = 20
 

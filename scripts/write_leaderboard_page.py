@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from foolflow.attempts import Attempt, load_attempts
-from foolflow.command_line import add_output, job_parser, run_job
+from foolflow.statistics.attempts import Attempt, load_attempts
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.data.splits import load_split
-from foolflow.files import write_text
+from foolflow.jobs.files import write_text
 from foolflow.pages.examples import ReadImage, examples
 from foolflow.pages.leaderboard import Section, render
-from foolflow.reading import open_tensors
+from foolflow.data.reading import open_tensors
 from foolflow.tables.leaderboard import Board, standings, tabulate
 
 

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from foolflow.command_line import add_output, run_job
-from foolflow.files import write_json
-from foolflow.manifest import describe_run
-from foolflow.packing import unpack
+from foolflow.jobs.command_line import add_output, run_job
+from foolflow.jobs.files import write_json
+from foolflow.workflow.manifest import describe_run
+from foolflow.workflow.packing import unpack
 
 
 def main(arguments: argparse.Namespace) -> None:

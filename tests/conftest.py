@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.models.victims import build_model
-from foolflow.progress import Progress
-from foolflow.training import Labelled, Recipe, train
+from foolflow.jobs.progress import Progress
+from foolflow.training.loop import Labelled, Recipe, train
 
 # How long an example takes says nothing of whether it is right.
 settings.register_profile("foolflow", deadline=None)
@@ -38,8 +38,8 @@ QUIET = (
 
 
 # Their tests share what takes minutes to set up: the demo, a cluster.
-SHARING = ("tests/workflow/", "tests/slurm/")
-NOT_SHARING = ("tests/workflow/test_docs.py", "tests/workflow/test_gpus.py")
+SHARING = ("tests/end_to_end/", "tests/slurm/")
+NOT_SHARING = ("tests/end_to_end/test_docs.py", "tests/end_to_end/test_gpus.py")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -91,7 +91,7 @@ def trained(digits_splits) -> Trained:
         labelled(digits_splits["val"]),
         recipe,
         seed=1,
-        progress=Progress("training", "epochs", say=lambda _: None),
+        progress=Progress("training", "epochs", write=lambda _: None),
     )
     test = digits_splits["test"]
     return Trained(model, torch.from_numpy(test.images).float() / 255, torch.from_numpy(test.labels))

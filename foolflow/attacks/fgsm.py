@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, stack
-from foolflow.freezing import frozen
+from foolflow.compute.freezing import frozen
 
 
 def fgsm(

@@ -18,8 +18,8 @@ from foolflow.attacks.base import (
     stack,
 )
 from foolflow.errors import InvalidInput
-from foolflow.freezing import frozen
-from foolflow.seeds import derived_seed
+from foolflow.compute.freezing import frozen
+from foolflow.compute.seeds import derived_seed
 
 
 def pgd(

@@ -19,12 +19,12 @@ from foolflow.attacks.base import (
     is_clear_success,
     stack,
 )
-from foolflow.defenses.filtered import Filtered, seen_through
+from foolflow.defenses.filtered import Filtered, through_filter
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import squeezing_scores
 from foolflow.errors import InvalidInput
-from foolflow.freezing import frozen
-from foolflow.seeds import derived_seed
+from foolflow.compute.freezing import frozen
+from foolflow.compute.seeds import derived_seed
 
 
 def pgd_undetected(
@@ -73,7 +73,7 @@ def pgd_undetected(
     with ExitStack() as stack_of_contexts:
         for view in views:
             stack_of_contexts.enter_context(frozen(view))
-            stack_of_contexts.enter_context(seen_through(view, "auto", images))
+            stack_of_contexts.enter_context(through_filter(view, "auto", images))
         for radius in epsilons:
             search = _Search(model, views, images, labels, targets, weight)
             for restart in range(restarts):

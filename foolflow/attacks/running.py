@@ -15,10 +15,10 @@ from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
 from foolflow.data.splits import Split
-from foolflow.defenses.filtered import seen_through
-from foolflow.memory import as_memory_allows
-from foolflow.prediction import to_float
-from foolflow.progress import Progress
+from foolflow.defenses.filtered import through_filter
+from foolflow.compute.memory import as_memory_allows
+from foolflow.compute.prediction import to_float
+from foolflow.jobs.progress import Progress
 
 BATCH_SIZE = 250
 
@@ -73,7 +73,7 @@ def run_attack(
         with torch.no_grad():
             clean_logits = victim(clean)
         check_logits(clean_logits, truth, targets)
-        with seen_through(victim, entry.get("filter_gradient", "own"), clean):
+        with through_filter(victim, entry.get("filter_gradient", "own"), clean):
             at_each = list(_attack_at_each(victim, clean, truth, targets, entry, epsilons))
         judged = []
         for rank, adversarial in enumerate(at_each):
@@ -85,11 +85,11 @@ def run_attack(
 
     for done, first in enumerate(firsts, start=1):
         batch = range(first, min(first + batch_size, len(selection.indices)))
-        for part in as_memory_allows(attack, batch, progress.say):
+        for part in as_memory_allows(attack, batch, progress.write):
             for rank, (adversarial, table) in enumerate(part):
                 made[rank].append(adversarial)
                 records[rank].append(table)
-        progress.at(done)
+        progress.update(done)
     return AdversarialSet(
         _tensors([batch for batches in made for batch in batches]),
         pd.concat([table for tables in records for table in tables], ignore_index=True),

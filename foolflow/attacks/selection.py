@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from foolflow.errors import InvalidInput
-from foolflow.seeds import derived_seed
+from foolflow.compute.seeds import derived_seed
 
 
 @dataclass(frozen=True)

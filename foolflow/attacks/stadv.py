@@ -16,8 +16,8 @@ from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.errors import InvalidInput
-from foolflow.freezing import frozen
-from foolflow.seeds import derived_seed
+from foolflow.compute.freezing import frozen
+from foolflow.compute.seeds import derived_seed
 
 # The bisection of `tau: auto` looks between these; above, nothing moves, below, distortion costs next to nothing.
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4

@@ -10,7 +10,7 @@ from foolflow.attacks.base import Adversarial, check_images, check_logits, concl
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.errors import InvalidInput
-from foolflow.freezing import frozen
+from foolflow.compute.freezing import frozen
 
 SMOOTHING = 1e-4  # theirs: the root of d^2 + 1e-8
 

@@ -16,7 +16,7 @@ from torchvision.datasets.utils import download_url
 
 from foolflow.data.sources import DOWNLOADS
 from foolflow.errors import InvalidInput
-from foolflow.files import whole_file
+from foolflow.jobs.files import whole_file
 
 IDX_DATASETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST}
 

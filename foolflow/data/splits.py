@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from foolflow.errors import InvalidInput, in_one_line
-from foolflow.files import whole_file
+from foolflow.jobs.files import whole_file
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class Filtered(nn.Module):
     """Applies `images_filter` to the images, then the network.
 
     at: `train`, `test` or both: the modes in which the filter acts (train mode and eval mode of this module).
-    straight_through: whether the backward pass takes the filter for the identity (`seen_through` sets it).
+    straight_through: whether the backward pass takes the filter for the identity (`through_filter` sets it).
     """
 
     straight_through = False
@@ -71,7 +71,7 @@ class _Identity(torch.autograd.Function):
 
 
 @contextmanager
-def seen_through(victim: nn.Module, gradient: str, images: Tensor) -> Iterator[None]:
+def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator[None]:
     """Within, an attack's backward pass sees the victim's filter as `gradient` says; without a filter, no difference.
 
     gradient: `own`, what the filter's code gives; `straight_through`, the filter is taken for the identity (backward

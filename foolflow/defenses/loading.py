@@ -12,7 +12,7 @@ from foolflow.defenses.filtered import Filter
 from foolflow.defenses.hardening import Hardening
 from foolflow.defenses.kinds import TRAINING
 from foolflow.errors import is_out_of_memory
-from foolflow.plugins import failed, load_object
+from foolflow.workflow.plugins import failed, load_object
 
 PGD_STEPS = 10  # of the attack that a val accuracy is measured with after each epoch
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.defenses.filtered import Filter
-from foolflow.prediction import in_batches
+from foolflow.compute.prediction import in_batches
 
 
 def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tensor:

@@ -8,8 +8,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from foolflow.command_line import add_output
-from foolflow.files import whole_file
+from foolflow.jobs.command_line import add_output
+from foolflow.jobs.files import whole_file
 
 mpl.use("Agg")
 

@@ -16,8 +16,8 @@ from foolflow.defenses.filtered import Filtered
 from foolflow.defenses.kinds import filters
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
-from foolflow.files import whole_file
-from foolflow.plugins import load_object
+from foolflow.jobs.files import whole_file
+from foolflow.workflow.plugins import load_object
 
 Spec = Mapping[str, Any]
 

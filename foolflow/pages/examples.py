@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from foolflow.attempts import Attempt
+from foolflow.statistics.attempts import Attempt
 from foolflow.data.splits import Split
 from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import CLEAN, Standing

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.attempts import Attempt, short_names
+from foolflow.statistics.attempts import Attempt, short_names
 from foolflow.errors import InvalidInput
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm

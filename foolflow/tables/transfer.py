@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from foolflow.attempts import Attempt, short_names
+from foolflow.statistics.attempts import Attempt, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.over_seeds import MEAN, rate_text
 from foolflow.tables.writing import Table

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from foolflow.command_line import add_output
-from foolflow.files import whole_file, write_text
+from foolflow.jobs.command_line import add_output
+from foolflow.jobs.files import whole_file, write_text
 
 PAGE = """<!doctype html>
 <html lang="en">

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import foolflow
-from foolflow.freezing import frozen
+from foolflow.compute.freezing import frozen
 
 
 def network():

@@ -5,10 +5,10 @@ import copy
 import pytest
 import yaml
 
-from foolflow.config import problems, repeated_keys, syntax_problem
+from foolflow.workflow.config import problems, repeated_keys, syntax_problem
 from tests.bad_input.conftest import contents
 from tests.test_config import put
-from tests.workflow.conftest import copy_project
+from tests.end_to_end.conftest import copy_project
 
 MODEL = {"architecture": "lenet.LeNet", "training": {"epochs": 1}}
 EXPLORED = "studies.stadv.explorations.parameters"

@@ -4,7 +4,7 @@ from torch import nn
 
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.pgd import pgd
-from foolflow.defenses.filtered import Filtered, has_gradient, seen_through
+from foolflow.defenses.filtered import Filtered, has_gradient, through_filter
 from foolflow.defenses.kinds import filters
 from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
@@ -51,7 +51,7 @@ def test_without_a_gradient_of_its_own_a_filter_leaves_none(images):
 def test_straight_through_has_the_filters_output_and_the_networks_gradient(images, images_filter):
     defended = victim(images_filter)
     logits = defended(images)
-    with seen_through(defended, "straight_through", images):
+    with through_filter(defended, "straight_through", images):
         assert torch.equal(defended(images.clone().requires_grad_()), logits)
         assert torch.equal(gradient(defended, images), gradient(defended.network, images_filter(images)))
     assert torch.equal(defended(images), logits)
@@ -61,20 +61,20 @@ def test_straight_through_has_the_filters_output_and_the_networks_gradient(image
 def test_auto_is_straight_through_only_where_it_has_to_be(images):
     for images_filter, straight_through in ((smooth, False), (rounded, True), (through_numpy, True)):
         defended = victim(images_filter)
-        with seen_through(defended, "auto", images):
+        with through_filter(defended, "auto", images):
             assert defended.straight_through is straight_through
 
 
 def test_a_victim_without_a_filter_is_as_it_was(images):
     network = random_affine(0)
-    with seen_through(network, "straight_through", images):
+    with through_filter(network, "straight_through", images):
         assert torch.equal(gradient(network, images), gradient(random_affine(0), images))
 
 
 def test_another_word_is_refused(images):
     with (
         pytest.raises(InvalidInput, match="not own, straight_through or auto"),
-        seen_through(nn.Identity(), "x", images),
+        through_filter(nn.Identity(), "x", images),
     ):
         pass
 
@@ -84,7 +84,7 @@ def test_an_attack_that_sees_through_rounding_fools_what_a_blind_one_does_not(tr
     images, labels = trained.images[:100], trained.labels[:100]
     right = defended(images).argmax(1) == labels
     blind = pgd(defended, images, labels, epsilon=0.2, steps=10)
-    with seen_through(defended, "auto", images):
+    with through_filter(defended, "auto", images):
         adaptive = pgd(defended, images, labels, epsilon=0.2, steps=10)
     static = defended(fgsm(trained.model, images, labels, epsilon=0.2).images).argmax(1) != labels
     assert adaptive.success[right].float().mean() > static[right].float().mean() > blind.success[right].float().mean()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_cluster
-from tests.workflow.conftest import BARE, Project, copy_project
+from tests.end_to_end.conftest import BARE, Project, copy_project
 
 OVERLAY = ("--configfile", "profiles/demo/workflow.yaml", "tests/slurm/overlay.yaml")
 STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/metrics.json")  # and a training beside it

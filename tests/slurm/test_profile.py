@@ -5,7 +5,7 @@ import re
 import pytest
 from snakemake.cli import parse_args
 
-from tests.workflow.conftest import Project, copy_project
+from tests.end_to_end.conftest import Project, copy_project
 
 
 @pytest.fixture

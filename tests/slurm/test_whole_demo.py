@@ -5,7 +5,7 @@ import os
 import pytest
 
 from tests.slurm.conftest import same_artefacts
-from tests.workflow.conftest import copy_project
+from tests.end_to_end.conftest import copy_project
 
 pytestmark = pytest.mark.skipif("FOOLFLOW_SLURM_DEMO" not in os.environ, reason="`make slurm-demo` runs it")
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
-from foolflow.seeds import derived_seed
+from foolflow.compute.seeds import derived_seed
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
 from foolflow.statistics.paired import compare_paired, holm

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from foolflow.attempts import Attempt
+from foolflow.statistics.attempts import Attempt
 
 
 def attempt(model, attack, prediction, *, defense="none", seed=0, source=None, l2=1.0, clean=None, first=0):

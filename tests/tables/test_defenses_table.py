@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.reference import load_reference
+from foolflow.tables.reference import load_reference
 from foolflow.tables.defenses import Cell, Roles, tabulate
 
 ROLES = Roles(iterative="pgd", single_step="fgsm", huge="pgd_huge")

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.reference import load_reference
+from foolflow.tables.reference import load_reference
 from foolflow.statistics.scored import Detector, Scored
 from foolflow.tables.detection import CLEAN, POOLED, tabulate
 

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from foolflow.signatures import is_expressible, type_problem
+from foolflow.workflow.signatures import is_expressible, type_problem
 
 IN_THE_EXTRA = 'it is in the extra `peers`: pip install --editable ".[peers]"'
 MANY = 20  # more names than these are not all listed

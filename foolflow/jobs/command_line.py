@@ -1,0 +1,149 @@
+"""What every program in scripts/ shares: how it reads its job, what it logs and records, and how it fails."""
+
+import argparse
+import json
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from foolflow.errors import InvalidInput
+from foolflow.jobs.error_reporting import system_error, user_code_error
+from foolflow.jobs.files import remove_partials
+from foolflow.jobs.gpus import own_gpu
+from foolflow.jobs.locks import only_job_on
+from foolflow.jobs.record import code_that_runs, write_record
+from foolflow.jobs.terminal import print_to_terminal, redirect_to
+
+LONGEST = 2000  # characters of a parameter that a log repeats
+
+# Runs a job, and returns those of its outputs that differ from run to run, such as timings.
+Main = Callable[[argparse.Namespace], Collection[Path] | None]
+
+
+def job_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every job has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spec", type=json.loads, help="the job's part of the config, as JSON")
+    parser.add_argument("--code", default="", help="the digest of the code, and what it was computed from")
+    parser.add_argument("--log", type=Path, help="where to write what the job prints (default: the terminal)")
+    parser.add_argument("--provenance", type=Path, help="where to record what produced the outputs")
+    parser.set_defaults(inputs=[], outputs=[])
+    return parser
+
+
+def add_input(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:
+    """A file or folder that the job reads, or with `nargs` several: its checksum is recorded."""
+    action = parser.add_argument(option, type=Path, **{"required": True} | settings)
+    parser.set_defaults(inputs=[*parser.get_default("inputs"), action.dest])
+
+
+def add_output(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:
+    """A file or folder that the job makes, or with `nargs` several. No other job works on the first one meanwhile."""
+    action = parser.add_argument(option, type=Path, **{"required": True} | settings)
+    parser.set_defaults(outputs=[*parser.get_default("outputs"), action.dest])
+
+
+def add_compute_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads to compute with")
+    parser.add_argument("--gpus", type=int, default=0, help="1: compute on a GPU that no other Foolflow job uses")
+
+
+def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
+    """Run `main`, log what it was given and what it took, and record what produced its outputs.
+
+    An error that the user can fix ends in one line on standard error and exit status 1. While another job works on
+    the same output, this one waits; if that was the same job of the same code, there is nothing left to do.
+    """
+    arguments = parser.parse_args()
+    if arguments.log is not None:
+        redirect_to(arguments.log)
+    inputs = _paths(arguments, arguments.__dict__.pop("inputs"))
+    outputs = _paths(arguments, arguments.__dict__.pop("outputs"))
+    try:
+        if arguments.code:
+            arguments.code = code_that_runs(arguments.code)
+        with only_job_on(outputs[0]) as waited:
+            if waited and _is_made(arguments, outputs):
+                print("the job that this one waited for has made it")
+                return
+            for path in outputs:
+                remove_partials(path)
+            with _logged(parser.prog, arguments), _gpu(arguments):
+                varying = main(arguments) or ()
+            if arguments.provenance is not None:
+                write_record(
+                    arguments.provenance,
+                    code=arguments.code,
+                    config=arguments.spec,
+                    inputs=inputs,
+                    outputs=outputs,
+                    varying=varying,
+                )
+    except InvalidInput as error:
+        _fail(outputs[0], error)
+    except (Exception, SystemExit) as error:  # SystemExit: a user's code may call sys.exit
+        if (reason := system_error(error) or user_code_error(error)) is None:
+            print_to_terminal(f"{outputs[0]}: error: {type(error).__name__}: {error} (the log has more)")
+            raise
+        _fail(outputs[0], reason)
+
+
+def _paths(arguments: argparse.Namespace, names: list[str]) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        value = getattr(arguments, name)
+        found += value if isinstance(value, list) else [value] if value is not None else []
+    return found
+
+
+def _is_made(arguments: argparse.Namespace, outputs: list[Path]) -> bool:
+    """Whether the outputs are there, made by this very job: the same code and the same part of the config."""
+    if arguments.provenance is None or not all(path.exists() for path in outputs):
+        return False
+    try:
+        record = json.loads(arguments.provenance.read_text())
+    except (OSError, ValueError):
+        return False
+    return bool(arguments.code) and (record["code"], record["config"]) == (arguments.code, arguments.spec)
+
+
+def _fail(output: Path, reason: object) -> NoReturn:
+    """Say why in the log, and where whoever started the workflow sees it."""
+    print_to_terminal(f"{output}: error: {reason}")
+    sys.exit(f"error: {reason}")
+
+
+@contextmanager
+def _gpu(arguments: argparse.Namespace) -> Iterator[None]:
+    if not getattr(arguments, "gpus", 0):
+        yield
+        return
+    with own_gpu() as gpu:
+        if gpu is not None:
+            print(f"on GPU {gpu}", flush=True)
+        yield
+
+
+@contextmanager
+def _logged(script: str, arguments: argparse.Namespace) -> Iterator[None]:
+    """Log before the job what runs, where, and with which parameters; after it, what it took."""
+    print(f"{script} on {platform.node()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    for name, value in sorted(vars(arguments).items()):
+        print(f"  {name}: {_shown(value)}")
+    sys.stdout.flush()
+    start = time.monotonic()
+    yield
+    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"done in {time.monotonic() - start:.1f} s, with at most {megabytes:,.0f} MB of memory")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"

@@ -1,0 +1,68 @@
+"""Turn errors that a user can fix into one line: a full disk, too little memory, an exception in the user's code."""
+
+import errno
+import os
+import re
+import traceback
+from pathlib import Path
+
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+
+FREE_SPACE = "free some space there or choose another folder (results: in the config), then run again"
+PERMIT = "grant yourself permission or choose another folder (results: in the config), then run again"
+REMEDIES = {
+    errno.ENOSPC: FREE_SPACE,
+    errno.EDQUOT: FREE_SPACE,
+    errno.EFBIG: FREE_SPACE,
+    errno.EROFS: PERMIT,
+    errno.EACCES: PERMIT,
+    errno.EPERM: PERMIT,
+    errno.ENOENT: "check the path; if it is a result, run the rule that makes it",
+}
+
+_user_files: set[Path] = set()  # absolute
+
+
+def register_user_file(file: Path) -> None:
+    """Note that `file` is the user's code, so that its errors are reported in one line."""
+    _user_files.add(file.absolute())
+
+
+def system_error(error: BaseException, path: Path | None = None) -> InvalidInput | None:
+    """Turn a system error into a message the user can act on; None for any other error, which needs its traceback.
+
+    path: the file being written; None: the file that the error names.
+    """
+    if is_out_of_memory(error):
+        return InvalidInput(
+            f"out of memory ({in_one_line(error)[:200]}); lower batch_size or use a machine with more memory"
+        )
+    code = _error_number(error)
+    if code is None:
+        return None
+    named = getattr(error, "filename2", None) or getattr(error, "filename", None)
+    file = path or named or "a file"
+    verb = "" if path is None else " cannot be written"
+    remedy = REMEDIES.get(code, "fix that and run again")
+    return InvalidInput(f"{file}{verb}: {os.strerror(code)}; {remedy}")
+
+
+def _error_number(error: BaseException) -> int | None:
+    """The operating system's error number; safetensors has it only in its message."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
+    return int(found[1]) if found else None
+
+
+def user_code_error(error: BaseException) -> InvalidInput | None:
+    """An error that passed through a file of the user's, in one line; None for any other error."""
+    where = line_in_user_file(error)
+    return InvalidInput(f"your own code failed: {in_one_line(error)}{where}") if where else None
+
+
+def line_in_user_file(error: BaseException) -> str:
+    """' (file, line N)' for the innermost line of the user's code, or nothing."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).absolute() in _user_files]
+    return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""

@@ -1,0 +1,126 @@
+"""Record what produced a job's outputs, when it runs: the code, its part of the config, inputs, software, hardware.
+
+`foolflow.workflow.provenance` gathers these records into the manifest.
+"""
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Collection, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from foolflow.jobs.files import write_json
+from foolflow.workflow.code_digest import code_digest
+from foolflow.workflow.project import project_folder
+
+# The packages that can change a number. Exact versions of everything are in requirements.lock.
+PACKAGES = (
+    "kornia",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "snakemake",
+    "statsmodels",
+    "torch",
+    "torchvision",
+)
+
+
+def code_that_runs(code: str) -> str:
+    """The digest of the code as it is now, for the one that the rule was given when the Snakefile was read.
+
+    code: a digest followed by the names it was computed from, and by packages as `name==version`.
+    """
+    names = code.split()[1:]
+    packages = [name for name in names if "==" in name]
+    return " ".join([code_digest(*(name for name in names if name not in packages)), *packages])
+
+
+def write_record(
+    path: Path,
+    *,
+    code: str,
+    config: Any,
+    inputs: Sequence[Path],
+    outputs: Sequence[Path],
+    varying: Collection[Path] = (),
+) -> None:
+    """Write the record of one job. Paths in it are relative to the results folder, where they are below it.
+
+    path: below `provenance/` of the results folder.  outputs: below the results folder.
+    varying: outputs that differ from run to run, such as timings; they are listed without a checksum.
+    """
+    results = Path(os.path.commonpath([path.absolute(), *(output.absolute() for output in outputs)]))
+    write_json(
+        path,
+        {
+            "code": code,
+            "config": config,
+            "commit": _commit(),
+            "inputs": {_name(file, results): checksum(file) for file in inputs},
+            "outputs": {_name(file, results): None if file in varying else checksum(file) for file in outputs},
+            "software": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+            "hardware": {
+                "processor": _processor(),
+                "gpus": _gpus(),
+                "machine": platform.machine(),
+                "system": platform.system(),
+            },
+        },
+    )
+
+
+def checksum(path: Path) -> str:
+    """The sha256 of a file; of a folder, that of a list of its files' names and checksums."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+        listed = "".join(f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        return hashlib.sha256(listed.encode()).hexdigest()
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _name(file: Path, results: Path) -> str:
+    absolute = file.absolute()
+    return absolute.relative_to(results).as_posix() if absolute.is_relative_to(results) else str(file)
+
+
+def _commit() -> str | None:
+    """The commit of the project, with `-dirty` if files differ from it; the version where there is no repository."""
+    command = ["git", "-C", str(project_folder()), "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        found = ""
+    return found or _version("foolflow")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    """The processor's name; platform.processor() is empty on many Linux systems."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _gpus() -> list[str]:
+    """The names of the GPUs that NVIDIA's driver lists; nvidia-smi would take half a second of every job."""
+    found = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        found += [line.partition(":")[2].strip() for line in file.read_text().splitlines() if line.startswith("Model:")]
+    return found

@@ -1,0 +1,86 @@
+"""Each job has a GPU of its own; the GPUs are numbers here, and nothing computes on them."""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from foolflow.jobs.gpus import own_gpu, visible_gpus
+
+HOLDER = """
+import os, sys, time
+from foolflow.jobs.gpus import own_gpu
+with own_gpu() as gpu:
+    print(gpu, os.environ["CUDA_VISIBLE_DEVICES"], time.monotonic(), flush=True)
+    time.sleep(float(sys.argv[1]))
+    print(time.monotonic(), flush=True)
+"""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """Of two GPUs, and nobody else's jobs."""
+    return os.environ | {"CUDA_VISIBLE_DEVICES": "3,GPU-5e", "TMPDIR": str(tmp_path)}
+
+
+def start(machine, seconds):
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(seconds)], env=machine, stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_no_two_jobs_share_one(machine):
+    jobs = [start(machine, 0.3) for _ in range(6)]
+    spans = {}
+    for job in jobs:
+        *_, first, last = job.communicate()[0].splitlines()
+        gpu, visible, begin = first.split()
+        assert job.returncode == 0
+        assert visible == gpu
+        spans.setdefault(gpu, []).append((float(begin), float(last)))
+    assert set(spans) == {"3", "GPU-5e"}
+    for taken in spans.values():
+        taken.sort()
+        assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(taken))
+
+
+def test_a_killed_job_gives_its_own_back(machine):
+    machine["CUDA_VISIBLE_DEVICES"] = "0"
+    first = start(machine, 60)
+    assert first.stdout.readline().startswith("0 0 ")
+    second = start(machine, 0)
+    assert "taken; waiting" in second.stdout.readline()
+    os.kill(first.pid, signal.SIGKILL)
+    assert second.stdout.readline().startswith("0 0 ")
+    assert second.wait(timeout=10) == 0
+    first.wait()
+
+
+def test_under_slurm_and_without_gpus_nothing_is_changed(monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    with own_gpu() as gpu:
+        assert gpu is None
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.delenv("SLURM_JOB_ID")
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert visible_gpus() == []
+        with own_gpu() as gpu:
+            assert gpu is None
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == hidden
+
+
+def test_afterwards_the_environment_is_as_it_was(monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    with own_gpu() as gpu:
+        assert (gpu, os.environ["CUDA_VISIBLE_DEVICES"]) == ("2", "2")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
+    assert "CUDA_DEVICE_ORDER" not in os.environ

@@ -1,0 +1,223 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from foolflow.attacks.pgd import pgd
+from foolflow.training.augmentation import shift_and_flip
+from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
+from foolflow.defenses.loading import load_hardening
+from foolflow.errors import InvalidInput
+from foolflow.models.victims import build_model
+from foolflow.jobs.progress import Progress
+from foolflow.training.loop import Recipe, learning_rate_factor, train
+from tests.conftest import DIGITS, labelled
+
+
+def telling(say):
+    return Progress("training", "epochs", write=say)
+
+
+QUIET = {"progress": telling(lambda _: None)}
+HARDENING = load_hardening(
+    {"method": "adversarial_training", "parameters": {"epsilon": 0.1, "steps": 2, "random_start": True}}
+)
+
+
+def fresh(architecture="lenet.LeNet", **arguments):
+    torch.manual_seed(3)
+    return build_model({"architecture": architecture, "arguments": arguments}, DIGITS)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(epochs=4, learning_rate=0.003, schedule="one_cycle", weight_decay=0.1),
+        Recipe(epochs=4, optimizer="sgd", learning_rate=0.05),
+        Recipe(epochs=4, optimizer="sgd", learning_rate=0.05, momentum=0.9, augmentation={"pad": 2, "flip": True}),
+    ],
+    ids=["adam", "sgd", "momentum"],
+)
+def test_resumed_after_any_epoch_it_ends_in_the_same_weights(digits_splits, tmp_path, recipe):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    undisturbed = train(fresh(), *data, recipe, seed=5, **QUIET)
+    for epochs_before_the_kill in (1, 3):
+        checkpoint = tmp_path / f"{epochs_before_the_kill}.safetensors"
+        lines = []
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                fresh(),
+                *data,
+                recipe,
+                seed=5,
+                checkpoint=checkpoint,
+                progress=telling(stop_after(epochs_before_the_kill + 1)),
+            )
+        resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, progress=telling(lines.append))
+        assert lines[0] == f"resumed after epoch {epochs_before_the_kill} of 4"
+        for name, tensor in undisturbed.model.state_dict().items():
+            assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+        assert [row.val_accuracy for row in resumed.history] == [row.val_accuracy for row in undisturbed.history]
+
+
+def test_an_adversarial_training_resumed_ends_in_the_same_weights(digits_splits, tmp_path):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe, checkpoint = Recipe(epochs=3, learning_rate=0.003), tmp_path / "checkpoint.safetensors"
+    undisturbed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, **QUIET)
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, progress=telling(stop_after(2))
+        )
+    resumed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, **QUIET)
+    for name, tensor in undisturbed.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert [row.val_pgd_accuracy for row in resumed.history] == [row.val_pgd_accuracy for row in undisturbed.history]
+
+
+def test_adversarial_training_withstands_what_ordinary_training_does_not(digits_splits, trained):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe = Recipe(epochs=6, learning_rate=0.003, schedule="one_cycle")
+    ordinary = train(fresh("cnn.CNN"), *data, recipe, seed=1, **QUIET)
+    hardened = train(fresh("cnn.CNN"), *data, recipe, seed=1, hardening=HARDENING, **QUIET)
+    best = hardened.history[hardened.best_epoch - 1]
+    assert best.score == max(row.val_accuracy + row.val_pgd_accuracy for row in hardened.history)
+    assert best.val_pgd_accuracy <= best.val_accuracy
+    standing = [
+        ~pgd(one.model, trained.images[:200], trained.labels[:200], epsilon=0.1, steps=10).success
+        for one in (hardened, ordinary)
+    ]
+    assert standing[0].float().mean() > standing[1].float().mean() + 0.2
+
+
+def stop_after(epoch):
+    """A report that stops the training when this epoch ends, before its checkpoint is written."""
+
+    def report(line):
+        if line.startswith(f"epoch {epoch:3d}/"):
+            raise KeyboardInterrupt
+
+    return report
+
+
+def test_a_checkpoint_of_another_recipe_is_not_taken_up(digits_splits, tmp_path):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    train(fresh(), *data, Recipe(epochs=1), seed=5, checkpoint=checkpoint, fingerprint="one", **QUIET)
+    lines = []
+    train(
+        fresh(),
+        *data,
+        Recipe(epochs=1),
+        seed=5,
+        checkpoint=checkpoint,
+        fingerprint="two",
+        progress=telling(lines.append),
+    )
+    assert not any("resumed" in line for line in lines)
+
+
+def test_a_damaged_checkpoint_is_not_taken_up(tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    save_checkpoint(checkpoint, {"model": {"weight": torch.ones(3)}}, {"history": []})
+    assert load_checkpoint(checkpoint) is not None
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-4])
+    assert load_checkpoint(checkpoint) is None
+    assert load_checkpoint(tmp_path / "missing") is None
+
+
+def test_it_learns_and_keeps_the_epoch_with_the_best_val_accuracy(digits_splits):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    trained = train(fresh("cnn.CNN", batch_norm=True), *data, Recipe(epochs=10), seed=0, **QUIET)
+    accuracies = [row.val_accuracy for row in trained.history]
+    assert trained.best_epoch == accuracies.index(max(accuracies)) + 1
+    assert max(accuracies) > 0.9
+    images = data[1].images.float() / 255
+    assert not trained.model.training
+    measured = (trained.model(images).argmax(1) == data[1].labels).float().mean().item()
+    assert measured == pytest.approx(max(accuracies), abs=0.02)  # float32 here, bfloat16 there
+
+
+def test_early_stopping_stops(digits_splits):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe = Recipe(epochs=50, optimizer="sgd", learning_rate=1e-12, patience=2)
+    trained = train(fresh(), *data, recipe, seed=0, **QUIET)
+    assert len(trained.history) == 3
+    assert trained.best_epoch == 1
+
+
+def test_a_loss_that_is_not_finite_is_one_clear_line(digits_splits):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    recipe = Recipe(epochs=2, optimizer="sgd", learning_rate=1e20, precision="float32")
+    with pytest.raises(InvalidInput, match="lower the learning rate"):
+        train(fresh(), *data, recipe, seed=0, **QUIET)
+
+
+def test_the_softmax_of_r1_slows_learning_down(digits_splits):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    once, twice = (
+        train(fresh(), *data, Recipe(epochs=3, optimizer="sgd", learning_rate=0.05, loss=loss), seed=0, **QUIET)
+        for loss in ("cross_entropy", "cross_entropy_of_softmax")
+    )
+    assert twice.history[-1].val_accuracy < once.history[-1].val_accuracy
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
+def test_schedules(schedule):
+    factors = [learning_rate_factor(schedule, step / 100) for step in range(101)]
+    assert max(factors) == pytest.approx(1)
+    assert min(factors) >= 0
+    assert factors[-1] == pytest.approx(1 if schedule == "constant" else 0, abs=1e-9)
+    if schedule == "one_cycle":
+        assert factors[0] == 0
+        assert factors[20] == pytest.approx(1)
+
+
+def test_shift_and_flip_moves_whole_images():
+    images = torch.arange(2 * 3 * 5 * 5, dtype=torch.uint8).view(2, 3, 5, 5) + 1
+    seen = set()
+    for seed in range(200):
+        moved = shift_and_flip(images, pad=1, flip=True, generator=torch.Generator().manual_seed(seed))
+        assert moved.shape == images.shape
+        assert moved.dtype == torch.uint8
+        options = {
+            (top, left, flip): crop(images[0], top, left, flip)
+            for top in range(3)
+            for left in range(3)
+            for flip in (False, True)
+        }
+        seen |= {option for option, image in options.items() if torch.equal(moved[0], image)}
+    assert len(seen) == 18
+
+
+def crop(image, top, left, flip):
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))[:, top : top + 5, left : left + 5]
+    return padded.flip(2) if flip else padded
+
+
+def test_nothing_moves_without_padding_or_flip():
+    images = torch.rand(4, 1, 6, 6)
+    assert torch.equal(shift_and_flip(images, pad=0, flip=False, generator=torch.Generator()), images)
+
+
+def test_the_global_random_state_is_left_alone(digits_splits):
+    data = labelled(digits_splits["val"]), labelled(digits_splits["val"])
+    model = fresh()
+    before = torch.get_rng_state()
+    train(model, *data, Recipe(epochs=1), seed=0, **QUIET)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_files_are_whole_or_absent_when_the_writer_is_killed(tmp_path):
+    target = tmp_path / "file.txt"
+    target.write_text("old")
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom foolflow.jobs.files import whole_file\n"
+        "with whole_file(Path(sys.argv[1])) as partial:\n"
+        "    partial.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(target)], env=dict(os.environ), check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_text() == "old"

@@ -1,0 +1,252 @@
+"""Every problem of a config is one line that names the key."""
+
+import copy
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from foolflow.workflow.config import problems
+
+
+@pytest.fixture(scope="module")
+def schema(root):
+    return yaml.safe_load((root / "schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture
+def config(root):
+    return yaml.safe_load((root / "config.yaml").read_text())
+
+
+def test_the_shipped_config_is_right(config, schema, root):
+    assert problems(config, schema, root) == []
+
+
+def put(key, value):
+    """An edit of the config: a dotted key, and its new value; None removes it."""
+
+    def edit(config):
+        *path, last = key.split(".")
+        for part in path:
+            config = config[int(part) if isinstance(config, list) else part]
+        if value is None:
+            del config[last]
+        else:
+            config[last] = value
+
+    return edit
+
+
+SWEEP = "studies.fgsm_sweep.sweeps.0"
+SHOWN = "studies.minimal.perturbation"
+R3 = "studies.defenses.evaluations.0"
+DETECTION = "studies.detection.detections.0"
+MATRIX = "studies.transfer.matrices.0"
+BOARD = "studies.leaderboard.boards.0"
+CASES = [
+    # (edit, key that the line names, words that it has)
+    (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
+    (put("models.lenet.training.lr", 0.1), "models.lenet.training.lr", "unknown key; allowed are augmentation"),
+    (put("models.lenet.training.epochs", "ten"), "models.lenet.training.epochs", "'ten' is not of type 'integer'"),
+    (put("models.lenet.training.epochs", 0), "models.lenet.training.epochs", "minimum of 1"),
+    (put("models.lenet.training.epochs", None), "models.lenet.training.epochs", "missing"),
+    (put("models.lenet.training.learning_rate", -1), "models.lenet.training.learning_rate", "-1"),
+    (put("models.lenet.training.optimizer", "adamw"), "models.lenet.training.optimizer", "not one of adam, sgd"),
+    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "has not the form"),
+    (put("models.lenet.architecture", "lenet.LeNet5"), "models.lenet", "there are cnn.CNN"),
+    (put("models.lenet.architecture", "lenet5.LeNet"), "models.lenet", "lenet.LeNet"),
+    (put("models.lenet.architecture", None), "models.lenet", "needs architecture or python; neither is given"),
+    (put("models.lenet.python", "a.py:A"), "models.lenet", "both are given"),
+    (put("models.CNN.arguments", {"batchnorm": True}), "models.CNN.arguments.batchnorm", "takes filters, dropout"),
+    (put("models.mine", {"python": "no.py:Net", "training": {"epochs": 1}}), "models.mine.python", "does not exist"),
+    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "has not the form"),
+    (
+        put("models.mine", {"python": "foolflow/compute/seeds.py:Net", "training": {"epochs": 1}}),
+        "models.mine.python",
+        "no 'Net'",
+    ),
+    (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
+    (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
+    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are automatic, deepfool, dichotomy, fgsm, pgd, pgd_"),
+    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' has not the form"),
+    (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
+    (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
+    (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
+    (put("attacks.fgsm.parameters.steps", 3), "attacks.fgsm.parameters.steps", "unknown; fgsm takes epsilon"),
+    (put("attacks.deepfool.targets", "all"), "attacks.deepfool.targets", "deepfool has no targets"),
+    (put("attacks.fgsm.targets", "most"), "attacks.fgsm.targets", "random, all; the number of a class"),
+    (put("attacks.deepfool.per_class", 1), "attacks.deepfool", "images and per_class exclude each other"),
+    (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
+    (put("attacks.up, away", {"method": "fgsm"}), "attacks.up, away", "not a usable name"),
+    (put("defenses.none", {"method": "median_filter", "at": ["test"]}), "defenses.none", "not a usable name"),
+    (put("defenses.feature_squeezing.at", []), "defenses.feature_squeezing.at", "[]"),
+    (put("defenses.feature_squeezing.at", ["val"]), "defenses.feature_squeezing.at.0", "not one of train, test"),
+    (
+        put("defenses.feature_squeezing.parameters.width", 3),
+        "defenses.feature_squeezing.parameters.width",
+        "takes size",
+    ),
+    (put("datasets.mnist.source", "imagenet"), "datasets.mnist.source", "not one of mnist, fashion_mnist"),
+    (put("datasets.mnist.val", None), "datasets.mnist.val", "missing"),
+    (put("datasets.mine", {"source": "npz", "val": 5}), "datasets.mine.path", "missing"),
+    (put("datasets.mine", {"source": "folder", "val": 5, "path": "x"}), "datasets.mine.size", "missing"),
+    (put("datasets.mine", {"source": "npz", "path": "x.npz", "val": 5, "size": "x"}), "datasets.mine.size", "'x'"),
+    (put("datasets.mnist.test", 100), "datasets.mnist.test", "not for this source"),
+    (put("models.lenet", 3), "models.lenet", "3 is not of type 'object'"),
+    (put("attacks.fgsm", "hello"), "attacks.fgsm", "'hello' is not of type 'object'"),
+    (put("defenses.d", 3), "defenses.d", "3 is not of type 'object'"),
+    (put("attacks.deepfool.parameters.steps", "fifty"), "attacks.deepfool.parameters.steps", "not of type int"),
+    (put("attacks.deepfool.parameters.steps", True), "attacks.deepfool.parameters.steps", "not of type int"),
+    (put("defenses.feature_squeezing.parameters.size", "3"), "defenses.feature_squeezing.parameters.size", "int"),
+    (put("models.MLP_bn.arguments.batch_norm", "yes"), "models.MLP_bn.arguments.batch_norm", "not of type bool"),
+    (put("device", "gpu"), "device", "not one of auto, cpu, cuda"),
+    (put("seeds", []), "seeds", "[]"),
+    (put("seeds", [1, 1]), "seeds", "non-unique"),
+    (put("results", 3), "results", "3 is not of type 'string'"),
+    (put("studies.fgsm", {}), "studies.fgsm", "unknown key; allowed are defenses"),
+    (put(f"{SWEEP}.model", "lenet5"), f"{SWEEP}.model", "'lenet5' is not among the models: lenet"),
+    (put(f"{SWEEP}.dataset", "minst"), f"{SWEEP}.dataset", "'minst' is not among the datasets: mnist"),
+    (put(f"{SWEEP}.attack", "deepfool"), f"{SWEEP}.attack", "has no list of epsilons"),
+    (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
+    (put("studies.minimal.models", ["RNN"]), "studies.minimal.models", "'RNN' is not among the models"),
+    (put("studies.minimal.attacks", ["x"]), "studies.minimal.attacks", "'x' is not among the attacks: "),
+    (put("studies.minimal.attacks", None), "studies.minimal.attacks", "missing"),
+    (put("studies.minimal.attacks", ["fgsm_sweep"]), "studies.minimal.attacks", "fgsm_sweep has a list of epsilons"),
+    (
+        put("attacks.deepfool.images", 5),
+        "studies.minimal.attacks",
+        "deepfool: images 5",
+    ),
+    (put("studies.minimal.perturbation", None), "studies.minimal.perturbation", "missing"),
+    (put(f"{SHOWN}.models", ["RNN"]), f"{SHOWN}.models", "'RNN' is not among the models"),
+    (put(f"{SHOWN}.attack", "x"), f"{SHOWN}.attack", "'x' is not among the attacks"),
+    (put(f"{SHOWN}.attack", "fgsm_sweep"), f"{SHOWN}.attack", "fgsm_sweep has a list of epsilons"),
+    (put(f"{SHOWN}.images", [-1]), f"{SHOWN}.images.0", "minimum of 0"),
+    (put("studies.stadv.datasets", ["x"]), "studies.stadv.datasets", "not among the datasets"),
+    (put("studies.stadv.attack", "x"), "studies.stadv.attack", "not among the attacks"),
+    (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool has no targets"),
+    (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
+    (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
+    (put(f"{R3}.static", ["x"]), f"{R3}.static", "not among the attacks"),
+    (put(f"{R3}.adaptive", ["fgsm_sweep"]), f"{R3}.adaptive", "fgsm_sweep has a list of epsilons"),
+    (put(f"{R3}.defenses", ["x"]), f"{R3}.defenses", "not among the defenses: none"),
+    (
+        put(f"{R3}.masking.single_step", "stadv"),
+        f"{R3}.masking.single_step",
+        "'stadv' is not among the attacks of white",
+    ),
+    (put(f"{DETECTION}.detector", "x"), f"{DETECTION}.detector", "'x' is not among the detectors: joint_mnist"),
+    (put(f"{DETECTION}.attacks", []), f"{DETECTION}.attacks", "non-empty"),
+    (put(f"{DETECTION}.attacks", ["fgsm_sweep"]), f"{DETECTION}.attacks", "fgsm_sweep has a list of epsilons"),
+    (put(f"{DETECTION}.adaptive", ["pgd_undetected_cifar10"]), f"{DETECTION}.adaptive", "are not those of joint_mnist"),
+    (put("studies.detection.false_positives", 1.5), "studies.detection.false_positives", "1.5"),
+    (put("detectors.joint_mnist.squeezers", ["adversarial_training"]), "detectors.joint_mnist", "filter"),
+    (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
+    (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations.1.name", "name of an earlier one"),
+    (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "acts at train alone"),
+    (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "it acts at test alone"),
+    (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
+    (put("attacks.pgd_adaptive.filter_gradient", "none"), "attacks.pgd_adaptive.filter_gradient", "not one of own"),
+    (put(f"{MATRIX}.dataset", "x"), f"{MATRIX}.dataset", "not among the datasets"),
+    (put(f"{MATRIX}.models", ["x"]), f"{MATRIX}.models", "not among the models"),
+    (put(f"{MATRIX}.models", ["MLP"]), MATRIX, "one victim; a matrix needs two"),
+    (put(f"{MATRIX}.attack", "x"), f"{MATRIX}.attack", "not among the attacks"),
+    (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several images of one"),
+    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "has not the form"),
+    (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' names several"),
+    (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses: none"),
+    (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
+    (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
+    (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; both or neither"),
+    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon within 0.001, but 0.03137"),
+    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon within 0.03137"),
+    (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is no model/defense"),
+    (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is no model/defense"),
+]
+
+
+@pytest.mark.parametrize(("edit", "key", "words"), CASES, ids=[f"{key}-{words[:20]}" for _, key, words in CASES])
+def test_each_problem_is_one_line_that_names_its_key(config, schema, root, edit, key, words):
+    broken = copy.deepcopy(config)
+    edit(broken)
+    lines = problems(broken, schema, root)
+    assert any(line.startswith(f"{key}") and words in line for line in lines), lines
+    assert all("\n" not in line and len(line) < 400 for line in lines)
+
+
+def test_a_wrong_type_is_told_once(config, schema, root):
+    config["attacks"]["fgsm"] = "hello"
+    assert problems(config, schema, root) == ["attacks.fgsm: 'hello' is not of type 'object'"]
+
+
+def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, root, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from functools import partial\nfrom foolflow.models.lenet import LeNet as Base\n"
+        "Mine = partial(Base, dropout=0.1)\n"
+    )
+    for name in ("Mine", "Base"):
+        config["models"][name] = {"python": f"{file}:{name}", "training": {"epochs": 1}}
+    assert problems(config, schema, root) == []
+
+
+def test_the_minimal_study_takes_no_attack_with_targets(config, schema, root):
+    config["attacks"]["mine"] = {"method": "pgd", "parameters": {"epsilon": 0.1}, "targets": "all"}
+    config["studies"]["minimal"] |= {"attacks": ["mine"]}
+    assert problems(config, schema, root) == [
+        "studies.minimal.attacks: mine has targets; the smallest perturbation to any wrong class is wanted"
+    ]
+
+
+PEERS = {
+    "foolbox:L2FMNAttack": "foolbox",
+    "advlib:ddn": "adv-lib",
+    "art:DeepFool": "adversarial-robustness-toolbox",
+    "autoattack:standard": "pyautoattack",
+    "torchattacks:PGD": "torchattacks",
+}
+
+
+@pytest.mark.parametrize(("method", "distribution"), PEERS.items())
+def test_a_library_that_is_missing_is_one_line_that_says_how_to_install_it(
+    config, schema, root, monkeypatch, method, distribution
+):
+    monkeypatch.setattr("foolflow.workflow.config.installed", lambda _: None)
+    config["attacks"]["fgsm"] = {"method": method}
+    config["studies"] = {"defenses": {"evaluations": config["studies"]["defenses"]["evaluations"][:1]}}  # has fgsm
+    (line,) = problems(config, schema, root)
+    assert line.startswith(f"attacks.fgsm.method: {distribution} is not installed; ")
+    assert "pip install " in line
+
+
+def test_a_librarys_attack_is_checked_without_importing_it(root):
+    pytest.importorskip("foolbox")
+    code = """
+import sys, pathlib, yaml
+from foolflow.workflow.config import problems
+root = pathlib.Path()
+config = yaml.safe_load((root / "config.yaml").read_text())
+config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
+print(problems(config, yaml.safe_load((root / "schemas/config.schema.yaml").read_text()), root))
+print({"torch", "foolbox"} & set(sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    lines, imported = done.stdout.splitlines()
+    assert lines.startswith("['attacks.fmn.parameters.step: unknown; L2FMNAttack takes steps, max_stepsize")
+    assert imported == "set()"
+
+
+def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, root, monkeypatch):
+    monkeypatch.setattr("foolflow.workflow.config.installed", lambda distribution: None)
+    config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
+    config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"]}}
+    before = problems(config, schema, root)
+    config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
+    assert problems(config, schema, root) == before
+    config["studies"]["minimal"]["attacks"].append("theirs")
+    (line,) = set(problems(config, schema, root)) - set(before)
+    assert line.startswith("attacks.theirs.method: foolbox is not installed; ")
+    assert "extra `peers`" in line
