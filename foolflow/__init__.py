@@ -9,6 +9,7 @@ Nothing is imported before it is used: a job of the workflow loads only what it 
 """
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,15 +17,36 @@ if TYPE_CHECKING:
     from foolflow.errors import InvalidInput as InvalidInput
     from foolflow.models.victims import load_victim as load_victim
 
+    __version__: str
+
 __all__ = ["InvalidInput", "attacks", "load_victim"]
 
 
-def __getattr__(name: str) -> Any:
-    match name:
-        case "attacks":
-            return importlib.import_module("foolflow.attacks")
-        case "load_victim":
-            return importlib.import_module("foolflow.models.victims").load_victim
-        case "InvalidInput":
-            return importlib.import_module("foolflow.errors").InvalidInput
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker reports names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        match name:
+            case "attacks":
+                return importlib.import_module("foolflow.attacks")
+            case "load_victim":
+                return importlib.import_module("foolflow.models.victims").load_victim
+            case "InvalidInput":
+                return importlib.import_module("foolflow.errors").InvalidInput
+            case "__version__":
+                return _version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
+
+
+def _version() -> str:
+    """Read pyproject.toml in a clone, installed or not; elsewhere the metadata of the installed package."""
+    import tomllib
+    from importlib.metadata import version
+
+    project = Path(__file__).resolve().parents[1] / "pyproject.toml"
+    if project.is_file():
+        return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
+    return version("foolflow")

@@ -1,7 +1,9 @@
 """The attacks, each a function of its module's name: `foolflow.attacks.fgsm(model, images, labels, epsilon=0.1)`."""
 
 import importlib
+import re
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,8 @@ class _Attacks(ModuleType):
     """Gives the function where Python would give the submodule of the same name, and imports it on first use."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__all__":
+            return _attacks()
         try:
             importlib.import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:
@@ -31,6 +35,15 @@ class _Attacks(ModuleType):
     def __setattr__(self, name: str, value: Any) -> None:
         # The import system binds a submodule on its package once it is loaded.
         super().__setattr__(name, getattr(value, name, value))
+
+    def __dir__(self) -> list[str]:
+        return _attacks()
+
+
+def _attacks() -> list[str]:
+    """The modules that define a function of their own name whose first parameter is `model`, without importing any."""
+    modules = {path.stem: path.read_text("utf-8") for path in Path(__file__).parent.glob("*.py")}
+    return sorted(name for name, code in modules.items() if re.search(rf"^def {name}\(\s*model\b", code, re.MULTILINE))
 
 
 sys.modules[__name__].__class__ = _Attacks
