@@ -6,20 +6,23 @@ from pathlib import Path
 from snakemake.utils import min_version
 
 min_version("9.19")
-sys.path.insert(0, workflow.basedir)
 
-from foolflow.workflow.config import syntax_problem
+# The project's own files, wherever Snakemake is called from and whoever includes this file.
+PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if not (PROJECT / "foolflow").is_dir():  # the copy in a wheel lies within the package
+    PROJECT_PACKAGES = PROJECT.parents[1]
+else:
+    PROJECT_PACKAGES = PROJECT
+if str(PROJECT_PACKAGES) not in sys.path:
+    sys.path.insert(0, str(PROJECT_PACKAGES))
 
-if problem := syntax_problem(Path("config.yaml")):
-    sys.exit(f"config: {problem}")
+from foolflow.workflow.overlays import lay_over
 
-
-configfile: "config.yaml"
+# A profile's overlay first, then the files of --configfile.
+lay_over(workflow, [PROJECT / "config.yaml", *globals().get("OVERLAYS", [])])
 
 
 include: "rules/common.smk"
-include: "rules/studies.smk"
-include: "rules/study_defenses.smk"
 
 
 pathvars:
@@ -29,6 +32,7 @@ pathvars:
 
 
 wildcard_constraints:
+    study=names_matching(config["studies"]),
     dataset=names_matching(config["datasets"]),
     model=names_matching(config["models"]),
     defense=names_matching(["none", *config["defenses"]]),
@@ -41,17 +45,27 @@ wildcard_constraints:
 report: "report/workflow.rst"
 
 
+module tables:
+    snakefile:
+        str(PROJECT / "rules/table.smk")
+
+
+module figures:
+    snakefile:
+        str(PROJECT / "rules/figure.smk")
+
+
 include: "rules/data.smk"
-include: "rules/train.smk"
-include: "rules/attack.smk"
-include: "rules/evaluate.smk"
-include: "rules/detect.smk"
-include: "rules/render.smk"
-include: "rules/render_defenses.smk"
-include: "rules/render_minimal.smk"
-include: "rules/render_stadv.smk"
-include: "rules/render_leaderboard.smk"
-include: "rules/render_detection.smk"
+include: "rules/victims.smk"
+include: "rules/attacks.smk"
+include: "rules/evaluations.smk"
+
+
+for study in config["studies"]:
+
+    include: f"rules/{study}.smk"
+
+
 include: "rules/manifest.smk"
 
 
@@ -59,48 +73,5 @@ rule all:
     """Every study of the config, and the manifest of all that they made (the default)."""
     default_target: True
     input:
-        [study_outputs(study) for study in config["studies"]],
-        "<results>/manifest.json",
-        "<results>/tables/times.html",
-
-
-rule fgsm_sweep:
-    """R4: FGSM at a sweep of epsilons; table, curve, samples and the modified data set."""
-    input:
-        study_outputs("fgsm_sweep"),
-
-
-rule stadv:
-    """R1: stAdv on MNIST and FashionMNIST; accuracy and success, grids, flows, explorations and the post-mortem."""
-    input:
-        study_outputs("stadv"),
-
-
-rule minimal:
-    """R2: the zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
-    input:
-        study_outputs("minimal"),
-
-
-rule defenses:
-    """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks; tables, training curves, examples."""
-    input:
-        study_outputs("defenses"),
-
-
-rule transfer:
-    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
-    input:
-        study_outputs("transfer"),
-
-
-rule leaderboard:
-    """Every victim by every attack and by the worst of them on each image; tables, heat maps and a page."""
-    input:
-        study_outputs("leaderboard"),
-
-
-rule detection:
-    """Adversarial images detected by feature squeezing, also those of an attack that knows of it; table, ROC curves."""
-    input:
-        study_outputs("detection"),
+        rules.write_manifest.output,
+        rules.tabulate_times.output,

@@ -21,10 +21,10 @@ from bench.contenders import Task, all_tasks
 from bench.measuring import CLOCKS, Measured, measure, pose
 from bench.rendering import draw, table, write_table
 from bench.victims import load_trained_victim, train_digits_victim
-from foolflow.jobs.command_line import add_compute_options, run_job
 from foolflow.compute.device import choose_device, describe_device
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import save_figure
+from foolflow.jobs.command_line import add_compute_options, run_job
 
 PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox")
 

@@ -1,54 +1,44 @@
-"""What the rules share: the checked config, digests of the code, and each job's share of the config."""
+"""What the rules share: the checked config, digests of the code, and each job's part of the config."""
 
 import importlib
-import json
-import sys
-from pathlib import Path
+import os
 from types import SimpleNamespace
 
 import yaml
 from snakemake.exceptions import WorkflowError
 
 from foolflow.attacks.peers.sources import installed
-from foolflow.workflow.code_digest import CodeDigest
-from foolflow.workflow.config import problems, repeated_keys, varied
-from foolflow.data.sources import DOWNLOADS, READERS
-from foolflow.defenses.kinds import filters
-from foolflow.workflow.environment import prepare_jobs
+from foolflow.data.sources import DOWNLOADS, READERS, source_files
 from foolflow.jobs.gpus import visible_gpus
-from foolflow.workflow.packing import pack
-
-ROOT = Path(workflow.basedir)
+from foolflow.studies.cells import labels, sets_of, source_of, trained_defenses, victims_of
+from foolflow.studies.stadv import explored_attacks
+from foolflow.workflow.code_digest import code_digest
+from foolflow.workflow.commands import as_json, as_options
+from foolflow.workflow.commands import program as program_param
+from foolflow.workflow.config import problems, repeated_keys
 
 repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
-if found := repeated + problems(config, yaml.safe_load((ROOT / "schemas/config.schema.yaml").read_text()), ROOT):
-    sys.exit("\n".join(f"config: {line}" for line in found))
+if found := repeated + problems(config, yaml.safe_load((PROJECT / "schemas/config.schema.yaml").read_text()), PROJECT):
+    raise WorkflowError("\n".join(f"config: {line}" for line in found))
 
+config["attacks"] |= explored_attacks(config)
 
-def add_explorations():
-    """Put the attacks of the explorations beside the others."""
-    for study in config["studies"].values():
-        explored = study.get("explorations")
-        for setting in varied(explored) if explored else []:
-            entry = config["attacks"][explored["attack"]]
-            parameters = entry.get("parameters", {}) | {setting["parameter"]: setting["value"]}
-            config["attacks"][setting["attack"]] = entry | {"parameters": parameters}
-
-
-add_explorations()
-prepare_jobs(ROOT, config.get("data_mirror"))
-shell.prefix(". rules/before_job.sh; ")
-
-code_digest = CodeDigest(ROOT)
-
+program = program_param(workflow.deployment_settings.deployment_method)
 
 # Where a job computes is no part of its result, so it is a resource and not a param.
 DEVICE = config["device"]
 GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and len(visible_gpus()) > 0))
+DATA_MIRROR = config["data_mirror"] or os.environ.get("FOOLFLOW_DATA_MIRROR", "")
 
-# On this machine there are at most as many such jobs at a time as it has GPUs. `jobs` (here: nodes) is set for a cluster,
-# whose scheduler deals out its own; `--resources gpu=N` has the last word.
-if workflow.is_main_process and workflow.resource_settings.nodes is None and "gpu" not in workflow.global_resources:
+# On this machine there are at most as many such jobs at a time as it has GPUs. `jobs` (here: nodes) is set for a
+# cluster, whose scheduler hands out its own; `--resources gpu=N` has the last word, and a host workflow decides for
+# itself.
+if (
+    workflow.is_main_process
+    and not workflow.modifier.is_module
+    and workflow.resource_settings.nodes is None
+    and "gpu" not in workflow.global_resources
+):
     workflow.register_resource("gpu", max(1, len(visible_gpus())))
 
 
@@ -57,14 +47,22 @@ def more_each_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def as_json(value):
-    """One line, keys sorted: Snakemake compares params by their repr."""
-    return json.dumps(value, sort_keys=True)
-
-
 def names_matching(names):
     """A wildcard constraint: one of `names`, or nothing at all."""
     return "|".join(names) or "(?!)"
+
+
+def columns(rows, *keys):
+    """The rows as lists by key, for `expand(..., zip, **columns(rows))`."""
+    return {key: [row[key] for row in rows] for key in keys or (rows[0] if rows else ())}
+
+
+def paths(pattern, rows):
+    """The path of each row, each once, in order."""
+    return list(dict.fromkeys(pattern.format(**row) for row in rows))
+
+
+# ---- Data sets --------------------------------------------------------------------------------------------------
 
 
 def datasets_from(*sources):
@@ -74,36 +72,45 @@ def datasets_from(*sources):
 def raw_files(wildcards):
     """The files that a data set is made of: downloaded, or the user's own."""
     dataset = config["datasets"][wildcards.dataset]
-    source = dataset["source"]
-    if source in DOWNLOADS:
-        return [f"<results>/data/{wildcards.dataset}/raw/{file}" for file in DOWNLOADS[source].files]
-    if source == "folder":
-        return sorted(str(file) for file in Path(dataset["path"]).rglob("*") if file.is_file()) or dataset["path"]
-    return dataset["path"] if source == "npz" else []
+    if dataset["source"] in DOWNLOADS:
+        return [f"<results>/data/{wildcards.dataset}/raw/{file}" for file in DOWNLOADS[dataset["source"]].files]
+    return source_files(dataset)
 
 
 def dataset_spec(wildcards):
     return as_json({"name": wildcards.dataset, "dataset": config["datasets"][wildcards.dataset]})
 
 
+def split_code(wildcards):
+    reader = READERS[config["datasets"][wildcards.dataset]["source"]]
+    return code_digest("scripts.split", f"foolflow.data.readers.{reader}")
+
+
+# ---- Victims ----------------------------------------------------------------------------------------------------
+
+VICTIM_WEIGHTS = "<results>/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors"
+
+
 def defense_entry(name):
     return {} if name == "none" else config["defenses"][name]
 
 
-def trained_defenses():
-    """Those that have a training of their own; the others act at test alone, before the undefended weights."""
-    return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
+def weights_of(wildcards):
+    """A victim's weights. A filter that acts at test alone stands in front of the undefended ones."""
+    victim = dict(wildcards)
+    trained = victim["defense"] if victim["defense"] in trained_defenses(config) else "none"
+    return VICTIM_WEIGHTS.format(**victim | {"defense": trained})
 
 
-def own_or_builtin(entry, folder, module):
-    """The file that a config entry names: the user's (`python:`) or a module of the package."""
+def own_or_builtin(entry, package, module):
+    """The code that a config entry names: the user's file (`python:`) or a module of the package."""
     if "python" in entry:
         return [entry["python"].rpartition(":")[0]]
-    return [f"foolflow/{folder}/{module}.py"] if module else []
+    return [f"foolflow.{package}.{module}"] if module else []
 
 
-def victim_files(wildcards):
-    """The files that a victim's network and filter are built from by name."""
+def victim_modules(wildcards):
+    """The code from which a victim's network and filter are built by name."""
     model = config["models"][wildcards.model]
     defense = defense_entry(wildcards.defense)
     architecture = model.get("architecture", "").partition(".")[0]
@@ -113,50 +120,68 @@ def victim_files(wildcards):
     ]
 
 
-def victim_name(wildcards):
-    return f"victims/{wildcards.dataset}/{wildcards.model}/{wildcards.defense}/{wildcards.seed}"
+def victim_entries(wildcards):
+    """What a victim is built from, without how it was trained."""
+    model = {key: value for key, value in config["models"][wildcards.model].items() if key != "training"}
+    defense = {key: value for key, value in defense_entry(wildcards.defense).items() if key != "training"}
+    return {"model": model, "defense": defense}
 
 
-def victim_spec(wildcards):
+def train_spec(wildcards):
     return as_json(
         {
-            "name": victim_name(wildcards),
+            "name": "victims/{dataset}/{model}/{defense}/{seed}".format(**wildcards),
             "model": config["models"][wildcards.model],
             "defense": defense_entry(wildcards.defense),
         }
     )
-
-
-def victim_parts(wildcards):
-    """Of `victim_spec`, what a victim is built from again."""
-    return as_json({key: value for key, value in json.loads(victim_spec(wildcards)).items() if key != "name"})
-
-
-def split_code(wildcards):
-    reader = READERS[config["datasets"][wildcards.dataset]["source"]]
-    return code_digest("scripts/split.py", f"foolflow/data/readers/{reader}.py")
 
 
 def train_code(wildcards):
-    return code_digest("scripts/train.py", *victim_files(wildcards))
+    return code_digest("scripts.train", *victim_modules(wildcards))
 
 
-def defend_code(wildcards):
-    return code_digest("scripts/defend.py", *victim_files(wildcards))
+# ---- Attacks ----------------------------------------------------------------------------------------------------
+
+ATTACK = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}"
+SHARD = f"{ATTACK}/shards/{{shard}}_of_{{shards}}"
 
 
 def attack_spec(wildcards):
-    return as_json(
-        {
-            "attack": {key: value for key, value in config["attacks"][wildcards.attack].items() if key != "shards"},
-            "model": config["models"][wildcards.model],
-            "defense": defense_entry(wildcards.defense),
-        }
-    )
+    entry = {key: value for key, value in config["attacks"][wildcards.attack].items() if key != "shards"}
+    return as_json({"attack": entry, **victim_entries(wildcards)})
 
 
-# Where one share of a divided attack lies.
-SHARD = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/shards/{shard}_of_{shards}"
+def attack_code(wildcards):
+    return _attack_code(wildcards, "scripts.attack")
+
+
+def gather_code(wildcards):
+    return _attack_code(wildcards, "scripts.attack", "scripts.gather_attack")
+
+
+def _attack_code(wildcards, *programs):
+    entry = config["attacks"][wildcards.attack]
+    library, separator, _ = entry.get("method", "").partition(":")
+    if separator:
+        return _peer_code(library, *programs, *victim_modules(wildcards))
+    method = own_or_builtin(entry, "attacks", entry.get("method"))
+    squeezers = squeezer_modules(entry.get("parameters", {}).get("squeezers", []))
+    return code_digest(*programs, *method, *squeezers, *victim_modules(wildcards))
+
+
+def _peer_code(library, *names):
+    """Of an attack of another library: its version is part of what runs."""
+    peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    if installed(peer.DISTRIBUTION) is None:
+        raise WorkflowError(f"{peer.DISTRIBUTION} is not installed; {peer.INSTALL}")
+    digest = code_digest(*names, "foolflow.attacks.peers.running", f"foolflow.attacks.peers.{library}")
+    return f"{digest} {peer.DISTRIBUTION}=={installed(peer.DISTRIBUTION)}"
+
+
+def squeezer_modules(squeezers):
+    """The code of filters that are loaded by name."""
+    return [module for entry in squeezers for module in own_or_builtin(entry, "defenses", entry.get("method"))]
 
 
 def divided_attacks():
@@ -170,74 +195,171 @@ def undivided_attacks():
 def shard_paths(file):
     """An input function: this file of each share of an attack, in order."""
 
-    def paths(wildcards):
+    def found(wildcards):
         shards = config["attacks"][wildcards.attack]["shards"]
         return [f"{SHARD}/{file}".format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
 
-    return paths
+    return found
 
 
-def squeezer_files(squeezers):
-    """The files of filters that are loaded by name."""
-    return [file for entry in squeezers for file in own_or_builtin(entry, "defenses", entry.get("method"))]
+# ---- Judgements -------------------------------------------------------------------------------------------------
+
+JUDGEMENT = "<results>/judgements/{study}/{dataset}/{model}/{defense}/{seed}"
 
 
-def attack_code(wildcards):
-    attack = config["attacks"][wildcards.attack]
-    if ":" in attack.get("method", ""):
-        return peer_code(attack["method"].partition(":")[0], *victim_files(wildcards))
-    method = own_or_builtin(attack, "attacks", attack.get("method"))
-    squeezers = squeezer_files(attack.get("parameters", {}).get("squeezers", []))
-    return code_digest("scripts/attack.py", *method, *squeezers, *victim_files(wildcards))
+def study_module(name):
+    return importlib.import_module(f"foolflow.studies.{name}")
 
 
-def peer_code(library, *files):
-    """Of an attack of another library: its version is part of what runs."""
-    folder = "foolflow/attacks/peers"
-    digest = code_digest("scripts/attack.py", f"{folder}/running.py", f"{folder}/{library}.py", *files)
-    peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
-    if installed(peer.DISTRIBUTION) is None:
-        raise WorkflowError(f"{peer.DISTRIBUTION} is not installed; {peer.INSTALL}")
-    return f"{digest} {peer.DISTRIBUTION} {installed(peer.DISTRIBUTION)}"
-
-
-def evaluate_code(wildcards):
-    return code_digest("scripts/evaluate.py", *victim_files(wildcards))
-
-
-def measure_victim_code(wildcards):
-    return code_digest("scripts/measure_victim.py", *victim_files(wildcards))
-
-
-def measure_images_code(wildcards):
-    return code_digest("scripts/measure_images.py", *victim_files(wildcards))
-
-
-def measure_images_spec(wildcards):
-    return as_json({**json.loads(victim_spec(wildcards)), "epsilon": float(wildcards.epsilon)})
-
-
-def detector_squeezers(wildcards):
-    """The filters of a detector, in its order: the entries of its defenses, but for where these act."""
-    names = config["detectors"][wildcards.detector]["squeezers"]
-    kept = ("method", "python", "parameters")
-    return [
-        {"name": name} | {key: value for key, value in defense_entry(name).items() if key in kept} for name in names
+def judged_cells(wildcards):
+    """The cells of a study whose judge is this victim, one for each adversarial set."""
+    victim = {**wildcards, "seed": int(wildcards.seed)}
+    cells = [
+        cell
+        for cell in study_module(wildcards.study).cells(config)
+        if all(cell[key] == victim[key] for key in ("dataset", "model", "defense", "seed"))
     ]
+    return list({(cell["attack"], source_of(cell)): cell for cell in cells}.values())
 
 
-def detector_spec(wildcards):
-    victim = json.loads(victim_spec(wildcards))
-    return as_json({key: victim[key] for key in ("model", "defense")} | {"squeezers": detector_squeezers(wildcards)})
+def judged_sets(wildcards):
+    return paths(f"{ATTACK}/adversarial.safetensors", sets_of(judged_cells(wildcards)))
 
 
-def score_clean_code(wildcards):
-    return code_digest(
-        "scripts/score_clean.py", *victim_files(wildcards), *squeezer_files(detector_squeezers(wildcards))
+def judge_spec(wildcards):
+    sets = [{"attack": cell["attack"], "source": source_of(cell)} for cell in judged_cells(wildcards)]
+    return as_json({"sets": sets, **victim_entries(wildcards)})
+
+
+def other_splits(wildcards):
+    """The splits besides test whose accuracy a study shows."""
+    shown = getattr(study_module(wildcards.study), "victims", lambda config: [])(config)
+    victim = {**wildcards, "seed": int(wildcards.seed)}
+    wanted = any(all(row[key] == victim[key] for key in row) for row in shown)
+    return [f"<results>/data/{wildcards.dataset}/{part}.safetensors" for part in ("train", "val")] if wanted else []
+
+
+def judge_code(wildcards):
+    return code_digest("scripts.judge", *victim_modules(wildcards))
+
+
+def judgements_of(study, cells):
+    """The judgements of a study's cells: an input of its tables and figures."""
+    return paths(f"{JUDGEMENT}/records.parquet", [{"study": study, **victim} for victim in victims_of(cells)])
+
+
+def accuracies_of(study, victims):
+    return paths(f"{JUDGEMENT}/accuracy.json", [{"study": study, **victim} for victim in victims])
+
+
+def sets_made(cells, file="adversarial.safetensors"):
+    """The adversarial sets behind some cells, or another file of their attacks."""
+    return paths(f"{ATTACK}/{file}", sets_of(cells))
+
+
+def test_splits(cells):
+    return paths("<results>/data/{dataset}/test.safetensors", cells)
+
+
+# ---- Inputs of single studies ------------------------------------------------------------------------------------
+
+
+def squeezed_cell(wildcards):
+    """The undefended victim, and the attack on it, whose images the filters of an evaluation are shown."""
+    wanted = {"evaluation": wildcards.evaluation, "model": wildcards.model, "seed": int(wildcards.seed)}
+    return next(
+        cell for cell in study_module("defenses").squeezed(config) if all(cell[key] == wanted[key] for key in wanted)
     )
 
 
-def score_adversarial_code(wildcards):
-    return code_digest(
-        "scripts/score_adversarial.py", *victim_files(wildcards), *squeezer_files(detector_squeezers(wildcards))
+def squeezed_victims(wildcards):
+    cell = squeezed_cell(wildcards)
+    return [SimpleNamespace(**{**cell, "defense": name}) for name in cell["filters"]]
+
+
+def squeezed_weights(wildcards):
+    return [weights_of(vars(victim)) for victim in squeezed_victims(wildcards)]
+
+
+def squeeze_code(wildcards):
+    modules = [module for victim in squeezed_victims(wildcards) for module in victim_modules(victim)]
+    return code_digest("scripts.squeeze_examples", *modules)
+
+
+def squeeze_spec(wildcards):
+    cell = squeezed_cell(wildcards)
+    model = victim_entries(SimpleNamespace(**cell))["model"]
+    victims = {victim.defense: victim_entries(victim)["defense"] for victim in squeezed_victims(wildcards)}
+    return as_json({"model": model, "defenses": victims})
+
+
+def scored_cells(wildcards):
+    """The attacks of a detection."""
+    wanted = {**wildcards, "seed": int(wildcards.seed)}
+    cells = [
+        cell for cell in study_module("detection").scored(config) if all(cell[key] == wanted[key] for key in wanted)
+    ]
+    return list({cell["attack"]: cell for cell in cells}.values())
+
+
+def score_spec(wildcards):
+    return as_json(
+        {
+            **victim_entries(wildcards),
+            "squeezers": study_module("detection").squeezers(config, wildcards.detector),
+            "attacks": [cell["attack"] for cell in scored_cells(wildcards)],
+        }
     )
+
+
+def score_code(wildcards):
+    squeezers = squeezer_modules(study_module("detection").squeezers(config, wildcards.detector))
+    return code_digest("scripts.score_detector", *victim_modules(wildcards), *squeezers)
+
+
+# ---- Tables and figures -----------------------------------------------------------------------------------------
+
+
+def reference(name):
+    """Published numbers, as part of what a table is made from."""
+    return yaml.safe_load((PROJECT / f"reference/{name}.yaml").read_text(encoding="utf-8"))
+
+
+def table_files(study, exhibits):
+    """The outputs of a study's tables."""
+    return {
+        "csv": [f"<results>/tables/{one['name']}.csv" for one in exhibits],
+        "markdown": [f"<results>/tables/{one['name']}.md" for one in exhibits],
+        "html": [_reported(f"<results>/tables/{one['name']}.html", study, one) for one in exhibits],
+        "provenance": f"<results>/provenance/tables/{study}.json",
+    }
+
+
+def figure_files(study, exhibits):
+    """The outputs of a study's figures."""
+    return {
+        "png": [_reported(f"<results>/figures/{one['name']}.png", study, one) for one in exhibits],
+        "pdf": [f"<results>/figures/{one['name']}.pdf" for one in exhibits],
+        "provenance": f"<results>/provenance/figures/{study}.json",
+    }
+
+
+def _reported(path, study, exhibit):
+    return report(
+        path,
+        caption=str(PROJECT / "report" / exhibit["caption"]),
+        category=study_module(study).TITLE,
+        labels=exhibit["labels"],
+    )
+
+
+def exhibit_spec(exhibits):
+    return as_json([{key: one[key] for key in ("name", "module", "spec")} for one in exhibits])
+
+
+def tables_code(exhibits):
+    return code_digest("scripts.tabulate", *(f"foolflow.tables.{one['module']}" for one in exhibits))
+
+
+def figures_code(exhibits):
+    return code_digest("scripts.draw", *(f"foolflow.figures.{one['module']}" for one in exhibits))

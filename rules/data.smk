@@ -2,6 +2,7 @@ rule fetch_idx:
     """Download MNIST or FashionMNIST, or take it from the data mirror; every file is checked."""
     output:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["mnist"].files),
+        provenance="<results>/provenance/data/{dataset}/raw.json",
     log:
         "<logs>/data/{dataset}/fetch.log",
     benchmark:
@@ -15,17 +16,22 @@ rule fetch_idx:
     resources:
         mem_mb=1000,
         runtime=30,
+        mirror=DATA_MIRROR,
     params:
+        program=program,
         # No digest of the code: whatever fetched them, the files are those of the published checksums.
         source=lambda wildcards: config["datasets"][wildcards.dataset]["source"],
     message:
         "Fetch {wildcards.dataset}"
     shell:
         r"""
-        python scripts/fetch.py \
+        {params.program} fetch \
             --source {params.source:q} \
+            --mirror {resources.mirror:q} \
             --raw "$(dirname {output.files[0]:q})" \
-            >{log:q} 2>&1
+            --files {output.files:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
         """
 
 
@@ -33,6 +39,7 @@ rule fetch_cifar10:
     """Download CIFAR-10, or take it from the data mirror; every file is checked."""
     output:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
+        provenance="<results>/provenance/data/{dataset}/raw.json",
     log:
         "<logs>/data/{dataset}/fetch.log",
     benchmark:
@@ -46,17 +53,22 @@ rule fetch_cifar10:
     resources:
         mem_mb=1000,
         runtime=60,
+        mirror=DATA_MIRROR,
     params:
+        program=program,
         # No digest of the code: whatever fetched them, the files are those of the published checksums.
         source=lambda wildcards: config["datasets"][wildcards.dataset]["source"],
     message:
         "Fetch {wildcards.dataset}"
     shell:
         r"""
-        python scripts/fetch.py \
+        {params.program} fetch \
             --source {params.source:q} \
+            --mirror {resources.mirror:q} \
             --raw "$(dirname "$(dirname {output.files[0]:q})")" \
-            >{log:q} 2>&1
+            --files {output.files:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
         """
 
 
@@ -68,6 +80,7 @@ rule split_dataset:
         train="<results>/data/{dataset}/train.safetensors",
         val="<results>/data/{dataset}/val.safetensors",
         test="<results>/data/{dataset}/test.safetensors",
+        provenance="<results>/provenance/data/{dataset}/splits.json",
     log:
         "<logs>/data/{dataset}/split.log",
     benchmark:
@@ -78,15 +91,20 @@ rule split_dataset:
         mem_mb=2000,
         runtime=30,
     params:
+        program=program,
         code=split_code,
         spec=dataset_spec,
     message:
         "Split {wildcards.dataset}"
     shell:
         r"""
-        python scripts/split.py \
+        {params.program} split \
             --spec {params.spec:q} \
             --raw "$(dirname {output.train:q})/raw" \
-            --to "$(dirname {output.train:q})" \
-            >{log:q} 2>&1
+            --train {output.train:q} \
+            --val {output.val:q} \
+            --test {output.test:q} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
         """

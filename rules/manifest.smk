@@ -1,7 +1,7 @@
 rule write_manifest:
-    """What the studies made: checksums, code digests, package versions and hardware."""
+    """Gather what the jobs recorded when they ran: checksums, code, config, software and hardware."""
     input:
-        artefacts=[f"<results>/{artefact['path']}" for artefact in all_artefacts()],
+        [getattr(rules, study).input for study in config["studies"]],
     output:
         manifest="<results>/manifest.json",
     log:
@@ -10,30 +10,31 @@ rule write_manifest:
         "<benchmarks>/manifest.tsv"
     localrule: True
     conda:
-        "../envs/torch.yaml"
+        "../envs/plots.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
     params:
-        code=code_digest("scripts/write_manifest.py"),
-        artefacts=pack(all_artefacts()),
+        program=program,
+        code=code_digest("scripts.write_manifest"),
+        records=lambda wildcards, input: [path for path in input if "/provenance/" in path],
     message:
         "Write the manifest"
     shell:
         r"""
-        python scripts/write_manifest.py \
+        {params.program} write_manifest \
             --results "$(dirname {output.manifest:q})" \
-            --artefacts {params.artefacts} \
+            --records {params.records:q} \
             --manifest {output.manifest:q} \
-            >{log:q} 2>&1
+            --log {log:q}
         """
 
 
-rule tabulate_times:
-    """Where the time went, rule by rule: no artefact of the manifest, since no two runs take the same time."""
+use rule table from tables as tabulate_times with:
+    """Where the time went, rule by rule: not in the manifest, since no two runs take the same time."""
     input:
         # Last of all, when every other job has left its benchmark file.
-        manifest="<results>/manifest.json",
+        manifest=rules.write_manifest.output.manifest,
     output:
         csv="<results>/tables/times.csv",
         markdown="<results>/tables/times.md",
@@ -43,26 +44,12 @@ rule tabulate_times:
             category="The run",
             labels={"result": "table: where the time went"},
         ),
-    log:
-        "<logs>/tables/times.log",
-    benchmark:
-        "<benchmarks>/tables/times.tsv"
-    localrule: True
-    conda:
-        "../envs/plots.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
+        provenance="<results>/provenance/tables/times.json",
+    pathvars:
+        study="times",
     params:
-        code=code_digest("scripts/tabulate_times.py"),
-    message:
-        "Tabulate where the time went"
-    shell:
-        r"""
-        python scripts/tabulate_times.py \
-            --benchmarks "$(dirname {input.manifest:q})/benchmarks" \
-            --csv {output.csv:q} \
-            --markdown {output.markdown:q} \
-            --html {output.html:q} \
-            >{log:q} 2>&1
-        """
+        program=program,
+        code=code_digest("scripts.tabulate", "foolflow.tables.times"),
+        spec=exhibit_spec(
+            [{"name": "times", "module": "times", "spec": {"benchmarks": f"{config['results']}/benchmarks"}}]
+        ),

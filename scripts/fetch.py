@@ -1,24 +1,23 @@
-"""Bring the published files of a data set into a folder and check them.
-
-The environment variable FOOLFLOW_DATA_MIRROR may name a folder to look into before the network is asked.
-"""
+"""Bring the published files of a data set into a folder and verify their checksums."""
 
 import argparse
-import os
 from pathlib import Path
 
-from foolflow.jobs.command_line import add_output, run_job
 from foolflow.data.fetch import fetch
 from foolflow.data.sources import DOWNLOADS
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 
 
 def main(arguments: argparse.Namespace) -> None:
-    mirror = os.environ.get("FOOLFLOW_DATA_MIRROR")
-    fetch(arguments.source, arguments.raw, Path(mirror) if mirror else None)
+    fetch(arguments.source, arguments.raw, Path(arguments.mirror) if arguments.mirror else None)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = job_parser(__doc__)
     parser.add_argument("--source", required=True, choices=sorted(DOWNLOADS))
-    add_output(parser, "--raw", help="the folder to fill")
+    parser.add_argument(
+        "--mirror", default="", help="a folder with the published files, looked into before the network"
+    )
+    parser.add_argument("--raw", type=Path, required=True, help="the folder to fill")
+    add_output(parser, "--files", nargs="+", help="the files, in the folder")
     run_job(main, parser)

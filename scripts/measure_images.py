@@ -4,19 +4,18 @@
 """
 
 import argparse
-from pathlib import Path
 
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
-from foolflow.jobs.command_line import add_compute_options, add_output, job_parser, run_job
 from foolflow.compute.device import compute_on
-from foolflow.jobs.files import write_json
-from foolflow.models.victims import load_victim
 from foolflow.compute.prediction import predict
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import log_throughput
+from foolflow.models.victims import load_victim
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -33,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _open_as_is(path: str) -> Image.Image:
-    """torchvision's own loader makes RGB of every image."""
+    """Keep the channels; torchvision's own loader converts every image to RGB."""
     with Image.open(path, formats=("PNG",)) as image:
         image.load()
     return image
@@ -41,8 +40,8 @@ def _open_as_is(path: str) -> Image.Image:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True, help="the victim")
+    add_input(parser, "--folder")
+    add_input(parser, "--weights", help="the victim")
     add_output(parser, "--result")
     add_compute_options(parser)
     run_job(main, parser)

@@ -7,24 +7,27 @@ import argparse
 import importlib
 from pathlib import Path
 
-from foolflow.jobs.command_line import add_output, job_parser, run_job
+from foolflow.compute.seeds import derived_seed
 from foolflow.data.divide import divide
 from foolflow.data.sources import READERS
 from foolflow.data.splits import save_split
-from foolflow.compute.seeds import derived_seed
+from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
 
 
 def main(arguments: argparse.Namespace) -> None:
     name, dataset = arguments.spec["name"], arguments.spec["dataset"]
     reader = importlib.import_module(f"foolflow.data.readers.{READERS[dataset['source']]}")
     train, test = reader.read(dataset, arguments.raw)
+    paths = {"train": arguments.train, "val": arguments.val, "test": arguments.test}
     for part, split in divide(train, test, dataset, derived_seed("data", name)).items():
-        save_split(arguments.to / f"{part}.safetensors", split)
+        save_split(paths[part], split)
         print(f"{part}: {len(split):,} images of shape {split.images.shape[1:]}, {len(split.class_names)} classes")
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--raw", type=Path, required=True, help="the folder of the raw files")
-    add_output(parser, "--to", help="the folder to write the splits to")
+    parser.add_argument("--raw", type=Path, required=True, help="the folder of the downloaded files")
+    add_input(parser, "--files", nargs="*", default=[], required=False, help="what the data set is read from")
+    for part in ("train", "val", "test"):
+        add_output(parser, f"--{part}")
     run_job(main, parser)

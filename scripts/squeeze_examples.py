@@ -1,45 +1,48 @@
-"""What a victim's filter makes of a few images, clean and attacked, with the predictions before and after it.
+"""Show what several filters make of a few images, clean and attacked, and how the victims behind them classify these.
 
---spec: {"model": ..., "defense": ...}, the entries of the config that the defended victim was made from.
+--spec: {"title", "model": the config entry, "attack", "defenses": {name: entry, ...} in the order of --weights}
 """
 
 import argparse
 import json
-from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from foolflow.jobs.command_line import add_output, job_parser, run_job
+from foolflow.attacks.judging import classify
+from foolflow.compute.prediction import to_float
+from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
+from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file
 from foolflow.models.victims import load_victim
-from foolflow.compute.prediction import to_float
-from foolflow.data.reading import read_adversarial
 
 SHOWN = 6
+CPU = torch.device("cpu")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    model, defense = arguments.spec["model"], arguments.spec["defense"]
-    split = load_split(arguments.images)
-    undefended = load_victim(arguments.undefended, model=model, defense={}, shape=split.shape)
-    defended = load_victim(arguments.weights, model=model, defense=defense, shape=split.shape)
-    made, records = read_adversarial(arguments.adversarial, arguments.records)
-    fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
-    rows = fooled.drop_duplicates("label").head(SHOWN).index.tolist()
-    clean = to_float(torch.from_numpy(split.images[records["index"][rows]]), torch.device("cpu"))
-    attacked = torch.from_numpy(made[rows])
-    with torch.no_grad():
-        panels = {
-            "clean": _panel(undefended, clean, clean),
-            "adversarial": _panel(undefended, attacked, attacked),
-            "clean, filtered": _panel(defended, clean, defended.images_filter(clean)),
-            "adversarial, filtered": _panel(defended, attacked, defended.images_filter(attacked)),
-        }
+    spec = arguments.spec
+    split, made = load_split(arguments.images), load_set(arguments.adversarial)
+    undefended = load_victim(arguments.undefended, model=spec["model"], defense={}, shape=split.shape)
+    attacked = torch.from_numpy(made.tensors["images"])
+    index = torch.from_numpy(made.tensors["index"])
+    labels = torch.from_numpy(split.labels)[index]
+    clean = to_float(torch.from_numpy(split.images[index.numpy()]), CPU)
+    fooled = (classify(undefended, clean, CPU).classes == labels) & (
+        classify(undefended, attacked, CPU).classes != labels
+    )
+    rows = _one_of_each_class(labels, fooled)
+    clean, attacked = clean[rows], attacked[rows]
+    panels = {"clean": _panel(undefended, clean, clean), "adversarial": _panel(undefended, attacked, attacked)}
+    for (name, defense), weights in zip(spec["defenses"].items(), arguments.weights, strict=True):
+        defended = load_victim(weights, model=spec["model"], defense=defense, shape=split.shape)
+        with torch.no_grad():
+            for kind, images in (("clean", clean), ("adversarial", attacked)):
+                panels[f"{kind}, {name}"] = _panel(defended, images, defended.images_filter(images))
     texts = {
-        "labels": [split.class_names[label] for label in records["label"][rows]],
+        "labels": [split.class_names[label] for label in labels[rows]],
         "panels": {
             name: [
                 [split.class_names[int(place)], float(confidence)]
@@ -53,18 +56,27 @@ def main(arguments: argparse.Namespace) -> None:
         save_file(tensors, partial, metadata={"texts": json.dumps(texts)})
 
 
+def _one_of_each_class(labels: Tensor, fooled: Tensor) -> list[int]:
+    first: dict[int, int] = {}
+    for row in fooled.nonzero().squeeze(1).tolist():
+        first.setdefault(int(labels[row]), row)
+    return list(first.values())[:SHOWN]
+
+
+@torch.no_grad()
 def _panel(victim: nn.Module, given: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(the images to show, the classes that the victim gives `given`, its confidences)"""
+    if len(given) == 0:
+        return shown, torch.zeros(0), torch.zeros(0)
     confidences, places = victim(given).softmax(1).max(1)
     return shown.clamp(0, 1), places, confidences
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--images", type=Path, required=True, help="the test split")
-    parser.add_argument("--undefended", type=Path, required=True, help="the victim that was attacked")
-    parser.add_argument("--weights", type=Path, required=True, help="the victim behind the filter")
-    parser.add_argument("--adversarial", type=Path, required=True)
-    parser.add_argument("--records", type=Path, required=True, help="of the attack")
+    add_input(parser, "--images", help="the test split")
+    add_input(parser, "--undefended", help="the victim that was attacked")
+    add_input(parser, "--weights", nargs="+", help="the victims behind the filters")
+    add_input(parser, "--adversarial", help="the set that an attack made of the undefended victim")
     add_output(parser, "--examples")
     run_job(main, parser)

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import torch
 
-from foolflow.jobs.command_line import add_code_option, add_compute_options, add_output, job_parser, run_job
+from foolflow.compute.device import compute_on, describe_device
+from foolflow.compute.seeds import derived_seed
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
-from foolflow.compute.device import compute_on, describe_device
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import remove_partials, whole_file, write_json
-from foolflow.models.victims import build_victim, save_victim
 from foolflow.jobs.progress import Progress
-from foolflow.compute.seeds import derived_seed
+from foolflow.models.victims import build_victim, save_victim
 from foolflow.training.loop import Epoch, Labelled, Recipe, train
 
 
-def main(arguments: argparse.Namespace) -> None:
+def main(arguments: argparse.Namespace) -> list[Path]:
     device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     train_split, val_split = load_split(arguments.train), load_split(arguments.val)
@@ -32,8 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     victim = build_victim(spec["model"], spec["defense"], train_split.shape)
     recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
     print(f"{spec['name']}: {recipe}", flush=True)
-    if arguments.checkpoint is not None:
-        remove_partials(arguments.checkpoint)
+    remove_partials(arguments.checkpoint)
     trained = train(
         victim,
         _on(device, train_split),
@@ -61,12 +60,12 @@ def main(arguments: argparse.Namespace) -> None:
         },
     )
     save_victim(arguments.weights, victim, model=spec["model"], defense=spec["defense"], shape=train_split.shape)
-    if arguments.checkpoint is not None:
-        arguments.checkpoint.unlink(missing_ok=True)
+    arguments.checkpoint.unlink(missing_ok=True)
+    return [arguments.history, arguments.training]
 
 
 def fingerprint(arguments: argparse.Namespace) -> str:
-    """Of all that a checkpoint's weights come from: what is trained, by what code, on which images."""
+    """A hash of everything that a checkpoint's weights come from: the spec, the code, the images."""
     parts = [json.dumps(arguments.spec, sort_keys=True), arguments.code]
     for split in (arguments.train, arguments.val):
         with split.open("rb") as file:
@@ -87,12 +86,11 @@ def write_history(path: Path, history: list[Epoch]) -> None:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="the train split")
-    parser.add_argument("--val", type=Path, required=True, help="the val split")
+    add_input(parser, "--train", help="the train split")
+    add_input(parser, "--val", help="the val split")
     add_output(parser, "--weights")
-    add_output(parser, "--history")
+    add_output(parser, "--history", help="CSV: a row for each epoch")
     add_output(parser, "--training", help="JSON: epochs, seconds, device, precision")
-    parser.add_argument("--checkpoint", type=Path, help="written after each epoch, taken up, removed at the end")
-    add_code_option(parser)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="written after each epoch, removed at the end")
     add_compute_options(parser)
     run_job(main, parser)

@@ -1,54 +1,38 @@
 """Write the leaderboard as one page with everything in it.
 
---spec: a list of {"board", "attempts"}, each as scripts/tabulate_leaderboard.py has them; --images has one file for
-each of them, --adversarial and --records one for each attempt, --evaluations one for each attempt that has a source
+--spec: a list of {"board", "attempts"}, as foolflow/tables/leaderboard.py has them.
 """
 
 import argparse
-from pathlib import Path
+from importlib.resources import files
 
 import numpy as np
 
-from foolflow.statistics.attempts import Attempt, load_attempts
-from foolflow.jobs.command_line import add_output, job_parser, run_job
-from foolflow.data.splits import load_split
+from foolflow.data.artefacts import Artefacts
+from foolflow.jobs.command_line import add_named_inputs, add_output, job_parser, named_inputs, run_job
 from foolflow.jobs.files import write_text
-from foolflow.pages.examples import ReadImage, examples
+from foolflow.pages.examples import examples
 from foolflow.pages.leaderboard import Section, render
-from foolflow.data.reading import open_tensors
+from foolflow.statistics.attempts import Attempt, load_attempts
 from foolflow.tables.leaderboard import Board, standings, tabulate
 
 
 def main(arguments: argparse.Namespace) -> None:
-    records, adversarial = iter(arguments.records), iter(arguments.adversarial)
-    evaluations = iter(arguments.evaluations)
-    sections = []
-    for entry, images in zip(arguments.spec, arguments.images, strict=True):
-        transferred = [attempt for attempt in entry["attempts"] if attempt["source"] is not None]
-        attempts = load_attempts(
-            entry["attempts"], [next(records) for _ in entry["attempts"]], [next(evaluations) for _ in transferred]
-        )
-        sets = {identity(attempt): next(adversarial) for attempt in attempts}
-        sections.append(section(Board.of(entry["board"]), attempts, images, reader(sets)))
-    write_text(arguments.page, render(arguments.template.read_text(encoding="utf-8"), sections))
+    artefacts = Artefacts(named_inputs(arguments))
+    sections = [section(entry, artefacts) for entry in arguments.spec]
+    template = files("foolflow.pages").joinpath("leaderboard.html").read_text(encoding="utf-8")
+    write_text(arguments.page, render(template, sections))
 
 
-def identity(attempt: Attempt) -> tuple:
-    return attempt.victim, attempt.seed, attempt.attack, attempt.source
-
-
-def reader(sets: dict[tuple, Path]) -> ReadImage:
-    """Reads single images: an adversarial set can be large."""
+def section(entry: dict, artefacts: Artefacts) -> Section:
+    board = Board.of(entry["board"])
+    attempts = load_attempts(entry["attempts"], artefacts)
 
     def read(attempt: Attempt, row: int) -> np.ndarray:
-        with open_tensors(sets[identity(attempt)]) as file:
-            return file.get_slice("images")[row : row + 1][0]
+        """One image of the set: an adversarial set can be large."""
+        return artefacts.tensor(vars(attempt) | {"dataset": board.dataset}, "images", [row])[0]
 
-    return read
-
-
-def section(board: Board, attempts: list[Attempt], images: Path, read: ReadImage) -> Section:
-    split = load_split(images)
+    split = artefacts.split({"dataset": board.dataset})
     shown = {
         (standing.model, standing.defense, str(standing.seed), column): found
         for standing in standings(board, attempts)
@@ -59,10 +43,6 @@ def section(board: Board, attempts: list[Attempt], images: Path, read: ReadImage
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--template", type=Path, required=True)
-    parser.add_argument("--images", type=Path, nargs="+", required=True, help="the test splits")
-    parser.add_argument("--records", type=Path, nargs="+", required=True)
-    parser.add_argument("--adversarial", type=Path, nargs="+", required=True)
-    parser.add_argument("--evaluations", type=Path, nargs="*", default=[])
+    add_named_inputs(parser)
     add_output(parser, "--page")
     run_job(main, parser)

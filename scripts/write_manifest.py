@@ -1,23 +1,24 @@
-"""Write the manifest of a run: each artefact's sha256 and code digest, package versions and hardware."""
+"""Write the manifest of a run: what its jobs recorded when they ran."""
 
 import argparse
 from pathlib import Path
 
-from foolflow.jobs.command_line import add_output, run_job
+from foolflow.jobs.command_line import add_output, job_parser, run_job
 from foolflow.jobs.files import write_json
-from foolflow.workflow.manifest import describe_run
-from foolflow.workflow.packing import unpack
+from foolflow.workflow.provenance import FOLDER, manifest, read_records
 
 
 def main(arguments: argparse.Namespace) -> None:
-    write_json(arguments.manifest, describe_run(arguments.results, arguments.artefacts))
+    folder = arguments.results / FOLDER
+    jobs = [record.relative_to(folder).with_suffix("").as_posix() for record in arguments.records]
+    made = manifest(read_records(arguments.results), jobs)
+    write_json(arguments.manifest, made)
+    print(f"{len(made['artefacts']):,} artefacts of {len(made['jobs']):,} jobs")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument(
-        "--artefacts", type=unpack, required=True, help='a packed list of {"path": below --results, "code": digest}'
-    )
+    parser = job_parser(__doc__)
+    parser.add_argument("--results", type=Path, required=True, help="the results folder")
+    parser.add_argument("--records", type=Path, nargs="+", required=True, help="those of the last jobs of each study")
     add_output(parser, "--manifest")
     run_job(main, parser)

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
 from foolflow.attacks.gaps import gap
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
+from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
 LAST_RATE = 0.01  # of the improved search: the share of itself that the learning rate falls to

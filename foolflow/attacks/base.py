@@ -59,6 +59,18 @@ def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) 
             raise InvalidInput(f"{name} go from {given.min()} to {given.max()}; the model has {classes} classes")
 
 
+def check_adversarial(made: Adversarial, images: Tensor) -> None:
+    """Raises InvalidInput if what an attack made of `images` has another shape, leaves [0, 1] or is not finite."""
+    found = made.images
+    if found.shape != images.shape or found.dtype != torch.float32:
+        raise InvalidInput(
+            f"the attack returns {found.dtype} of shape {tuple(found.shape)} for {tuple(images.shape)} images; "
+            "float32 of that shape is needed"
+        )
+    if not (found.min() >= 0 and found.max() <= 1):  # written so that NaN fails, too
+        raise InvalidInput("the attack returns images that leave [0, 1] or are not finite")
+
+
 def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
     """Whether the wrong class (or the target) leads by more than what float32 rounds away: bool (N,).
 

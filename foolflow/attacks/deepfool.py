@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
+from foolflow.errors import InvalidInput
 
 # Added to the distance to the boundary in each step, as in the authors' code: without it, images stop on a tie.
 NUDGE = 1e-4

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
 from foolflow.attacks.gaps import ALL, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, dual_length, length
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
+from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, conclude
-from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.compute.freezing import frozen
+from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
 
 Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the config gives them, targets=

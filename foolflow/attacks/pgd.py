@@ -17,9 +17,9 @@ from foolflow.attacks.base import (
     is_clear_success,
     stack,
 )
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
+from foolflow.errors import InvalidInput
 
 
 def pgd(

@@ -19,12 +19,12 @@ from foolflow.attacks.base import (
     is_clear_success,
     stack,
 )
+from foolflow.compute.freezing import frozen
+from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.filtered import Filtered, through_filter
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import squeezing_scores
 from foolflow.errors import InvalidInput
-from foolflow.compute.freezing import frozen
-from foolflow.compute.seeds import derived_seed
 
 
 def pgd_undetected(

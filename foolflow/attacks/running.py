@@ -1,38 +1,25 @@
 """Run one attack of the config on many images of one victim, batch by batch."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_logits, unstack
-from foolflow.attacks.judging import judge
+from foolflow.attacks.base import Adversarial, check_adversarial, unstack
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
-from foolflow.data.splits import Split
-from foolflow.defenses.filtered import through_filter
+from foolflow.compute.generators import seeded
 from foolflow.compute.memory import as_memory_allows
 from foolflow.compute.prediction import to_float
+from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.splits import Split
+from foolflow.defenses.filtered import through_filter
 from foolflow.jobs.progress import Progress
 
 BATCH_SIZE = 250
-
-
-@dataclass(frozen=True)
-class AdversarialSet:
-    """tensors: `images`, float32 (R, C, H, W), and what else the attack tells of each image, such as stAdv's `flow`.
-    records: R rows, row i about image i (`judge` tells the columns).
-
-    With an attack of E epsilons, all images at the first epsilon come first, then all at the next.
-    """
-
-    tensors: dict[str, Tensor]
-    records: pd.DataFrame
 
 
 def run_attack(
@@ -44,12 +31,13 @@ def run_attack(
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
 ) -> AdversarialSet:
-    """Attack the images of the test split `split` that the config entry selects, as it says.
+    """Attack the images of the test split `split` that the config entry selects, with its method and parameters.
 
-    shard: (i, k), the i-th (from 0) of k equal shares of the batches. Batches are the same for every k, and so is what
-        becomes of each image; a share may be empty. `shards.gather` puts them together.
-    The records also say which image of the test split (`index`) and which epsilon (NaN: the attack has none).
-    A batch that does not fit in memory is attacked in halves.
+    shard: (i, k), the i-th (from 0) of k equal shares of the batches. The batches, and what becomes of each image, are
+        the same for every k; a share may be empty. `shards.gather` puts the shares together.
+    A batch that does not fit in memory is attacked in halves. Random numbers that a victim draws while it is attacked
+    depend on the batch alone.
+    Raises InvalidInput if the attack fails, or returns anything but images of the same shape in [0, 1].
     """
     selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
@@ -58,50 +46,58 @@ def run_attack(
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     progress = progress or Progress("attack", "batches")
     progress.begin(len(firsts))
-    if not firsts:
-        return AdversarialSet({"images": torch.empty(0, *split.images.shape[1:])}, pd.DataFrame())
-    made: list[list[Adversarial]] = [[] for _ in epsilons]
-    records: list[list[pd.DataFrame]] = [[] for _ in epsilons]
+    made: list[list[dict[str, np.ndarray]]] = [[] for _ in epsilons]
 
-    def attack(batch: range) -> list[tuple[Adversarial, pd.DataFrame]]:
-        """What is made of this part of the selection, and its records, at each epsilon."""
+    def attack(batch: range) -> list[dict[str, np.ndarray]]:
+        """The tensors of this part of the selection, at each epsilon."""
         rows = slice(batch.start, batch.stop)
         indices = selection.indices[rows]
         clean = to_float(torch.from_numpy(split.images[indices]), device)
         truth = torch.from_numpy(split.labels[indices]).to(device)
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
-        with torch.no_grad():
-            clean_logits = victim(clean)
-        check_logits(clean_logits, truth, targets)
-        with through_filter(victim, entry.get("filter_gradient", "own"), clean):
+        with (
+            seeded("attack", batch.start, device=device),
+            through_filter(victim, entry.get("filter_gradient", "own"), clean),
+        ):
             at_each = list(_attack_at_each(victim, clean, truth, targets, entry, epsilons))
-        judged = []
-        for rank, adversarial in enumerate(at_each):
-            table = judge(victim, clean, truth, targets, adversarial, clean_logits)
-            table.insert(0, "index", indices)
-            table.insert(1, "epsilon", np.nan if epsilons[rank] is None else float(epsilons[rank]))
-            judged.append((adversarial, table))
-        return judged
+        for adversarial in at_each:
+            check_adversarial(adversarial, clean)
+        return [
+            _tensors(adversarial, indices, epsilon, targets)
+            for adversarial, epsilon in zip(at_each, epsilons, strict=True)
+        ]
 
     for done, first in enumerate(firsts, start=1):
         batch = range(first, min(first + batch_size, len(selection.indices)))
         for part in as_memory_allows(attack, batch, progress.write):
-            for rank, (adversarial, table) in enumerate(part):
-                made[rank].append(adversarial)
-                records[rank].append(table)
+            for rank, tensors in enumerate(part):
+                made[rank].append(tensors)
         progress.update(done)
-    return AdversarialSet(
-        _tensors([batch for batches in made for batch in batches]),
-        pd.concat([table for tables in records for table in tables], ignore_index=True),
-    )
+    blocks = [tensors for at_epsilon in made for tensors in at_epsilon] or [_no_images(split)]
+    return AdversarialSet({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
 
 
-def _tensors(made: list[Adversarial]) -> dict[str, Tensor]:
-    """The images, and the details that are no single number (those are in the records)."""
-    names = [name for name, tensor in made[0].details.items() if tensor.ndim > 1]
+def _tensors(
+    adversarial: Adversarial, indices: np.ndarray, epsilon: float | None, targets: Tensor | None
+) -> dict[str, np.ndarray]:
+    count = len(indices)
     return {
-        "images": torch.cat([one.images.cpu() for one in made]),
-        **{name: torch.cat([one.details[name].cpu() for one in made]) for name in names},
+        "images": adversarial.images.cpu().numpy(),
+        "index": indices.astype(np.int64),
+        "epsilon": np.full(count, np.nan if epsilon is None else float(epsilon)),
+        "target": np.full(count, -1) if targets is None else targets.cpu().numpy(),
+        "iterations": adversarial.iterations.cpu().numpy(),
+        "gradient_evaluations": adversarial.gradient_evaluations.cpu().numpy(),
+        **{name: detail.detach().cpu().numpy() for name, detail in adversarial.details.items()},
+    }
+
+
+def _no_images(split: Split) -> dict[str, np.ndarray]:
+    none = np.zeros(0, np.int64)
+    return {
+        "images": np.zeros((0, *split.images.shape[1:]), np.float32),
+        "epsilon": np.zeros(0),
+        **dict.fromkeys(("index", "target", "iterations", "gradient_evaluations"), none),
     }
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from foolflow.errors import InvalidInput
 from foolflow.compute.seeds import derived_seed
+from foolflow.errors import InvalidInput
 
 
 @dataclass(frozen=True)

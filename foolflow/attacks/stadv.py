@@ -15,9 +15,9 @@ from foolflow.attacks.base import Adversarial, check_images, check_logits, concl
 from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
+from foolflow.errors import InvalidInput
 
 # The bisection of `tau: auto` looks between these; above, nothing moves, below, distortion costs next to nothing.
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, warp
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
+from foolflow.errors import InvalidInput
 
 SMOOTHING = 1e-4  # theirs: the root of d^2 + 1e-8
 

@@ -7,8 +7,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from foolflow.errors import InvalidInput
 from foolflow.compute.memory import as_memory_allows
+from foolflow.errors import InvalidInput
 
 BATCH_SIZE = 500
 
@@ -47,16 +47,16 @@ def predict(model: nn.Module, images: Tensor, device: torch.device, batch_size: 
     """
 
     def classes(batch: Tensor) -> Tensor:
-        return _classes(model(batch), len(batch)).cpu()
+        return checked_logits(model(batch), len(batch)).argmax(1).cpu()
 
     return torch.cat(in_batches(classes, images, device, batch_size))
 
 
-def _classes(logits: Tensor, count: int) -> Tensor:
-    if logits.ndim != 2 or len(logits) != count:
-        raise InvalidInput(
-            f"the model returns {tuple(logits.shape)} for {count} images; (N, classes) logits are needed"
-        )
+def checked_logits(logits: Tensor, count: int) -> Tensor:
+    """Return `logits`. Raises InvalidInput unless they are finite, (count, classes)."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != count:
+        found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise InvalidInput(f"the model returns {found} for {count} images; (N, classes) logits are needed")
     if not logits.isfinite().all():
         raise InvalidInput("the model returns logits that are not finite")
-    return logits.argmax(1)
+    return logits

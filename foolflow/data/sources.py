@@ -1,6 +1,9 @@
 """What each source of images consists of. No heavy imports: the rules read it, too."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -39,3 +42,12 @@ DOWNLOADS = {
         ),
     ),
 }
+
+
+def source_files(dataset: Mapping[str, Any]) -> list[str]:
+    """The user's files that a data set is read from; none for `digits`, which come with scikit-learn."""
+    if dataset["source"] == "npz":
+        return [dataset["path"]]
+    if dataset["source"] == "folder":
+        return sorted(str(file) for file in Path(dataset["path"]).rglob("*") if file.is_file()) or [dataset["path"]]
+    return []

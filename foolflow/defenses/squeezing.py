@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from foolflow.defenses.filtered import Filter
 from foolflow.compute.prediction import in_batches
+from foolflow.defenses.filtered import Filter
 
 
 def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tensor:

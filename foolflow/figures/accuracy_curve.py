@@ -1,17 +1,24 @@
 """Accuracy against epsilon, with intervals, beside what was published."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 PUBLISHED = {
     "published_tutorial": ("R4 and the tutorial", {"marker": "s"}),
     "published_newer_tutorial": ("the tutorial's newer page", {"marker": "D", "markerfacecolor": "none"}),
 }
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: table, the name of the table."""
+    return draw(artefacts.table(spec["table"]))
 
 
 def draw(table: pd.DataFrame) -> Figure:

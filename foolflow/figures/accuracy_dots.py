@@ -1,14 +1,23 @@
 """The test accuracy of each model, with its interval, beside what was published."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 MARKERS = ("s", "D", "^")
 # Of what was published on several splits, the figure shows what compares with our test accuracy.
 HIDDEN = ("published_train", "published_val")
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; table, the name of the table."""
+    return draw(spec["title"], artefacts.table(spec["table"]))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:

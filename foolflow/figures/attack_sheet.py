@@ -1,15 +1,28 @@
 """A sheet of attacked images, each titled `true → predicted (target)` (R1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
 COLUMNS = 8
+COUNT = 40
 SHORT = 16  # letters; longer titles take two lines
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; cell. The first images that were classified correctly before the attack."""
+    cell, names = spec["cell"], artefacts.split(spec["cell"]).class_names
+    records = artefacts.records(cell)
+    shown = records[records["clean_prediction"] == records["label"]].head(COUNT)
+    titles = [f"{names[row.label]} → {names[row.prediction]} ({names[row.target]})" for row in shown.itertuples()]
+    images = artefacts.tensor(cell, "images", shown.index)
+    return draw(spec["title"], images, titles, list(shown["success"]))
 
 
 def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequence[bool]) -> Figure:

@@ -1,11 +1,20 @@
 """Success and distortion against each parameter that was varied, with intervals."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, house_style
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; table, the name of the table."""
+    return draw(spec["title"], artefacts.table(spec["table"], dtype={"value": str}))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:

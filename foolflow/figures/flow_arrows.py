@@ -1,16 +1,20 @@
 """What a flow field does to an image: the image, the flow as arrows, the warped image, and the difference."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import COLOURS, house_style
 
 SHORTEST = 0.05  # pixels; shorter arrows would only be dots
+COUNT = 4
 HEADINGS = ("clean", "flow", "adversarial", "difference")
 
 
@@ -27,6 +31,29 @@ class Warped:
     truth: str
     prediction: str
     flow_loss: float
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; cell. The first fooled image of each class. Raises InvalidInput if there is none."""
+    cell, split = spec["cell"], artefacts.split(spec["cell"])
+    records = artefacts.records(cell)
+    fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
+    if fooled.empty:
+        raise InvalidInput(f"{artefacts.adversarial(cell)}: the attack fooled no image, so there is none to show")
+    shown = fooled.drop_duplicates("label").head(COUNT)
+    flows, images = (artefacts.tensor(cell, name, shown.index) for name in ("flow", "images"))
+    examples = [
+        Warped(
+            clean=split.images[record["index"]].astype("float32") / 255,
+            flow=flow,
+            adversarial=image,
+            truth=split.class_names[record["label"]],
+            prediction=split.class_names[record["prediction"]],
+            flow_loss=record["flow_loss"],
+        )
+        for (_, record), flow, image in zip(shown.iterrows(), flows, images, strict=True)
+    ]
+    return draw(spec["title"], examples)
 
 
 def draw(title: str, examples: Sequence[Warped]) -> Figure:

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.tables.over_seeds import MEAN
 
 MAP = "Blues"
 
@@ -31,6 +34,28 @@ class HeatMap:
     meaning: str
     framed: Sequence[tuple[int, int]] = ()
     gaps: Sequence[int] = ()
+
+
+NUMBERS = ("n", "accuracy", "success", "low", "high", "sd", "rank")
+
+
+def read_shown(artefacts: Artefacts, name: str) -> pd.DataFrame:
+    """The rows of a table that a heat map shows: the means over seeds where there are several."""
+    # An empty cell is missing, and nothing else is: a user may have named a model `null`.
+    table = artefacts.table(name, dtype=str, keep_default_na=False)
+    table = table.assign(**{column: pd.to_numeric(table[column]) for column in NUMBERS if column in table})
+    return table[table["seed"] == MEAN] if MEAN in set(table["seed"]) else table
+
+
+def details(table: pd.DataFrame, down: str, across: str) -> pd.DataFrame:
+    """The interval of each rate, or the standard deviation of a mean, as text."""
+
+    def text(row: pd.Series) -> str:
+        if pd.notna(row["sd"]):
+            return f"± {100 * row['sd']:.1f}"
+        return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if pd.notna(row["low"]) else ""
+
+    return table.assign(detail=table.apply(text, axis=1)).pivot(index=down, columns=across, values="detail")
 
 
 def draw(title: str, shown: HeatMap) -> Figure:

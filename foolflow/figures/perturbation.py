@@ -1,11 +1,15 @@
 """One image, its perturbation and the sum of the two, with what the victim takes them for (R2's figure)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
@@ -17,6 +21,22 @@ class Shown:
     pixels: np.ndarray
     prediction: str
     confidence: float
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; cell; image, its place in the test split. Raises InvalidInput if it was not attacked."""
+    cell, image = spec["cell"], spec["image"]
+    records, split = artefacts.records(cell), artefacts.split(cell)
+    rows = np.flatnonzero(records["index"] == image)
+    if len(rows) == 0:
+        known = f"{len(records):,} images, {records['index'].min()} to {records['index'].max()}"
+        raise InvalidInput(f"image {image} of the test split is not among those that were attacked ({known})")
+    record, names = records.iloc[rows[0]], split.class_names
+    clean = split.images[image].astype(np.float32) / 255
+    original = Shown(clean, names[record["clean_prediction"]], record["clean_confidence"])
+    (pixels,) = artefacts.tensor(cell, "images", rows[:1])
+    adversarial = Shown(pixels, names[record["prediction"]], record["confidence"])
+    return draw(spec["title"], names[record["label"]], original, adversarial)
 
 
 def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:

@@ -1,6 +1,6 @@
 """ROC curves of the detectors: the share of each attack's images that is found, against that of clean images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
-from foolflow.statistics.detection import RocCurve
+from foolflow.statistics.detection import RocCurve, area_under, roc, threshold_at
+from foolflow.statistics.scored import Detector, load_detectors
 
 LEAST = 0.1  # percent of false positives at the left end, where a detector would have to work
 
@@ -32,6 +34,33 @@ class Panel:
     title: str
     false_positives: float
     curves: Sequence[Curve]
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: false_positives; detectors, each with one of the files `scores`."""
+    detectors = load_detectors(spec["detectors"], artefacts.files["scores"])
+    several_seeds = len({one.seed for one in detectors}) > 1
+    panels = []
+    for one in detectors:
+        seed = f", seed {one.seed}" if several_seeds else ""
+        threshold = threshold_at(one.scores_of("val"), spec["false_positives"])
+        panels.append(
+            Panel(
+                title=f"{one.detector} on {one.dataset}, {one.model}{seed}",
+                false_positives=float((one.scores_of("test") > threshold).mean()),
+                curves=list(_curves(one)),
+            )
+        )
+    return draw(panels)
+
+
+def _curves(one: Detector) -> Iterator[Curve]:
+    """A curve for each attack that fooled the victim at all."""
+    clean = one.scores_of("test")
+    for scored in one.attacked:
+        found = scored.records.loc[scored.records["success_8bit"].astype(bool), "score"].to_numpy()
+        if len(found):
+            yield Curve(scored.attack, roc(clean, found), area_under(clean, found).area, scored.adaptive)
 
 
 def draw(panels: Sequence[Panel]) -> Figure:

@@ -1,12 +1,19 @@
 """The same images at every epsilon, with what the victim takes them for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
+
+COLUMNS = 10
+NO_EPSILON = -1.0  # in place of NaN, for an attack that has none
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,30 @@ class Row:
     images: np.ndarray
     predictions: list[str]
     confidences: list[float] | None = None
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; cell. The first correctly classified image of each class, clean and at every epsilon.
+
+    Raises InvalidInput if there is none.
+    """
+    cell, split = spec["cell"], artefacts.split(spec["cell"])
+    records = artefacts.records(cell).fillna({"epsilon": NO_EPSILON})
+    epsilons = sorted(records["epsilon"].unique())
+    first = records[records["epsilon"] == epsilons[0]]
+    right = first[first["clean_prediction"] == first["label"]]
+    chosen = right.drop_duplicates("label").sort_values("label")["index"].head(COLUMNS).tolist()
+    if not chosen:
+        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+    clean = first.set_index("index").loc[chosen]
+    names = np.asarray(split.class_names)
+    rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
+    for epsilon in epsilons:
+        one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
+        label = "attacked" if epsilon == NO_EPSILON else f"ε = {epsilon:.3g}"
+        images = artefacts.tensor(cell, "images", one["row"])
+        rows.append(Row(label, images, list(names[one["prediction"]])))
+    return draw(spec["title"], list(names[clean["label"]]), rows)
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:

@@ -1,15 +1,18 @@
 """Security curves: how accurate each network is still when an adversary may move an image by so much."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, product
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, house_style
-from foolflow.statistics.minimal import SecurityCurve
+from foolflow.statistics.minimal import SecurityCurve, distances, nearest, quantile, security_curve
 
 LOOKS = tuple(product(("-", "--", ":"), COLOURS))
 
@@ -23,6 +26,22 @@ class Curve:
     curve: SecurityCurve
     median: float
     images: int
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: attacked, a list of cells. Each image counts at the smallest distance that any attack found."""
+    found: dict[tuple, list[pd.Series]] = {}
+    for cell in spec["attacked"]:
+        victim = (cell["dataset"], cell["model"], cell["seed"])
+        found.setdefault(victim, []).append(distances(artefacts.records(cell)))
+    several_seeds = len({seed for _, _, seed in found}) > 1
+    curves = []
+    for (dataset, model, seed), each in found.items():
+        smallest = nearest(each)
+        name = f"{model} (seed {seed})" if several_seeds else model
+        median = quantile(smallest[smallest > 0], 0.5)
+        curves.append(Curve(dataset, name, security_curve(smallest), median, len(smallest)))
+    return draw(curves)
 
 
 def draw(curves: Sequence[Curve]) -> Figure:

@@ -1,14 +1,13 @@
 """The look of every figure, and how it is saved: the same bytes for the same data."""
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from foolflow.jobs.command_line import add_output
 from foolflow.jobs.files import whole_file
 
 mpl.use("Agg")
@@ -39,14 +38,9 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def add_figure_options(parser: argparse.ArgumentParser) -> None:
-    for option in ("--png", "--pdf"):
-        add_output(parser, option)
-
-
-def save_figure(figure: Figure, to: argparse.Namespace) -> None:
-    """Without dates, so that equal figures are equal files. to: has the paths that `add_figure_options` asks for."""
-    with whole_file(to.png) as partial:
+def save_figure(figure: Figure, png: Path, pdf: Path) -> None:
+    """Save without dates, so that equal figures are equal files."""
+    with whole_file(png) as partial:
         figure.savefig(partial, dpi=160, bbox_inches="tight", metadata={"Software": None})
-    with whole_file(to.pdf) as partial:
+    with whole_file(pdf) as partial:
         figure.savefig(partial, bbox_inches="tight", metadata={"CreationDate": None, "Producer": None})

@@ -1,14 +1,37 @@
 """An image of each class, attacked towards each other class: rows are true classes, columns targets (R1)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
 from foolflow.figures.style import COLOURS, WRONG, house_style
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; cell, of an attack with `targets: all`. The first image of each class that is classified correctly.
+
+    Raises InvalidInput if there is none.
+    """
+    cell, split = spec["cell"], artefacts.split(spec["cell"])
+    records = artefacts.records(cell)
+    right = records[records["clean_prediction"] == records["label"]]
+    if right.empty:
+        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+    shown = right.drop_duplicates("label").set_index("label")["index"]
+    clean = {label: split.images[index] for label, index in shown.items()}
+    chosen = right[right["index"].isin(shown)]
+    images = artefacts.tensor(cell, "images", chosen.index)
+    attacked = {
+        (row.label, row.target): (image, row.success) for row, image in zip(chosen.itertuples(), images, strict=True)
+    }
+    return draw(spec["title"], split.class_names, clean, attacked)
 
 
 def draw(

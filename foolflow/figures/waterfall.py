@@ -1,11 +1,20 @@
 """How a rate moves from step to step."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 TOTAL, RISE, FALL = COLOURS[0], COLOURS[2], COLOURS[1]
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; table, the name of the table."""
+    return draw(spec["title"], artefacts.table(spec["table"]))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:

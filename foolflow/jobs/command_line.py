@@ -17,7 +17,7 @@ from foolflow.jobs.error_reporting import system_error, user_code_error
 from foolflow.jobs.files import remove_partials
 from foolflow.jobs.gpus import own_gpu
 from foolflow.jobs.locks import only_job_on
-from foolflow.jobs.record import code_that_runs, write_record
+from foolflow.jobs.record import code_that_runs, is_recorded, write_record
 from foolflow.jobs.terminal import print_to_terminal, redirect_to
 
 LONGEST = 2000  # characters of a parameter that a log repeats
@@ -41,6 +41,16 @@ def add_input(parser: argparse.ArgumentParser, option: str, **settings: Any) -> 
     """A file or folder that the job reads, or with `nargs` several: its checksum is recorded."""
     action = parser.add_argument(option, type=Path, **{"required": True} | settings)
     parser.set_defaults(inputs=[*parser.get_default("inputs"), action.dest])
+
+
+def add_named_inputs(parser: argparse.ArgumentParser) -> None:
+    """Inputs that the rule names: `--input judgements FILE FILE ...`, once for each name."""
+    parser.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
+    parser.set_defaults(inputs=[*parser.get_default("inputs"), "input"])
+
+
+def named_inputs(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    return {name: [Path(file) for file in files] for name, *files in arguments.input}
 
 
 def add_output(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:
@@ -70,7 +80,8 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
         if arguments.code:
             arguments.code = code_that_runs(arguments.code)
         with only_job_on(outputs[0]) as waited:
-            if waited and _is_made(arguments, outputs):
+            job = {"code": arguments.code, "config": arguments.spec, "inputs": inputs, "outputs": outputs}
+            if waited and arguments.provenance is not None and is_recorded(arguments.provenance, **job):
                 print("the job that this one waited for has made it")
                 return
             for path in outputs:
@@ -78,14 +89,7 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
             with _logged(parser.prog, arguments), _gpu(arguments):
                 varying = main(arguments) or ()
             if arguments.provenance is not None:
-                write_record(
-                    arguments.provenance,
-                    code=arguments.code,
-                    config=arguments.spec,
-                    inputs=inputs,
-                    outputs=outputs,
-                    varying=varying,
-                )
+                write_record(arguments.provenance, **job, varying=varying)
     except InvalidInput as error:
         _fail(outputs[0], error)
     except (Exception, SystemExit) as error:  # SystemExit: a user's code may call sys.exit
@@ -98,20 +102,12 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
 def _paths(arguments: argparse.Namespace, names: list[str]) -> list[Path]:
     found: list[Path] = []
     for name in names:
-        value = getattr(arguments, name)
-        found += value if isinstance(value, list) else [value] if value is not None else []
+        value = named_inputs(arguments) if name == "input" else getattr(arguments, name)
+        if isinstance(value, dict):
+            found += [path for paths in value.values() for path in paths]
+        else:
+            found += value if isinstance(value, list) else [value] if value is not None else []
     return found
-
-
-def _is_made(arguments: argparse.Namespace, outputs: list[Path]) -> bool:
-    """Whether the outputs are there, made by this very job: the same code and the same part of the config."""
-    if arguments.provenance is None or not all(path.exists() for path in outputs):
-        return False
-    try:
-        record = json.loads(arguments.provenance.read_text())
-    except (OSError, ValueError):
-        return False
-    return bool(arguments.code) and (record["code"], record["config"]) == (arguments.code, arguments.spec)
 
 
 def _fail(output: Path, reason: object) -> NoReturn:

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -76,6 +77,18 @@ def write_record(
             },
         },
     )
+
+
+def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], outputs: Sequence[Path]) -> bool:
+    """Whether the outputs are there, made by this very job: the same code, part of the config and inputs."""
+    if not code or not all(output.exists() for output in outputs):
+        return False
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    given = {checksum(file) for file in inputs}
+    return bool((record["code"], record["config"], set(record["inputs"].values())) == (code, config, given))
 
 
 def checksum(path: Path) -> str:

@@ -101,8 +101,10 @@ def _description(found: Any) -> dict[str, Any]:
 
 
 def save_victim(path: Path, victim: nn.Module, *, model: Spec, defense: Spec, shape: Spec) -> None:
+    """Save the network's weights and what the victim is built from. A filter has no weights."""
     description = {"model": dict(model), "defense": dict(defense), "shape": dict(shape)}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in victim.state_dict().items()}
+    network = victim.network if isinstance(victim, Filtered) else victim
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with whole_file(path) as partial:
         save_file(tensors, partial, metadata={"victim": json.dumps(description, sort_keys=True)})
 
@@ -118,8 +120,8 @@ def load_victim(
     """A trained victim, in eval mode, ready to be attacked: float32 images (N, C, H, W) in [0, 1] to logits.
 
     path: `results/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors`.
-    model, defense: as in `build_victim`. They are needed only where the victim was made from a file of the
-    user's own: no code that a weights file names is ever run.
+    model, defense: as in `build_victim`. They are needed where the victim was made from a file of the user's own,
+    since no code that a weights file names is ever run, and for a filter in front of weights trained without it.
     shape: that of the images which the victim will be given, as in `build_model`; None: not known yet.
     Raises InvalidInput if the file is missing, damaged, or does not fit the architecture or the shape.
     """
@@ -138,8 +140,9 @@ def load_victim(
         elif "python" in description[part]:
             raise InvalidInput(f"{path}: its {part} is the user's own code; pass {part}= to load_victim to run it")
     victim = build_victim(description["model"], description["defense"], description["shape"])
+    network = victim.network if isinstance(victim, Filtered) else victim
     try:
-        victim.load_state_dict(weights)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())
         raise InvalidInput(f"{path} holds the weights of another architecture: {reason[:400]}") from error

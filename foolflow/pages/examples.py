@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from foolflow.statistics.attempts import Attempt
 from foolflow.data.splits import Split
+from foolflow.statistics.attempts import Attempt
 from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import CLEAN, Standing
 

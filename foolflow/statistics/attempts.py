@@ -1,14 +1,11 @@
-"""What victims make of adversarial sets: their own, from the records of the attack, or another's, evaluated."""
+"""Attempts: what a victim makes of an adversarial set, its own or another victim's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from foolflow.errors import InvalidInput
-from foolflow.data.reading import read_records
+from foolflow.data.artefacts import Artefacts, Cell
 
 
 @dataclass(frozen=True)
@@ -31,28 +28,10 @@ class Attempt:
         return f"{self.model}/{self.defense}"
 
 
-def load_attempts(
-    entries: Sequence[Mapping[str, Any]], records: Sequence[Path], evaluations: Sequence[Path]
-) -> list[Attempt]:
-    """entries: the fields of an Attempt but for its records.  records: of the attack, one file an entry.
-    evaluations: what the victim makes of the set, one file for each entry that has a source, in order."""
-    of_others = iter(evaluations)
-    found = []
-    for entry, path in zip(entries, records, strict=True):
-        table = read_records(path)
-        if entry["source"] is not None:
-            table = as_seen_by_another(table, read_records(next(of_others)), f"{entry['source']}: {entry['attack']}")
-        found.append(Attempt(**entry, records=table))
-    return found
-
-
-def as_seen_by_another(records: pd.DataFrame, evaluation: pd.DataFrame, origin: str) -> pd.DataFrame:
-    """The records of an adversarial set with another victim's predictions. Raises InvalidInput, naming `origin`, if the
-    two are not about the same images."""
-    if records["index"].tolist() != evaluation["index"].tolist():
-        raise InvalidInput(f"{origin}: the records and the evaluation are not about the same images")
-    predictions = ["clean_prediction", "prediction"]
-    return records.assign(**{name: evaluation[name].to_numpy() for name in predictions})
+def load_attempts(cells: Sequence[Cell], artefacts: Artefacts) -> list[Attempt]:
+    """cells: dataset and the fields of an Attempt except its records."""
+    keys = ("model", "defense", "seed", "attack", "source")
+    return [Attempt(**{key: cell[key] for key in keys}, records=artefacts.records(cell)) for cell in cells]
 
 
 def short_names(victims: Sequence[str]) -> dict[str, str]:

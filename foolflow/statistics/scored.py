@@ -1,6 +1,6 @@
-"""The scores that a detector gave clean and adversarial images, as its scripts wrote them."""
+"""Load the scores that a detector gave clean and adversarial images."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from foolflow.data.reading import read_records
 class Scored:
     """One adversarial set. adaptive: its attack knew of the detector.
 
-    records: the rows of scripts/score_adversarial.py about the images that the victim gets right before the attack.
+    records: rows about the images that the victim classifies correctly before the attack.
     """
 
     attack: str
@@ -25,7 +25,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector at one victim. clean: the rows of scripts/score_clean.py, about the val and the test images."""
+    """One detector at one victim. clean: rows about the val and the test images."""
 
     dataset: str
     model: str
@@ -36,23 +36,19 @@ class Detector:
 
     def scores_of(self, split: str) -> np.ndarray:
         """split: `val` or `test`."""
-        return self.clean.loc[self.clean["split"] == split, "score"].to_numpy()
+        return self.clean.loc[self.clean["images"] == split, "score"].to_numpy()
 
 
-def load_detectors(
-    entries: Iterable[Mapping[str, Any]], clean: Sequence[Path], scores: Sequence[Path]
-) -> list[Detector]:
-    """entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}, one for each of
-    clean, in order.  scores: of all their attacks, in order."""
-    remaining = iter(scores)
-    detectors = []
-    for entry, path in zip(entries, clean, strict=True):
-        attacked = [Scored(**attack, records=_right_before(next(remaining))) for attack in entry["attacks"]]
-        named = {key: value for key, value in entry.items() if key != "attacks"}
-        detectors.append(Detector(**named, clean=read_records(path), attacked=attacked))
-    return detectors
+def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path]) -> list[Detector]:
+    """entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}.
+    scores: what scripts/score_detector.py wrote, one file for each entry, in order."""
+    return [_load(entry, read_records(path)) for entry, path in zip(entries, scores, strict=True)]
 
 
-def _right_before(path: Path) -> pd.DataFrame:
-    records = read_records(path)
-    return records[records["clean_prediction"] == records["label"]]
+def _load(entry: Mapping[str, Any], scores: pd.DataFrame) -> Detector:
+    right = scores[scores["clean_prediction"] == scores["label"]]  # before the attack
+    return Detector(
+        **{key: entry[key] for key in ("dataset", "model", "seed", "detector")},
+        clean=scores[scores["images"].isin(("val", "test"))],
+        attacked=[Scored(**attack, records=right[right["images"] == attack["attack"]]) for attack in entry["attacks"]],
+    )

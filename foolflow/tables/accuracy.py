@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.over_seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
@@ -14,12 +16,20 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Victim:
-    """metrics: its metrics.json."""
+    """accuracy: by split, `n` images and how many of them are `correct`."""
 
     dataset: str
     model: str
     seed: int
-    metrics: Mapping[str, Any]
+    accuracy: Mapping[str, Mapping[str, int]]
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: title; victims, a list of cells; reference."""
+    victims = [
+        Victim(cell["dataset"], cell["model"], cell["seed"], artefacts.accuracy(cell)) for cell in spec["victims"]
+    ]
+    return tabulate(spec["title"], victims, spec["reference"])
 
 
 def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]) -> Table:
@@ -40,15 +50,15 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
 
 
 def _row(victim: Victim, accuracies: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
-    measured = victim.metrics["splits"]
+    test = victim.accuracy["test"]
     known = accuracies.get(victim.dataset, {}).get(victim.model, {})
-    low, high = measured["test"]["interval"]
+    low, high = wilson_interval(test["correct"], test["n"])
     return {
         "dataset": victim.dataset,
         "model": victim.model,
         "seed": victim.seed,
-        "n": measured["test"]["n"],
-        **{split: measured[split]["accuracy"] for split in SPLITS},
+        "n": test["n"],
+        **{split: victim.accuracy[split]["correct"] / victim.accuracy[split]["n"] for split in SPLITS},
         "low": low,
         "high": high,
         **{f"published_{name}": known[name] / 100 if name in known else None for name in published},

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
@@ -53,6 +54,14 @@ class Roles:
     iterative: str
     single_step: str | None = None
     huge: str | None = None
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: title; dataset; cells with kind; roles, the attacks that reveal gradient masking, or null; reference."""
+    keys = ("model", "defense", "seed", "kind", "attack")
+    cells = [Cell(**{key: cell[key] for key in keys}, outcomes=artefacts.records(cell)) for cell in spec["cells"]]
+    roles = None if spec["roles"] is None else Roles(**spec["roles"])
+    return tabulate(spec["title"], spec["dataset"], cells, roles, spec["reference"])
 
 
 def tabulate(

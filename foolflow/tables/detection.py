@@ -6,11 +6,18 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.detection import Area, Rate, area_under, rate_of, threshold_at
-from foolflow.statistics.scored import Detector
+from foolflow.statistics.scored import Detector, load_detectors
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
 CLEAN, POOLED = "clean test images", "all attacks that do not know of it"
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: false_positives; detectors, each with one of the files `scores`; reference."""
+    detectors = load_detectors(spec["detectors"], artefacts.files["scores"])
+    return tabulate(detectors, spec["false_positives"], spec["reference"])
 
 
 def tabulate(detectors: Sequence[Detector], false_positives: float, reference: Mapping[str, Any]) -> Table:

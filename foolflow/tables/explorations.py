@@ -1,10 +1,12 @@
 """Success and distortion of a targeted attack against each of its parameters that was varied, the others fixed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.tables.targeted import measure, number
 from foolflow.tables.writing import Table, percent, percent_interval
 
@@ -17,6 +19,14 @@ class Setting:
     parameter: str
     value: object
     records: pd.DataFrame
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: title; fixed, the parameters that all settings share, as text; settings, cells with parameter and value."""
+    settings = [
+        Setting(cell["model"], cell["parameter"], cell["value"], artefacts.records(cell)) for cell in spec["settings"]
+    ]
+    return tabulate(spec["title"], settings, spec["fixed"])
 
 
 def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:

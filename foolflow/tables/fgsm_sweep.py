@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
+from foolflow.data.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.tables.writing import Table, p_text, percent, percent_interval, without_empty_columns
@@ -27,6 +29,15 @@ class Sweep:
     seed: int
     records: pd.DataFrame
     modified: Mapping[str, Any]
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: sweeps, a list of cells, each with one of the files `modified`; reference."""
+    sweeps = [
+        Sweep(cell["dataset"], cell["model"], cell["attack"], cell["seed"], artefacts.records(cell), read_json(file))
+        for cell, file in zip(spec["sweeps"], artefacts.files["modified"], strict=True)
+    ]
+    return tabulate(sweeps, spec["reference"])
 
 
 def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:

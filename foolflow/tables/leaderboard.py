@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.statistics.attempts import Attempt, short_names
+from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
+from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm
 from foolflow.statistics.robustness import Budget, compare_neighbours, in_common, outcomes, ranks, worst_case
@@ -96,6 +97,11 @@ def _standing(
     everything = [one for column in tried.values() for one in column]
     clean = everything[0][1]["clean"].to_numpy()
     return Standing(model, defense, seed, images, clean, right, {**tried, WORST: everything})
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: board with name, dataset and, where it has them, norm and epsilon; attempts, a list of cells."""
+    return tabulate(Board.of(spec["board"]), load_attempts(spec["attempts"], artefacts))
 
 
 def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:

@@ -1,12 +1,13 @@
 """R2's table: the smallest perturbations that each attack finds on each network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile
 from foolflow.tables.writing import Table, percent, percent_interval
@@ -24,6 +25,16 @@ class Attacked:
     seed: int
     attack: str
     records: pd.DataFrame
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: attacked, a list of cells, victim by victim."""
+    return tabulate(
+        [
+            Attacked(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.records(cell))
+            for cell in spec["attacked"]
+        ]
+    )
 
 
 def tabulate(attacked: Sequence[Attacked]) -> Table:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.tables.writing import Table
 
 
@@ -18,6 +19,16 @@ class Run:
     seed: int
     attack: str
     run: Mapping[str, Any]
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: attacked, a list of cells."""
+    return tabulate(
+        [
+            Run(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.run(cell))
+            for cell in spec["attacked"]
+        ]
+    )
 
 
 def tabulate(runs: Sequence[Run]) -> Table:
@@ -34,9 +45,10 @@ def tabulate(runs: Sequence[Run]) -> Table:
         data=data,
         display=_display(data),
         notes=[
-            f"Attacked images per second, on {devices}. Judging the images is included, reading and writing files is "
+            f"Attacked images per second, on {devices}. Reading, judging and writing the images is "
             "not. Jobs ran side by side, so another run has other numbers; `bench/` compares speed on equal terms.",
         ],
+        varies=True,
     )
 
 

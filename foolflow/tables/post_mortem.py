@@ -1,10 +1,12 @@
 """What each mistake of a failed reproduction cost: the same attack, one thing mended after the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.tables.targeted import measure, number
 from foolflow.tables.writing import Table, percent, percent_interval
 
@@ -19,6 +21,13 @@ class Step:
     any_class: bool
     clean_errors: bool
     records: pd.DataFrame
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: title; steps, cells with change, any_class and clean_errors."""
+    keys = ("change", "model", "attack", "any_class", "clean_errors")
+    steps = [Step(**{key: cell[key] for key in keys}, records=artefacts.records(cell)) for cell in spec["steps"]]
+    return tabulate(spec["title"], steps)
 
 
 def tabulate(title: str, steps: Sequence[Step]) -> Table:

@@ -6,19 +6,30 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.tables.targeted import measure, number
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """metrics: the victim's metrics.json.  records: of the attack on it."""
+    """accuracy: on the clean test split.  records: of the attack on the victim."""
 
     dataset: str
     model: str
     seed: int
-    metrics: Mapping[str, Any]
+    accuracy: float
     records: pd.DataFrame
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: title; attacked, a list of cells; reference."""
+    attacked = []
+    for cell in spec["attacked"]:
+        test = artefacts.accuracy(cell)["test"]
+        accuracy = test["correct"] / test["n"]
+        attacked.append(Attacked(cell["dataset"], cell["model"], cell["seed"], accuracy, artefacts.records(cell)))
+    return tabulate(spec["title"], attacked, spec["reference"])
 
 
 def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
@@ -42,7 +53,6 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
 
 
 def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
-    test = one.metrics["splits"]["test"]
     right = one.records[one.records["clean_prediction"] == one.records["label"]]
 
     def known(kind: str, name: str) -> float | None:
@@ -53,7 +63,7 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         "dataset": one.dataset,
         "model": one.model,
         "seed": one.seed,
-        "accuracy": test["accuracy"],
+        "accuracy": one.accuracy,
         **{f"published_accuracy_{name}": known("accuracy", name) for name in published},
         **measure(one.records),
         "any_class": (right["prediction"] != right["label"]).mean(),

@@ -1,11 +1,13 @@
 """Where the time of a run went, rule by rule, from the files that `benchmark:` writes."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.tables.writing import Table
 
 NOTES = (
@@ -14,6 +16,11 @@ NOTES = (
     "Busy: CPU time over wall-clock time; above 1, a job kept several threads busy, far below it, it waited.",
     "Memory: of the most demanding job of the rule, its children included, as the kernel counts what is resident.",
 )
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: benchmarks, the folder of the files that `benchmark:` writes."""
+    return times_table(read_benchmarks(Path(spec["benchmarks"])))
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
@@ -55,7 +62,7 @@ def times_table(jobs: pd.DataFrame) -> Table:
     )
     data = data.sort_values("seconds", ascending=False).reset_index()
     data.insert(3, "share", data["seconds"] / data["seconds"].sum())
-    return Table("Where the time went", data, _display(data), NOTES)
+    return Table("Where the time went", data, _display(data), NOTES, varies=True)
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:

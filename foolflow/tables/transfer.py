@@ -1,14 +1,20 @@
 """What each victim makes of the adversarial images of every other one: a matrix of source by target."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from foolflow.statistics.attempts import Attempt, short_names
+from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.over_seeds import MEAN, rate_text
 from foolflow.tables.writing import Table
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """spec: matrix with name, dataset and attack; attempts, a list of cells."""
+    return tabulate(**spec["matrix"], attempts=load_attempts(spec["attempts"], artefacts))
 
 
 def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) -> Table:

@@ -1,13 +1,12 @@
 """Write one table three ways: CSV for programs, Markdown for readers, HTML for the report."""
 
-import argparse
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
-from foolflow.jobs.command_line import add_output
 from foolflow.jobs.files import whole_file, write_text
 
 PAGE = """<!doctype html>
@@ -38,29 +37,24 @@ PAGE = """<!doctype html>
 class Table:
     """data: every number in full, for the CSV.  display: the same rows as a reader wants them, all text.
 
-    notes: sentences below the table.
+    notes: sentences below the table.  varies: no two runs agree on it, as on timings.
     """
 
     title: str
     data: pd.DataFrame
     display: pd.DataFrame
     notes: Sequence[str]
+    varies: bool = False
 
 
-def add_table_options(parser: argparse.ArgumentParser) -> None:
-    for option in ("--csv", "--markdown", "--html"):
-        add_output(parser, option)
-
-
-def write_table(table: Table, to: argparse.Namespace) -> None:
-    """to: has the paths that `add_table_options` asks for."""
-    with whole_file(to.csv) as partial:
+def write_table(table: Table, csv: Path, markdown: Path, html_page: Path) -> None:
+    with whole_file(csv) as partial:
         table.data.to_csv(partial, index=False)
     rows = table.display.to_markdown(index=False, disable_numparse=True)
-    write_text(to.markdown, "\n\n".join([f"# {table.title}", rows, *table.notes]) + "\n")
+    write_text(markdown, "\n\n".join([f"# {table.title}", rows, *table.notes]) + "\n")
     notes = "\n".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
     body = table.display.to_html(index=False, border=0)
-    write_text(to.html, PAGE.format(title=html.escape(table.title), table=body, notes=notes))
+    write_text(html_page, PAGE.format(title=html.escape(table.title), table=body, notes=notes))
 
 
 def without_empty_columns(display: pd.DataFrame) -> pd.DataFrame:

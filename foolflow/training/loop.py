@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, softmax
 
-from foolflow.training.augmentation import shift_and_flip
-from foolflow.training.checkpoints import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
-from foolflow.defenses.hardening import Harden, Hardening
 from foolflow.compute.device import training_precision
-from foolflow.errors import InvalidInput
 from foolflow.compute.freezing import frozen
 from foolflow.compute.prediction import to_float
-from foolflow.jobs.progress import Progress
 from foolflow.compute.seeds import derived_seed
+from foolflow.defenses.hardening import Harden, Hardening
+from foolflow.errors import InvalidInput
+from foolflow.jobs.progress import Progress
+from foolflow.training.augmentation import shift_and_flip
+from foolflow.training.checkpoints import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 
 ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
 

@@ -86,7 +86,9 @@ def _first_party(dotted: str, beside: Path | None) -> Iterator[str]:
                 yield name
         elif beside is not None:
             stem = beside.joinpath(*parts[:length])
-            yield from (str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file())
+            yield from (
+                str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file()
+            )
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -7,8 +7,8 @@ import yaml
 
 from foolflow.workflow.config import problems, repeated_keys, syntax_problem
 from tests.bad_input.conftest import contents
-from tests.test_config import put
 from tests.end_to_end.conftest import copy_project
+from tests.test_config import put
 
 MODEL = {"architecture": "lenet.LeNet", "training": {"epochs": 1}}
 EXPLORED = "studies.stadv.explorations.parameters"

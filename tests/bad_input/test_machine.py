@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 import torch
 
-from foolflow.models.victims import build_victim, save_victim
 from foolflow.data.reading import read_json
+from foolflow.models.victims import build_victim, save_victim
 from tests.bad_input.conftest import SHAPE, Case, Site, assert_one_line, contents, run_apart, run_inside, table
 
 # In the namespace: the results move to a disk of their own, the rest is run, and what is there then is copied.

@@ -3,9 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foolflow.errors import InvalidInput
 from foolflow.compute.memory import as_memory_allows
 from foolflow.compute.prediction import in_batches
+from foolflow.errors import InvalidInput
 
 
 def no_more_than(most):

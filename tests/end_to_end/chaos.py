@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from foolflow.workflow.manifest import checksum
+
 from tests.end_to_end.conftest import BARE, DEMO, SNAKEMAKE, Project, copy_project
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_cluster
 from tests.end_to_end.conftest import BARE, Project, copy_project
+from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_cluster
 
 OVERLAY = ("--configfile", "profiles/demo/workflow.yaml", "tests/slurm/overlay.yaml")
 STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/metrics.json")  # and a training beside it

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.slurm.conftest import same_artefacts
 from tests.end_to_end.conftest import copy_project
+from tests.slurm.conftest import same_artefacts
 
 pytestmark = pytest.mark.skipif("FOOLFLOW_SLURM_DEMO" not in os.environ, reason="`make slurm-demo` runs it")
 

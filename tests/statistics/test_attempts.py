@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from foolflow.statistics.attempts import load_attempts, short_names
 from foolflow.errors import InvalidInput
+from foolflow.statistics.attempts import load_attempts, short_names
 
 RECORDS = pd.DataFrame(
     {"index": [0, 1], "label": [3, 4], "clean_prediction": [3, 4], "prediction": [5, 5], "l2": [1.0, 2.0]}

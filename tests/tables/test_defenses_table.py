@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.tables.reference import load_reference
 from foolflow.tables.defenses import Cell, Roles, tabulate
+from foolflow.tables.reference import load_reference
 
 ROLES = Roles(iterative="pgd", single_step="fgsm", huge="pgd_huge")
 

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from foolflow.attacks.pgd import pgd
-from foolflow.training.augmentation import shift_and_flip
-from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
 from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
-from foolflow.models.victims import build_model
 from foolflow.jobs.progress import Progress
+from foolflow.models.victims import build_model
+from foolflow.training.augmentation import shift_and_flip
+from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
 from foolflow.training.loop import Recipe, learning_rate_factor, train
 from tests.conftest import DIGITS, labelled
 

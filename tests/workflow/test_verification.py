@@ -3,7 +3,6 @@ import subprocess
 import sys
 
 import pytest
-
 from foolflow.workflow.manifest import describe_run
 
 PATHS = [

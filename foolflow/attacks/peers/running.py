@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_success
-from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
 BOX_EXCESS = 1e-4  # more than rounding, and nothing that is seen: clipped
 BLANK = 1e-6

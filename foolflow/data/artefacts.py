@@ -1,0 +1,106 @@
+"""Find what a table or figure is made from among the files that its job was given."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foolflow.data.reading import open_tensors, read_json, read_records
+from foolflow.data.splits import Split, load_split
+from foolflow.errors import InvalidInput
+
+Cell = Mapping[str, Any]  # dataset, model, defense, seed and, where they matter, attack and source (model/defense)
+
+VICTIM = ("dataset", "model", "defense", "seed")
+
+
+class Artefacts:
+    """The inputs of a job, by the names that its rule gives them. Their paths say which victim or attack they are of:
+
+    splits       data/{dataset}/{part}.safetensors
+    judgements   judgements/{study}/{dataset}/{model}/{defense}/{seed}/records.parquet
+    accuracies   judgements/{study}/{dataset}/{model}/{defense}/{seed}/accuracy.json
+    adversarial  attacks/{dataset}/{model}/{defense}/{seed}/{attack}/adversarial.safetensors
+    runs         attacks/{dataset}/{model}/{defense}/{seed}/{attack}/run.json
+    histories    victims/{dataset}/{model}/{defense}/{seed}/history.csv
+    tables       tables/{name}.csv
+
+    Anything else is read through `files`.
+    """
+
+    def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
+        self.files = files
+        self._split = cache(load_split)
+        self._judgement = cache(read_records)
+
+    def records(self, cell: Cell) -> pd.DataFrame:
+        """The judgement of one adversarial set, a row for each image: see `foolflow.attacks.judging.judge`.
+
+        cell: the victim and the attack; `source`: the victim that was attacked (default: the cell's own).
+        """
+        table = self._judgement(self._one("judgements", *_keys(cell)))
+        source = cell.get("source") or f"{cell['model']}/{cell['defense']}"
+        found = table[(table["attack"] == cell["attack"]) & (table["source"] == source)]
+        if found.empty:
+            raise InvalidInput(f"no judgement of {cell['attack']} on {source} by {'/'.join(_keys(cell))}")
+        return found.reset_index(drop=True)
+
+    def accuracy(self, cell: Cell) -> dict[str, Any]:
+        """By split: `n` images and how many of them are `correct`."""
+        return read_json(self._one("accuracies", *_keys(cell)))
+
+    def split(self, cell: Cell, part: str = "test") -> Split:
+        paths = {path.parent.name: path for path in self.files["splits"] if path.stem == part}
+        return self._split(paths[cell["dataset"]])
+
+    def history(self, cell: Cell) -> pd.DataFrame:
+        return pd.read_csv(self._one("histories", *_keys(cell)))
+
+    def run(self, cell: Cell) -> dict[str, Any]:
+        """What the attack took: `seconds`, `images_per_second`, `device`."""
+        return read_json(self._one("runs", *_keys(cell), cell["attack"]))
+
+    def tensor(self, cell: Cell, name: str, rows: Sequence[int] | None = None) -> np.ndarray:
+        """A tensor of an adversarial set, such as `images` or `flow`.
+
+        rows: which of its images, as the judgement's column `row` numbers them; None: all.
+        """
+        with open_tensors(self.adversarial(cell)) as file:
+            if rows is None:
+                return file.get_tensor(name)
+            tensor = file.get_slice(name)
+            return np.stack([tensor[row : row + 1][0] for row in rows])
+
+    def adversarial(self, cell: Cell) -> Path:
+        """cell: of the victim that was attacked, or with its name as `source`."""
+        model, defense = (cell.get("source") or f"{cell['model']}/{cell['defense']}").split("/")
+        return self._one("adversarial", cell["dataset"], model, defense, str(cell["seed"]), cell["attack"])
+
+    def table(self, name: str, **options: Any) -> pd.DataFrame:
+        """The CSV of a table; `options` are those of pandas.read_csv."""
+        (path,) = (path for path in self.files["tables"] if path.as_posix().endswith(f"tables/{name}.csv"))
+        return pd.read_csv(path, **options)
+
+    def _one(self, kind: str, *keys: str) -> Path:
+        found = self._by_folder.get((kind, *keys))
+        if found is None:
+            raise InvalidInput(f"the job was given no {kind} of {'/'.join(keys)}")
+        return found
+
+    @cached_property
+    def _by_folder(self) -> dict[tuple[str, ...], Path]:
+        """By kind and the last folders of the path."""
+        depth = {"judgements": 4, "accuracies": 4, "histories": 4, "adversarial": 5, "runs": 5}
+        return {
+            (kind, *path.parts[-1 - depth[kind] : -1]): path
+            for kind, paths in self.files.items()
+            if kind in depth
+            for path in paths
+        }
+
+
+def _keys(cell: Cell) -> tuple[str, ...]:
+    return tuple(str(cell[key]) for key in VICTIM)

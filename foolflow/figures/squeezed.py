@@ -1,0 +1,26 @@
+"""Images, clean and adversarial, before and after each filter, with predictions and confidences (R3's idea)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.data.reading import open_tensors
+from foolflow.errors import InvalidInput
+from foolflow.figures.sample_grid import Row, draw
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; place, which of the files `examples`. Raises InvalidInput if there is no image to show."""
+    path = artefacts.files["examples"][spec["place"]]
+    with open_tensors(path) as file:
+        texts = json.loads(file.metadata()["texts"])
+        rows = [
+            Row(name, file.get_tensor(name), [name for name, _ in answers], [confidence for _, confidence in answers])
+            for name, answers in texts["panels"].items()
+        ]
+    if not texts["labels"]:
+        raise InvalidInput(f"{path}: the attack fooled the undefended victim on no image, so there is none to show")
+    return draw(spec["title"], texts["labels"], rows)

@@ -1,0 +1,32 @@
+"""A transfer matrix as a heat map: sources by targets, the white-box attacks on the diagonal framed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.figures.heat_map import HeatMap, details, draw, read_shown
+from foolflow.statistics.attempts import short_names
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """spec: title; table, the name of the table."""
+    return draw(spec["title"], heat_map(read_shown(artefacts, spec["table"])))
+
+
+def heat_map(table: pd.DataFrame) -> HeatMap:
+    """table: the CSV of `foolflow.tables.transfer`."""
+    victims = list(dict.fromkeys(table["target"]))
+    names = [short_names(victims)[victim] for victim in victims]
+    return HeatMap(
+        rows=names,
+        columns=names,
+        values=table.pivot(index="source", columns="target", values="success").reindex(victims)[victims].to_numpy(),
+        details=details(table, "source", "target").reindex(victims)[victims].fillna("").to_numpy().tolist(),
+        down="made on (source)",
+        across="shown to (target)",
+        meaning="success (%)",
+        framed=[(place, place) for place in range(len(victims))],
+    )

@@ -1,0 +1,124 @@
+"""R3 and beyond: defenses under static, white-box, adaptive and black-box attacks."""
+
+from typing import Any
+
+from foolflow.defenses.kinds import filters
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, trained_defenses, victims_of
+
+TITLE = "R3: defenses"
+KINDS = ("static", "white_box", "adaptive", "black_box")
+
+
+def evaluations(config: Config) -> dict[str, Any]:
+    """Each evaluation of the study, by name."""
+    return {entry["name"]: entry for entry in entries(config, "defenses", "evaluations")}
+
+
+def table_cells(config: Config, entry: Config) -> list[Cell]:
+    """Every victim of an evaluation under every attack, kind by kind."""
+    return [
+        {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
+        | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
+        for model in entry["models"]
+        for defense in entry["defenses"]
+        for seed in config["seeds"]
+        for kind in KINDS
+        for attack in entry.get(kind, [])
+        if not _is_repeated(config, entry, defense, attack)
+    ]
+
+
+def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
+    """Whether the victim has no filter and the attack, apart from what it sees of one, is a white-box attack already."""
+    without = [
+        {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
+        for name in (attack, *entry.get("white_box", []))
+    ]
+    return (
+        not _has_filter(config, defense)
+        and "filter_gradient" in config["attacks"][attack]
+        and without[0] in without[1:]
+    )
+
+
+def _has_filter(config: Config, defense: str) -> bool:
+    return defense != "none" and filters(config["defenses"][defense])
+
+
+def cells(config: Config) -> list[Cell]:
+    return [cell for entry in evaluations(config).values() for cell in table_cells(config, entry)]
+
+
+def trained(config: Config) -> list[Cell]:
+    """The victims of all evaluations that have a training of their own."""
+    return [victim for victim in victims_of(cells(config)) if victim["defense"] in trained_defenses(config)]
+
+
+def squeezed(config: Config) -> list[Cell]:
+    """The undefended victims whose attacked images are shown before and after the filters of an evaluation.
+
+    Each with the `evaluation`, the `attack` and the `filters`, names of defenses.
+    """
+    found = []
+    for name, entry in evaluations(config).items():
+        names = [defense for defense in entry["defenses"] if _has_filter(config, defense)]
+        if "examples" in entry and names:
+            found += [
+                {"dataset": entry["dataset"], "model": model, "defense": "none", "seed": seed}
+                | {"attack": entry["examples"], "evaluation": name, "filters": names}
+                for model in entry["models"]
+                for seed in config["seeds"]
+            ]
+    return found
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    return [_table(config, entry, reference) for entry in evaluations(config).values()]
+
+
+def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
+    about = table_cells(config, entry)
+    spec = {
+        "title": entry["title"],
+        "dataset": entry["dataset"],
+        "roles": entry.get("masking"),
+        "cells": about,
+        "reference": reference,
+    }
+    return exhibit(
+        f"defenses_{entry['name']}", "defenses", spec, "defenses.rst", labels(f"table: {entry['name']}", about)
+    )
+
+
+def figures(config: Config) -> list[Exhibit]:
+    found = []
+    for entry in evaluations(config).values():
+        for model in entry["models"]:
+            for seed in config["seeds"]:
+                found.append(_training(config, entry, model, seed))
+    return [*found, *(_squeezed(place, cell) for place, cell in enumerate(squeezed(config)))]
+
+
+def _training(config: Config, entry: Config, model: str, seed: int) -> Exhibit:
+    shown = [
+        {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
+        for defense in entry["defenses"]
+        if defense in trained_defenses(config)
+    ]
+    return exhibit(
+        f"training/{entry['name']}/{model}/{seed}",
+        "training_curves",
+        {"title": f"Training of {model} on {entry['dataset']}, seed {seed}", "trained": shown},
+        "training.rst",
+        labels(f"figure: training, {entry['name']} (seed {seed})", shown),
+    )
+
+
+def _squeezed(place: int, cell: Cell) -> Exhibit:
+    return exhibit(
+        "squeezed/{evaluation}/{model}/{seed}".format(**cell),
+        "squeezed",
+        {"title": "{attack} on {dataset}, {model}, before and after each filter".format(**cell), "place": place},
+        "squeezed.rst",
+        labels("figure: filtered images, {evaluation} (seed {seed})".format(**cell), [cell]),
+    )

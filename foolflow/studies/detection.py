@@ -1,0 +1,65 @@
+"""Adversarial images detected by feature squeezing, also those of an attack that knows the detector."""
+
+from typing import Any
+
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+
+TITLE = "Detection by feature squeezing"
+
+
+def detections(config: Config) -> list[Cell]:
+    """Each detector at each of its victims, with the `attacks` that it is held against."""
+    return [
+        {key: detection[key] for key in ("dataset", "model", "detector")}
+        | {"defense": "none", "seed": seed}
+        | {
+            "attacks": [
+                {"attack": attack, "adaptive": field == "adaptive"}
+                for field in ("attacks", "adaptive")
+                for attack in detection.get(field, [])
+            ]
+        }
+        for detection in entries(config, "detection", "detections")
+        for seed in config["seeds"]
+    ]
+
+
+def scored(config: Config) -> list[Cell]:
+    """Each attack of each detection."""
+    return [
+        {key: detection[key] for key in ("dataset", "model", "defense", "seed", "detector")} | attack
+        for detection in detections(config)
+        for attack in detection["attacks"]
+    ]
+
+
+def cells(config: Config) -> list[Cell]:
+    """None: the detectors judge the images themselves."""
+    return []
+
+
+def squeezers(config: Config, detector: str) -> list[dict[str, Any]]:
+    """The filters of a detector, in its order: the entries of its defenses, without where these act."""
+    kept = ("method", "python", "parameters")
+    return [
+        {"name": name} | {key: value for key, value in config["defenses"][name].items() if key in kept}
+        for name in config["detectors"][detector]["squeezers"]
+    ]
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    spec = _spec(config) | {"reference": reference}
+    words = labels("table: detection", scored(config))
+    return [exhibit("detection", "detection", spec, "detection_table.rst", words)]
+
+
+def figures(config: Config) -> list[Exhibit]:
+    words = labels("figure: ROC curves", scored(config))
+    return [exhibit("detection", "roc_curves", _spec(config), "detection.rst", words)]
+
+
+def _spec(config: Config) -> dict[str, Any]:
+    return {
+        "false_positives": config["studies"]["detection"]["false_positives"],
+        "detectors": detections(config),
+    }

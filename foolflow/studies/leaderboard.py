@@ -1,0 +1,61 @@
+"""Every victim of a board under every attack, and under the worst of them on each image."""
+
+from typing import Any
+
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+
+TITLE = "Leaderboard"
+
+
+def boards(config: Config) -> dict[str, Any]:
+    """Each board of the study, by name."""
+    return {board["name"]: board for board in entries(config, "leaderboard", "boards")}
+
+
+def attempts(config: Config, board: Config) -> list[Cell]:
+    """Each attack of a board on each of its victims; then what was made on the sources of `transfer_from`."""
+    return [
+        {"dataset": board["dataset"], "model": model, "defense": defense, "seed": seed}
+        | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
+        for model in board["models"]
+        for defense in board["defenses"]
+        for seed in config["seeds"]
+        for source in dict.fromkeys([f"{model}/{defense}", *board.get("transfer_from", [])])
+        for attack in board["attacks"]
+    ]
+
+
+def cells(config: Config) -> list[Cell]:
+    return [cell for board in boards(config).values() for cell in attempts(config, board)]
+
+
+def specs(config: Config) -> list[dict[str, Any]]:
+    """What each board's table is made from."""
+    keys = ("name", "dataset", "norm", "epsilon")
+    return [
+        {"board": {key: board[key] for key in keys if key in board}, "attempts": attempts(config, board)}
+        for board in boards(config).values()
+    ]
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    return [
+        exhibit(
+            f"leaderboard/{spec['board']['name']}",
+            "leaderboard",
+            spec,
+            "leaderboard_table.rst",
+            labels(f"table: {spec['board']['name']}", spec["attempts"]),
+        )
+        for spec in specs(config)
+    ]
+
+
+def figures(config: Config) -> list[Exhibit]:
+    found = []
+    for name, board in boards(config).items():
+        budget = " ({norm} up to {epsilon})".format(**board) if "norm" in board else ""
+        spec = {"title": f"{name}: accuracy on {board['dataset']}{budget}", "table": f"leaderboard/{name}"}
+        words = labels(f"figure: {name}", attempts(config, board))
+        found.append(exhibit(f"leaderboard/{name}", "board", spec, "board.rst", words))
+    return found

@@ -1,0 +1,92 @@
+"""R2: a zoo of MNIST networks, and the smallest perturbations that fool them."""
+
+from typing import Any
+
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+
+TITLE = "R2: minimal perturbations"
+ACCURACY = "Accuracy of the MLPs and CNNs (R2)"
+
+
+def victims(config: Config) -> list[Cell]:
+    study = config["studies"]["minimal"]
+    return list(in_order(config, study["datasets"], study["models"]))
+
+
+def attacks(config: Config) -> list[Cell]:
+    """Each attack of the study on each of its victims, victim by victim."""
+    return [
+        victim | {"attack": attack} for victim in victims(config) for attack in config["studies"]["minimal"]["attacks"]
+    ]
+
+
+def perturbation(config: Config, model: str) -> Cell:
+    """What the figure of one image's perturbation is about: the study's first data set and the first seed."""
+    study = config["studies"]["minimal"]
+    place = {"dataset": study["datasets"][0], "model": model, "defense": "none", "seed": config["seeds"][0]}
+    return place | {"attack": study["perturbation"]["attack"]}
+
+
+def cells(config: Config) -> list[Cell]:
+    study = config["studies"]["minimal"]
+    shown = dict.fromkeys([*study["models"], *study["perturbation"]["models"]])
+    return [*attacks(config), *(perturbation(config, model) for model in shown)]
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    attacked = attacks(config)
+    return [
+        exhibit(
+            "minimal_accuracy",
+            "accuracy",
+            {"title": ACCURACY, "victims": victims(config), "reference": reference},
+            "accuracy_table.rst",
+            labels("table: accuracy", victims(config)),
+        ),
+        exhibit(
+            "minimal_attacks",
+            "minimal",
+            {"attacked": attacked},
+            "minimal_attacks.rst",
+            labels("table: minimal perturbations", attacked),
+        ),
+        exhibit(
+            "minimal_speed",
+            "minimal_speed",
+            {"attacked": attacked},
+            "minimal_speed.rst",
+            labels("table: speed", attacked),
+        ),
+    ]
+
+
+def figures(config: Config) -> list[Exhibit]:
+    return [
+        exhibit(
+            "minimal_accuracy",
+            "accuracy_dots",
+            {"title": ACCURACY, "table": "minimal_accuracy"},
+            "accuracy.rst",
+            labels("figure: accuracy", victims(config)),
+        ),
+        exhibit(
+            "minimal_security",
+            "security_curves",
+            {"attacked": attacks(config)},
+            "minimal_security.rst",
+            labels("figure: security curves", attacks(config)),
+        ),
+    ]
+
+
+def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
+    """One image of the test split, its perturbation, and the two together."""
+    cell = perturbation(config, model)
+    title = f"{cell['dataset']}, image {image} of the test split: {cell['attack']} on {model}"
+    return exhibit(
+        f"minimal/{model}/{image}",
+        "perturbation",
+        {"title": title, "cell": cell, "image": image},
+        "perturbation.rst",
+        labels(f"figure: perturbation of image {image}", [cell]),
+    )

@@ -1,0 +1,160 @@
+"""R1: stAdv on MNIST and FashionMNIST, what its parameters do, and why a reproduction of it failed."""
+
+from typing import Any
+
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+
+TITLE = "R1: stAdv"
+
+
+def victims(config: Config) -> list[Cell]:
+    """The victims whose accuracy is tabulated, data set by data set."""
+    study = config["studies"]["stadv"]
+    return list(in_order(config, study["datasets"], study["models"]))
+
+
+def attacks(config: Config) -> list[Cell]:
+    """The study's attack on each of its victims."""
+    return [victim | {"attack": config["studies"]["stadv"]["attack"]} for victim in victims(config)]
+
+
+def grids(config: Config) -> list[Cell]:
+    """The attack towards every class on each victim, if the study has one."""
+    grid = config["studies"]["stadv"].get("grid")
+    return [victim | {"attack": grid} for victim in victims(config)] if grid else []
+
+
+def varied(explored: Config) -> list[Cell]:
+    """The attacks that an exploration adds, one for each value of each parameter, named after both."""
+    return [
+        {"parameter": parameter, "value": value, "attack": f"{explored['attack']}-{parameter}-{value}"}
+        for parameter, values in explored["parameters"].items()
+        for value in values
+    ]
+
+
+def explored_attacks(config: Config) -> dict[str, Any]:
+    """Config entries of the attacks that the explorations add, by name."""
+    explored = config["studies"].get("stadv", {}).get("explorations")
+    if explored is None:
+        return {}
+    entry = config["attacks"][explored["attack"]]
+    return {
+        setting["attack"]: entry
+        | {"parameters": entry.get("parameters", {}) | {setting["parameter"]: setting["value"]}}
+        for setting in varied(explored)
+    }
+
+
+def settings(config: Config) -> list[Cell]:
+    """Each value of each parameter that is varied, on each model."""
+    explored = config["studies"]["stadv"].get("explorations")
+    if explored is None:
+        return []
+    return [
+        {"dataset": explored["dataset"], "model": model, "defense": "none", "seed": config["seeds"][0], **setting}
+        for model in explored["models"]
+        for setting in varied(explored)
+    ]
+
+
+def steps(config: Config) -> list[Cell]:
+    """The attack of each step of the post-mortem, and how its success is counted."""
+    study = config["studies"]["stadv"].get("post_mortem")
+    if study is None:
+        return []
+    shared = {"any_class": False, "clean_errors": False, "defense": "none", "seed": config["seeds"][0]}
+    return [shared | {"dataset": study["dataset"]} | step for step in study["steps"]]
+
+
+def cells(config: Config) -> list[Cell]:
+    return [*attacks(config), *grids(config), *settings(config), *steps(config)]
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    attacked = attacks(config)
+    found = [
+        exhibit(
+            "stadv_accuracy",
+            "accuracy",
+            {"title": "Accuracy of A, B and C (R1)", "victims": victims(config), "reference": reference},
+            "accuracy_table.rst",
+            labels("table: accuracy", victims(config)),
+        ),
+        exhibit(
+            "stadv_success",
+            "stadv",
+            {"title": "stAdv: accuracy and success (R1)", "attacked": attacked, "reference": reference},
+            "stadv_success.rst",
+            labels("table: accuracy and attack success", attacked),
+        ),
+    ]
+    if settings(config):
+        explored = config["studies"]["stadv"]["explorations"]
+        parameters = config["attacks"][explored["attack"]].get("parameters", {})
+        fixed = ", ".join(f"{key} {value}" for key, value in parameters.items())
+        spec = {"title": _explorations_title(config), "fixed": fixed, "settings": settings(config)}
+        found.append(
+            exhibit(
+                "stadv_explorations",
+                "explorations",
+                spec,
+                "explorations.rst",
+                labels("table: explorations", settings(config)),
+            )
+        )
+    if steps(config):
+        spec = {"title": _post_mortem_title(config), "steps": steps(config)}
+        found.append(
+            exhibit(
+                "stadv_post_mortem",
+                "post_mortem",
+                spec,
+                "post_mortem.rst",
+                labels("table: post-mortem", steps(config)),
+            )
+        )
+    return found
+
+
+def figures(config: Config) -> list[Exhibit]:
+    found = [
+        exhibit(
+            "stadv_accuracy",
+            "accuracy_dots",
+            {"title": "Accuracy of A, B and C (R1)", "table": "stadv_accuracy"},
+            "accuracy.rst",
+            labels("figure: accuracy", victims(config)),
+        )
+    ]
+    if settings(config):
+        spec = {"title": _explorations_title(config), "table": "stadv_explorations"}
+        words = labels("figure: explorations", settings(config))
+        found.append(exhibit("stadv_explorations", "explorations", spec, "explorations.rst", words))
+    if steps(config):
+        spec = {"title": _post_mortem_title(config), "table": "stadv_post_mortem"}
+        words = labels("figure: post-mortem", steps(config))
+        found.append(exhibit("stadv_post_mortem", "waterfall", spec, "post_mortem.rst", words))
+    for cell in attacks(config):
+        found += [_images(cell, "attack_sheet", "attack_sheet"), _images(cell, "flow", "flow_arrows")]
+    return [*found, *(_images(cell, "target_grid", "target_grid") for cell in grids(config))]
+
+
+def _images(cell: Cell, kind: str, module: str) -> Exhibit:
+    return exhibit(
+        f"{kind}/" + "{dataset}/{model}/{defense}/{seed}/{attack}".format(**cell),
+        module,
+        {"title": "{attack} on {dataset}, {model}".format(**cell), "cell": cell},
+        f"{kind}.rst",
+        labels(f"figure: {kind.replace('_', ' ')} (seed {cell['seed']})", [cell]),
+    )
+
+
+def _explorations_title(config: Config) -> str:
+    explored = config["studies"]["stadv"]["explorations"]
+    return f"{explored['attack']} on {explored['dataset']}: one parameter varied at a time (R1)"
+
+
+def _post_mortem_title(config: Config) -> str:
+    dataset = config["studies"]["stadv"]["post_mortem"]["dataset"]
+    return f"What each mistake cost: stAdv on {dataset} from the students' settings to ours (R1)"

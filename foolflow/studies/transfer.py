@@ -1,0 +1,53 @@
+"""How well the adversarial images of each victim fool every other one."""
+
+from typing import Any
+
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+
+TITLE = "Transfer"
+
+
+def matrices(config: Config) -> dict[str, Any]:
+    """Each matrix of the study, by name."""
+    return {matrix["name"]: matrix for matrix in entries(config, "transfer", "matrices")}
+
+
+def attempts(config: Config, matrix: Config) -> list[Cell]:
+    """Each victim of a matrix on each one's images, target by target."""
+    names = [f"{model}/{defense}" for model in matrix["models"] for defense in matrix["defenses"]]
+    return [
+        {"dataset": matrix["dataset"], "model": model, "defense": defense, "seed": seed}
+        | {"attack": matrix["attack"], "source": None if source == target else source}
+        for seed in config["seeds"]
+        for target in names
+        for model, defense in [target.split("/")]
+        for source in names
+    ]
+
+
+def cells(config: Config) -> list[Cell]:
+    return [cell for matrix in matrices(config).values() for cell in attempts(config, matrix)]
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    found = []
+    for name, matrix in matrices(config).items():
+        about = attempts(config, matrix)
+        spec = {"matrix": {key: matrix[key] for key in ("name", "dataset", "attack")}, "attempts": about}
+        found.append(
+            exhibit(f"transfer/{name}", "transfer", spec, "transfer.rst", labels(f"table: transfer {name}", about))
+        )
+    return found
+
+
+def figures(config: Config) -> list[Exhibit]:
+    return [
+        exhibit(
+            f"transfer/{name}",
+            "transfer_matrix",
+            {"title": "Transfer of {attack} on {dataset}".format(**matrix), "table": f"transfer/{name}"},
+            "transfer_matrix.rst",
+            labels(f"figure: {name}", attempts(config, matrix)),
+        )
+        for name, matrix in matrices(config).items()
+    ]

@@ -1,0 +1,136 @@
+rule attack_victim:
+    """Run one attack, at all of its epsilons, on one victim."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+    output:
+        adversarial=f"{ATTACK}/adversarial.safetensors",
+        run=f"{ATTACK}/run.json",
+        provenance="<results>/provenance/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.json",
+    log:
+        "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    wildcard_constraints:
+        attack=names_matching(undivided_attacks()),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
+    params:
+        program=program,
+        code=attack_code,
+        spec=attack_spec,
+    message:
+        "{wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+    shell:
+        r"""
+        {params.program} attack \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
+            --adversarial {output.adversarial:q} \
+            --run {output.run:q} \
+            --device {resources.device} \
+            --gpus {resources.gpu} \
+            --threads {threads} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """
+
+
+rule attack_shard:
+    """Run one share of an attack that has `shards`: some of its batches."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+    output:
+        adversarial=temp(f"{SHARD}/adversarial.safetensors"),
+        run=temp(f"{SHARD}/run.json"),
+        provenance=temp(f"{SHARD}/provenance.json"),
+    log:
+        "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.log",
+    benchmark:
+        "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
+    params:
+        program=program,
+        code=attack_code,
+        spec=attack_spec,
+    message:
+        "{wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed}), {wildcards.shard} of {wildcards.shards}"
+    shell:
+        r"""
+        {params.program} attack \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
+            --adversarial {output.adversarial:q} \
+            --run {output.run:q} \
+            --shard {wildcards.shard} \
+            --shards {wildcards.shards} \
+            --device {resources.device} \
+            --gpus {resources.gpu} \
+            --threads {threads} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """
+
+rule gather_attack:
+    """Put the shares of an attack together."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+        adversarial=shard_paths("adversarial.safetensors"),
+        run=shard_paths("run.json"),
+        provenance=shard_paths("provenance.json"),
+    output:
+        adversarial=f"{ATTACK}/adversarial.safetensors",
+        run=f"{ATTACK}/run.json",
+        provenance="<results>/provenance/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.json",
+    log:
+        "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.log",
+    benchmark:
+        "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}.tsv"
+    wildcard_constraints:
+        attack=names_matching(divided_attacks()),
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        program=program,
+        code=gather_code,
+        spec=attack_spec,
+        # Files of a thousand shards are more than a command line holds, so the program is given their folder.
+        shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],
+    message:
+        "Gather {wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+    shell:
+        r"""
+        {params.program} gather_attack \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
+            --folder "$(dirname {output.run:q})/shards" \
+            --shards {params.shards} \
+            --adversarial {output.adversarial:q} \
+            --run {output.run:q} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """

@@ -1,0 +1,128 @@
+from foolflow.studies import fgsm_sweep
+
+FGSM_SWEEP_TABLES = fgsm_sweep.tables(config, reference("r4_fgsm_sweep"))
+FGSM_SWEEP_FIGURES = fgsm_sweep.figures(config)
+
+# Each sweep, with the epsilon at which the data set is modified under the name that the paths have for it.
+SWEEPS = [{**sweep, "epsilon": sweep["modified_epsilon"]} for sweep in fgsm_sweep.cells(config)]
+
+
+rule export_modified:
+    """Turn an adversarial set into 8-bit images that torchvision's ImageFolder loads."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        adversarial=f"{ATTACK}/adversarial.safetensors",
+    output:
+        folder=directory("<results>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}"),
+        provenance="<results>/provenance/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.json",
+    log:
+        "<logs>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/datasets/{dataset}/{model}/{defense}/{seed}/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        program=program,
+        code=code_digest("scripts.export_images"),
+        spec=lambda wildcards: as_json({"epsilon": float(wildcards.epsilon)}),
+    message:
+        "Export {wildcards.dataset}, modified by {wildcards.attack} (epsilon {wildcards.epsilon})"
+    shell:
+        r"""
+        {params.program} export_images \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --adversarial {input.adversarial:q} \
+            --folder {output.folder:q} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """
+
+
+rule measure_modified:
+    """Measure a victim's accuracy on a modified data set, read back from its files."""
+    input:
+        folder=rules.export_modified.output.folder,
+        weights=weights_of,
+    output:
+        result="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
+        provenance="<results>/provenance/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
+    log:
+        "<logs>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.log",
+    benchmark:
+        "<benchmarks>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.tsv"
+    group:
+        "modified"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(30),
+    params:
+        program=program,
+        code=lambda wildcards: code_digest("scripts.measure_images", *victim_modules(wildcards)),
+        spec=lambda wildcards: as_json({**victim_entries(wildcards), "epsilon": float(wildcards.epsilon)}),
+    message:
+        "Measure {wildcards.model} on {wildcards.dataset}, modified by {wildcards.attack} (epsilon {wildcards.epsilon})"
+    shell:
+        r"""
+        {params.program} measure_images \
+            --spec {params.spec:q} \
+            --folder {input.folder:q} \
+            --weights {input.weights:q} \
+            --result {output.result:q} \
+            --device {resources.device} \
+            --gpus {resources.gpu} \
+            --threads {threads} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """
+
+
+use rule table from tables as tabulate_fgsm_sweep with:
+    """R4's table: accuracy per epsilon, published next to it, and the test whether the model does worse."""
+    input:
+        judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
+        modified=paths(rules.measure_modified.output.result, SWEEPS),
+    output:
+        **table_files("fgsm_sweep", FGSM_SWEEP_TABLES),
+    pathvars:
+        study="fgsm_sweep",
+    params:
+        program=program,
+        code=tables_code(FGSM_SWEEP_TABLES),
+        spec=exhibit_spec(FGSM_SWEEP_TABLES),
+
+
+use rule figure from figures as draw_fgsm_sweep with:
+    """R4's figures: accuracy against epsilon, and samples at each epsilon."""
+    input:
+        tables=rules.tabulate_fgsm_sweep.output.csv,
+        judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
+        splits=test_splits(fgsm_sweep.cells(config)),
+        adversarial=sets_made(fgsm_sweep.cells(config)),
+    output:
+        **figure_files("fgsm_sweep", FGSM_SWEEP_FIGURES),
+    pathvars:
+        study="fgsm_sweep",
+    params:
+        program=program,
+        code=figures_code(FGSM_SWEEP_FIGURES),
+        spec=exhibit_spec(FGSM_SWEEP_FIGURES),
+
+
+rule fgsm_sweep:
+    """R4: FGSM at a sweep of epsilons; table, curve, samples and the modified data set."""
+    input:
+        rules.tabulate_fgsm_sweep.output,
+        rules.draw_fgsm_sweep.output,

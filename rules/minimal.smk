@@ -1,0 +1,78 @@
+from foolflow.studies import minimal
+
+MINIMAL_TABLES = minimal.tables(config, reference("r2_minimal"))
+MINIMAL_FIGURES = minimal.figures(config)
+
+
+use rule table from tables as tabulate_minimal with:
+    """R2's tables: accuracy, the smallest perturbations that each attack finds, and the attacks' speed."""
+    input:
+        judgements=judgements_of("minimal", minimal.attacks(config)),
+        accuracies=accuracies_of("minimal", minimal.victims(config)),
+        # Timings differ from run to run; the judgements say whether anything else has changed.
+        runs=ancient(sets_made(minimal.attacks(config), "run.json")),
+    output:
+        **table_files("minimal", MINIMAL_TABLES),
+    pathvars:
+        study="minimal",
+    params:
+        program=program,
+        code=tables_code(MINIMAL_TABLES),
+        spec=exhibit_spec(MINIMAL_TABLES),
+
+
+use rule figure from figures as draw_minimal with:
+    """R2's figures: accuracies, and robust accuracy against distance."""
+    input:
+        tables=rules.tabulate_minimal.output.csv,
+        judgements=judgements_of("minimal", minimal.attacks(config)),
+    output:
+        **figure_files("minimal", MINIMAL_FIGURES),
+    pathvars:
+        study="minimal",
+    params:
+        program=program,
+        code=figures_code(MINIMAL_FIGURES),
+        spec=exhibit_spec(MINIMAL_FIGURES),
+
+
+use rule figure from figures as draw_perturbation with:
+    """R2's figure: an image of the test split, its perturbation, and the two together."""
+    input:
+        judgements=lambda wildcards: judgements_of("minimal", [minimal.perturbation(config, wildcards.model)]),
+        splits=lambda wildcards: test_splits([minimal.perturbation(config, wildcards.model)]),
+        adversarial=lambda wildcards: sets_made([minimal.perturbation(config, wildcards.model)]),
+    output:
+        png=report(
+            "<results>/figures/minimal/{model}/{image}.png",
+            caption="../report/perturbation.rst",
+            category=minimal.TITLE,
+            labels={"result": "figure: perturbation of image {image}", "model": "{model}"},
+        ),
+        pdf="<results>/figures/minimal/{model}/{image}.pdf",
+        provenance="<results>/provenance/figures/minimal/{model}/{image}.json",
+    log:
+        "<logs>/figures/minimal/{model}/{image}.log",
+    benchmark:
+        "<benchmarks>/figures/minimal/{model}/{image}.tsv"
+    wildcard_constraints:
+        image=r"0|[1-9]\d*",
+        model=names_matching({cell["model"] for cell in minimal.cells(config)}),
+    params:
+        program=program,
+        code=code_digest("scripts.draw", "foolflow.figures.perturbation"),
+        spec=lambda wildcards: exhibit_spec(
+            [minimal.perturbation_figure(config, wildcards.model, int(wildcards.image))]
+        ),
+
+
+rule minimal:
+    """R2: the zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
+    input:
+        rules.tabulate_minimal.output,
+        rules.draw_minimal.output,
+        expand(
+            rules.draw_perturbation.output,
+            model=config["studies"]["minimal"]["perturbation"]["models"],
+            image=config["studies"]["minimal"]["perturbation"]["images"],
+        ),

@@ -1,0 +1,43 @@
+from foolflow.studies import stadv
+
+STADV_TABLES = stadv.tables(config, reference("r1_stadv"))
+STADV_FIGURES = stadv.figures(config)
+
+
+use rule table from tables as tabulate_stadv with:
+    """R1's tables: accuracy, success, explorations and the post-mortem, published numbers next to them."""
+    input:
+        judgements=judgements_of("stadv", stadv.cells(config)),
+        accuracies=accuracies_of("stadv", stadv.victims(config)),
+    output:
+        **table_files("stadv", STADV_TABLES),
+    pathvars:
+        study="stadv",
+    params:
+        program=program,
+        code=tables_code(STADV_TABLES),
+        spec=exhibit_spec(STADV_TABLES),
+
+
+use rule figure from figures as draw_stadv with:
+    """R1's figures: accuracies, explorations, the post-mortem, and attacked images with their flows."""
+    input:
+        tables=rules.tabulate_stadv.output.csv,
+        judgements=judgements_of("stadv", stadv.attacks(config)),
+        splits=test_splits(stadv.attacks(config)),
+        adversarial=sets_made([*stadv.attacks(config), *stadv.grids(config)]),
+    output:
+        **figure_files("stadv", STADV_FIGURES),
+    pathvars:
+        study="stadv",
+    params:
+        program=program,
+        code=figures_code(STADV_FIGURES),
+        spec=exhibit_spec(STADV_FIGURES),
+
+
+rule stadv:
+    """R1: stAdv on MNIST and FashionMNIST; accuracy and success, grids, flows, explorations and the post-mortem."""
+    input:
+        rules.tabulate_stadv.output,
+        rules.draw_stadv.output,

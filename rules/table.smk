@@ -1,0 +1,41 @@
+"""A template: the tables of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`."""
+
+from foolflow.workflow.commands import as_options, program
+
+
+rule table:
+    output:
+        csv="<results>/tables/<study>.csv",
+        markdown="<results>/tables/<study>.md",
+        html="<results>/tables/<study>.html",
+        provenance="<results>/provenance/tables/<study>.json",
+    log:
+        "<logs>/tables/<study>.log",
+    benchmark:
+        "<benchmarks>/tables/<study>.tsv"
+    localrule: True
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        program=program(workflow.deployment_settings.deployment_method),
+        code="",
+        spec="[]",
+        # Derived from the inputs, which are a trigger of their own.
+        inputs=lambda wildcards, input: as_options(input),
+    message:
+        "Make tables: {output.csv}"
+    shell:
+        r"""
+        {params.program} tabulate \
+            --spec {params.spec:q} \
+            {params.inputs} \
+            --csv {output.csv:q} \
+            --markdown {output.markdown:q} \
+            --html {output.html:q} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """

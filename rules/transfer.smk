@@ -1,0 +1,39 @@
+from foolflow.studies import transfer
+
+TRANSFER_TABLES = transfer.tables(config, None)
+TRANSFER_FIGURES = transfer.figures(config)
+
+
+use rule table from tables as tabulate_transfer with:
+    """The transfer matrices: success by source and target."""
+    input:
+        judgements=judgements_of("transfer", transfer.cells(config)),
+    output:
+        **table_files("transfer", TRANSFER_TABLES),
+    pathvars:
+        study="transfer",
+    params:
+        program=program,
+        code=tables_code(TRANSFER_TABLES),
+        spec=exhibit_spec(TRANSFER_TABLES),
+
+
+use rule figure from figures as draw_transfer with:
+    """The transfer matrices as heat maps."""
+    input:
+        tables=rules.tabulate_transfer.output.csv,
+    output:
+        **figure_files("transfer", TRANSFER_FIGURES),
+    pathvars:
+        study="transfer",
+    params:
+        program=program,
+        code=figures_code(TRANSFER_FIGURES),
+        spec=exhibit_spec(TRANSFER_FIGURES),
+
+
+rule transfer:
+    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
+    input:
+        rules.tabulate_transfer.output,
+        rules.draw_transfer.output,

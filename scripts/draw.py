@@ -1,0 +1,28 @@
+"""Draw the figures of a study.
+
+--spec: a list of {"name", "module", "spec"}, one for each of --png and --pdf, in order. A figure is made by
+`build(spec, artefacts)` of the module `foolflow.figures.<module>`.
+"""
+
+import argparse
+import importlib
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.figures.style import save_figure
+from foolflow.jobs.command_line import add_named_inputs, add_output, job_parser, named_inputs, run_job
+
+
+def main(arguments: argparse.Namespace) -> None:
+    artefacts = Artefacts(named_inputs(arguments))
+    for exhibit, png, pdf in zip(arguments.spec, arguments.png, arguments.pdf, strict=True):
+        figure = importlib.import_module(f"foolflow.figures.{exhibit['module']}").build(exhibit["spec"], artefacts)
+        save_figure(figure, png, pdf)
+        print(f"{exhibit['name']}: drawn")
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    add_named_inputs(parser)
+    add_output(parser, "--png", nargs="+")
+    add_output(parser, "--pdf", nargs="+")
+    run_job(main, parser)

@@ -1,0 +1,63 @@
+"""Judge what one victim makes of adversarial sets, its own and other victims', and of the clean images.
+
+--spec: {"model": ..., "defense": ..., the entries that the victim was made from, "sets": a list of {"attack", "source"},
+one for each of --sets, in order}
+"""
+
+import argparse
+
+import pandas as pd
+import torch
+
+from foolflow.attacks.judging import classify, judge
+from foolflow.compute.device import compute_on
+from foolflow.data.adversarial import load_set
+from foolflow.data.splits import load_split
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.files import whole_file, write_json
+from foolflow.jobs.progress import log_throughput
+from foolflow.models.victims import load_victim
+
+
+def main(arguments: argparse.Namespace) -> None:
+    device = compute_on(arguments.device, arguments.threads)
+    spec = arguments.spec
+    test = load_split(arguments.test)
+    victim = load_victim(
+        arguments.weights, model=spec["model"], defense=spec["defense"], shape=test.shape, device=device
+    )
+    with log_throughput(len(test)):
+        clean = classify(victim, torch.from_numpy(test.images), device)
+    accuracy = {"test": {"n": len(test), "correct": int((clean.classes.numpy() == test.labels).sum())}}
+    for path in arguments.other_splits:
+        split = load_split(path)
+        with log_throughput(len(split)):
+            classes = classify(victim, torch.from_numpy(split.images), device).classes.numpy()
+        accuracy[path.stem] = {"n": len(split), "correct": int((classes == split.labels).sum())}
+    write_json(arguments.accuracy, accuracy)
+
+    records = []
+    for entry, path in zip(spec["sets"], arguments.sets, strict=True):
+        made = load_set(path)
+        with log_throughput(2 * len(made)):
+            table = judge(victim, test, clean, made, device, origin=str(path))
+        right = table["clean_prediction"] == table["label"]
+        wrong = (table["prediction"] != table["label"])[right].sum()
+        print(f"{entry['attack']} on {entry['source']}: {wrong:,} of {right.sum():,} classified wrongly", flush=True)
+        table.insert(0, "attack", entry["attack"])
+        table.insert(1, "source", entry["source"])
+        records.append(table)
+    with whole_file(arguments.records) as partial:
+        pd.concat(records, ignore_index=True).to_parquet(partial, index=False)
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    add_input(parser, "--test", help="the test split")
+    add_input(parser, "--other-splits", nargs="*", default=[], required=False, help="others whose accuracy is wanted")
+    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--sets", nargs="+", help="adversarial sets")
+    add_output(parser, "--records", help="Parquet: a row for each adversarial image")
+    add_output(parser, "--accuracy", help="JSON: by split, how many clean images there are and how many are right")
+    add_compute_options(parser)
+    run_job(main, parser)

@@ -1,0 +1,70 @@
+"""Score clean images and adversarial sets with a detector: how far a victim's softmax moves when they are squeezed.
+
+--spec: {"model": ..., "defense": ..., the victim's entries, "squeezers": a list of {"name": ..., and what a defense
+has}, "attacks": one for each of --sets, in order}
+"""
+
+import argparse
+
+import pandas as pd
+import torch
+
+from foolflow.attacks.base import is_success
+from foolflow.attacks.judging import classify, to_8_bits
+from foolflow.compute.device import compute_on
+from foolflow.data.adversarial import load_set
+from foolflow.data.splits import load_split
+from foolflow.defenses.loading import load_filter
+from foolflow.defenses.squeezing import score_images
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.files import whole_file
+from foolflow.jobs.progress import log_throughput
+from foolflow.models.victims import load_victim
+
+
+def main(arguments: argparse.Namespace) -> None:
+    device = compute_on(arguments.device, arguments.threads)
+    spec, splits = arguments.spec, {"val": load_split(arguments.val), "test": load_split(arguments.test)}
+    test = splits["test"]
+    victim = load_victim(
+        arguments.weights, model=spec["model"], defense=spec["defense"], shape=test.shape, device=device
+    )
+    squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
+
+    def scores(images: torch.Tensor) -> dict[str, torch.Tensor]:
+        with log_throughput(len(images)):
+            return score_images(victim, images, squeezers, device)
+
+    tables = []
+    for name, split in splits.items():
+        found = scores(torch.from_numpy(split.images))
+        tables.append(pd.DataFrame({"images": name, "index": range(len(split)), "label": split.labels} | _numpy(found)))
+    clean = classify(victim, torch.from_numpy(test.images), device).classes
+    for attack, path in zip(spec["attacks"], arguments.sets, strict=True):
+        made = load_set(path)
+        index, target = made.tensors["index"], torch.from_numpy(made.tensors["target"])
+        found = scores(to_8_bits(torch.from_numpy(made.tensors["images"])))
+        labels = torch.from_numpy(test.labels[index])
+        success = torch.where(
+            target < 0, is_success(found["prediction"], labels, None), is_success(found["prediction"], labels, target)
+        )
+        about = {"images": attack, "index": index, "epsilon": made.tensors["epsilon"], "label": labels.numpy()}
+        judged = {"clean_prediction": clean[index].numpy(), "success_8bit": success.numpy()}
+        tables.append(pd.DataFrame(about | judged | _numpy(found)))
+    with whole_file(arguments.scores) as partial:
+        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
+
+
+def _numpy(found: dict[str, torch.Tensor]) -> dict:
+    return {name: tensor.numpy() for name, tensor in found.items()}
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    add_input(parser, "--val", help="the val split")
+    add_input(parser, "--test", help="the test split")
+    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--sets", nargs="+", help="adversarial sets that were made on this victim")
+    add_output(parser, "--scores", help="Parquet: a row for each image; `images` is val, test or the attack")
+    add_compute_options(parser)
+    run_job(main, parser)

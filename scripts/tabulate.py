@@ -1,0 +1,34 @@
+"""Make the tables of a study.
+
+--spec: a list of {"name", "module", "spec"}, one for each of --csv, --markdown and --html, in order. A table is made by
+`build(spec, artefacts)` of the module `foolflow.tables.<module>`.
+"""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.jobs.command_line import add_named_inputs, add_output, job_parser, named_inputs, run_job
+from foolflow.tables.writing import write_table
+
+
+def main(arguments: argparse.Namespace) -> list[Path]:
+    artefacts = Artefacts(named_inputs(arguments))
+    varying: list[Path] = []
+    paths = zip(arguments.csv, arguments.markdown, arguments.html, strict=True)
+    for exhibit, files in zip(arguments.spec, paths, strict=True):
+        table = importlib.import_module(f"foolflow.tables.{exhibit['module']}").build(exhibit["spec"], artefacts)
+        write_table(table, *files)
+        varying += files if table.varies else ()
+        print(f"{exhibit['name']}: {len(table.display)} rows")
+    return varying
+
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    add_named_inputs(parser)
+    add_output(parser, "--csv", nargs="+")
+    add_output(parser, "--markdown", nargs="+")
+    add_output(parser, "--html", nargs="+")
+    run_job(main, parser)
