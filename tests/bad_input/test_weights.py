@@ -156,15 +156,15 @@ TEST = "data/tiny/test.safetensors"
 @table(
     ("missing split", damaged(Site.run_attack, TEST, gone), "test.safetensors is not a split written by foolflow"),
     ("truncated split", damaged(Site.run_attack, TEST), "test.safetensors is not a split written by foolflow"),
-    ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they have to be 0 to 3"),
+    ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they must be 0 to 3"),
     ("no images in it", labelled(np.arange(0)), "test.safetensors: no images"),
-    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run what makes it"),
+    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run the rule that makes"),
     ("truncated records", damaged(Site.evaluate, RECORDS), "records.parquet is not a Parquet file"),
-    ("records of fewer images", shorter, "has 20 images,", "records.parquet 19 rows: not of one attack"),
+    ("records of fewer images", shorter, "has 20 images,", "records.parquet has 19 rows; run the attack again"),
     ("records of images that are not there", beyond, "tells of image 1019;", "test.safetensors has 20"),
     ("truncated adversarial set", damaged(Site.evaluate, SET), "adversarial.safetensors is not a safetensors file"),
     ("the same, exported", damaged(Site.export, SET), "adversarial.safetensors is not a safetensors file"),
-    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run what makes it"),
+    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run the rule that makes"),
 )
 def test_results(refused, case):
     refused(case)
