@@ -82,8 +82,8 @@ FEWER, LARGER = SHAPE | {"classes": 3}, SHAPE | {"size": 2 * SIZE}
     ("a description that is no JSON", described(lambda victim: "{"), "is not a victim saved by foolflow"),
     ("a description that is a list", described(lambda victim: "[1]"), "is not a victim saved by foolflow"),
     ("half a description", described(lambda victim: '{"model": {}}'), "is not a victim saved by foolflow"),
-    ("a negative size", shaped(size=-8), "it is for images of shape"),
-    ("a size that is a word", shaped(size="8"), "it is for images of shape"),
+    ("a negative size", shaped(size=-8), "invalid shape"),
+    ("a size that is a word", shaped(size="8"), "invalid shape"),
     ("an absurd size", shaped(size=10**9), "1 x 1000000000 x 1000000000 pixels and 4 classes; the images have 1 x 8"),
     ("another architecture", victim(SMALLER, SHAPE), "weights of another architecture"),
     (
