@@ -1,4 +1,4 @@
-"""Accuracy against epsilon, with intervals, beside what was published."""
+"""Accuracy against epsilon, with intervals, next to the published values."""
 
 from typing import Any
 

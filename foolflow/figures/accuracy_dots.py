@@ -1,4 +1,4 @@
-"""The test accuracy of each model, with its interval, beside what was published."""
+"""The test accuracy of each model, with its interval, next to the published values."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 MARKERS = ("s", "D", "^")
-# Of what was published on several splits, the figure shows what compares with our test accuracy.
+# Published accuracies on other splits, which cannot be compared with our test accuracy.
 HIDDEN = ("published_train", "published_val")
 
 

@@ -1,4 +1,4 @@
-"""The same images at every epsilon, with what the victim takes them for."""
+"""The same images at every epsilon, with the victim's predictions."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,10 @@ from foolflow.figures.style import RIGHT, WRONG, house_style
 
 @dataclass(frozen=True)
 class Row:
-    """images: float or uint8 (K, C, H, W).  predictions, confidences (fractions, or none): one per image."""
+    """One row of images: float or uint8 (K, C, H, W).
+
+    predictions, confidences (fractions; optional): one per image.
+    """
 
     label: str
     images: np.ndarray
@@ -20,7 +23,7 @@ class Row:
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
-    """truth: the class name of each column; each row shows the same K images."""
+    """truth: the class name of each column.  rows: versions of the same K images."""
     with house_style():
         figure = Figure(figsize=(1.4 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
         grid = figure.subplots(len(rows), len(truth), squeeze=False)
@@ -29,8 +32,8 @@ def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
                 show_image(axes, row.images[column])
                 name, prediction = truth[column], row.predictions[column]
                 colour = RIGHT if prediction == name else WRONG
-                sure = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
-                axes.set_title(f"{name} → {prediction}{sure}", fontsize=7, color=colour, pad=3)
+                confidence = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
+                axes.set_title(f"{name} → {prediction}{confidence}", fontsize=7, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         figure.suptitle(title, fontsize=11)
         return figure

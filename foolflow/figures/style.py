@@ -1,4 +1,4 @@
-"""The look of every figure, and how it is saved: the same bytes for the same data."""
+"""The style of every figure, and saving: the same data give the same bytes."""
 
 import argparse
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from foolflow.jobs.files import whole_file
 
 mpl.use("Agg")
 
-# Okabe and Ito's palette, told apart by colour-blind readers, too.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish, too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"
 RIGHT, WRONG = "#1a1a1a", "#C0392B"
@@ -45,7 +45,10 @@ def add_figure_options(parser: argparse.ArgumentParser) -> None:
 
 
 def save_figure(figure: Figure, to: argparse.Namespace) -> None:
-    """Without dates, so that equal figures are equal files. to: has the paths that `add_figure_options` asks for."""
+    """Save a figure as PNG and PDF, without dates, so that equal figures give equal files.
+
+    to: holds the paths of the options that `add_figure_options` adds.
+    """
     with whole_file(to.png) as partial:
         figure.savefig(partial, dpi=160, bbox_inches="tight", metadata={"Software": None})
     with whole_file(to.pdf) as partial:

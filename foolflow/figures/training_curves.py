@@ -1,12 +1,12 @@
-"""Loss and accuracy over the epochs of a training (R3's figures)."""
+"""Loss and accuracy over the training epochs (R3's figures)."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.figures.style import COLOURS, GREY, house_style
 
-# Of adversarial training: where the two part, the network has overfitted to its own attack.
-ATTACKED = {"val_attacked_accuracy": "val, the training's attack", "val_pgd_accuracy": "val, PGD"}
+# Columns of adversarial training. If the two curves diverge, the network has overfitted to the attack it trains on.
+ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy": "val, PGD"}
 
 
 def draw(title: str, history: pd.DataFrame) -> Figure:
@@ -18,7 +18,7 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
         figure = Figure(figsize=(10.4 if robust else 8.4, 3.4), layout="constrained")
         loss, accuracy = figure.subplots(1, 2)
         for axes, column, factor, name in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
-            for colour, part, label in ((COLOURS[0], "train", "train, as trained on"), (COLOURS[1], "val", "val")):
+            for colour, part, label in ((COLOURS[0], "train", "train (training batches)"), (COLOURS[1], "val", "val")):
                 values = factor * history[f"{part}_{column}"]
                 axes.plot(history["epoch"], values, color=colour, label=label, marker="o", markersize=3)
             axes.axvline(best, color=GREY, linestyle=":", label=f"weights kept (epoch {best})")

@@ -1,4 +1,4 @@
-"""How a rate moves from step to step."""
+"""The change of a rate from step to step."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -9,7 +9,10 @@ TOTAL, RISE, FALL = COLOURS[0], COLOURS[2], COLOURS[1]
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of `foolflow.tables.post_mortem`: the steps from top to bottom, the first and the last in full."""
+    """Draw a bar per step, from top to bottom; the first and the last bar start at 0, the others show the change.
+
+    table: the CSV of `foolflow.tables.post_mortem`.
+    """
     success = 100 * table["success"].to_numpy()
     before = success.copy()
     before[1:] = success[:-1]
