@@ -68,7 +68,7 @@ def _labels(attempt: Attempt, found: pd.DataFrame) -> np.ndarray:
 
 
 def _chosen(labels: np.ndarray, right: np.ndarray, shown: np.ndarray) -> list[int]:
-    """Return the positions of the examples among the images `shown`: wrong ones first, alternating between classes.
+    """Return the positions of the examples, chosen from the images `shown`: wrong ones first, alternating by class.
 
     labels: int (N,).  right, shown: bool (N,).
     """
