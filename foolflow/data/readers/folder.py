@@ -38,7 +38,7 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
 
 
 def _check_links(path: Path) -> None:
-    """Reject links out of the folder, which a data set from somebody else may have, and to folders, which may loop."""
+    """Reject links out of the folder, since the data set may come from a stranger, and to folders, which may loop."""
     whole = path.resolve()
     for folder, folders, files in os.walk(path):
         for found in (Path(folder) / name for name in (*folders, *files)):

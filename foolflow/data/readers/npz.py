@@ -67,7 +67,7 @@ def _check_sizes(archive: zipfile.ZipFile) -> None:
 
 
 def _declared_size(opened: IO[bytes]) -> int | None:
-    """Return the size in bytes that a .npy file's header declares; None if it is no .npy file or holds pickles."""
+    """Return the size in bytes that a .npy file's header declares; None if it is not one or holds pickles."""
     try:
         version = npy.read_magic(opened)
         shape, _, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(opened)
