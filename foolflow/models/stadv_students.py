@@ -1,6 +1,6 @@
-"""The networks A, B and C as the students of R1 built them: with pooling, which the paper does not use, and with
-channel dropout in B.
+"""The networks A, B and C as the students of R1 built them.
 
+Unlike the paper's networks, B and C have pooling, and B has channel dropout.
 R1 ends each network with a softmax. Foolflow's models return logits, so the softmax is part of the training recipe
 (`loss: cross_entropy_of_softmax`). R1 standardises its inputs; here a layer does, with the statistics of MNIST.
 images: (N, channels, size, size) in [0, 1].  Each network returns logits (N, classes).
