@@ -9,7 +9,7 @@ from foolflow.defenses.borders import mirrored
 def least(images: Tensor, size: int) -> Tensor:
     """Erode by a flat size x size square, like scipy.ndimage.grey_erosion; mirror images beyond their border.
 
-    images: (N, C, H, W), also returned. The pixel is at the lower right of the centre of an even window.
+    images: (N, C, H, W). Returns the same shape. The pixel is at the lower right of an even window's centre.
     """
     height, width = images.shape[-2:]
     before = size // 2
@@ -18,7 +18,7 @@ def least(images: Tensor, size: int) -> Tensor:
 
 
 def greatest(images: Tensor, size: int) -> Tensor:
-    """Dilate likewise. The pixel is at the upper left of an even window's centre, which undoes the shift of `least`."""
+    """Dilate, else like `least`. The pixel is at the upper left of an even window's centre, to undo `least`'s shift."""
     height, width = images.shape[-2:]
     before = size - 1 - size // 2
     dilated = dilation(mirrored(images, before, size // 2), images.new_ones(size, size))
