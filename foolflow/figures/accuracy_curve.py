@@ -15,7 +15,7 @@ PUBLISHED = {
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """table: the CSV of the table `fgsm_sweep`."""
+    """Draw one curve per data set, model, attack and seed. table: the CSV of the table `fgsm_sweep`."""
     with house_style():
         figure = Figure(figsize=(7.6, 4.2))
         axes = figure.add_subplot()

@@ -12,7 +12,7 @@ HIDDEN = ("published_train", "published_val")
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of an accuracy table."""
+    """Draw a panel per data set. table: the CSV of an accuracy table."""
     published = [
         name
         for name in map(str, table.columns)

@@ -13,7 +13,10 @@ SHORT = 16  # characters; longer titles take two lines
 
 
 def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequence[bool]) -> Figure:
-    """images: (N, C, H, W).  titles, success: one per image; failed attacks have a red title."""
+    """Draw the sheet. Failed attacks have a red title.
+
+    images: (N, C, H, W).  titles, success: one per image.
+    """
     rows = -(-len(images) // COLUMNS)
     long = max(map(len, titles), default=0) > SHORT
     titles = [text.replace(" (", "\n(") for text in titles] if long else titles

@@ -9,7 +9,10 @@ from foolflow.figures.style import COLOURS, house_style
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of `foolflow.tables.explorations`, with the column `value` read as text."""
+    """Draw a column of panels per parameter.
+
+    table: the CSV of `foolflow.tables.explorations`, with the column `value` read as text.
+    """
     parameters = list(table["parameter"].unique())
     counts = [table.loc[table["parameter"] == parameter, "value"].nunique() for parameter in parameters]
     with house_style():
@@ -44,7 +47,7 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
 
 
 def _plot(axes: Axes, places: pd.Series, values: np.ndarray, colour: str, label: str) -> None:
-    """values: (N, 3), each value with the lower and upper end of its interval."""
+    """Plot values with intervals. values: (N, 3), each value with the lower and upper end of its interval."""
     middle, low, high = values.T
     errors = np.maximum(np.nan_to_num([middle - low, high - middle]), 0)
     axes.errorbar(

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 
 def show_image(axes: Axes, image: np.ndarray) -> None:
-    """image: (C, H, W), uint8 or float in [0, 1]; a single channel is drawn in grey."""
+    """Draw an image, (C, H, W), uint8 or float in [0, 1]. A single channel is drawn in grey."""
     pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
     axes.imshow(pixels, cmap="gray", vmin=0, vmax=255 if pixels.dtype == np.uint8 else 1)
     bare(axes)

@@ -23,7 +23,7 @@ class Shown:
 
 
 def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
-    """truth: the name of the true class."""
+    """Draw the figure. truth: the name of the true class."""
     perturbation = adversarial.pixels - original.pixels
     with house_style():
         figure = Figure(figsize=(8.4, 3.3), layout="constrained")

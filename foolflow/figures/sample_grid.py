@@ -23,7 +23,7 @@ class Row:
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
-    """truth: the class name of each column.  rows: versions of the same K images."""
+    """Draw the grid. truth: the class name of each column.  rows: versions of the same K images."""
     with house_style():
         figure = Figure(figsize=(1.4 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
         grid = figure.subplots(len(rows), len(truth), squeeze=False)

@@ -10,7 +10,7 @@ ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy":
 
 
 def draw(title: str, history: pd.DataFrame) -> Figure:
-    """history: a victim's history.csv."""
+    """Draw the curves of one training. history: a victim's history.csv."""
     robust = [column for column in ATTACKED if column in history and history[column].notna().any()]
     score = history["val_accuracy"] + (history["val_pgd_accuracy"] if robust else 0)
     best = history["epoch"].iloc[int(score.argmax())]
