@@ -117,7 +117,7 @@ def _board(section: Section, key: str) -> str:
 
 
 def _head(name: str, sorts: str, column: str = "", kind: str = "") -> str:
-    """sorts: how the column sorts: as a `rate` (highest first), a `number` or `text`."""
+    """Return a column heading. sorts: whether the column sorts as `rate` (highest first), `number` or `text`."""
     attack = "" if column in ("", CLEAN, WORST) else f' data-attack="{_text(column)}"'
     words = f' class="{kind}"' if kind else ""
     return f'<th scope="col" data-sorts="{sorts}"{words}{attack}>{_text(name)}</th>'
