@@ -198,7 +198,7 @@ def images_filter(body: str, call=Site.defend):
         "squeeze failed: AssertionError (",
     ),
     (
-        "it raises later, whatever the gradient",
+        "it raises later, without a gradient",
         images_filter("if len(images) > 2: raise RuntimeError('a\\nb')\n    return images", Site.measure),
         "squeeze failed: RuntimeError: a b (",
     ),
