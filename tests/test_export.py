@@ -27,13 +27,13 @@ def export(root, folder, classes, labels):
     return ImageFolder(str(folder / "tree"), allow_empty=True)
 
 
-def test_the_order_of_120_classes_is_that_of_their_labels(root, tmp_path):
+def test_120_classes_keep_the_order_of_their_labels(root, tmp_path):
     tree = export(root, tmp_path, 120, np.arange(120))
     assert tree.targets == list(range(120))
     assert [np.asarray(image)[0, 0, 0] for image, _ in tree] == list(range(120))
 
 
-def test_a_class_without_images_keeps_its_number(root, tmp_path):
+def test_a_class_without_images_keeps_its_label(root, tmp_path):
     tree = export(root, tmp_path, 6, np.array([0, 5, 5]))
     assert len(tree.classes) == 6
     assert tree.targets == [0, 5, 5]

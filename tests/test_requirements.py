@@ -15,14 +15,14 @@ from foolflow.workflow.code_digest import closure
 
 @pytest.fixture(scope="module")
 def locked(root):
-    """name -> version of every line of the lock that holds on this machine."""
+    """name -> version, for every line of the lock file that applies to this machine."""
     lines = (root / "requirements.lock").read_text().splitlines()
     requirements = [Requirement(line) for line in lines]
     here = [item for item in requirements if item.marker is None or item.marker.evaluate()]
     return {canonicalize_name(item.name): str(item.specifier).removeprefix("==") for item in here}
 
 
-def test_the_lock_has_an_exact_version_of_all_that_the_project_names(root, locked):
+def test_the_lock_pins_every_dependency_of_the_project(root, locked):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
     named += tomllib.loads((root / "pyproject.toml").read_text())["build-system"]["requires"]
@@ -30,8 +30,8 @@ def test_the_lock_has_an_exact_version_of_all_that_the_project_names(root, locke
     assert all(version and version[0].isdigit() for version in locked.values())
 
 
-def test_what_is_locked_is_closed_under_what_it_needs(locked):
-    """The environment is installed with --no-deps: nothing may be missing from the list."""
+def test_the_lock_contains_the_dependencies_of_every_locked_package(locked):
+    """The environment is installed with --no-deps, so the lock file must be complete."""
     missing = {}
     for name in locked:
         for line in distribution(name).requires or []:
@@ -42,8 +42,8 @@ def test_what_is_locked_is_closed_under_what_it_needs(locked):
     assert missing == {}
 
 
-def test_what_is_installed_beside_the_lock_has_exact_versions_and_all_it_imports(root, locked):
-    """What these ask for does not install; `make` puts them beside the lock, without."""
+def test_peers_are_pinned_and_find_all_they_import_in_the_lock(root, locked):
+    """Some dependencies that the peers declare do not install, so `make` installs the peers without dependencies."""
     requirements = [Requirement(line) for line in (root / "requirements-peers.lock").read_text().splitlines()]
     not_imported = {"visdom", "requests"}
     for requirement in requirements:
@@ -54,7 +54,7 @@ def test_what_is_installed_beside_the_lock_has_exact_versions_and_all_it_imports
         assert named - not_imported <= locked.keys()
 
 
-def test_the_browser_test_is_not_skipped_for_want_of_a_package():
+def test_selenium_is_installed_so_that_browser_tests_run():
     assert find_spec("selenium") is not None
 
 

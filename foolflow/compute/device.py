@@ -1,4 +1,4 @@
-"""Where a job computes, with how many threads, and in which precision."""
+"""Choose the device, the number of threads and the precision of a job."""
 
 import torch
 
@@ -6,15 +6,18 @@ from foolflow.errors import InvalidInput
 
 
 def compute_on(name: str, threads: int) -> torch.device:
-    """The device of a job, whose log is told, and so many CPU threads. Raises as `choose_device` does."""
+    """Choose the device, log it, and set the number of CPU threads. Raises the errors of `choose_device`."""
     torch.set_num_threads(threads)
     device = choose_device(name)
-    print(f"on {describe_device(device)}", flush=True)
+    print(f"device: {describe_device(device)}", flush=True)
     return device
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto` (a GPU where there is one), `cpu` or `cuda`. Raises InvalidInput if `cuda` is asked for in vain."""
+    """Return the device for `auto` (a GPU if there is one), `cpu` or `cuda`. On a GPU, make cuDNN deterministic.
+
+    Raises InvalidInput if `cuda` is requested and no GPU is available.
+    """
     if name == "cuda" and not torch.cuda.is_available():
         raise InvalidInput("device: cuda was asked for, but PyTorch sees no GPU here; use device: auto or cpu")
     if name == "auto":
@@ -22,7 +25,7 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda":
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
-        torch.backends.cudnn.allow_tf32 = False  # or a float32 convolution keeps only 10 bits of its inputs
+        torch.backends.cudnn.allow_tf32 = False  # TF32 keeps only 10 bits of a float32 convolution's inputs
     return torch.device(name)
 
 
@@ -31,7 +34,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def training_precision(requested: str, device: torch.device) -> torch.dtype:
-    """`auto` is bfloat16 where the processor multiplies it in hardware (2 to 4 times faster), else float32."""
+    """Return the dtype to train in: for `auto`, bfloat16 if the hardware has it (2 to 4 times faster), else float32."""
     if requested != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[requested]
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""A model as attacks need it, and afterwards as it was."""
+"""Freeze a model while it is attacked, and restore it afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ from torch import nn
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """The model in eval mode, its parameters without gradients; afterwards each mode and flag as before.
+    """Put the model in eval mode and freeze its parameters; on exit, restore every mode and flag.
 
-    Gradients of the images can be taken within, also where the caller has switched gradients off.
+    Gradients with respect to the images are enabled inside, even if the caller has disabled gradients.
     """
     modes = [(module, module.training) for module in model.modules()]
     flags = [(parameter, parameter.requires_grad) for parameter in model.parameters()]

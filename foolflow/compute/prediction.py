@@ -1,4 +1,4 @@
-"""Predictions of a model on many images, batch by batch."""
+"""Run a model on many images, batch by batch."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def to_float(images: Tensor, device: torch.device) -> Tensor:
-    """8-bit images as float32 in [0, 1] on `device`; float images as they are."""
+    """Move images to `device`; convert 8-bit images to float32 in [0, 1] and leave float images as they are."""
     images = images.to(device)
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
@@ -24,26 +24,26 @@ def to_float(images: Tensor, device: torch.device) -> Tensor:
 def in_batches(
     compute: Callable[[Tensor], T], images: Tensor, device: torch.device, batch_size: int = BATCH_SIZE
 ) -> list[T]:
-    """What `compute` makes of each batch, given as float32 on `device`. A batch that does not fit in memory is halved.
+    """Call `compute` on each batch, as float32 on `device`, and return the results in order.
 
-    Raises InvalidInput if a single image does not fit.
+    A batch that does not fit in memory is halved. Raises InvalidInput if a single image does not fit.
     """
 
-    def part(rows: range) -> T:
+    def compute_rows(rows: range) -> T:
         return compute(to_float(images[rows.start : rows.stop], device))
 
     every = range(len(images))
     batches = [every[first : first + batch_size] for first in range(0, len(images), batch_size)] or [every]
     report = partial(print, flush=True)
-    return [made for rows in batches for made in as_memory_allows(part, rows, report)]
+    return [result for rows in batches for result in as_memory_allows(compute_rows, rows, report)]
 
 
 @torch.no_grad()
 def predict(model: nn.Module, images: Tensor, device: torch.device, batch_size: int = BATCH_SIZE) -> Tensor:
-    """The class that `model` (in eval mode) gives each image: int64 (N,), on the CPU.
+    """Return the class that `model` (in eval mode) predicts for each image: int64 (N,), on the CPU.
 
     images: uint8, or float32 in [0, 1], (N, C, H, W), on any device.
-    Raises InvalidInput unless the logits are finite, (N, classes); or if a single image does not fit in memory.
+    Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
     def classes(batch: Tensor) -> Tensor:

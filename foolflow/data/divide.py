@@ -1,4 +1,4 @@
-"""Divide what a source has into train, val and test."""
+"""Divide the images of a source into train, val and test."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,26 +11,26 @@ from foolflow.errors import InvalidInput
 
 
 def divide(train: Split, test: Split | None, dataset: Mapping[str, Any], seed: int) -> dict[str, Split]:
-    """Set `test` and `val` images aside, drawn from `seed` with every class in proportion; the rest is train.
+    """Set aside `test` and `val` images, drawn with `seed` and stratified by class; the rest is train.
 
-    dataset: the config entry; `val` and, for a source without test images, `test` are numbers of images.
-    The user's images are mixed, so that the first so many of a split hold every class; published test splits keep
+    dataset: the config entry. `val` is a number of images; so is `test`, if the source has no test images.
+    The user's images are shuffled, so that the first images of a split cover every class; published test splits keep
     their order.
-    Raises InvalidInput if there is but one class, too few images would be left, or `test` is missing.
+    Raises InvalidInput if there is only one class, `test` is missing, or there are too few images.
     """
     if len(train.class_names) < 2:
         raise InvalidInput(f"datasets: all images are of one class, {train.class_names[0]!r}; two or more are needed")
     if test is None:
         if "test" not in dataset:
             raise InvalidInput(
-                "datasets: the source has no test images of its own; say how many to set aside, test: ..."
+                "datasets: the source has no test images; set `test` to the number of images to set aside"
             )
         train, test = _set_aside(train, dataset["test"], "test", seed)
     train, val = _set_aside(train, dataset["val"], "val", seed + 1)
     parts = {"train": train, "val": val, "test": test}
     if dataset["source"] in ("folder", "npz"):
-        mix = np.random.default_rng(seed).permutation
-        parts = {name: part.take(mix(len(part))) for name, part in parts.items()}
+        shuffle = np.random.default_rng(seed).permutation
+        parts = {name: part.take(shuffle(len(part))) for name, part in parts.items()}
     return parts
 
 

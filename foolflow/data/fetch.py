@@ -1,4 +1,4 @@
-"""Bring the published files of a data set into one folder: from a mirror on disk, or by torchvision from the network.
+"""Fetch the published files of a data set from a mirror on disk, or from the network with torchvision.
 
 Every file is checked against the MD5 that torchvision lists for it before it gets its final name.
 """
@@ -22,7 +22,7 @@ IDX_DATASETS = {"mnist": MNIST, "fashion_mnist": FashionMNIST}
 
 
 def checksums(source: str) -> dict[str, str]:
-    """MD5 of each raw file of `source`, by its name in DOWNLOADS, as torchvision lists them."""
+    """Return the MD5 that torchvision lists for each raw file of `source`, by the file's name in DOWNLOADS."""
     if source in IDX_DATASETS:
         return dict(IDX_DATASETS[source].resources)
     folder = CIFAR10.base_folder
@@ -31,26 +31,26 @@ def checksums(source: str) -> dict[str, str]:
 
 
 def fetch(source: str, raw: Path, mirror: Path | None) -> None:
-    """Lay the files of `source` out below `raw`; those that are there and right stay as they are.
+    """Put the files of `source` into `raw`. Files that are already there and intact are left alone.
 
     source: a key of DOWNLOADS.  mirror: a folder searched before the network.
-    Raises InvalidInput if the mirror is no folder, a file's checksum differs, or it can be had nowhere.
+    Raises InvalidInput if the mirror is not a folder, a checksum differs, or a file cannot be downloaded.
     """
     if mirror is not None and not mirror.is_dir():
         raise InvalidInput(f"data_mirror: {mirror} is not a folder")
     expected = checksums(source)
-    missing = {name: md5 for name, md5 in expected.items() if not _is_right(raw / name, md5)}
+    missing = {name: md5 for name, md5 in expected.items() if not _is_intact(raw / name, md5)}
     if mirror is not None:
         for name in list(missing):
             if (copy := mirror / DOWNLOADS[source].mirror_folder / name).exists():
-                _take(copy, raw / name, missing.pop(name), "mend or remove this file of the data mirror")
+                _copy_checked(copy, raw / name, missing.pop(name), "replace or remove this file in the data mirror")
     if missing:
         with tempfile.TemporaryDirectory(prefix="foolflow-") as folder:
             for name, file in _download(source, missing, Path(folder)).items():
-                _take(file, raw / name, missing[name], "the download is damaged, run again")
+                _copy_checked(file, raw / name, missing[name], "the download is damaged, run again")
 
 
-def _is_right(file: Path, md5: str) -> bool:
+def _is_intact(file: Path, md5: str) -> bool:
     return file.is_file() and _md5(file) == md5
 
 
@@ -59,17 +59,17 @@ def _md5(file: Path) -> str:
         return hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _take(file: Path, target: Path, md5: str, remedy: str) -> None:
+def _copy_checked(file: Path, target: Path, md5: str, remedy: str) -> None:
     found = _md5(file)
     if found != md5:
         size = file.stat().st_size
-        raise InvalidInput(f"{file} ({size:,} bytes): its MD5 is {found}, {md5} is expected; {remedy}")
+        raise InvalidInput(f"{file} ({size:,} bytes) has MD5 {found}, expected {md5}; {remedy}")
     with whole_file(target) as partial:
         shutil.copyfile(file, partial)
 
 
 def _download(source: str, missing: Mapping[str, str], folder: Path) -> dict[str, Path]:
-    """The files that are missing, unchecked but for what torchvision checks, below `folder`."""
+    """Download the missing files into `folder`. The caller verifies the checksum of each file."""
     if source in IDX_DATASETS:
         mirrors = IDX_DATASETS[source].mirrors
         return {
@@ -82,7 +82,7 @@ def _download(source: str, missing: Mapping[str, str], folder: Path) -> dict[str
 
 
 def _download_first(urls: list[str], folder: Path, md5: str) -> Path:
-    """The file behind the first of `urls` that answers with the right checksum."""
+    """Return the file from the first of `urls` that delivers it with the right checksum."""
     reasons = []
     for url in urls:
         name = url.rsplit("/", 1)[1]
@@ -92,7 +92,7 @@ def _download_first(urls: list[str], folder: Path, md5: str) -> Path:
         except (OSError, RuntimeError, HTTPException) as error:  # RuntimeError: "not found or corrupted"
             reasons.append(f"{url}: {' '.join(str(error).split())}")
     raise InvalidInput(
-        f"cannot download a file of MD5 {md5}: {'; '.join(reasons)}. "
-        "Check the network, or name a folder that holds the files "
-        "(data_mirror in the config, or the environment variable FOOLFLOW_DATA_MIRROR)"
+        f"cannot download the file with MD5 {md5}: {'; '.join(reasons)}. "
+        "Check the network, or set data_mirror in the config, or the environment variable FOOLFLOW_DATA_MIRROR, "
+        "to a folder that holds the files"
     )

@@ -1,4 +1,4 @@
-"""Read what other jobs have made. What is missing or damaged is one line that names the file."""
+"""Read the files that other jobs wrote. A missing or damaged file gives a one-line error that names it."""
 
 import json
 from collections.abc import Iterator
@@ -23,39 +23,40 @@ def read_json(path: Path) -> Any:
 def read_records(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
-    except (OSError, ValueError) as error:  # what pyarrow raises of a damaged file is a ValueError
+    except (OSError, ValueError) as error:  # pyarrow raises a ValueError for a damaged file
         raise _unreadable(path, "a Parquet file", error) from error
 
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Any]:
-    """The file as safetensors opens it, for NumPy."""
+    """Open a safetensors file that yields NumPy arrays."""
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
     except (OSError, SafetensorError) as error:
-        raise _unreadable(path, "a safetensors file with what is needed", error) from error
+        raise _unreadable(path, "a safetensors file with the expected tensors", error) from error
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
     with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
 
 
 def read_adversarial(adversarial: Path, records: Path) -> tuple[np.ndarray, pd.DataFrame]:
-    """All the images of an adversarial set, float32 (R, C, H, W), and its records, one row an image.
+    """Return all images of an adversarial set, float32 (R, C, H, W), and its records, one row per image.
 
-    Raises InvalidInput if a file is missing or damaged, or the two are not of the same attack.
+    Raises InvalidInput if a file is missing or damaged, or the two files come from different attacks.
     """
     with open_tensors(adversarial) as file:
         images = file.get_tensor("images")
     table = read_records(records)
     if len(table) != len(images):
-        raise InvalidInput(f"{adversarial} has {len(images)} images, {records} {len(table)} rows: not of one attack")
+        found = f"{adversarial} has {len(images)} images, but {records} has {len(table)} rows"
+        raise InvalidInput(f"{found}; run the attack again")
     return images, table
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:
     if not path.exists():
-        return InvalidInput(f"{path} is missing; run what makes it")
-    return InvalidInput(f"{path} is not {kind} ({in_one_line(error)[:200]}); remove it and run what makes it")
+        return InvalidInput(f"{path} is missing; run the rule that makes it")
+    return InvalidInput(f"{path} is not {kind} ({in_one_line(error)[:200]}); remove it and run the rule that makes it")

@@ -1,4 +1,4 @@
-"""What each source of images consists of. No heavy imports: the rules read it, too."""
+"""The files and the reader of each source of images. No heavy imports, since the rules import this module, too."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# The module of foolflow/data/readers that reads each source: its `read(dataset, raw)` gives (train, test or None).
+# The module in foolflow/data/readers for each source; its `read(dataset, raw)` returns (train, test or None).
 READERS = {
     "mnist": "idx",
     "fashion_mnist": "idx",
@@ -25,7 +25,10 @@ READERS = {
 
 @dataclass(frozen=True)
 class Download:
-    """mirror_folder: where a data mirror keeps the files.  files: as they lie in `raw/` and below mirror_folder."""
+    """The published files of one source.
+
+    mirror_folder: where a data mirror keeps them.  files: their paths within both `raw/` and mirror_folder.
+    """
 
     mirror_folder: str
     files: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One split of a data set as the workflow keeps it: 8-bit images and labels in a safetensors file."""
+"""One split of a data set, stored as 8-bit images and labels in a safetensors file."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,10 @@ from foolflow.jobs.files import whole_file
 
 @dataclass(frozen=True)
 class Split:
-    """images: uint8 (N, C, H, W).  labels: int64 (N,).  class_names: one per class, in the order of the labels."""
+    """Images with their labels.
+
+    images: uint8 (N, C, H, W).  labels: int64 (N,).  class_names: one per class, in the order of the labels.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -26,7 +29,7 @@ class Split:
 
     @property
     def shape(self) -> dict[str, int]:
-        """What a network for these images is built from."""
+        """The image shape and number of classes from which a network for these images is built."""
         _, channels, size, _ = self.images.shape
         return {"channels": channels, "size": size, "classes": len(self.class_names)}
 
@@ -35,23 +38,21 @@ class Split:
 
 
 def check_split(split: Split, origin: str) -> Split:
-    """Return `split`. Raises InvalidInput, naming `origin`, if shapes, types or labels are not what Split promises."""
+    """Return `split`. Raises InvalidInput, naming `origin`, if its shapes, types or labels are not those of a Split."""
     images, labels, classes = split.images, split.labels, len(split.class_names)
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InvalidInput(f"{origin}: images are {images.dtype} of shape {images.shape}; uint8 (N, C, H, W) is needed")
     if labels.dtype != np.int64:
         raise InvalidInput(f"{origin}: labels are {labels.dtype}; int64 is needed")
     if labels.ndim != 1 or len(labels) != len(images):
-        raise InvalidInput(f"{origin}: {len(images)} images but labels of shape {labels.shape}; one label an image")
+        raise InvalidInput(f"{origin}: {len(images)} images but labels of shape {labels.shape}; give one per image")
     if len(labels) == 0:
         raise InvalidInput(f"{origin}: no images")
     if images.shape[2] != images.shape[3]:
-        raise InvalidInput(f"{origin}: images are {images.shape[2]} x {images.shape[3]} pixels; they have to be square")
+        raise InvalidInput(f"{origin}: images are {images.shape[2]} x {images.shape[3]} pixels; they must be square")
     if labels.min() < 0 or labels.max() >= classes:
         found = f"{labels.min()} to {labels.max()}"
-        raise InvalidInput(
-            f"{origin}: labels go from {found}; with {classes} classes they have to be 0 to {classes - 1}"
-        )
+        raise InvalidInput(f"{origin}: labels go from {found}; with {classes} classes they must be 0 to {classes - 1}")
     return split
 
 
@@ -62,7 +63,7 @@ def save_split(path: Path, split: Split) -> None:
 
 
 def load_split(path: Path) -> Split:
-    """Raises InvalidInput if the file is missing, damaged, or holds something else."""
+    """Load a split. Raises InvalidInput if the file is missing, damaged, or not a split."""
     try:
         with safe_open(path, framework="numpy") as file:
             names = tuple(json.loads(file.metadata()["class_names"]))

@@ -1,4 +1,4 @@
-"""Adversarial training: what a network is shown while it learns is attacked first."""
+"""Adversarial training: attack the training images before the network sees them."""
 
 from collections.abc import Callable
 
@@ -19,16 +19,17 @@ def adversarial_training(
     random_start: bool = False,
     share: float = 1.0,
 ) -> Tensor:
-    """A training batch, its first images attacked within an L-infinity ball around each.
+    """Attack the first images of a training batch within an L-infinity ball; leave the others unchanged.
 
-    One step without a random start is FGSM adversarial training (Goodfellow et al. 2015, arXiv 1412.6572); one with a
-    random start is that of Wong et al. (2020, arXiv 2001.03994); several are PGD adversarial training (Madry et al.
-    2018, arXiv 1706.06083).
-    logits_of: the network of the moment, in eval mode, its weights without gradients.
-    images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).  generator: of the random starts, on their device.
+    One step without a random start is FGSM adversarial training (Goodfellow et al. 2015, arXiv 1412.6572). One step
+    with a random start is the method of Wong et al. (2020, arXiv 2001.03994). Several steps are PGD adversarial
+    training (Madry et al. 2018, arXiv 1706.06083).
+    logits_of: the network in its current state, in eval mode and with frozen weights.
+    images: float32 (N, C, H, W) in [0, 1], in random order.  labels: int64 (N,).
+    generator: draws the random starts; on the same device as the images.
     epsilon: radius in pixel units.  step_size: in pixel units; by default epsilon for one step without a random start,
-        1.25 epsilon for one with it (Wong et al.), and 2.5 epsilon / steps for several.
-    share: of the batch that is attacked, 0 to 1; the other images stay as they are. The batch is in random order.
+        1.25 epsilon for one step with it (Wong et al.), and 2.5 epsilon / steps for several steps.
+    share: fraction of the batch to attack, 0 to 1.
     Returns float32 (N, C, H, W) in [0, 1].
     """
     attacked = round(share * len(images))

@@ -1,11 +1,11 @@
-"""Images continued beyond their border, as SciPy's filters continue them by default."""
+"""Extend images beyond their border by mirroring, as SciPy's filters do by default."""
 
 import torch
 from torch import Tensor
 
 
 def mirrored(images: Tensor, before: int, after: int) -> Tensor:
-    """(..., H, W) to (..., before + H + after, before + W + after): d c b a | a b c d | d c b a."""
+    """Pad (..., H, W) to (..., before + H + after, before + W + after): d c b a | a b c d | d c b a."""
     for axis in (-2, -1):
         size = images.shape[axis]
         places = torch.arange(-before, size + after, device=images.device) % (2 * size)

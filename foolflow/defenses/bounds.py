@@ -1,8 +1,8 @@
-"""Images kept within [0, 1], where rounding or a codec carries a filter's output out of it."""
+"""Keep a filter's output within [0, 1], which rounding or a codec may leave."""
 
 from torch import Tensor
 
 
 def bounded(images: Tensor) -> Tensor:
-    """`images` cut to [0, 1]; the backward pass is that of `images`, so that nothing that is white hides a gradient."""
+    """Clip `images` to [0, 1]. The backward pass ignores the clipping, so that no saturated pixel hides a gradient."""
     return images + (images.clamp(0, 1) - images).detach()

@@ -1,4 +1,4 @@
-"""Morphological closing: what is dark and narrower than the window vanishes."""
+"""Morphological closing: remove dark details that are narrower than the window."""
 
 from torch import Tensor
 
@@ -7,12 +7,12 @@ from foolflow.errors import InvalidInput
 
 
 def closing(images: Tensor, *, size: int) -> Tensor:
-    """The greatest, then least value of size x size squares, as scipy.ndimage.grey_closing has it.
+    """Take the maximum, then the minimum over size x size squares, like scipy.ndimage.grey_closing.
 
-    Beyond the border the images are mirrored. The gradient goes to the pixels that the values are from.
+    Images are mirrored beyond their border. The gradient goes to the pixels that supply the values.
     images: (N, C, H, W) in [0, 1].  size: in pixels, 1 or more.
     Raises InvalidInput if size is less than 1.
     """
     if size < 1:
-        raise InvalidInput(f"closing: size {size} is not at least 1")
+        raise InvalidInput(f"closing: size must be at least 1, not {size}")
     return least(greatest(images, size), size)

@@ -11,15 +11,15 @@ from foolflow.errors import InvalidInput, is_out_of_memory
 
 Filter = Callable[[Tensor], Tensor]  # images to images of the same shape
 
-SEEN = 1e-6  # a smaller derivative tells an attack nothing
-SEEN_SHARE = 0.01  # of the pixels that have to have a larger one, so that a filter has a gradient
+MIN_DERIVATIVE = 1e-6  # a smaller derivative is of no use to an attack
+MIN_SHARE = 0.01  # a filter has a gradient if more than this share of the pixels has a larger derivative
 
 
 class Filtered(nn.Module):
-    """Applies `images_filter` to the images, then the network.
+    """A network that receives its images through `images_filter`.
 
-    at: `train`, `test` or both: the modes in which the filter acts (train mode and eval mode of this module).
-    straight_through: whether the backward pass takes the filter for the identity (`through_filter` sets it).
+    at: the modes in which the filter is active: `train` (this module's train mode), `test` (its eval mode) or both.
+    straight_through: whether the backward pass treats the filter as the identity (set by `through_filter`).
     """
 
     straight_through = False
@@ -43,23 +43,23 @@ class Filtered(nn.Module):
         if not (images.requires_grad and torch.is_grad_enabled()):
             return self.images_filter(images)
         if self.straight_through:
-            return _Identity.apply(images, self.images_filter(images.detach()))
-        filtered = _with_own_gradient(self.images_filter, images)
-        # A filter that leaves the graph has a gradient of 0, as one that rounds has.
+            return _StraightThrough.apply(images, self.images_filter(images.detach()))
+        filtered = _differentiable_if_possible(self.images_filter, images)
+        # A filter that leaves the autograd graph gets a gradient of 0, like a filter that rounds.
         return filtered if filtered.requires_grad else filtered + (images - images)
 
 
-def _with_own_gradient(images_filter: Filter, images: Tensor) -> Tensor:
+def _differentiable_if_possible(images_filter: Filter, images: Tensor) -> Tensor:
     try:
         return images_filter(images)
-    except (RuntimeError, TypeError) as error:  # NumPy and image codecs refuse a tensor that wants a gradient
+    except (RuntimeError, TypeError) as error:  # NumPy and image codecs reject tensors that require a gradient
         if is_out_of_memory(error):
             raise
         return images_filter(images.detach())
 
 
-class _Identity(torch.autograd.Function):
-    """Forward: the filtered images. Backward: as if they were the images themselves."""
+class _StraightThrough(torch.autograd.Function):
+    """Forward: return the filtered images. Backward: pass the gradient on to the unfiltered images."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, filtered: Tensor) -> Tensor:
@@ -72,12 +72,12 @@ class _Identity(torch.autograd.Function):
 
 @contextmanager
 def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator[None]:
-    """Within, an attack's backward pass sees the victim's filter as `gradient` says; without a filter, no difference.
+    """Choose the gradient of the victim's filter inside the context. A victim without a filter is not affected.
 
-    gradient: `own`, what the filter's code gives; `straight_through`, the filter is taken for the identity (backward
-        pass differentiable approximation, Athalye et al. 2018, arXiv 1802.00420); `auto`, straight-through where the
-        filter has no gradient of its own on these `images`, float32 (N, C, H, W).
-    Raises InvalidInput if it is none of these.
+    gradient: `own` is the gradient of the filter's code. `straight_through` treats the filter as the identity in the
+        backward pass (backward pass differentiable approximation, Athalye et al. 2018, arXiv 1802.00420). `auto` is
+        straight-through if the filter has no gradient of its own on these `images`, float32 (N, C, H, W).
+    Raises InvalidInput for any other `gradient`.
     """
     if gradient not in ("own", "straight_through", "auto"):
         raise InvalidInput(f"filter_gradient: {gradient!r} is not own, straight_through or auto")
@@ -95,12 +95,12 @@ def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator
 
 
 def has_gradient(images_filter: Filter, images: Tensor) -> bool:
-    """Whether a random direction of the filter's output has a derivative at more than a few pixels of the images."""
+    """Return whether a random direction of the filter's output has a derivative at more than a few pixels."""
     with torch.enable_grad():
         inputs = images.detach().requires_grad_()
-        filtered = _with_own_gradient(images_filter, inputs)
+        filtered = _differentiable_if_possible(images_filter, inputs)
         if not filtered.requires_grad:
             return False
         direction = torch.randn(filtered.shape, generator=torch.Generator().manual_seed(0)).to(filtered)
         (gradient,) = torch.autograd.grad(filtered, inputs, direction, allow_unused=True)
-    return gradient is not None and bool((gradient.abs() > SEEN).float().mean() > SEEN_SHARE)
+    return gradient is not None and bool((gradient.abs() > MIN_DERIVATIVE).float().mean() > MIN_SHARE)

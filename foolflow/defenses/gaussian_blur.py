@@ -1,4 +1,4 @@
-"""Smoothing by a Gaussian window."""
+"""Smoothing with a Gaussian window."""
 
 import math
 
@@ -9,22 +9,22 @@ from foolflow.defenses.borders import mirrored
 from foolflow.defenses.bounds import bounded
 from foolflow.errors import InvalidInput
 
-REACH = 4.0  # standard deviations to the window's edge, SciPy's default
+TRUNCATE = 4.0  # radius of the window in standard deviations, SciPy's default
 
 
 def gaussian_blur(images: Tensor, *, sigma: float, size: int | None = None) -> Tensor:
-    """The images convolved with a Gaussian, as scipy.ndimage.gaussian_filter has it.
+    """Convolve the images with a Gaussian, like scipy.ndimage.gaussian_filter.
 
-    Beyond the border the images are mirrored.
+    Images are mirrored beyond their border.
     images: (N, C, H, W) in [0, 1].  sigma: standard deviation in pixels, above 0.
-    size: of the window in pixels, odd (default: it reaches 4 sigma to each side).
-    Raises InvalidInput if sigma or size is none of these.
+    size: width of the window in pixels, odd; by default it extends 4 sigma to each side.
+    Raises InvalidInput if sigma or size is out of range.
     """
     if not 0 < sigma < math.inf:
-        raise InvalidInput(f"gaussian_blur: sigma {sigma} is not above 0 and finite")
+        raise InvalidInput(f"gaussian_blur: sigma must be above 0 and finite, not {sigma}")
     if size is not None and (size < 1 or size % 2 == 0):
-        raise InvalidInput(f"gaussian_blur: size {size} is not odd and at least 1")
-    radius = int(REACH * sigma + 0.5) if size is None else size // 2
+        raise InvalidInput(f"gaussian_blur: size must be odd and at least 1, not {size}")
+    radius = int(TRUNCATE * sigma + 0.5) if size is None else size // 2
     height, width = images.shape[-2:]
     blurred = gaussian_blur2d(mirrored(images, radius, radius), 2 * radius + 1, (sigma, sigma))
     return bounded(blurred[..., radius : radius + height, radius : radius + width])

@@ -1,4 +1,4 @@
-"""What adversarial training asks of an attack, apart from any one attack."""
+"""The interface between the training loop and the attacks of adversarial training."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Of (logits_of, images, labels, generator): the images, some of them attacked; see `adversarial_training`.
+# (logits_of, images, labels, generator) -> the images, some of them attacked; see `adversarial_training`.
 Harden = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True)
 class Hardening:
-    """train: what batches go through.  same: the same attack on every image.  pgd: PGD within the same radius."""
+    """The attacks of one adversarial training.
+
+    train: attacks the training batches.  same: the same attack, on every image.  pgd: PGD with the same radius.
+    """
 
     train: Harden
     same: Harden

@@ -9,15 +9,15 @@ from foolflow.errors import InvalidInput
 
 
 def jpeg(images: Tensor, *, quality: int) -> Tensor:
-    """What JPEG at this quality leaves of the images, with a gradient (Reich et al. 2024, arXiv 2309.06978).
+    """Compress and decompress the images, with a gradient (Reich et al. 2024, arXiv 2309.06978).
 
-    Its rounding is off by up to an eighth of a quantisation step, which is where its gradient comes from. Grey images
-    go through as three equal channels. Sizes that are no multiple of 16 are padded, as an encoder does, and cropped.
-    images: (N, C, H, W) in [0, 1], C = 1 or 3.  quality: 1 to 100, as Pillow and libjpeg count it.
-    Raises InvalidInput if quality is not within these, or the images have another number of channels.
+    The gradient comes from a soft rounding, which is off by up to an eighth of a quantisation step. Grey images are
+    coded as three equal channels. Sizes that are not multiples of 16 are padded, as encoders do, and cropped.
+    images: (N, C, H, W) in [0, 1], C = 1 or 3.  quality: 1 to 100, on the scale of Pillow and libjpeg.
+    Raises InvalidInput if quality is out of range or the images have another number of channels.
     """
     if not 1 <= quality <= 100:
-        raise InvalidInput(f"jpeg: quality {quality} is not from 1 to 100")
+        raise InvalidInput(f"jpeg: quality must be from 1 to 100, not {quality}")
     channels = images.shape[1]
     if channels not in (1, 3):
         raise InvalidInput(f"jpeg: images have {channels} channels; 1 or 3 are needed")

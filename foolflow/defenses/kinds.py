@@ -1,11 +1,11 @@
-"""What kind of defense a config entry is, told without importing it."""
+"""Tell which kind of defense a config entry is, without importing the defense."""
 
 from collections.abc import Mapping
 from typing import Any
 
-TRAINING = ("adversarial_training",)  # the methods that change what is trained on, and filter nothing
+TRAINING = ("adversarial_training",)  # methods that change the training images and have no filter
 
 
 def filters(defense: Mapping[str, Any]) -> bool:
-    """Whether the defense puts a filter before the network."""
+    """Return whether the defense puts a filter in front of the network."""
     return "python" in defense or ("method" in defense and defense["method"] not in TRAINING)

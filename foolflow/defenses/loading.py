@@ -1,4 +1,4 @@
-"""Defenses by the name that the config gives them."""
+"""Load defenses by their name in the config."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -14,22 +14,22 @@ from foolflow.defenses.kinds import TRAINING
 from foolflow.errors import is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
 
-PGD_STEPS = 10  # of the attack that a val accuracy is measured with after each epoch
+PGD_STEPS = 10  # steps of the PGD attack that measures a val accuracy after each epoch
 
 
 def load_filter(defense: Mapping[str, Any]) -> Filter:
-    """The filter of a defense that has one: `method` (foolflow/defenses/<method>.py) or `python`, and `parameters`.
+    """Return the filter of a defense: its `method` (foolflow/defenses/<method>.py) or `python`, with `parameters`.
 
     Raises InvalidInput if there is no such filter.
     """
     parameters = defense.get("parameters", {})
     if "python" in defense:
-        return partial(_call_users, load_object(defense["python"]), defense["python"], parameters)
+        return partial(_call_user_filter, load_object(defense["python"]), defense["python"], parameters)
     return partial(_built_in(defense["method"]), **parameters)
 
 
 def load_hardening(defense: Mapping[str, Any]) -> Hardening | None:
-    """What a defense does to the batches of a training; None if it does nothing."""
+    """Return the attacks of an adversarial training; None for a defense that does not change the training images."""
     if defense.get("method") not in TRAINING:
         return None
     harden, parameters = _built_in(defense["method"]), dict(defense.get("parameters", {}))
@@ -44,11 +44,11 @@ def _built_in(method: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(f"foolflow.defenses.{method}"), method)
 
 
-def _call_users(function: Callable[..., Any], name: str, parameters: Mapping[str, Any], images: Tensor) -> Any:
+def _call_user_filter(function: Callable[..., Any], name: str, parameters: Mapping[str, Any], images: Tensor) -> Any:
     try:
-        return function(images.clone(), **parameters)  # it may edit in place what it is given
-    except Exception as error:  # whatever the user's function raises
-        tried_with_gradient = images.requires_grad and torch.is_grad_enabled()  # then Filtered tries again without
+        return function(images.clone(), **parameters)  # the function may edit its input in place
+    except Exception as error:  # the user's function may raise anything
+        tried_with_gradient = images.requires_grad and torch.is_grad_enabled()  # Filtered then tries without
         if is_out_of_memory(error) or (tried_with_gradient and isinstance(error, (RuntimeError, TypeError))):
             raise
         raise failed(f"filter {name}", error) from error

@@ -1,4 +1,4 @@
-"""Feature squeezing by a median filter (Xu et al. 2017, arXiv 1704.01155; the defense of R3)."""
+"""Feature squeezing with a median filter (Xu et al. 2017, arXiv 1704.01155; the defense of R3)."""
 
 from kornia.filters import median_blur
 from torch import Tensor
@@ -8,15 +8,15 @@ from foolflow.errors import InvalidInput
 
 
 def median_filter(images: Tensor, *, size: int) -> Tensor:
-    """The median of each pixel's size x size neighbourhood, as scipy.ndimage.median_filter has it.
+    """Return the median of each pixel's size x size neighbourhood, like scipy.ndimage.median_filter.
 
-    Beyond the border the images are mirrored. An even window has the pixel at its lower right, and its median is the
-    upper of the two middle values. The gradient goes to the pixels that the medians are.
+    Images are mirrored beyond their border. The pixel is at the lower right of the centre of an even window, whose
+    median is the upper of the two middle values. The gradient goes to the pixels that supply the medians.
     images: (N, C, H, W).  size: in pixels, 1 or more.
     Raises InvalidInput if size is less than 1.
     """
     if size < 1:
-        raise InvalidInput(f"median_filter: size {size} is not at least 1")
+        raise InvalidInput(f"median_filter: size must be at least 1, not {size}")
     half = size // 2
     if size % 2:
         padded = mirrored(images, half, half)

@@ -1,4 +1,4 @@
-"""Morphological opening: what is bright and narrower than the window vanishes."""
+"""Morphological opening: remove bright details that are narrower than the window."""
 
 from torch import Tensor
 
@@ -7,12 +7,12 @@ from foolflow.errors import InvalidInput
 
 
 def opening(images: Tensor, *, size: int) -> Tensor:
-    """The least, then greatest value of size x size squares, as scipy.ndimage.grey_opening has it.
+    """Take the minimum, then the maximum over size x size squares, like scipy.ndimage.grey_opening.
 
-    Beyond the border the images are mirrored. The gradient goes to the pixels that the values are from.
+    Images are mirrored beyond their border. The gradient goes to the pixels that supply the values.
     images: (N, C, H, W) in [0, 1].  size: in pixels, 1 or more.
     Raises InvalidInput if size is less than 1.
     """
     if size < 1:
-        raise InvalidInput(f"opening: size {size} is not at least 1")
+        raise InvalidInput(f"opening: size must be at least 1, not {size}")
     return greatest(least(images, size), size)

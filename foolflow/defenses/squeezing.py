@@ -1,4 +1,4 @@
-"""Detection by feature squeezing: a victim that changes its mind when an image is squeezed saw an adversarial one."""
+"""Detection by feature squeezing: an image is suspicious if squeezing it changes the victim's output."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,11 @@ from foolflow.defenses.filtered import Filter
 
 
 def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tensor:
-    """L1 distances between the softmax of an image and of what each squeezer makes of it (Xu et al. 2017, arXiv
-    1704.01155, section V-A): float64 (N, squeezers), from 0 to 2.
+    """Return the L1 distance between the softmax of an image and of each squeezed version of it.
 
-    logits: (N, classes).  squeezed_logits: those of the squeezed images, one or more.
+    Xu et al. 2017, arXiv 1704.01155, section V-A.
+    logits: (N, classes).  squeezed_logits: (N, classes) for each squeezer, one or more.
+    Returns float64 (N, squeezers), from 0 to 2.
     """
     raw = logits.double().softmax(1)
     distances = [(raw - squeezed.double().softmax(1)).abs().sum(1) for squeezed in squeezed_logits]
@@ -24,11 +25,11 @@ def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tenso
 def score_images(
     victim: nn.Module, images: Tensor, squeezers: Mapping[str, Filter], device: torch.device
 ) -> dict[str, Tensor]:
-    """What a detector sees of many images, on the CPU.
+    """Return the victim's predictions and the detection scores of many images, on the CPU.
 
     victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W).  squeezers: one or more, by name.
-    Returns the victim's `prediction`, int64 (N,), each squeezer's score by its name and the joint `score`, the largest
-    of them, float64 (N,).
+    Returns the `prediction`, int64 (N,); each squeezer's score under its name, float64 (N,); and the joint `score`, the
+    largest of them, float64 (N,).
     """
 
     def score(clean: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The least and the greatest value of each pixel's neighbourhood, which opening and closing are made of."""
+"""The minimum and the maximum over each pixel's neighbourhood, from which opening and closing are composed."""
 
 from kornia.morphology import dilation, erosion
 from torch import Tensor
@@ -7,9 +7,9 @@ from foolflow.defenses.borders import mirrored
 
 
 def least(images: Tensor, size: int) -> Tensor:
-    """Grey erosion by a flat size x size square, as scipy.ndimage.grey_erosion has it, mirrored beyond the border.
+    """Erode by a flat size x size square, like scipy.ndimage.grey_erosion; mirror images beyond their border.
 
-    images: (N, C, H, W) to the same. An even window has the pixel at the lower right of its centre.
+    images: (N, C, H, W). Returns the same shape. The pixel is at the lower right of an even window's centre.
     """
     height, width = images.shape[-2:]
     before = size // 2
@@ -18,7 +18,7 @@ def least(images: Tensor, size: int) -> Tensor:
 
 
 def greatest(images: Tensor, size: int) -> Tensor:
-    """Grey dilation, likewise; an even window has the pixel at the upper left, so that it undoes what `least` moved."""
+    """Dilate, else like `least`. The pixel is at the upper left of an even window's centre, to undo `least`'s shift."""
     height, width = images.shape[-2:]
     before = size - 1 - size // 2
     dilated = dilation(mirrored(images, before, size // 2), images.new_ones(size, size))

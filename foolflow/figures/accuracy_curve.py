@@ -1,4 +1,4 @@
-"""Accuracy against epsilon, with intervals, beside what was published."""
+"""Accuracy against epsilon, with intervals, next to the published values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """table: the CSV of the table `fgsm_sweep`."""
+    """Draw one curve per data set, model, attack and seed. table: the CSV of the table `fgsm_sweep`."""
     with house_style():
         figure = Figure(figsize=(7.6, 4.2))
         axes = figure.add_subplot()

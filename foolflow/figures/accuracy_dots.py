@@ -1,4 +1,4 @@
-"""The test accuracy of each model, with its interval, beside what was published."""
+"""The test accuracy of each model, with its interval, next to the published values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 MARKERS = ("s", "D", "^")
-# Of what was published on several splits, the figure shows what compares with our test accuracy.
+# Published accuracies on other splits, which cannot be compared with our test accuracy.
 HIDDEN = ("published_train", "published_val")
 
 
@@ -21,7 +21,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of an accuracy table."""
+    """Draw a panel per data set. table: the CSV of an accuracy table."""
     published = [
         name
         for name in map(str, table.columns)

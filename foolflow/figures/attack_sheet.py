@@ -12,7 +12,7 @@ from foolflow.figures.style import RIGHT, WRONG, house_style
 
 COLUMNS = 8
 COUNT = 40
-SHORT = 16  # letters; longer titles take two lines
+SHORT = 16  # characters; longer titles take two lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -26,7 +26,10 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequence[bool]) -> Figure:
-    """images: (N, C, H, W).  titles, success: one each; a failed one is titled in red."""
+    """Draw the sheet. Failed attacks have a red title.
+
+    images: (N, C, H, W).  titles, success: one per image.
+    """
     rows = -(-len(images) // COLUMNS)
     long = max(map(len, titles), default=0) > SHORT
     titles = [text.replace(" (", "\n(") for text in titles] if long else titles
@@ -35,8 +38,8 @@ def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequenc
         places = figure.subplots(rows, COLUMNS, squeeze=False).flat
         for axes in places[len(images) :]:
             bare(axes)
-        for axes, image, text, won in zip(places, images, titles, success, strict=False):
+        for axes, image, text, succeeded in zip(places, images, titles, success, strict=False):
             show_image(axes, image)
-            axes.set_title(text, fontsize=7 if long else 8, color=RIGHT if won else WRONG, pad=3)
+            axes.set_title(text, fontsize=7 if long else 8, color=RIGHT if succeeded else WRONG, pad=3)
         figure.suptitle(title, fontsize=11)
         return figure

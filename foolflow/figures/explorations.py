@@ -1,4 +1,4 @@
-"""Success and distortion against each parameter that was varied, with intervals."""
+"""Success and distortion against each varied parameter, with intervals."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,10 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of `foolflow.tables.explorations`, its values as text."""
+    """Draw a column of panels per parameter.
+
+    table: the CSV of `foolflow.tables.explorations`, with the column `value` read as text.
+    """
     parameters = list(table["parameter"].unique())
     counts = [table.loc[table["parameter"] == parameter, "value"].nunique() for parameter in parameters]
     with house_style():
@@ -53,7 +56,7 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
 
 
 def _plot(axes: Axes, places: pd.Series, values: np.ndarray, colour: str, label: str) -> None:
-    """values: (N, 3): the value and the ends of its interval."""
+    """Plot values with intervals. values: (N, 3), each value with the lower and upper end of its interval."""
     middle, low, high = values.T
     errors = np.maximum(np.nan_to_num([middle - low, high - middle]), 0)
     axes.errorbar(

@@ -1,4 +1,4 @@
-"""What a flow field does to an image: the image, the flow as arrows, the warped image, and the difference."""
+"""The effect of a flow field on an image: the image, the flow as arrows, the warped image, and the difference."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ HEADINGS = ("clean", "flow", "adversarial", "difference")
 
 @dataclass(frozen=True)
 class Warped:
-    """clean, adversarial: float (C, H, W) in [0, 1].  flow: (2, H, W) in pixels, down the rows and along the columns.
+    """One example of a flow attack.
 
-    truth, prediction: class names.  flow_loss: of the flow.
+    clean, adversarial: float (C, H, W) in [0, 1].  flow: (2, H, W) in pixels, down the rows and along the columns.
+    truth, prediction: class names.  flow_loss: the loss of the flow.
     """
 
     clean: np.ndarray
@@ -71,7 +72,7 @@ def draw(title: str, examples: Sequence[Warped]) -> Figure:
             captions = (
                 example.truth,
                 f"loss {example.flow_loss:.1f}, longest {longest:.1f} px",
-                f"taken for {example.prediction}",
+                f"predicted {example.prediction}",
                 f"L2 {np.linalg.norm(example.adversarial - example.clean):.2f}",
             )
             for axes, heading, caption in zip(line, HEADINGS, captions, strict=True):
@@ -82,7 +83,7 @@ def draw(title: str, examples: Sequence[Warped]) -> Figure:
 
 
 def _show_flow(axes: Axes, example: Warped) -> None:
-    """Each arrow is drawn to scale: from where the pixel's value is taken to the pixel."""
+    """Draw each arrow to scale, from the place where the pixel's value is sampled to the pixel."""
     show_image(axes, 0.35 * example.clean)
     down, along = example.flow
     rows, columns = np.nonzero(np.hypot(down, along) > SHORTEST)

@@ -1,4 +1,4 @@
-"""A table of percentages as a field of colours, with every number in it."""
+"""A table of percentages as a heat map that shows every number."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +19,11 @@ MAP = "Blues"
 
 @dataclass(frozen=True)
 class HeatMap:
-    """values: (R, K) fractions; NaN: empty.  details: a small line below each number, text (R, K).
+    """The contents of a heat map.
 
-    down, across: what rows and columns are.  meaning: of the colours.  framed: cells that stand out, (row, column).
-    gaps: columns that stand a little away from the one before.
+    values: (R, K) fractions; NaN leaves a cell empty.  details: a small line of text below each number, (R, K).
+    down, across: axis labels of the rows and the columns.  meaning: label of the colours.
+    framed: highlighted cells, (row, column).  gaps: columns set slightly apart from the previous one.
     """
 
     rows: Sequence[str]

@@ -1,4 +1,4 @@
-"""One image, its perturbation and the sum of the two, with what the victim takes them for (R2's figure)."""
+"""One image, its perturbation and the sum of the two, with the victim's predictions (R2's figure)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ from foolflow.figures.style import RIGHT, WRONG, house_style
 
 @dataclass(frozen=True)
 class Shown:
-    """pixels: float32 (C, H, W) in [0, 1].  prediction: the name of a class.  confidence: its softmax probability."""
+    """An image with its prediction.
+
+    pixels: float32 (C, H, W) in [0, 1].  prediction: a class name.  confidence: its softmax probability.
+    """
 
     pixels: np.ndarray
     prediction: str
@@ -40,7 +43,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
-    """truth: the name of the true class."""
+    """Draw the figure. truth: the name of the true class."""
     perturbation = adversarial.pixels - original.pixels
     with house_style():
         figure = Figure(figsize=(8.4, 3.3), layout="constrained")
@@ -59,7 +62,10 @@ def _draw_image(axes: Axes, shown: Shown, title: str, truth: str) -> None:
 
 
 def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> None:
-    """Grey images: blue is darker, red is brighter. Colour images: grey is no change, full colour the largest."""
+    """Draw the perturbation and its norm.
+
+    In grey images blue is darker and red is brighter. In colour images grey is no change and full colour the largest.
+    """
     norm = float(np.linalg.norm(perturbation.astype(np.float64)))
     largest = float(np.abs(perturbation).max()) or 1.0
     if len(perturbation) == 1:
@@ -72,5 +78,5 @@ def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> 
 
 
 def _percent(share: float) -> str:
-    """Never `100.0 %` of what is less."""
+    """Return a share as text. A share below 1 is never rounded up to 100 %."""
     return f"{min(100 * share, 99.9):.1f} %" if share < 1 else "100 %"

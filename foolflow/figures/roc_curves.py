@@ -1,4 +1,4 @@
-"""ROC curves of the detectors: the share of each attack's images that is found, against that of clean images."""
+"""ROC curves of the detectors: the share of each attack's images that is detected, against that of clean images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from foolflow.figures.style import COLOURS, GREY, house_style
 from foolflow.statistics.detection import RocCurve, area_under, roc, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 
-LEAST = 0.1  # percent of false positives at the left end, where a detector would have to work
+LEFT_END = 0.1  # false positives in percent at the left end of the axis, where a detector is of practical use
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One attack. area: under the curve.  adaptive: the attack knew of the detector."""
+    """One attack. area: under the curve.  adaptive: whether the attack knows the detector."""
 
     attack: str
     curve: RocCurve
@@ -29,7 +29,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One detector at one victim. false_positives, detected, which is by attack: at its threshold, on test images."""
+    """One detector on one victim. false_positives: their share among clean test images, at the detector's threshold."""
 
     title: str
     false_positives: float
@@ -64,7 +64,7 @@ def _curves(one: Detector) -> Iterator[Curve]:
 
 
 def draw(panels: Sequence[Panel]) -> Figure:
-    """A panel per detector and victim, a curve per attack."""
+    """Draw a panel per detector and victim, with a curve per attack."""
     with house_style():
         figure = Figure(figsize=(6.4 * len(panels), 5.4), layout="constrained")
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True):
@@ -74,12 +74,12 @@ def draw(panels: Sequence[Panel]) -> Figure:
 
 
 def _draw_panel(axes: Axes, panel: Panel) -> None:
-    chance = np.geomspace(LEAST, 100, 100)
+    chance = np.geomspace(LEFT_END, 100, 100)
     axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance: 50.0")
     colours = iter(COLOURS * len(panel.curves))
     for one in panel.curves:
         style: dict[str, Any] = {"color": "black", "linestyle": "--"} if one.adaptive else {"color": next(colours)}
-        false_positives = np.maximum(100 * one.curve.false_positives, LEAST / 10)
+        false_positives = np.maximum(100 * one.curve.false_positives, LEFT_END / 10)
         label = f"{one.attack}: {100 * one.area:.1f}"
         axes.step(false_positives, 100 * one.curve.detected, where="post", linewidth=1.8, label=label, **style)
     axes.axvline(100 * panel.false_positives, color=GREY, linewidth=1)
@@ -91,9 +91,9 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
         color=GREY,
         fontsize=8,
     )
-    axes.set(xscale="log", xlim=(LEAST, 100), ylim=(0, 100.5), xlabel="clean test images taken for adversarial (%)")
+    axes.set(xscale="log", xlim=(LEFT_END, 100), ylim=(0, 100.5), xlabel="clean test images flagged as adversarial (%)")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.set_title(panel.title, loc="left", pad=18)
     axes.legend(
-        title="attack: AUC (%); dashed: knows of the detector", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2
+        title="attack: AUC (%); dashed: knows the detector", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2
     )

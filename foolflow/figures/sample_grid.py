@@ -1,4 +1,4 @@
-"""The same images at every epsilon, with what the victim takes them for."""
+"""The same images at every epsilon, with the victim's predictions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ NO_EPSILON = -1.0  # in place of NaN, for an attack that has none
 
 @dataclass(frozen=True)
 class Row:
-    """images: float or uint8 (K, C, H, W).  predictions, confidences (fractions, or none): one per image."""
+    """One row of images: float or uint8 (K, C, H, W).
+
+    predictions, confidences (fractions; optional): one per image.
+    """
 
     label: str
     images: np.ndarray
@@ -51,7 +54,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
-    """truth: the class name of each column; each row shows the same K images."""
+    """Draw the grid. truth: the class name of each column.  rows: versions of the same K images."""
     with house_style():
         figure = Figure(figsize=(1.4 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
         grid = figure.subplots(len(rows), len(truth), squeeze=False)
@@ -60,8 +63,8 @@ def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
                 show_image(axes, row.images[column])
                 name, prediction = truth[column], row.predictions[column]
                 colour = RIGHT if prediction == name else WRONG
-                sure = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
-                axes.set_title(f"{name} → {prediction}{sure}", fontsize=7, color=colour, pad=3)
+                confidence = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
+                axes.set_title(f"{name} → {prediction}{confidence}", fontsize=7, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         figure.suptitle(title, fontsize=11)
         return figure

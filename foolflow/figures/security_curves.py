@@ -1,4 +1,4 @@
-"""Security curves: how accurate each network is still when an adversary may move an image by so much."""
+"""Security curves: the accuracy of each network against the distance by which an adversary may change an image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ LOOKS = tuple(product(("-", "--", ":"), COLOURS))
 
 @dataclass(frozen=True)
 class Curve:
-    """One victim. median: of the distances of the images that it gets right by itself.  images: how many there are."""
+    """One victim. median: median distance of the images that it classifies correctly.  images: number attacked."""
 
     dataset: str
     name: str
@@ -45,7 +45,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(curves: Sequence[Curve]) -> Figure:
-    """A panel per data set, a curve per victim."""
+    """Draw a panel per data set, with a curve per victim."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     with house_style():
         figure = Figure(figsize=(7.6 if len(datasets) == 1 else 5.6 * len(datasets), 4.4), layout="constrained")
@@ -61,7 +61,7 @@ def draw(curves: Sequence[Curve]) -> Figure:
 def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
     for (line, colour), one in zip(cycle(LOOKS), curves, strict=False):
-        distance = [*one.curve.distance, end]  # the last step goes on to the end of the axis
+        distance = [*one.curve.distance, end]  # extend the last step to the end of the axis
         accuracy, low, high = (
             [100 * value for value in (*values, values[-1])]
             for values in (one.curve.accuracy, one.curve.low, one.curve.high)

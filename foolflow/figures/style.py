@@ -1,4 +1,4 @@
-"""The look of every figure, and how it is saved: the same bytes for the same data."""
+"""The style of every figure, and saving: the same data give the same bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from foolflow.jobs.files import whole_file
 
 mpl.use("Agg")
 
-# Okabe and Ito's palette, told apart by colour-blind readers, too.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish, too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"
 RIGHT, WRONG = "#1a1a1a", "#C0392B"
@@ -39,7 +39,7 @@ def house_style() -> Iterator[None]:
 
 
 def save_figure(figure: Figure, png: Path, pdf: Path) -> None:
-    """Save without dates, so that equal figures are equal files."""
+    """Save a figure as PNG and PDF, without dates, so that equal figures give equal files."""
     with whole_file(png) as partial:
         figure.savefig(partial, dpi=160, bbox_inches="tight", metadata={"Software": None})
     with whole_file(pdf) as partial:

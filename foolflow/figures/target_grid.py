@@ -1,4 +1,4 @@
-"""An image of each class, attacked towards each other class: rows are true classes, columns targets (R1)."""
+"""One image of each class, attacked towards every other class: rows are true classes, columns are targets (R1)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -40,7 +40,10 @@ def draw(
     clean: Mapping[int, np.ndarray],
     attacked: Mapping[tuple[int, int], tuple[np.ndarray, bool]],
 ) -> Figure:
-    """clean: an image (C, H, W) by class.  attacked: (image, whether it is taken for the target) by (class, target)."""
+    """Draw the grid. The clean images are on its diagonal, in blue frames; failed attacks have red frames.
+
+    clean: an image (C, H, W) per class.  attacked: (image, whether the target was reached) per (class, target).
+    """
     count = len(class_names)
     with house_style():
         figure = Figure(figsize=(0.78 * count + 0.9, 0.78 * count + 1.0))

@@ -1,4 +1,4 @@
-"""Loss and accuracy over the epochs of a training (R3's figures)."""
+"""Loss and accuracy over the training epochs (R3's figures)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
-# Of adversarial training: where the two part, the network has overfitted to its own attack.
-ATTACKED = {"val_attacked_accuracy": "val, the training's attack", "val_pgd_accuracy": "val, PGD"}
+# Columns of adversarial training. If the two curves diverge, the network has overfitted to the attack it trains on.
+ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy": "val, PGD"}
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -35,7 +35,7 @@ def _draw_one(name: str, history: pd.DataFrame, loss: Axes, accuracy: Axes) -> N
     score = history["val_accuracy"] + (history["val_pgd_accuracy"] if robust else 0)
     best = history["epoch"].iloc[int(score.argmax())]
     for axes, column, factor, label in ((loss, "loss", 1, "loss"), (accuracy, "accuracy", 100, "accuracy (%)")):
-        for colour, part, words in ((COLOURS[0], "train", "train, as trained on"), (COLOURS[1], "val", "val")):
+        for colour, part, words in ((COLOURS[0], "train", "train (training batches)"), (COLOURS[1], "val", "val")):
             values = factor * history[f"{part}_{column}"]
             axes.plot(history["epoch"], values, color=colour, label=words, marker="o", markersize=3)
         axes.axvline(best, color=GREY, linestyle=":", label=f"weights kept (epoch {best})")

@@ -1,4 +1,4 @@
-"""How a rate moves from step to step."""
+"""The change of a rate from step to step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,10 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """table: the CSV of `foolflow.tables.post_mortem`: the steps from top to bottom, the first and the last in full."""
+    """Draw a bar per step, from top to bottom; the first and the last bar start at 0, the others show the change.
+
+    table: the CSV of `foolflow.tables.post_mortem`.
+    """
     success = 100 * table["success"].to_numpy()
     before = success.copy()
     before[1:] = success[:-1]

@@ -6,8 +6,9 @@ from torch import nn
 
 
 class CNN(nn.Sequential):
-    """Per filter count: conv 3x3, ReLU, max pool 2; then FC 128, ReLU; FC. R2 does not state its sizes; these are ours.
+    """A block (conv 3x3, ReLU, max pool 2) per filter count, then FC 128, ReLU, FC.
 
+    R2 does not state its sizes; these are our choice.
     images: (N, channels, size, size) in [0, 1].  Returns logits (N, classes).
     """
 

@@ -1,4 +1,4 @@
-"""Layers that several architectures share."""
+"""Layers shared by several architectures."""
 
 from collections.abc import Sequence
 

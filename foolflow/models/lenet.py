@@ -1,4 +1,4 @@
-"""The LeNet of R4, from the PyTorch tutorial on FGSM that it follows."""
+"""The LeNet of R4, taken from the PyTorch tutorial on FGSM."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""The six-convolution network of R3."""
+"""The network of R3, with six convolutions."""
 
 from collections.abc import Sequence
 

@@ -1,7 +1,8 @@
-"""A, B and C of the stAdv paper (Xiao et al. 2018, arXiv 1801.02612, table 4).
+"""The networks A, B and C of the stAdv paper (Xiao et al. 2018, arXiv 1801.02612, table 4).
 
-They come from Tramer et al. 2018 (arXiv 1705.07204), whose code fixes what the table leaves out: the strides
-of B, and that B's first dropout acts on its input. images: (N, channels, size, size) in [0, 1]; logits out.
+They come from Tramer et al. 2018 (arXiv 1705.07204). The code of that paper settles what the table leaves open: the
+strides of B, and that B's first dropout acts on its input.
+images: (N, channels, size, size) in [0, 1].  Each network returns logits (N, classes).
 """
 
 from torch import nn

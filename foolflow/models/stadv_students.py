@@ -1,8 +1,9 @@
-"""A, B and C as the students of R1 built them: pooling where the paper has none, channel dropout in B.
+"""The networks A, B and C as the students of R1 built them.
 
-R1 ends each with a softmax. Models here return logits, so that softmax is in the recipe instead
-(`loss: cross_entropy_of_softmax`). Its inputs have mean 0 and standard deviation 1; here, by a layer, from MNIST's.
-images: (N, channels, size, size) in [0, 1]; logits out.
+Unlike the paper's networks, B and C have pooling, and B has channel dropout.
+R1 ends each network with a softmax. Foolflow's models return logits, so the softmax is part of the training recipe
+(`loss: cross_entropy_of_softmax`). R1 standardises its inputs; here a layer does, with the statistics of MNIST.
+images: (N, channels, size, size) in [0, 1].  Each network returns logits (N, classes).
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,11 @@ from torch import nn
 from foolflow.models import stadv
 from foolflow.models.layers import Normalize
 
-MEAN, STD = (0.1307,), (0.3081,)  # of MNIST's train images
+MEAN, STD = (0.1307,), (0.3081,)  # of the MNIST train images
 
 
 class A(nn.Sequential):
-    """The paper's layers, on normalised images."""
+    """The layers of the paper, on normalised images."""
 
     def __init__(
         self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD

@@ -1,4 +1,4 @@
-"""Build, save and load victims: an architecture, its weights, and the filter of its defense."""
+"""Build, save and load victims. A victim is an architecture, its weights, and the filter of its defense."""
 
 import importlib
 import json
@@ -25,18 +25,18 @@ SHAPE = ("channels", "size", "classes")
 
 
 def build_model(model: Spec, shape: Spec) -> nn.Module:
-    """An untrained network.
+    """Build an untrained network.
 
-    model: `architecture` (module.Class below foolflow/models) or `python` (path/to/file.py:Class), and `arguments`.
-    shape: `channels`, `size` (pixels a side) and `classes`.
-    Raises InvalidInput if there is no such architecture, if it does not take the arguments, or if an image of
-    that shape does not come out as (N, classes) logits.
+    model: `architecture` (module.Class in foolflow/models) or `python` (path/to/file.py:Class), and `arguments`.
+    shape: `channels`, `size` (pixels per side) and `classes`.
+    Raises InvalidInput if the architecture does not exist, does not accept the arguments, or does not map images of
+    that shape to (N, classes) logits.
     """
     name, build = _architecture(model)
     try:
         network = build(shape["channels"], shape["size"], shape["classes"], **model.get("arguments", {}))
-    except Exception as error:  # whatever the user's class raises
-        raise InvalidInput(f"model {name} cannot be built for {_words(shape)}: {in_one_line(error)}") from error
+    except Exception as error:  # the user's class may raise anything
+        raise InvalidInput(f"model {name} cannot be built for {_describe(shape)}: {in_one_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise InvalidInput(f"model {name} is a {type(network).__name__}, not a torch.nn.Module")
     _check_output(network, f"model {name}", shape)
@@ -48,7 +48,7 @@ def _architecture(model: Spec) -> tuple[str, Any]:
         return model["python"], load_object(model["python"])
     name = model["architecture"]
     if not re.fullmatch(r"[a-z0-9_]+\.[A-Za-z0-9_]+", name):
-        raise InvalidInput(f"architecture {name!r} is not of the form module.Class, as in lenet.LeNet")
+        raise InvalidInput(f"architecture {name!r} is not of the form module.Class, such as lenet.LeNet")
     module_name, class_name = name.split(".")
     try:
         return name, getattr(importlib.import_module(f"foolflow.models.{module_name}"), class_name)
@@ -64,25 +64,25 @@ def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
             logits = network(torch.full((2, shape["channels"], shape["size"], shape["size"]), 0.5))
     except InvalidInput:
         raise
-    except Exception as error:  # whatever the user's code raises
+    except Exception as error:  # the user's code may raise anything
         if is_out_of_memory(error):
             raise
-        raise InvalidInput(f"{name} fails on images of {_words(shape)}: {in_one_line(error)}") from error
+        raise InvalidInput(f"{name} fails on images of {_describe(shape)}: {in_one_line(error)}") from error
     finally:
         network.train(was_training)
     if not isinstance(logits, Tensor) or logits.shape != (2, shape["classes"]):
         found = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise InvalidInput(f"{name} returns {found} for 2 images; (2, {shape['classes']}) logits are needed")
     if not logits.isfinite().all():
-        raise InvalidInput(f"{name} returns logits that are not finite for images that are all grey")
+        raise InvalidInput(f"{name} returns logits that are not finite for uniformly grey images")
 
 
-def _words(shape: Spec) -> str:
+def _describe(shape: Spec) -> str:
     return f"{shape['channels']} x {shape['size']} x {shape['size']} pixels and {shape['classes']} classes"
 
 
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
-    """A network behind the filter of its defense; the bare network where the defense filters nothing."""
+    """Build a network behind the filter of its defense, or the bare network if the defense has no filter."""
     network = build_model(model, shape)
     if not filters(defense):
         return network
@@ -93,10 +93,10 @@ def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Modul
 
 
 def _description(found: Any) -> dict[str, Any]:
-    """Of a weights file, which anyone may have written: the three parts that are needed, in the form that is saved."""
+    """Return the model, defense and shape that a weights file describes. Anyone may have written it: trust nothing."""
     model, defense, shape = (dict(found[part]) for part in ("model", "defense", "shape"))
     if not all(type(shape[key]) is int and shape[key] > 0 for key in SHAPE):
-        raise ValueError(f"it is for images of shape {shape}")
+        raise ValueError(f"invalid shape {shape}")
     return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}
 
 
@@ -117,23 +117,23 @@ def load_victim(
     shape: Spec | None = None,
     device: str | torch.device = "cpu",
 ) -> nn.Module:
-    """A trained victim, in eval mode, ready to be attacked: float32 images (N, C, H, W) in [0, 1] to logits.
+    """Load a trained victim in eval mode. It maps float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
 
     path: `results/victims/{dataset}/{model}/{defense}/{seed}/weights.safetensors`.
-    model, defense: as in `build_victim`. They are needed where the victim was made from a file of the user's own,
-    since no code that a weights file names is ever run, and for a filter in front of weights trained without it.
-    shape: that of the images which the victim will be given, as in `build_model`; None: not known yet.
-    Raises InvalidInput if the file is missing, damaged, or does not fit the architecture or the shape.
+    model, defense: as in `build_victim`. They are needed if the victim uses the user's own code, since Foolflow never
+    runs code that a weights file names, and for a filter in front of weights that were trained without it.
+    shape: the shape of the images to classify, as in `build_model`; None if it is not known yet.
+    Raises InvalidInput if the file is missing or damaged, or does not match the architecture or the shape.
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
             description = _description(json.loads((file.metadata() or {})["victim"]))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{path} is not a victim saved by foolflow: {in_one_line(error)}") from error
     if shape is not None and description["shape"] != shape:
-        found, needed = _words(description["shape"]), _words(shape)
-        raise InvalidInput(f"{path} is a victim for {found}; the images have {needed}: train it on this data set")
+        found, needed = _describe(description["shape"]), _describe(shape)
+        raise InvalidInput(f"{path} is a victim for {found}; the images have {needed}; train it on this data set")
     for part, given in (("model", model), ("defense", defense)):
         if given is not None:
             description[part] = given
@@ -148,5 +148,5 @@ def load_victim(
         raise InvalidInput(f"{path} holds the weights of another architecture: {reason[:400]}") from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise InvalidInput(f"{path} holds weights that are not finite; train the victim again")
-    # A processor convolves twice as fast in this layout (six_conv, float32, one thread: 290 -> 640 images/s).
+    # Convolutions on a CPU are twice as fast in this layout (six_conv, float32, one thread: 290 -> 640 images/s).
     return victim.to(device).to(memory_format=torch.channels_last).eval()

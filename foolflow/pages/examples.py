@@ -1,4 +1,4 @@
-"""The images behind a cell of the leaderboard: those that the attack broke first, then those that withstood it."""
+"""Choose the images to show for a cell of the leaderboard: first those that the attack broke, then the others."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ from foolflow.tables.leaderboard import CLEAN, Standing
 
 EXAMPLES = 6
 
-# (attempt, row of its adversarial set) to float32 (C, H, W) in [0, 1]
+# (attempt, row of its adversarial set) -> float32 (C, H, W) in [0, 1]
 ReadImage = Callable[[Attempt, int], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Example:
-    """clean, adversarial: uint8 (C, H, W); no adversarial image where only the clean one is shown.
+    """One image to show.
 
-    image: its place in the test split.  label and predictions: names of classes.  how: the attack, and how far it went.
+    image: index in the test split.  clean, adversarial: uint8 (C, H, W); adversarial is None in a clean cell.
+    label, clean_prediction, prediction: class names.  how: the attack and the distances of the image.
     """
 
     image: int
@@ -36,7 +37,7 @@ class Example:
 def examples(
     standing: Standing, split: Split, read: ReadImage, budget: Budget | None = None
 ) -> dict[str, list[Example]]:
-    """By column of the board. budget: the board's; images that left it are marked."""
+    """Return the examples of each column of a board. budget: the board's; images outside it are marked."""
     return {name: list(_of_column(standing, name, split, read, budget)) for name in standing.columns()}
 
 
@@ -67,7 +68,10 @@ def _labels(attempt: Attempt, found: pd.DataFrame) -> np.ndarray:
 
 
 def _chosen(labels: np.ndarray, right: np.ndarray, shown: np.ndarray) -> list[int]:
-    """Of the images `shown`, those that are wrong first, one of each class before a second of any. bool, int (N,)."""
+    """Return the positions of the examples, chosen from the images `shown`: wrong ones first, alternating by class.
+
+    labels: int (N,).  right, shown: bool (N,).
+    """
     table = pd.DataFrame({"label": labels, "right": right})[shown]
     table["turn"] = table.groupby(["right", "label"]).cumcount()
     return table.sort_values(["right", "turn"], kind="stable").index[:EXAMPLES].tolist()
@@ -79,5 +83,5 @@ def _to_8_bits(image: np.ndarray) -> np.ndarray:
 
 def _how(attempt: Attempt, record: pd.Series, budget: Budget | None) -> str:
     origin = "" if attempt.source is None else f" on {attempt.source}"
-    beyond = "" if budget is None or record[budget.norm] <= budget.largest else "; too far to count"
+    beyond = "" if budget is None or record[budget.norm] <= budget.largest else "; outside the budget"
     return f"{attempt.attack}{origin}: L2 {record['l2']:.3g}, L∞ {record['linf']:.3g}{beyond}"

@@ -1,4 +1,4 @@
-"""The leaderboard as one page: plain tables, which its script makes sortable, filtered and open to their images."""
+"""Render the leaderboard as one page: plain tables, to which a script adds sorting, filters and example images."""
 
 import base64
 import html
@@ -23,7 +23,7 @@ Cell = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Section:
-    """One board. table: as `tabulate` makes it.  examples: by cell; a mean over seeds has none."""
+    """One board. table: from `tabulate`.  examples: per cell; cells with a mean over seeds have none."""
 
     board: Board
     table: Table
@@ -31,7 +31,7 @@ class Section:
 
 
 def render(template: str, sections: Sequence[Section]) -> str:
-    """template: a page with the marks <!--boards--> and <!--examples--> (JSON), both once."""
+    """Return the page. template: HTML that contains each of the marks <!--boards--> and <!--examples--> (JSON) once."""
     pictures = _Pictures()
     boards, cells = [], {}
     for number, section in enumerate(sections):
@@ -40,13 +40,13 @@ def render(template: str, sections: Sequence[Section]) -> str:
             if shown:
                 place = columns_of(section.table.data).index(column)
                 cells[_cell_name(f"b{number}", model, defense, seed, place)] = [pictures.entry(one) for one in shown]
-    # `<` is written so that no class name can end the script.
+    # Escape `<`, so that no class name can end the script element.
     data = json.dumps({"cells": cells, "pictures": pictures.list}, sort_keys=True, separators=(",", ":"))
     return template.replace("<!--boards-->", "\n".join(boards)).replace("<!--examples-->", data.replace("<", "\\u003c"))
 
 
 class _Pictures:
-    """Each picture once, however many cells show it."""
+    """The pictures of the page. Each is stored once, however many cells show it."""
 
     def __init__(self) -> None:
         self.list: list[str] = []
@@ -73,7 +73,7 @@ class _Pictures:
 
 
 def _png(image: np.ndarray) -> str:
-    """uint8 (C, H, W), one channel or three, in base64."""
+    """Encode a uint8 image (C, H, W) with one or three channels as PNG, in base64."""
     pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", optimize=True)
@@ -110,14 +110,14 @@ def _board(section: Section, key: str) -> str:
 </tbody>
 </table>
 </div>
-<details><summary>How this is counted</summary>
+<details><summary>How these numbers are computed</summary>
 {notes}
 </details>
 </section>"""
 
 
 def _head(name: str, sorts: str, column: str = "", kind: str = "") -> str:
-    """sorts: as what, a rate (the best first), number or text."""
+    """Return a column heading. sorts: whether the column sorts as `rate` (highest first), `number` or `text`."""
     attack = "" if column in ("", CLEAN, WORST) else f' data-attack="{_text(column)}"'
     words = f' class="{kind}"' if kind else ""
     return f'<th scope="col" data-sorts="{sorts}"{words}{attack}>{_text(name)}</th>'
@@ -145,17 +145,17 @@ def _row(
 
 def _rate(cell: pd.Series, name: str, column: str) -> str:
     if cell["seed"] == MEAN:
-        aside, name = f"± {percent(cell['sd'], 1)}", ""
+        spread, name = f"± {percent(cell['sd'], 1)}", ""
     else:
-        aside = f"{percent(cell['low'], 1)}\u2013{percent(cell['high'], 1)}"
-    text = f"<b>{percent(cell['accuracy'], 1)}</b> <small>{aside}</small>"
+        spread = f"{percent(cell['low'], 1)}\u2013{percent(cell['high'], 1)}"
+    text = f"<b>{percent(cell['accuracy'], 1)}</b> <small>{spread}</small>"
     return _cell(text, sort=cell["accuracy"], column=column, name=name, share=100 * cell["accuracy"])
 
 
 def _cell(
     text: str, sort: float | None = None, column: str = "", name: str = "", share: float | None = None, kind: str = ""
 ) -> str:
-    """text: HTML."""
+    """Return a table cell. text: HTML."""
     known = sort is not None and not pd.isna(sort)
     attributes = {
         "class": kind or ("rate" if share is not None else ""),

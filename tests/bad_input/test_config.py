@@ -1,4 +1,4 @@
-"""Configs that cannot be used, beyond the table of tests/test_config.py: names, numbers and folders that do harm."""
+"""Invalid configs beyond those of tests/workflow/test_config.py: harmful names, numbers and folders."""
 
 import copy
 
@@ -8,7 +8,7 @@ import yaml
 from foolflow.workflow.config import problems, repeated_keys, syntax_problem
 from tests.bad_input.conftest import contents
 from tests.end_to_end.conftest import copy_project
-from tests.test_config import put
+from tests.workflow.test_config import put
 
 MODEL = {"architecture": "lenet.LeNet", "training": {"epochs": 1}}
 EXPLORED = "studies.stadv.explorations.parameters"
@@ -43,7 +43,7 @@ def epsilon(value: object):
 NAN, INFINITE = float("nan"), float("inf")
 UNUSABLE = "not a usable name; letters, digits, _ and -, 64 at most"
 CASES = {
-    # name of the case: (edit, what the one line says)
+    # name of the case: (edit, words of the error message)
     "out of the folder": (model("../../x"), f"models.../../x: {UNUSABLE}"),
     "a path": (attack("a/b"), f"attacks.a/b: {UNUSABLE}"),
     "an absolute path": (dataset("/etc/x"), f"datasets./etc/x: {UNUSABLE}"),
@@ -55,16 +55,16 @@ CASES = {
     "a space": (model("le net"), f"models.le net: {UNUSABLE}"),
     "a line break": (model("lenet\n"), f"models.lenet\\n: {UNUSABLE}"),
     "no name": (model(""), f"models.: {UNUSABLE}"),
-    "too long a name": (model("x" * 65), UNUSABLE),
-    "no ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
+    "a name that is too long": (model("x" * 65), UNUSABLE),
+    "not ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
     "a number": (model(3), "models.3: YAML takes this name for a number or a date; put it in quotes"),
     "yes": (model(True), "models.True: YAML takes this name for a truth value; put it in quotes"),
     "null": (model(None), "models.None: YAML takes this name for nothing; put it in quotes"),
-    "a defense's": (
+    "a defense's name": (
         lambda config: config["defenses"].update({"../x": {"method": "jpeg", "at": ["test"]}}),
         f"defenses.../x: {UNUSABLE}",
     ),
-    "a detector's": (
+    "a detector's name": (
         lambda config: config["detectors"].update({"../x": {"squeezers": ["jpeg"]}}),
         f"detectors.../x: {UNUSABLE}",
     ),
@@ -72,8 +72,8 @@ CASES = {
     "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' has not the form"),
     "an explored value": (put(EXPLORED, {"init": ["../../x"]}), "init.0: '../../x' is none of: a number, true, false"),
     "an explored parameter": (put(EXPLORED, {"../x": [1]}), f"{EXPLORED}.../x: {UNUSABLE}"),
-    "an explored parameter that there is not": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
-    "an explored value of another type": (put(EXPLORED, {"steps": ["many"]}), "steps: 'many' is not of type int"),
+    "an unknown explored parameter": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
+    "an explored value of the wrong type": (put(EXPLORED, {"steps": ["many"]}), "steps: 'many' is not of type int"),
     "epsilon NaN": (epsilon(NAN), "attacks.fgsm.parameters.epsilon: nan is not a finite number"),
     "epsilon infinite": (epsilon(INFINITE), "attacks.fgsm.parameters.epsilon: inf is not a finite number"),
     "one epsilon of several": (epsilon([0.1, NAN]), "attacks.fgsm.parameters.epsilon.1: nan is not a finite number"),
@@ -85,18 +85,18 @@ CASES = {
     "a seed of 0.0": (put("seeds", [0.0]), "seeds.0: 0.0 is not of type 'integer'"),
     "too many shards": (put("attacks.fgsm_sweep.shards", 10**9), "1000000000 is greater than the maximum of 10000"),
     "a negative seed": (put("seeds", [-1]), "seeds.0: -1 is less than the minimum of 0"),
-    "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
-    "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
-    "nothing for a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
-    "results of nothing": (put("results", ""), "results: '' is no usable folder"),
-    "results at home": (put("results", "~/results"), "results: '~/results' is no usable folder; no ~ in front"),
+    "images as a boolean": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
+    "a list instead of a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
+    "null instead of a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
+    "empty results": (put("results", ""), "results: '' is no usable folder"),
+    "results in ~": (put("results", "~/results"), "results: '~/results' is no usable folder; no ~ in front"),
     "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is no usable folder"),
     "results below a file": (put("results", "config.yaml/x"), "config.yaml is no folder; name another one"),
 }
 
 
 @pytest.mark.parametrize(("edit", "words"), CASES.values(), ids=CASES)
-def test_each_is_one_line(shipped, schema, root, monkeypatch, edit, words):
+def test_each_problem_is_one_line(shipped, schema, root, monkeypatch, edit, words):
     monkeypatch.chdir(root)
     config = copy.deepcopy(shipped)
     edit(config)
@@ -107,7 +107,7 @@ def test_each_is_one_line(shipped, schema, root, monkeypatch, edit, words):
 
 @pytest.mark.parametrize("results", ["/tmp/somewhere/else", "../beside", ".", "a b", "results.2"])
 def test_the_results_may_be_anywhere(shipped, schema, root, results):
-    """That folder is the user's to choose; the names below it are not to leave it."""
+    """The user chooses this folder; only the names of the files in it must not lead out of it."""
     assert problems(shipped | {"results": results}, schema, root) == []
 
 
@@ -120,12 +120,12 @@ def test_a_norm_may_be_infinite(shipped, schema, root):
 FILES = {
     "no such function": ("def other(): pass", "mine.py defines no 'attack'; it defines other"),
     "a syntax error": ("def attack(:", "mine.py, line 1)"),
-    "no Python": ("\0", "mine.py"),
+    "not Python": ("\0", "mine.py"),
 }
 
 
 @pytest.mark.parametrize(("text", "words"), FILES.values(), ids=FILES)
-def test_a_users_file_is_read_before_anything_runs(shipped, schema, root, tmp_path, text, words):
+def test_a_users_file_is_checked_before_anything_runs(shipped, schema, root, tmp_path, text, words):
     (tmp_path / "mine.py").write_text(text)
     config = copy.deepcopy(shipped)
     config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack"}
@@ -134,7 +134,7 @@ def test_a_users_file_is_read_before_anything_runs(shipped, schema, root, tmp_pa
     assert words in line
 
 
-def test_data_that_a_study_needs_has_to_be_there(shipped, schema, root):
+def test_data_that_a_study_needs_must_exist(shipped, schema, root):
     config = copy.deepcopy(shipped)
     config["datasets"]["mine"] = {"source": "npz", "path": "nowhere.npz", "val": 5, "test": 5}
     assert problems(config, schema, root) == []
@@ -151,7 +151,7 @@ REPEATED = {
 
 
 @pytest.mark.parametrize(("text", "words"), REPEATED.values(), ids=REPEATED)
-def test_a_key_that_is_given_twice_is_told(tmp_path, text, words):
+def test_duplicate_keys_are_reported(tmp_path, text, words):
     (tmp_path / "mine.yaml").write_text(text)
     assert repeated_keys(tmp_path / "mine.yaml") == [f"{tmp_path / 'mine.yaml'}, {words}"]
 
@@ -164,12 +164,12 @@ UNREADABLE = {
     ),
     "a list": (b"- a\n- b\n", "mine.yaml: no keys; config.yaml of the project shows which"),
     "nothing": (b"", "mine.yaml: no keys; config.yaml of the project shows which"),
-    "no text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
+    "not text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
 }
 
 
 @pytest.mark.parametrize(("content", "words"), UNREADABLE.values(), ids=UNREADABLE)
-def test_a_file_that_is_no_config_is_told_with_its_line(tmp_path, content, words):
+def test_a_file_that_is_not_a_config_is_reported_with_its_line(tmp_path, content, words):
     file = tmp_path / "mine.yaml"
     file.write_bytes(content)
     line = syntax_problem(file)
@@ -178,12 +178,12 @@ def test_a_file_that_is_no_config_is_told_with_its_line(tmp_path, content, words
     assert "\n" not in line
 
 
-def test_a_sound_config_has_no_syntax_problem(root, tmp_path):
+def test_a_valid_config_has_no_syntax_problem(root, tmp_path):
     assert syntax_problem(root / "config.yaml") is None
     assert syntax_problem(tmp_path / "nowhere.yaml") is None
 
 
-def test_the_user_sees_where_the_config_is_broken(root, tmp_path):
+def test_snakemake_shows_where_the_config_is_broken(root, tmp_path):
     project = copy_project(root, tmp_path / "foolflow")
     with project.edited("config.yaml", "models:", "models: ["):
         done = project.snakemake("-n", ok=False)
@@ -192,7 +192,7 @@ def test_the_user_sees_where_the_config_is_broken(root, tmp_path):
     assert (done.stdout + done.stderr).splitlines()[-1].startswith("config: config.yaml, line ")
 
 
-def test_the_shipped_configs_repeat_nothing(root):
+def test_the_shipped_configs_have_no_duplicate_keys(root):
     for file in (root / "config.yaml", root / "profiles/demo/workflow.yaml"):
         assert repeated_keys(file) == []
 
@@ -200,12 +200,12 @@ def test_the_shipped_configs_repeat_nothing(root):
 THROUGH_SNAKEMAKE = {
     "a key twice": ("device: cpu\ndevice: auto\n", "mine.yaml, line 2: device is given twice; keep one"),
     "a name that leads out": ("models: {../../x: {}}\n", f"config: models.../../x: {UNUSABLE}"),
-    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is no folder"),
+    "results that are not a folder": ("results: config.yaml\n", "config: results: config.yaml is no folder"),
 }
 
 
-def test_the_user_sees_the_same_line(root, tmp_path):
-    """Through the real command, and with results that stay as they are."""
+def test_snakemake_shows_the_same_line(root, tmp_path):
+    """Run the real command, which must leave existing results unchanged."""
     project = copy_project(root, tmp_path / "foolflow")
     (project.results / "tables").mkdir(parents=True)
     (project.results / "tables/a.csv").write_text("made before\n")

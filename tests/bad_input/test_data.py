@@ -1,4 +1,4 @@
-"""Data that cannot be used: arrays, folders of images, and the published files."""
+"""Unusable data: arrays, folders of images, and the published files."""
 
 import gzip
 import io
@@ -21,7 +21,7 @@ LABELS = np.arange(40) % 4
 
 
 def npz(**arrays):
-    """An npz file as a data set; what is None is left out."""
+    """Write an npz file as a data set; arrays that are None are left out."""
 
     def make(site: Site) -> list:
         held = {"images": IMAGES, "labels": LABELS} | arrays
@@ -37,7 +37,7 @@ def split_npz(site: Site) -> list:
 
 
 def npz_bytes(change):
-    """A good npz file whose bytes are changed."""
+    """Change the bytes of a valid npz file."""
 
     def make(site: Site) -> list:
         call = npz()(site)
@@ -49,7 +49,7 @@ def npz_bytes(change):
 
 
 class Executes:
-    """Unpickled, it makes a file."""
+    """Creates a file when unpickled."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -68,7 +68,7 @@ def bare_pickle(site: Site) -> list:
 
 
 def zip_bomb(site: Site) -> list:
-    """It tells of 5 GB, in a few hundred bytes; nothing of it may be inflated to find out."""
+    """A few hundred bytes that declare 5 GB; the reader must notice without decompressing them."""
     with zipfile.ZipFile(site.folder / "mine.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("images", "labels"):
             archive.writestr(f"{name}.npy", b"\0" * 1000)
@@ -76,8 +76,8 @@ def zip_bomb(site: Site) -> list:
     return split_npz(site)
 
 
-def lying_head(site: Site) -> list:
-    """NumPy would take 8 TB of memory before it sees that they are not there."""
+def lying_header(site: Site) -> list:
+    """NumPy would allocate 8 TB before it notices that the data are missing."""
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
     with zipfile.ZipFile(site.folder / "mine.npz", "w") as archive:
@@ -99,22 +99,22 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
 
 @table(
     ("missing", split_npz, "mine.npz cannot be read", "No such file"),
-    ("no npz at all", npz_bytes(lambda _: b"hello"), "mine.npz cannot be read as an npz file"),
+    ("not an npz file", npz_bytes(lambda _: b"hello"), "mine.npz cannot be read as an npz file"),
     ("empty file", npz_bytes(lambda _: b""), "mine.npz cannot be read"),
     ("truncated", npz_bytes(lambda data: data[: len(data) // 2]), "mine.npz cannot be read"),
     ("a changed byte", npz_bytes(lambda data: data[:300] + b"\0\1\2" + data[303:]), "mine.npz cannot be read"),
     ("a pickle inside", pickled_npz, "mine.npz cannot be read", "Object arrays cannot be loaded"),
     ("a pickle itself", bare_pickle, "mine.npz cannot be read"),
-    ("a zip bomb", zip_bomb, "its arrays take 5,368,710,120 bytes, 4,294,967,296 are allowed"),
-    ("a head that lies", lying_head, "images.npy tells of 8,000,000,000,"),
+    ("a zip bomb", zip_bomb, "its arrays take 5,368,710,120 bytes, the limit is 4,294,967,296;"),
+    ("a lying header", lying_header, "images.npy declares 8,000,000,000,"),
     ("no labels", npz(labels=None), "has no array 'labels'; it holds images"),
-    ("of different length", npz(labels=LABELS[:39]), "40 images but labels of shape (39,)"),
+    ("different lengths", npz(labels=LABELS[:39]), "40 images but labels of shape (39,)"),
     ("no images", npz(images=IMAGES[:0], labels=LABELS[:0]), "no images"),
-    ("wrong shape", npz(images=IMAGES[:, :, :6]), "images are 8 x 6 pixels; they have to be square"),
+    ("wrong shape", npz(images=IMAGES[:, :, :6]), "images are 8 x 6 pixels; they must be square"),
     ("wrong number of channels", npz(images=np.zeros((40, 5, 8, 8), np.uint8)), "shape (40, 5, 8, 8)"),
     ("wrong type", npz(images=IMAGES.astype(np.int16)), "images are int16"),
-    ("NaN in the images", npz(images=np.where(IMAGES > 250, np.nan, 0.5)), "float images have to be finite"),
-    ("floats up to 255", npz(images=IMAGES.astype(float)), "float images have to be finite and in [0, 1]"),
+    ("NaN in the images", npz(images=np.where(IMAGES > 250, np.nan, 0.5)), "float images must be finite"),
+    ("floats up to 255", npz(images=IMAGES.astype(float)), "float images must be finite and in [0, 1]"),
     ("negative labels", npz(labels=LABELS - 1), "labels go from -1"),
     ("labels out of range", npz(labels=NOT_0_TO_3), "go up to 9, but no image has label 3"),
     ("an absurd label", npz(labels=np.where(LABELS == 3, 2**60, LABELS)), "go up to 1152921504606846976"),
@@ -123,15 +123,15 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
     ("labels that are words", npz(labels=np.array(list("abcd") * 10)), "whole numbers are needed"),
     ("one class", npz(labels=LABELS * 0), "all images are of one class, '0'"),
     ("one image of a class", npz(labels=np.array([1] + [0] * 39)), "cannot be set aside", "least populated class"),
-    ("more val than there is", few(val=1000, test=8), "val: 1000 of 32 images cannot be set aside"),
-    ("no number of test images", few(test=None), "say how many to set aside, test: ..."),
+    ("more val images than there are", few(val=1000, test=8), "val: 1000 of 32 images cannot be set aside"),
+    ("no number of test images", few(test=None), "set `test` to the number of images to set aside"),
 )
 def test_arrays(refused, case):
     refused(case)
 
 
 def folder(*changes):
-    """A folder of images, changed."""
+    """Make a folder of images and apply the changes to it."""
 
     def make(site: Site) -> list:
         path = site.folder / "images"
@@ -192,7 +192,7 @@ GIGAPIXELS = (
     + png_chunk(b"IDAT", zlib.compress(b"\0" * 100))
     + png_chunk(b"IEND", b"")
 )
-# Pillow hands it to Ghostscript, where that is installed.
+# Pillow passes it to Ghostscript if that is installed.
 POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n(executed) (w) file closefile\nshowpage\n%%EOF\n"
 
 
@@ -210,9 +210,9 @@ def missing_folder(site: Site) -> list:
     ("a truncated image", folder(truncate), "cat/0.png is not a readable image"),
     ("gigapixels", folder(put("cat/0.png", GIGAPIXELS)), "cat/0.png is not a readable image", "decompression bomb"),
     ("PostScript by another name", folder(put("cat/0.png", POSTSCRIPT)), "cat/0.png is not a readable image"),
-    ("16 bits", folder(deep), "cat/deep.png has more than 8 bits a channel"),
+    ("16 bits", folder(deep), "cat/deep.png has more than 8 bits per channel"),
     ("a link out of the folder", folder(link("cat/x.png", "/etc/passwd")), "cat/x.png is a link", "leads out of"),
-    ("a link in a circle", folder(link("cat/again", "..")), "cat/again is a link to a folder"),
+    ("a link that forms a loop", folder(link("cat/again", "..")), "cat/again is a link to a folder"),
     ("a link to nothing", folder(link("cat/x.png", "nothing.png")), "cat/x.png is neither a file nor a folder"),
     ("a pipe", folder(lambda path: os.mkfifo(path / "cat/x.png")), "cat/x.png is neither a file nor a folder"),
 )
@@ -221,8 +221,8 @@ def test_folders_of_images(refused, case):
 
 
 @pytest.mark.parametrize("kind", ["EPS", "GIF", "ICO"])
-def test_only_the_formats_that_are_told_are_opened(refused, kind):
-    """Where Pillow by itself opens others, by their content: EPS is a language, and it has Ghostscript run it."""
+def test_only_the_listed_formats_are_opened(refused, kind):
+    """By default Pillow opens other formats by their content, and runs EPS, a language, with Ghostscript."""
     content = io.BytesIO()
     Image.new("L", (16, 16)).save(content, kind)
     with Image.open(content) as opened:
@@ -238,7 +238,7 @@ def idx(array: np.ndarray, shape: tuple[int, ...] | None = None) -> bytes:
 
 
 def mnist(part: int, content: bytes | None):
-    """MNIST's four files, of which one is another; None: is missing."""
+    """Write MNIST's four files, one of them with this content; None leaves it out."""
 
     def make(site: Site) -> list:
         for name, array in zip(IDX_FILES, (IMAGES, LABELS) * 2, strict=True):
@@ -257,19 +257,19 @@ def cifar_pickle(site: Site) -> list:
     return site.split({"source": "cifar10", "val": 8})
 
 
-BOMB = gzip.compress(b"\0" * 2**20) * 120  # members, one behind the other: it inflates to 126 MB
+BOMB = gzip.compress(b"\0" * 2**20) * 120  # concatenated members that decompress to 126 MB
 
 
 @table(
     ("missing", mnist(0, None), "train-images-idx3-ubyte.gz cannot be read", "No such file"),
     ("truncated", mnist(0, idx(IMAGES)[:-30]), "train-images-idx3-ubyte.gz cannot be read"),
-    ("no gzip", mnist(3, b"hello"), "t10k-labels-idx1-ubyte.gz cannot be read"),
-    ("inflates without end", mnist(0, BOMB), "it inflates to more than 100,000,000 bytes"),
-    ("a head that lies", mnist(0, idx(IMAGES, (2**31, 28, 28))), "its head tells of 1,683,627,180,032 bytes, 2,560"),
-    ("another array", mnist(1, idx(IMAGES)), "train-labels-idx1-ubyte.gz", "does not begin as one of 1 dimension"),
+    ("not gzip", mnist(3, b"hello"), "t10k-labels-idx1-ubyte.gz cannot be read"),
+    ("decompresses without end", mnist(0, BOMB), "it decompresses to more than 100,000,000 bytes"),
+    ("a lying header", mnist(0, idx(IMAGES, (2**31, 28, 28))), "its header declares 1,683,627,180,032 bytes"),
+    ("another array", mnist(1, idx(IMAGES)), "train-labels-idx1-ubyte.gz", "its header is not that of a byte array"),
     ("labels out of range", mnist(1, idx(LABELS + 7)), "labels go from 7 to 10; with 10 classes"),
     ("not square", mnist(0, idx(IMAGES[:, :4])), "images are 4 x 8 pixels"),
-    ("a pickle of the wrong checksum", cifar_pickle, "Dataset not found or corrupted", "remove the folder"),
+    ("a pickle with a wrong checksum", cifar_pickle, "Dataset not found or corrupted", "remove the folder"),
 )
 def test_published_files(refused, case):
     refused(case)
@@ -287,16 +287,16 @@ def fetch(content: bytes):
 
 
 @table(
-    ("wrong checksum", fetch(idx(IMAGES)), IDX_FILES[0], "its MD5 is", "is expected; mend or remove this file"),
-    ("truncated", fetch(b""), IDX_FILES[0], "(0 bytes): its MD5 is"),
+    ("wrong checksum", fetch(idx(IMAGES)), IDX_FILES[0], "has MD5 ", "; replace or remove this file in the data"),
+    ("truncated", fetch(b""), IDX_FILES[0], "(0 bytes) has MD5 "),
 )
 def test_files_of_a_mirror(refused, case, site, monkeypatch):
     monkeypatch.setenv("FOOLFLOW_DATA_MIRROR", str(site.folder / "mirror"))
     refused(case)
 
 
-def test_the_good_ones_are_taken(site):
-    """Or the cases above would be refused for another reason than theirs."""
+def test_valid_data_are_accepted(site):
+    """Otherwise the cases above might fail for another reason than the intended one."""
     for make in (npz(), folder(), mnist(0, idx(IMAGES))):
         code, output = run_inside(*make(site))
         assert code == 0, output

@@ -1,4 +1,4 @@
-"""A user's own model, attack or filter that is missing, raises, or returns what cannot be used."""
+"""A user's own model, attack or filter that is missing, raises, or returns unusable values."""
 
 import json
 
@@ -26,7 +26,7 @@ class Net(nn.Module):
 
 
 def net(forward: str = "return logits", init: str = "pass", **entry):
-    """A training of the user's network."""
+    """Train the user's network."""
 
     def make(site: Site) -> list:
         file = site.write("net.py", NET.format(init=init, forward=forward))
@@ -57,9 +57,9 @@ def diverging(site: Site) -> list:
     ("an import that raises", net_file("1 / 0"), "cannot be imported: ZeroDivisionError", "net.py, line 1)"),
     ("a missing library", net_file("\nimport no_such"), "ModuleNotFoundError: No module named 'no_such'", "line 2)"),
     ("an import that exits", net_file("import sys\nsys.exit(0)"), "net.py cannot be imported: SystemExit: 0"),
-    ("no module", net_file("def Net(*shape):\n    return 3"), "is a int, not a torch.nn.Module"),
-    ("no class", net_file("Net = 3"), "cannot be built for 1 x 8 x 8 pixels"),
-    ("arguments that it does not take", net(arguments={"depth": 3}), "cannot be built", "'depth'"),
+    ("not a module", net_file("def Net(*shape):\n    return 3"), "is a int, not a torch.nn.Module"),
+    ("not a class", net_file("Net = 3"), "cannot be built for 1 x 8 x 8 pixels"),
+    ("arguments that it does not accept", net(arguments={"depth": 3}), "cannot be built", "'depth'"),
     ("it raises when built", net(init="raise OSError('a\\nb')"), "cannot be built", "OSError: a b"),
     ("it raises", net("raise KeyError('no')"), "fails on images of 1 x 8 x 8 pixels and 4 classes: KeyError: 'no'"),
     ("it raises in training", net("assert not self.training; return logits"), "AssertionError (", "net.py, line 11)"),
@@ -75,7 +75,7 @@ def test_models(refused, case):
 
 
 def larger(forward: str, call=Site.measure):
-    """A victim of the user's own that does well with the two images that it is tried with, and then does not."""
+    """Use a victim that passes the check, which has two images, and fails on more images."""
 
     def make(site: Site) -> list:
         file = site.write("net.py", NET.format(init="pass", forward="return logits"))
@@ -100,7 +100,7 @@ def test_victims(refused, case):
 
 
 def attack(body: str, **entry):
-    """The user's attack on the victim."""
+    """Run the user's attack on the victim."""
 
     def make(site: Site) -> list:
         head = "import torch\nfrom foolflow.attacks.base import Adversarial, conclude\n"
@@ -110,36 +110,37 @@ def attack(body: str, **entry):
     return make
 
 
-def judged(change: str) -> str:
-    made = "made = conclude(model, images, labels, None, 0 * labels, 0 * labels)"
-    return f"{made}; return Adversarial(**vars(made) | {change})"
+def adversarial(change: str) -> str:
+    """Return the body of an attack that returns a valid Adversarial, except for `change`."""
+    valid = "valid = conclude(model, images, labels, None, 0 * labels, 0 * labels)"
+    return f"{valid}; return Adversarial(**vars(valid) | {change})"
 
 
 @table(
     ("it raises", attack("raise KeyError('no')"), "mine.py:attack failed: KeyError: 'no'", "mine.py, line 4)"),
-    ("it raises several lines", attack("raise ValueError('a\\n\\n  b')"), "failed: ValueError: a b ("),
+    ("it raises an error of several lines", attack("raise ValueError('a\\n\\n  b')"), "failed: ValueError: a b ("),
     ("it exits", attack("raise SystemExit('enough')"), "your own code failed: SystemExit: enough"),
     ("it takes no epsilon", attack("return images", parameters={"epsilon": 0.1}), "unexpected keyword", "'epsilon'"),
     ("it takes no targets", attack("return images", targets="random"), "unexpected keyword", "'targets'"),
     ("wrong shape", attack("return images[:3]"), "returns torch.float32 (3, 1, 8, 8); an Adversarial or images"),
     ("wrong type", attack("return images.double()"), "returns torch.float64"),
-    ("no tensor", attack("return images.numpy()"), "returns ndarray"),
+    ("not a tensor", attack("return images.numpy()"), "returns ndarray"),
     ("nothing", attack("pass"), "returns NoneType"),
     ("above 1", attack("return images + 0.5"), "returns images that leave [0, 1] or are not finite"),
     ("below 0", attack("return images - 0.5"), "returns images that leave [0, 1] or are not finite"),
     ("NaN", attack("return images * float('nan')"), "returns images that leave [0, 1] or are not finite"),
-    ("an Adversarial of few images", attack(judged("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
-    ("an Adversarial of few rows", attack(judged("{'iterations': labels[:3]}")), "returns iterations (3,); one row"),
-    ("an Adversarial of no tensors", attack(judged("{'details': {'x': 3}}")), "returns x int; one row for each of 20"),
-    ("a target that is no class", attack("return images", targets=7), "targets: 7 is no class", "0 to 3"),
+    ("Adversarial: few images", attack(adversarial("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
+    ("Adversarial: few rows", attack(adversarial("{'iterations': labels[:3]}")), "returns iterations (3,); one row"),
+    ("Adversarial: no tensors", attack(adversarial("{'details': {'x': 3}}")), "returns x int; one row for each of 20"),
+    ("a target that is not a class", attack("return images", targets=7), "targets: 7 is no class", "0 to 3"),
     ("none left to attack", attack("return images", targets=0, images=1), "all 1 images chosen are of class 0"),
 )
 def test_attacks(refused, case):
     refused(case)
 
 
-def test_peers_that_fail_are_one_line(site):
-    """A library that raises, as one does that is given what it cannot use."""
+def test_a_failing_peer_gives_one_line(site):
+    """A library raises if it receives unusable parameters."""
     pytest.importorskip("foolbox")
     code, output = run_inside(*site.run_attack({"method": "foolbox:L2FMNAttack", "parameters": {"steps": "many"}}))
     assert code == 1
@@ -153,14 +154,14 @@ def records(site: Site, call: list) -> pd.DataFrame:
     return pd.read_parquet(site.attack / "records.parquet")
 
 
-def test_an_attack_that_edits_in_place_is_measured_against_the_images_as_they_were(site):
+def test_an_attack_that_edits_in_place_is_measured_against_the_original_images(site):
     edited = records(site, attack("labels.zero_(); return images.mul_(0.5)")(site))
     pixels = load_file(site.data / "test.safetensors")["images"][:, 0] / 255
     assert edited["l2"].to_numpy() == pytest.approx(np.linalg.norm((pixels / 2).reshape(20, -1), axis=1), rel=1e-5)
     assert edited["label"].tolist() == [place % CLASSES for place in range(20)]
 
 
-def test_an_attack_leaves_the_model_as_it_was(site):
+def test_an_attack_does_not_change_the_model(site):
     dropout = {"architecture": "mlp.MLP", "arguments": {"dropout": 0.9}, "training": {"epochs": 1}}
     torch.manual_seed(0)
     save_victim(site.weights, build_victim(dropout, {}, SHAPE), model=dropout, defense={}, shape=SHAPE)
@@ -197,7 +198,7 @@ def images_filter(body: str, call=Site.defend):
         "squeeze failed: AssertionError (",
     ),
     (
-        "it raises later, whatever the gradient",
+        "it raises later, without a gradient",
         images_filter("if len(images) > 2: raise RuntimeError('a\\nb')\n    return images", Site.measure),
         "squeeze failed: RuntimeError: a b (",
     ),
@@ -211,8 +212,8 @@ def test_filters(refused, case):
     refused(case)
 
 
-def test_a_filter_that_edits_in_place_changes_the_images_of_nobody_else(site):
-    """Also where an attack takes its gradient, in which in place is not allowed."""
+def test_a_filter_that_edits_in_place_does_not_change_its_input(site):
+    """This also holds while an attack takes a gradient, where in-place edits are not allowed."""
     edited, copied = (
         records(site, images_filter(body, Site.run_attack)(site))
         for body in ("return images.clamp_(0.2, 0.8)", "return images.clamp(0.2, 0.8)")

@@ -1,4 +1,4 @@
-"""Weights, splits and results that are damaged, of another making, or hostile."""
+"""Weights, splits and results that are damaged, foreign or hostile."""
 
 import json
 import pickle
@@ -17,7 +17,7 @@ from tests.bad_input.test_data import Executes
 
 
 def weights(content):
-    """The victim's weights, as bytes that are made of the good ones; None: they are missing."""
+    """Replace the bytes of the victim's weights by `content(bytes)`; None removes the file."""
 
     def make(site: Site) -> list:
         changed = content(site.weights.read_bytes())
@@ -28,11 +28,11 @@ def weights(content):
 
 
 def described(change):
-    """The same weights, otherwise described: `change` is given the description, and returns what is written."""
+    """Keep the weights but replace their description by `change(description)`; None removes it."""
 
     def make(site: Site) -> list:
         with safe_open(site.weights, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             description = json.loads(file.metadata()["victim"])
         text = change(description)
         save_file(tensors, site.weights, metadata=None if text is None else {"victim": text})
@@ -46,7 +46,7 @@ def shaped(**shape):
 
 
 def victim(model: dict, shape: dict, call=Site.measure, change=lambda network: None):
-    """Another victim in the place of the one that is meant."""
+    """Replace the victim by another one."""
 
     def make(site: Site) -> list:
         network = build_victim(model, {}, shape)
@@ -76,14 +76,14 @@ FEWER, LARGER = SHAPE | {"classes": 3}, SHAPE | {"size": 2 * SIZE}
     ("empty", weights(lambda data: b""), "weights.safetensors is not a victim saved by foolflow"),
     ("truncated", weights(lambda data: data[:-100]), "weights.safetensors is not a victim saved by foolflow"),
     ("zeros", weights(lambda data: b"\0" * len(data)), "weights.safetensors is not a victim saved by foolflow"),
-    ("an endless head", weights(lambda data: b"\xff" * 7 + b"\x7f" + data[8:]), "is not a victim saved by foolflow"),
+    ("an endless header", weights(lambda data: b"\xff" * 7 + b"\x7f" + data[8:]), "is not a victim saved by foolflow"),
     ("a pickle", pickled, "weights.safetensors is not a victim saved by foolflow"),
     ("no description", described(lambda victim: None), "is not a victim saved by foolflow: KeyError: 'victim'"),
-    ("a description that is no JSON", described(lambda victim: "{"), "is not a victim saved by foolflow"),
+    ("a description that is not JSON", described(lambda victim: "{"), "is not a victim saved by foolflow"),
     ("a description that is a list", described(lambda victim: "[1]"), "is not a victim saved by foolflow"),
     ("half a description", described(lambda victim: '{"model": {}}'), "is not a victim saved by foolflow"),
-    ("a negative size", shaped(size=-8), "it is for images of shape"),
-    ("a size that is a word", shaped(size="8"), "it is for images of shape"),
+    ("a negative size", shaped(size=-8), "invalid shape"),
+    ("a size that is a word", shaped(size="8"), "invalid shape"),
     ("an absurd size", shaped(size=10**9), "1 x 1000000000 x 1000000000 pixels and 4 classes; the images have 1 x 8"),
     ("another architecture", victim(SMALLER, SHAPE), "weights of another architecture"),
     (
@@ -101,15 +101,15 @@ def test_weights(refused, case):
 
 
 @pytest.mark.parametrize("size", [10**9, 2**40])
-def test_absurd_shapes_are_told_by_the_library_too(site, size):
-    """Where the images are not known, the network cannot be built."""
+def test_the_library_rejects_absurd_shapes_too(site, size):
+    """If the images are not known, building the network fails."""
     shaped(size=size)(site)
     with pytest.raises(ValueError, match=r"^[^\n]*(cannot be built|out of memory)[^\n]*$"):
         load_victim(site.weights)
 
 
 def damaged(call, file: str, change=lambda data: data[: len(data) // 2]):
-    """A file among the results, changed; None: it is missing."""
+    """Change a file of the results; None removes it."""
 
     def make(site: Site) -> list:
         path = site.results / file
@@ -121,7 +121,7 @@ def damaged(call, file: str, change=lambda data: data[: len(data) // 2]):
 
 
 def labelled(labels: np.ndarray, images: np.ndarray | None = None):
-    """A test split whose labels cannot be."""
+    """Replace the test split by one with these labels."""
 
     def make(site: Site) -> list:
         given = np.zeros((len(labels), 1, SIZE, SIZE), np.uint8) if images is None else images
@@ -132,7 +132,7 @@ def labelled(labels: np.ndarray, images: np.ndarray | None = None):
 
 
 def shorter(site: Site) -> list:
-    """The records of fewer images than the adversarial set has."""
+    """Make the records cover fewer images than the adversarial set."""
     path = site.attack / "records.parquet"
     pd.read_parquet(path)[:-1].to_parquet(path, index=False)
     return site.evaluate()
@@ -156,20 +156,20 @@ TEST = "data/tiny/test.safetensors"
 @table(
     ("missing split", damaged(Site.run_attack, TEST, gone), "test.safetensors is not a split written by foolflow"),
     ("truncated split", damaged(Site.run_attack, TEST), "test.safetensors is not a split written by foolflow"),
-    ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they have to be 0 to 3"),
+    ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they must be 0 to 3"),
     ("no images in it", labelled(np.arange(0)), "test.safetensors: no images"),
-    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run what makes it"),
+    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run the rule that makes"),
     ("truncated records", damaged(Site.evaluate, RECORDS), "records.parquet is not a Parquet file"),
-    ("records of fewer images", shorter, "has 20 images,", "records.parquet 19 rows: not of one attack"),
-    ("records of images that are not there", beyond, "tells of image 1019;", "test.safetensors has 20"),
+    ("records of fewer images", shorter, "has 20 images,", "records.parquet has 19 rows; run the attack again"),
+    ("records of images that do not exist", beyond, "tells of image 1019;", "test.safetensors has 20"),
     ("truncated adversarial set", damaged(Site.evaluate, SET), "adversarial.safetensors is not a safetensors file"),
     ("the same, exported", damaged(Site.export, SET), "adversarial.safetensors is not a safetensors file"),
-    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run what makes it"),
+    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run the rule that makes"),
 )
 def test_results(refused, case):
     refused(case)
 
 
-def test_a_file_that_is_missing_is_named(site):
+def test_the_error_names_a_missing_file(site):
     with pytest.raises(ValueError, match="nowhere is not a victim saved by foolflow"):
         load_victim("nowhere")

@@ -8,29 +8,29 @@ from foolflow.compute.prediction import in_batches
 from foolflow.errors import InvalidInput
 
 
-def no_more_than(most):
+def fits_at_most(limit):
     def attempt(batch):
-        if len(batch) > most:
+        if len(batch) > limit:
             raise MemoryError
         return list(batch)
 
     return attempt
 
 
-@given(count=st.integers(1, 200), most=st.integers(1, 200))
-def test_the_parts_are_the_batch_in_its_order_and_none_is_too_large(count, most):
-    said = []
-    parts = as_memory_allows(no_more_than(most), range(count), said.append)
+@given(count=st.integers(1, 200), limit=st.integers(1, 200))
+def test_parts_cover_the_batch_in_order_and_fit_in_memory(count, limit):
+    reported = []
+    parts = as_memory_allows(fits_at_most(limit), range(count), reported.append)
     assert [row for part in parts for row in part] == list(range(count))
-    assert bool(said) == (count > most)
+    assert bool(reported) == (count > limit)
 
 
-def test_what_does_not_fit_at_all_is_one_line():
+def test_a_single_image_that_does_not_fit_gives_a_one_line_error():
     with pytest.raises(InvalidInput, match=r"^a single image does not fit in memory [^\n]*$"):
-        as_memory_allows(no_more_than(0), range(4), lambda _: None)
+        as_memory_allows(fits_at_most(0), range(4), lambda _: None)
 
 
-def test_another_error_is_not_taken_for_a_lack_of_memory():
+def test_other_errors_are_not_treated_as_out_of_memory():
     tried = []
 
     def attempt(batch):
@@ -43,7 +43,7 @@ def test_another_error_is_not_taken_for_a_lack_of_memory():
 
 
 @given(count=st.integers(0, 12), batch_size=st.integers(1, 5))
-def test_batches_are_the_images_in_their_order(count, batch_size):
+def test_batches_cover_the_images_in_order(count, batch_size):
     images = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
     batches = in_batches(lambda batch: batch * 255, images, torch.device("cpu"), batch_size)
     assert all(len(batch) <= batch_size for batch in batches)

@@ -11,7 +11,7 @@ ENTRY = {"source": "digits"}
 
 
 def numbered(count: int, classes: int = 4) -> Split:
-    """Images that carry their own number, so that one can see where each went."""
+    """Return images whose pixels encode their number, so that each can be traced."""
     images = np.arange(count, dtype=np.uint32).view(np.uint8).reshape(count, 1, 2, 2)
     return Split(images, np.arange(count) % classes, tuple("abcdefgh"[:classes]))
 
@@ -33,14 +33,14 @@ def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, see
         assert np.ptp(np.bincount(part.labels, minlength=4)) <= 2  # classes in proportion
 
 
-def test_given_test_images_stay_the_test_split():
+def test_test_images_of_the_source_become_the_test_split():
     test = numbered(12)
     parts = divide(numbered(100), test, ENTRY | {"val": 20}, 0)
     assert numbers(parts["test"]) == numbers(test)
     assert len(parts["train"]) == 80
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_split():
     first, again, other = (
         numbers(divide(numbered(200), None, ENTRY | {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
     )
@@ -48,19 +48,19 @@ def test_the_seed_decides():
     assert first != other
 
 
-def test_too_few_images_are_one_clear_line():
+def test_too_few_images_give_a_one_line_error():
     with pytest.raises(InvalidInput, match=r"^test: 200 of 100 images cannot be set aside"):
         divide(numbered(100), None, ENTRY | {"val": 10, "test": 200}, 0)
 
 
-def test_a_source_without_test_images_has_to_say_how_many():
-    with pytest.raises(InvalidInput, match="say how many to set aside"):
+def test_a_source_without_test_images_needs_a_number_of_them():
+    with pytest.raises(InvalidInput, match="set `test` to the number of images to set aside"):
         divide(numbered(100), None, ENTRY | {"val": 10}, 0)
 
 
 @pytest.mark.parametrize("source", ["folder", "npz"])
-def test_the_users_images_are_mixed(source):
-    """Sorted by class on disk; the first few of a split are to hold every class all the same."""
+def test_the_users_images_are_shuffled(source):
+    """Even if they are sorted by class on disk, the first images of a split cover every class."""
     whole = numbered(400)
     by_class = whole.take(np.argsort(whole.labels, kind="stable"))
     parts = divide(by_class, None, {"source": source, "val": 80, "test": 80}, 0)

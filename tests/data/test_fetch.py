@@ -1,4 +1,4 @@
-"""The published checksums are fixed, so stand-ins take the place of the real files, and their MD5 that of the list."""
+"""Fetching, tested with small stand-ins for the published files and for their checksums."""
 
 import gzip
 import hashlib
@@ -14,7 +14,7 @@ from foolflow.errors import InvalidInput
 
 @pytest.fixture
 def published(tmp_path, monkeypatch) -> Path:
-    """A mirror of stand-ins for MNIST and CIFAR-10, whose checksums count as the published ones."""
+    """A mirror with stand-ins for MNIST and CIFAR-10, whose checksums replace the published ones."""
     mirror = tmp_path / "mirror"
     for name in DOWNLOADS["mnist"].files:
         write(mirror / "mnist" / name, gzip.compress(name.encode(), mtime=0))
@@ -37,10 +37,10 @@ def write(path: Path, content: bytes) -> None:
 
 @pytest.fixture
 def no_network(monkeypatch):
-    def refuse(url, *_):
+    def fail(url, *_):
         raise OSError(f"no route to {url}")
 
-    monkeypatch.setattr(module, "download_url", refuse)
+    monkeypatch.setattr(module, "download_url", fail)
 
 
 @pytest.mark.parametrize("source", ["mnist", "cifar10"])
@@ -55,7 +55,7 @@ def test_a_mirror_is_used_instead_of_the_network(published, tmp_path, source):
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: b"X" + content[1:], lambda _: b""])
 @pytest.mark.usefixtures("no_network")
-def test_a_damaged_mirror_is_named_and_nothing_is_left(published, tmp_path, damage):
+def test_a_damaged_mirror_file_is_named_and_not_copied(published, tmp_path, damage):
     name = DOWNLOADS["mnist"].files[0]
     file = published / "mnist" / name
     file.write_bytes(damage(file.read_bytes()))
@@ -64,14 +64,14 @@ def test_a_damaged_mirror_is_named_and_nothing_is_left(published, tmp_path, dama
         module.fetch("mnist", raw, published)
     message = str(caught.value)
     assert str(file) in message
-    assert "is expected" in message
+    assert ", expected " in message
     assert f"{file.stat().st_size:,} bytes" in message
     assert not (raw / name).exists()
     assert not list(raw.glob(".*"))
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_network_or_file_the_message_says_what_to_do(published, tmp_path):
+def test_without_network_and_file_the_error_says_what_to_do(published, tmp_path):
     (published / "mnist" / DOWNLOADS["mnist"].files[2]).unlink()
     with pytest.raises(InvalidInput, match="data_mirror") as caught:
         module.fetch("mnist", tmp_path / "raw", published)
@@ -80,12 +80,12 @@ def test_without_network_or_file_the_message_says_what_to_do(published, tmp_path
         module.fetch("cifar10", tmp_path / "raw", None)
 
 
-def test_a_mirror_that_is_no_folder_is_refused(published, tmp_path):
+def test_a_mirror_that_is_not_a_folder_is_rejected(published, tmp_path):
     with pytest.raises(InvalidInput, match="is not a folder"):
         module.fetch("mnist", tmp_path / "raw", tmp_path / "nowhere")
 
 
-def test_files_that_are_right_stay_as_they_are(published, tmp_path):
+def test_intact_files_are_left_alone(published, tmp_path):
     raw = tmp_path / "raw"
     module.fetch("mnist", raw, published)
     before = {file: file.stat().st_mtime_ns for file in raw.iterdir()}
@@ -94,7 +94,7 @@ def test_files_that_are_right_stay_as_they_are(published, tmp_path):
 
 
 def test_downloads_are_checked_too(published, tmp_path, monkeypatch):
-    """torchvision checks its archive; each file that comes out of it is checked once more."""
+    """torchvision checks the archive; Foolflow checks each file extracted from it."""
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as opened:
         opened.add(published / "cifar-10-batches-py", "cifar-10-batches-py")
@@ -117,6 +117,6 @@ def test_downloads_are_checked_too(published, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("source", sorted(DOWNLOADS))
-def test_the_rules_files_are_those_that_torchvision_lists(source):
+def test_the_listed_files_are_those_that_torchvision_lists(source):
     assert set(module.checksums(source)) == set(DOWNLOADS[source].files)
     assert all(len(md5) == 32 for md5 in module.checksums(source).values())

@@ -18,7 +18,7 @@ def read_npz(path):
     return npz.read({"path": str(path)}, path)
 
 
-def test_digits_are_real_square_and_8_bit(tmp_path):
+def test_digits_are_square_8_bit_images(tmp_path):
     split, test = digits.read({}, tmp_path)
     assert test is None
     assert split.images.shape == (1797, 1, 28, 28)
@@ -50,7 +50,7 @@ def test_idx_files_are_read_as_published(tmp_path):
         idx.read({"source": "mnist"}, tmp_path)
 
 
-def test_cifar_pickles_of_the_wrong_checksum_are_not_opened(tmp_path):
+def test_cifar_pickles_with_a_wrong_checksum_are_not_opened(tmp_path):
     folder = tmp_path / "cifar-10-batches-py"
     folder.mkdir()
     (folder / "data_batch_1").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
@@ -89,7 +89,7 @@ def test_train_and_test_folders_are_kept_apart(tree, tmp_path):
         read_folder(tmp_path / "both", channels=1, size=8)
 
 
-def test_bad_folders_are_named(tree, tmp_path):
+def test_errors_name_the_bad_folder_or_file(tree, tmp_path):
     with pytest.raises(InvalidInput, match="is not a folder"):
         read_folder(tmp_path / "nowhere", channels=1, size=8)
     (tree / "cat/0.png").write_bytes(b"no image")
@@ -102,7 +102,7 @@ def test_bad_folders_are_named(tree, tmp_path):
 
 @pytest.mark.parametrize("shape", [(6, 9, 9), (6, 9, 9, 1), (6, 1, 9, 9)])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
-def test_npz_in_any_usual_layout(tmp_path, shape, kind):
+def test_npz_files_in_the_usual_layouts(tmp_path, shape, kind):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 1, 9, 9), dtype=np.uint8)
     images = pixels.reshape(shape)
     images = images if kind is np.uint8 else (images / 255).astype(np.float32)
@@ -140,7 +140,7 @@ LABELS = np.zeros(6, np.int64)
         ({"images": GOOD, "labels": LABELS + np.nan}, "whole numbers"),
     ],
 )
-def test_bad_npz_files_are_named(tmp_path, arrays, words):
+def test_errors_name_the_bad_npz_file(tmp_path, arrays, words):
     path = tmp_path / "bad.npz"
     np.savez(path, **arrays)
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
@@ -149,7 +149,7 @@ def test_bad_npz_files_are_named(tmp_path, arrays, words):
     assert str(path) in str(caught.value)
 
 
-def test_an_npz_that_is_none_and_one_with_a_pickle_are_refused(tmp_path):
+def test_files_that_are_not_npz_or_hold_a_pickle_are_rejected(tmp_path):
     (tmp_path / "text.npz").write_text("hello")
     with pytest.raises(InvalidInput, match="cannot be read as an npz"):
         read_npz(tmp_path / "text.npz")
@@ -160,7 +160,7 @@ def test_an_npz_that_is_none_and_one_with_a_pickle_are_refused(tmp_path):
         read_npz(tmp_path / "nowhere.npz")
     np.save(tmp_path / "single.npy", GOOD)
     (tmp_path / "single.npy").rename(tmp_path / "single.npz")
-    with pytest.raises(InvalidInput, match="one array alone"):
+    with pytest.raises(InvalidInput, match="a single unnamed array"):
         read_npz(tmp_path / "single.npz")
 
 
@@ -173,14 +173,14 @@ def test_a_damaged_npz_is_named(tmp_path, damage):
         read_npz(path)
 
 
-def test_images_of_16_bits_are_refused_rather_than_clipped(tree):
+def test_16_bit_images_are_rejected_rather_than_clipped(tree):
     deep = np.linspace(0, 65535, 64).reshape(8, 8).astype(np.uint16)
     Image.fromarray(deep).save(tree / "cat/deep.png")
     with pytest.raises(InvalidInput, match=r"deep\.png has more than 8 bits"):
         read_folder(tree, channels=1, size=8)
 
 
-def test_a_split_comes_back_as_it_was_saved(tmp_path, digits_splits):
+def test_a_split_survives_saving_and_loading(tmp_path, digits_splits):
     path = tmp_path / "val.safetensors"
     save_split(path, digits_splits["val"])
     loaded = load_split(path)
@@ -192,7 +192,7 @@ def test_a_split_comes_back_as_it_was_saved(tmp_path, digits_splits):
         load_split(path)
 
 
-def test_a_split_with_a_label_out_of_range_is_refused(tmp_path):
+def test_a_split_with_a_label_out_of_range_is_rejected(tmp_path):
     save_split(tmp_path / "a.safetensors", Split(GOOD[:, None], LABELS + 3, ("one", "two")))
-    with pytest.raises(InvalidInput, match="with 2 classes they have to be 0 to 1"):
+    with pytest.raises(InvalidInput, match="with 2 classes they must be 0 to 1"):
         load_split(tmp_path / "a.safetensors")

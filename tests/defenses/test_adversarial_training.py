@@ -24,19 +24,19 @@ def test_one_step_from_the_image_is_fgsm(case):
 
 
 @pytest.mark.parametrize("parameters", [{"random_start": True}, {"steps": 7}, {"steps": 3, "random_start": True}])
-def test_it_stays_within_the_ball_and_the_box_and_raises_the_loss(case, parameters):
+def test_images_stay_in_the_ball_and_the_box_and_raise_the_loss(case, parameters):
     model, images, labels = case
-    made = attacked(model, images, labels, epsilon=0.1, **parameters)
-    assert (made - images).abs().max() <= 0.1 + 1e-6
-    assert 0 <= made.min() <= made.max() <= 1
+    found = attacked(model, images, labels, epsilon=0.1, **parameters)
+    assert (found - images).abs().max() <= 0.1 + 1e-6
+    assert 0 <= found.min() <= found.max() <= 1
     loss = torch.nn.functional.cross_entropy
-    assert loss(model(made), labels) > loss(model(images), labels)
+    assert loss(model(found), labels) > loss(model(images), labels)
 
 
-def test_a_share_of_the_batch_is_attacked(case):
+def test_only_the_given_share_of_the_batch_is_attacked(case):
     model, images, labels = case
-    made = attacked(model, images, labels, epsilon=0.1, share=0.25)
-    changed = (made != images).flatten(1).any(1)
+    found = attacked(model, images, labels, epsilon=0.1, share=0.25)
+    changed = (found != images).flatten(1).any(1)
     assert changed.tolist() == [True] * 5 + [False] * 15
 
 

@@ -38,17 +38,17 @@ def victim(images_filter):
 
 
 @pytest.mark.parametrize(("images_filter", "expected"), [(smooth, True), (rounded, False), (through_numpy, False)])
-def test_whether_a_filter_has_a_gradient(images, images_filter, expected):
+def test_has_gradient_detects_whether_a_filter_is_differentiable(images, images_filter, expected):
     assert has_gradient(images_filter, images) is expected
 
 
-def test_without_a_gradient_of_its_own_a_filter_leaves_none(images):
+def test_a_filter_without_a_gradient_gives_a_gradient_of_0(images):
     for images_filter in (rounded, through_numpy):
         assert (gradient(victim(images_filter), images) == 0).all()
 
 
 @pytest.mark.parametrize("images_filter", [smooth, rounded, through_numpy])
-def test_straight_through_has_the_filters_output_and_the_networks_gradient(images, images_filter):
+def test_straight_through_keeps_the_filtered_output_and_the_network_gradient(images, images_filter):
     defended = victim(images_filter)
     logits = defended(images)
     with through_filter(defended, "straight_through", images):
@@ -58,20 +58,20 @@ def test_straight_through_has_the_filters_output_and_the_networks_gradient(image
     assert not defended.straight_through
 
 
-def test_auto_is_straight_through_only_where_it_has_to_be(images):
+def test_auto_is_straight_through_only_for_filters_without_a_gradient(images):
     for images_filter, straight_through in ((smooth, False), (rounded, True), (through_numpy, True)):
         defended = victim(images_filter)
         with through_filter(defended, "auto", images):
             assert defended.straight_through is straight_through
 
 
-def test_a_victim_without_a_filter_is_as_it_was(images):
+def test_a_victim_without_a_filter_is_not_affected(images):
     network = random_affine(0)
     with through_filter(network, "straight_through", images):
         assert torch.equal(gradient(network, images), gradient(random_affine(0), images))
 
 
-def test_another_word_is_refused(images):
+def test_an_unknown_gradient_is_rejected(images):
     with (
         pytest.raises(InvalidInput, match="not own, straight_through or auto"),
         through_filter(nn.Identity(), "x", images),
@@ -79,7 +79,7 @@ def test_another_word_is_refused(images):
         pass
 
 
-def test_an_attack_that_sees_through_rounding_fools_what_a_blind_one_does_not(trained):
+def test_an_attack_through_a_rounding_filter_beats_one_without_a_gradient(trained):
     defended = Filtered(trained.model, rounded, at=["test"]).eval()
     images, labels = trained.images[:100], trained.labels[:100]
     right = defended(images).argmax(1) == labels
@@ -90,7 +90,7 @@ def test_an_attack_that_sees_through_rounding_fools_what_a_blind_one_does_not(tr
     assert adaptive.success[right].float().mean() > static[right].float().mean() > blind.success[right].float().mean()
 
 
-def test_adversarial_training_is_no_filter():
+def test_adversarial_training_has_no_filter():
     defense = {"method": "adversarial_training", "at": ["train"], "parameters": {"epsilon": 0.1, "share": 0.5}}
     assert not filters(defense)
     assert load_hardening(defense) is not None

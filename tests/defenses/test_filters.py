@@ -1,4 +1,4 @@
-"""Every built-in filter against another library's, and what all of them have in common."""
+"""Compare every built-in filter with another library's, and test the properties that all filters share."""
 
 import io
 from functools import partial
@@ -47,7 +47,7 @@ def noise(*shape: int) -> torch.Tensor:
     ],
     ids=["mean_filter", "opening", "closing"],
 )
-def test_a_window_equals_scipys(ours, scipys, size):
+def test_a_window_filter_equals_scipys(ours, scipys, size):
     images = noise(2, 3, 13, 12)
     expected = scipys(images.double().numpy(), size=(1, 1, size, size))
     np.testing.assert_allclose(ours(images, size=size).numpy(), expected, atol=1e-6)
@@ -61,7 +61,7 @@ def test_gaussian_blur_equals_scipys(sigma, size):
     np.testing.assert_allclose(gaussian_blur(images, sigma=sigma, size=size).numpy(), expected, atol=1e-6)
 
 
-def test_bit_depth_is_xu_et_als():
+def test_bit_depth_equals_that_of_xu_et_al():
     levels = torch.linspace(0, 1, 256).view(1, 1, 16, 16)
     for bits in range(1, 9):
         steps = 2**bits - 1
@@ -72,22 +72,22 @@ def test_bit_depth_is_xu_et_als():
 
 @pytest.mark.parametrize(("quality", "levels"), [(20, 5), (50, 2.5), (75, 2.5), (90, 2.5)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg_is_near_pillows(quality, levels, channels):
-    smooth = ndimage.zoom(noise(channels, 6, 6).numpy(), (1, 5, 5), order=1)  # no multiple of 8
+def test_jpeg_is_close_to_pillows(quality, levels, channels):
+    smooth = ndimage.zoom(noise(channels, 6, 6).numpy(), (1, 5, 5), order=1)  # not a multiple of 8
     image = torch.from_numpy(smooth).clamp(0, 1).mul(255).round().to(torch.uint8)
     file = io.BytesIO()
     pixels = image[0].numpy() if channels == 1 else image.permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality)
     expected = np.asarray(Image.open(file), dtype=np.float64) / 255
-    made = jpeg(image[None].float() / 255, quality=quality)[0]
-    found = made[0].numpy() if channels == 1 else made.permute(1, 2, 0).numpy()
-    assert np.abs(found - expected).mean() < levels / 255  # libjpeg interpolates the halved colours in another way
+    coded = jpeg(image[None].float() / 255, quality=quality)[0]
+    found = coded[0].numpy() if channels == 1 else coded.permute(1, 2, 0).numpy()
+    assert np.abs(found - expected).mean() < levels / 255  # libjpeg interpolates the subsampled colours differently
     assert np.abs(found - expected).mean() < np.abs(pixels / 255 - expected).mean()
 
 
 @every_filter
 @pytest.mark.parametrize("shape", [(4, 1, 28, 28), (3, 3, 32, 32), (2, 3, 17, 21)])
-def test_shape_type_and_range_stay(squeeze, shape):
+def test_a_filter_keeps_shape_type_and_range(squeeze, shape):
     for images in (noise(*shape), noise(*shape).round()):
         squeezed = squeeze(images)
         assert squeezed.shape == images.shape
@@ -97,27 +97,27 @@ def test_shape_type_and_range_stay(squeeze, shape):
 
 
 @every_filter
-def test_an_image_does_not_depend_on_its_batch(squeeze):
+def test_a_filtered_image_does_not_depend_on_its_batch(squeeze):
     images = noise(5, 3, 32, 32)
     alone = torch.cat([squeeze(image[None]) for image in images])
     torch.testing.assert_close(squeeze(images), alone, atol=1e-5, rtol=0)
 
 
 @given(level=st.integers(0, 255), channels=st.sampled_from([1, 3]), name=st.sampled_from(sorted(FILTERS)))
-def test_a_constant_image_stays_itself(level, channels, name):
+def test_a_filter_does_not_change_a_constant_image(level, channels, name):
     images = torch.full((1, channels, 20, 20), level / 255)
-    # Fewer levels, and the quantised mean of a JPEG block, are what these two are about.
+    # bit_depth reduces the levels, and JPEG quantises the mean of a block.
     allowed = {"bit_depth": 0.5 / 7, "jpeg": 0.75 / 255}.get(name, 0.0) + 1e-6
     torch.testing.assert_close(FILTERS[name](images), images, atol=allowed, rtol=0)
 
 
 @every_filter
-def test_all_but_the_rounding_have_a_gradient(squeeze, trained):
+def test_every_filter_except_bit_depth_has_a_gradient(squeeze, trained):
     for images in (noise(4, 3, 32, 32), trained.images[:4], noise(4, 3, 32, 32).round()):
         assert has_gradient(squeeze, images) == (squeeze is not FILTERS["bit_depth"])
 
 
-def test_white_does_not_hide_a_gradient():
+def test_saturated_pixels_have_a_gradient():
     images = torch.ones(1, 1, 9, 9, requires_grad=True)
     (gradient,) = torch.autograd.grad(mean_filter(images, size=3).sum(), images)
     torch.testing.assert_close(gradient, torch.ones_like(gradient))
@@ -126,22 +126,22 @@ def test_white_does_not_hide_a_gradient():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (partial(bit_depth, bits=0), "bits 0 is not from 1 to 8"),
-        (partial(bit_depth, bits=9), "bits 9 is not from 1 to 8"),
-        (partial(mean_filter, size=0), "size 0 is not at least 1"),
-        (partial(opening, size=0), "size 0 is not at least 1"),
-        (partial(closing, size=-1), "size -1 is not at least 1"),
-        (partial(gaussian_blur, sigma=0), "sigma 0 is not above 0"),
-        (partial(gaussian_blur, sigma=float("nan")), "sigma nan is not above 0"),
-        (partial(gaussian_blur, sigma=1.0, size=4), "size 4 is not odd"),
-        (partial(jpeg, quality=0), "quality 0 is not from 1 to 100"),
+        (partial(bit_depth, bits=0), "bits must be from 1 to 8, not 0"),
+        (partial(bit_depth, bits=9), "bits must be from 1 to 8, not 9"),
+        (partial(mean_filter, size=0), "size must be at least 1, not 0"),
+        (partial(opening, size=0), "size must be at least 1, not 0"),
+        (partial(closing, size=-1), "size must be at least 1, not -1"),
+        (partial(gaussian_blur, sigma=0), "sigma must be above 0 and finite, not 0"),
+        (partial(gaussian_blur, sigma=float("nan")), "sigma must be above 0 and finite, not nan"),
+        (partial(gaussian_blur, sigma=1.0, size=4), "size must be odd and at least 1, not 4"),
+        (partial(jpeg, quality=0), "quality must be from 1 to 100, not 0"),
     ],
 )
-def test_a_bad_parameter_is_named(call, words):
+def test_the_error_names_the_bad_parameter(call, words):
     with pytest.raises(InvalidInput, match=words):
         call(torch.rand(1, 1, 16, 16))
 
 
-def test_jpeg_refuses_two_channels():
+def test_jpeg_rejects_two_channels():
     with pytest.raises(InvalidInput, match="2 channels; 1 or 3"):
         jpeg(torch.rand(1, 2, 16, 16), quality=75)

@@ -9,18 +9,18 @@ from foolflow.errors import InvalidInput
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
-def test_equals_scipys(size):
+def test_median_filter_equals_scipys(size):
     images = torch.rand(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
     expected = scipys(images.numpy(), size=(1, 1, size, size))
     np.testing.assert_allclose(median_filter(images, size=size).numpy(), expected, atol=1e-7)
 
 
-def test_a_filter_that_changes_the_shape_is_refused():
+def test_a_filter_that_changes_the_shape_is_rejected():
     model = Filtered(torch.nn.Flatten(), lambda images: images[:, :, 1:], at=["test"]).eval()
     with pytest.raises(InvalidInput, match="filter returns"):
         model(torch.rand(1, 1, 4, 4))
 
 
-def test_a_size_below_1_is_refused():
-    with pytest.raises(InvalidInput, match="size 0 is not at least 1"):
+def test_a_size_below_1_is_rejected():
+    with pytest.raises(InvalidInput, match="size must be at least 1, not 0"):
         median_filter(torch.rand(1, 1, 4, 4), size=0)

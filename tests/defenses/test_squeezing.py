@@ -10,11 +10,12 @@ def test_the_score_is_the_l1_distance_of_the_softmax():
     raw, *squeezed = torch.randn(3, 6, 10, generator=generator)
     expected = [np.abs(softmax(raw.numpy(), 1) - softmax(one.numpy(), 1)).sum(1) for one in squeezed]
     np.testing.assert_allclose(squeezing_scores(raw, squeezed).numpy().T, expected, atol=1e-6)
-    sure = torch.eye(10)[:2] * 1000
-    torch.testing.assert_close(squeezing_scores(sure, [sure, sure.flip(0)]), torch.tensor([[0.0, 2.0]] * 2).double())
+    certain = torch.eye(10)[:2] * 1000
+    found = squeezing_scores(certain, [certain, certain.flip(0)])
+    torch.testing.assert_close(found, torch.tensor([[0.0, 2.0]] * 2).double())
 
 
-def test_the_joint_score_is_the_largest(trained):
+def test_the_joint_score_is_the_maximum(trained):
     squeezers = {"same": lambda images: images, "dark": torch.zeros_like, "half": lambda images: images / 2}
     images = (trained.images[:7] * 255).to(torch.uint8)
     found = score_images(trained.model, images, squeezers, torch.device("cpu"))

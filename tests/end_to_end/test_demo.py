@@ -285,5 +285,5 @@ def test_a_log_tells_how_fast_and_on_what_its_job_computed(demo):
     computed = [log for log in logs if "\n  device: " in log]
     assert len(computed) > 90
     for log in computed:
-        assert "\non cpu, 1 thread(s)\n" in log
+        assert "\ndevice: cpu, 1 thread(s)\n" in log
         assert "images/s" in log

@@ -50,8 +50,8 @@ def test_a_damaged_download_is_named_and_leaves_nothing(fresh, tmp_path):
     done = fresh.snakemake("--cores", "1", target, ok=False, FOOLFLOW_DATA_MIRROR=source)
     output = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"error: {source}/mnist/{IDX_FILES[0]} (9 bytes): its MD5 is" in output
-    assert "mend or remove this file of the data mirror" in output
+    assert f"error: {source}/mnist/{IDX_FILES[0]} (9 bytes) has MD5 " in output
+    assert "replace or remove this file in the data mirror" in output
     assert "Traceback" not in output
     assert not list((fresh.results / "data").rglob("*.gz"))
 

@@ -1,4 +1,4 @@
-"""Figures are looked at by people; here, that they hold what they are given and that equal data give equal bytes."""
+"""Figures show the data that they are given, and equal data give equal bytes. People judge how they look."""
 
 import argparse
 
@@ -83,7 +83,7 @@ EXPLORED = pd.DataFrame(
 )
 STEPS = pd.DataFrame(
     {
-        "change": ["as it was", "counted right", "mended"],
+        "change": ["as published", "counted correctly", "fixed"],
         "success": [0.5, 0.1, 1.0],
         "low": [0.4, 0.05, 0.99],
         "high": [0.6, 0.15, 1.0],
@@ -111,17 +111,17 @@ DRAWN = {
 
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_the_same_data_give_the_same_bytes(draw, tmp_path):
-    made = []
+    saved = []
     for name in ("one", "two"):
         to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
         save_figure(draw(), to)
-        made.append((to.png.read_bytes(), to.pdf.read_bytes()))
-    assert made[0] == made[1]
-    assert made[0][0].startswith(b"\x89PNG")
-    assert made[0][1].startswith(b"%PDF")
+        saved.append((to.png.read_bytes(), to.pdf.read_bytes()))
+    assert saved[0] == saved[1]
+    assert saved[0][0].startswith(b"\x89PNG")
+    assert saved[0][1].startswith(b"%PDF")
 
 
-def test_the_curve_has_a_line_a_model_and_the_published_points():
+def test_the_curve_has_a_line_per_model_and_the_published_points():
     axes = DRAWN["accuracy_curve"]().axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [
@@ -136,7 +136,7 @@ def test_the_curve_has_a_line_a_model_and_the_published_points():
     assert "%" in axes.get_ylabel()
 
 
-def test_the_dots_show_every_data_set_and_no_published_train_accuracy():
+def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
     figure = DRAWN["accuracy_dots"]()
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["mnist", "fashion_mnist"]
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
@@ -165,14 +165,14 @@ def test_a_security_curve_falls_from_the_clean_accuracy_in_steps():
     assert len(axes.collections) == 2  # the bands
 
 
-def test_more_networks_than_colours_are_all_drawn_and_told_apart():
+def test_more_networks_than_colours_have_distinct_lines():
     curve = security_curve(pd.Series([1.0, 2.0]))
     many = [security_curves.Curve("mnist", str(number), curve, 1.0, 2) for number in range(10)]
     lines = security_curves.draw(many).axes[0].lines
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 10
 
 
-def test_a_perturbation_stands_between_the_two_images_with_its_length():
+def test_the_perturbation_is_drawn_between_the_two_images_with_its_norm():
     original, middle, adversarial, _ = DRAWN["perturbation"]().axes
     assert original.get_xlabel() == "cat, confidence 99.9 %"
     assert "||r||₂ = 2.000" in middle.get_xlabel()  # the root of 16 times 0.5²
@@ -181,14 +181,14 @@ def test_a_perturbation_stands_between_the_two_images_with_its_length():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_image_that_was_not_changed_can_be_drawn(channels):
+def test_an_unchanged_image_can_be_drawn(channels):
     shown = perturbation.Shown(np.zeros((channels, 4, 4), np.float32), "dog", 1.0)
     figure = perturbation.draw("title", "cat", shown, shown)
     assert "||r||₂ = 0.000" in figure.axes[1].get_xlabel()
     figure.canvas.draw()
 
 
-def test_a_failed_attack_is_marked_on_the_grid_and_on_the_sheet():
+def test_failed_attacks_are_marked_on_the_grid_and_on_the_sheet():
     figure = DRAWN["target_grid"]()
     frames = [patch.get_edgecolor() for axes in figure.axes for patch in axes.patches]
     assert to_rgba(WRONG) in frames
@@ -196,7 +196,7 @@ def test_a_failed_attack_is_marked_on_the_grid_and_on_the_sheet():
     assert [title.get_color() == WRONG for title in titles[:9]] == [False] * 8 + [True]
 
 
-def test_arrows_point_from_where_the_value_is_taken_to_the_pixel():
+def test_arrows_point_from_the_sampled_place_to_the_pixel():
     (quiver,) = DRAWN["flow_arrows"]().axes[1].collections
     assert len(quiver.U) == 6  # the pixels of the diagonal; the others do not move
     assert (quiver.U == -1).all()
@@ -204,6 +204,6 @@ def test_arrows_point_from_where_the_value_is_taken_to_the_pixel():
     assert quiver.X.tolist() == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_waterfall_hangs_each_step_on_the_one_before():
+def test_each_waterfall_bar_starts_where_the_previous_one_ends():
     bars = DRAWN["waterfall"]().axes[0].patches
     assert [(bar.get_x(), bar.get_width()) for bar in bars] == [(0, 50), (10, 40), (0, 100)]

@@ -28,7 +28,7 @@ def texts(axes):
     return [text.get_text() for text in axes.texts if text.get_text()]
 
 
-def test_every_number_stands_in_its_cell():
+def test_every_cell_shows_its_number():
     axes = draw("title", SHOWN).axes[0]
     assert texts(axes) == ["100.0", "50.0", "low", "25.0", "low", "90.0", "-", "0.0"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["A", "B"]
@@ -43,12 +43,12 @@ def test_dark_cells_have_light_numbers():
 
 
 def test_the_same_data_give_the_same_bytes(tmp_path):
-    made = []
+    saved = []
     for name in ("one", "two"):
         to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
         save_figure(draw("title", SHOWN), to)
-        made.append((to.png.read_bytes(), to.pdf.read_bytes()))
-    assert made[0] == made[1]
+        saved.append((to.png.read_bytes(), to.pdf.read_bytes()))
+    assert saved[0] == saved[1]
 
 
 ATTEMPTS = [
@@ -60,8 +60,8 @@ ATTEMPTS = [
 
 
 @pytest.mark.parametrize("study", ["leaderboard", "transfer"])
-def test_the_script_reads_the_tables_that_it_is_given(study, root, tmp_path):
-    """Also of several seeds, with a model that pandas would take for a missing value."""
+def test_the_script_draws_the_table_of_each_study(study, root, tmp_path):
+    """The table has several seeds and a model name that pandas would parse as a missing value."""
     if study == "leaderboard":
         table = leaderboard.tabulate(Board("zoo", "mnist", None), ATTEMPTS)
     else:

@@ -4,7 +4,7 @@ from foolflow.figures import roc_curves
 from foolflow.statistics.detection import roc
 
 
-def test_a_curve_for_each_attack_and_the_adaptive_one_told_apart():
+def test_each_attack_has_a_curve_and_the_adaptive_one_is_dashed():
     clean = np.linspace(0, 1, 100)
     curves = [
         roc_curves.Curve("fgsm", roc(clean, clean + 0.5), 0.875, adaptive=False),

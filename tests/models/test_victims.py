@@ -9,7 +9,7 @@ from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model, build_victim, save_victim
 from tests.conftest import DIGITS
 
-PARAMETERS = {  # of the 28 x 28 one-channel, ten-class networks, counted by hand
+PARAMETERS = {  # of the networks for 28 x 28 images, one channel and ten classes; counted by hand
     "stadv.A": 3_382_346,
     "stadv.B": 710_218,
     "stadv.C": 4_795_082,
@@ -19,7 +19,7 @@ PARAMETERS = {  # of the 28 x 28 one-channel, ten-class networks, counted by han
 
 
 @pytest.mark.parametrize(("architecture", "count"), PARAMETERS.items())
-def test_parameters_are_those_of_the_published_networks(architecture, count):
+def test_networks_have_as_many_parameters_as_the_published_ones(architecture, count):
     model = build_model({"architecture": architecture}, DIGITS)
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 
@@ -44,7 +44,7 @@ def test_every_model_of_the_config_can_be_built_and_returns_logits(root):
         ({"python": "nowhere.py:Net"}, "does not exist"),
     ],
 )
-def test_what_cannot_be_built_is_one_clear_line(entry, words):
+def test_a_model_that_cannot_be_built_gives_a_one_line_error(entry, words):
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
         build_model(entry, DIGITS)
     assert words in str(caught.value)
@@ -59,7 +59,7 @@ def test_what_cannot_be_built_is_one_clear_line(entry, words):
         ("return self.layer(images)", "AttributeError"),
     ],
 )
-def test_a_users_network_is_tried_before_it_is_trained(tmp_path, body, words):
+def test_a_users_network_is_checked_before_training(tmp_path, body, words):
     file = tmp_path / "net.py"
     file.write_text(
         "from torch import nn\nclass Net(nn.Module):\n    def __init__(self, channels, size, classes):\n"
@@ -77,7 +77,7 @@ def save(path, model, defense=None):
     return victim.eval()
 
 
-def test_a_victim_comes_back_as_it_was_saved(tmp_path):
+def test_a_victim_survives_saving_and_loading(tmp_path):
     path = tmp_path / "weights.safetensors"
     victim = save(path, {"architecture": "cnn.CNN", "arguments": {"batch_norm": True}})
     loaded = foolflow.load_victim(path)
@@ -110,7 +110,7 @@ def test_a_defended_victim_keeps_its_filter(tmp_path):
         ("return images[:, :, 1:]", "filter returns (2, 1, 27, 28)"),
     ],
 )
-def test_a_users_filter_is_tried_before_anything_is_trained(tmp_path, body, words):
+def test_a_users_filter_is_checked_before_training(tmp_path, body, words):
     file = tmp_path / "filter.py"
     file.write_text(f"def squeeze(images):\n    {body}\n")
     for at in ("train", "test"):
@@ -119,7 +119,7 @@ def test_a_users_filter_is_tried_before_anything_is_trained(tmp_path, body, word
         assert words in str(caught.value)
 
 
-def test_a_users_file_may_hold_dataclasses(tmp_path):
+def test_a_users_file_may_define_dataclasses(tmp_path):
     file = tmp_path / "net.py"
     file.write_text(
         "from __future__ import annotations\nfrom dataclasses import dataclass\n"
@@ -130,7 +130,7 @@ def test_a_users_file_may_hold_dataclasses(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:100], lambda data: b"", lambda data: b"\x00" * len(data)])
-def test_damaged_weights_are_one_clear_line(tmp_path, damage):
+def test_damaged_weights_give_a_clear_error(tmp_path, damage):
     path = tmp_path / "weights.safetensors"
     save(path, {"architecture": "lenet.LeNet"})
     path.write_bytes(damage(path.read_bytes()))
@@ -138,14 +138,14 @@ def test_damaged_weights_are_one_clear_line(tmp_path, damage):
         foolflow.load_victim(path)
 
 
-def test_weights_of_another_architecture_are_refused(tmp_path):
+def test_weights_of_another_architecture_are_rejected(tmp_path):
     path = tmp_path / "weights.safetensors"
     save(path, {"architecture": "lenet.LeNet"})
     with pytest.raises(InvalidInput, match=r"^[^\n]*the weights of another architecture[^\n]*$"):
         foolflow.load_victim(path, model={"architecture": "mlp.MLP"})
 
 
-def test_code_that_a_weights_file_names_is_not_run(tmp_path):
+def test_code_named_by_a_weights_file_is_not_run(tmp_path):
     code = tmp_path / "net.py"
     flag = tmp_path / "flag"
     code.write_text(
@@ -163,6 +163,6 @@ def test_code_that_a_weights_file_names_is_not_run(tmp_path):
     assert flag.exists()
 
 
-def test_public_functions_say_what_they_raise():
+def test_public_functions_document_what_they_raise():
     for function in (foolflow.load_victim, foolflow.attacks.fgsm, foolflow.attacks.deepfool):
         assert "Raises InvalidInput" in inspect.getdoc(function)

@@ -1,4 +1,4 @@
-"""The page of the leaderboard: what is in it, and in a browser, that it sorts, filters and shows images."""
+"""The leaderboard page: its contents and, in a browser, sorting, filters and example images."""
 
 import json
 import re
@@ -62,14 +62,14 @@ def test_the_same_boards_give_the_same_bytes(template, page):
     assert render(template, [section("zoo", ZOO), section("defended", DEFENDED)]) == page
 
 
-def test_nothing_is_loaded_from_elsewhere_and_no_name_ends_the_script(page):
+def test_the_page_loads_nothing_and_no_class_name_ends_the_script(page):
     assert "http" not in page
     assert not re.search(r'(src|href)="', page)
     assert page.count("</script>") == 2
     assert {example["label"] for shown in data_of(page)["cells"].values() for example in shown} == {"cat", "</script>"}
 
 
-def test_without_javascript_the_tables_are_there(page):
+def test_the_tables_do_not_need_javascript(page):
     plain = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert plain.count("<table>") == 2
     assert "<button" not in plain
@@ -77,7 +77,7 @@ def test_without_javascript_the_tables_are_there(page):
     assert 'id="filters" hidden' in plain
 
 
-def test_examples_are_what_the_attack_broke_first_class_by_class():
+def test_broken_images_come_first_and_classes_alternate():
     (first, *_) = standings(Board("zoo", "mnist", None), ZOO)
     found = examples(first, SPLIT, read=lambda attempt, row: np.full((1, 8, 8), row / 255, np.float32))
     shown = found["deepfool"]
@@ -89,16 +89,16 @@ def test_examples_are_what_the_attack_broke_first_class_by_class():
     assert [example.how.partition(":")[0] for example in found["worst case"]] == ["deepfool"] * 5 + ["fgsm"]
 
 
-def test_an_image_that_left_the_budget_is_marked_where_it_withstood():
+def test_an_adversarial_image_outside_the_budget_is_marked():
     board = Board("zoo", "mnist", Budget("l2", 1.0))
     far = attempt("A", "fgsm", "--", l2=[0.5, 2.0])
     (standing,) = standings(board, [far])
     shown = examples(standing, SPLIT, lambda attempt, row: np.zeros((1, 8, 8), np.float32), board.budget)["fgsm"]
-    assert [example.how for example in shown] == ["fgsm: L2 0.5, L∞ 0.5", "fgsm: L2 2, L∞ 0.5; too far to count"]
+    assert [example.how for example in shown] == ["fgsm: L2 0.5, L∞ 0.5", "fgsm: L2 2, L∞ 0.5; outside the budget"]
     assert standing.right["fgsm"].tolist() == [False, True]
 
 
-def test_a_clean_cell_shows_the_errors_first_and_no_adversarial_image():
+def test_a_clean_cell_shows_errors_first_and_no_adversarial_images():
     standing = standings(Board("zoo", "mnist", None), ZOO)[1]
     shown = examples(standing, SPLIT, read=lambda attempt, row: np.zeros((1, 8, 8), np.float32))["clean"]
     assert shown[0].image == 19
@@ -106,7 +106,7 @@ def test_a_clean_cell_shows_the_errors_first_and_no_adversarial_image():
     assert {example.adversarial is None for example in shown} == {True}
 
 
-def test_a_picture_that_several_cells_show_is_there_once(page):
+def test_a_picture_shown_by_several_cells_is_stored_once(page):
     pictures = data_of(page)["pictures"]
     assert len(pictures) == len(set(pictures))
 
@@ -128,7 +128,7 @@ def board(browser, name):
 
 
 def column(browser, name, number):
-    """What stands in a column of a board, row by row, as a reader sees it."""
+    """Return the visible text of a column of a board, row by row."""
     rows = board(browser, name).find_elements("css selector", "tbody tr:not(.examples)")
     return [row.find_elements("css selector", "th, td")[number].text for row in rows if row.is_displayed()]
 
@@ -148,7 +148,7 @@ def boards_shown(browser):
     return [each.get_attribute("data-board") for each in found if each.is_displayed()]
 
 
-def test_a_heading_sorts_and_sorts_back(opened):
+def test_a_heading_sorts_in_both_directions(opened):
     assert column(opened, "zoo", 1) == ["B9", "A", "B10"]
     head(opened, "zoo", "deepfool").find_element("tag name", "button").click()
     assert column(opened, "zoo", 1) == ["B9", "A", "B10"]
@@ -156,18 +156,18 @@ def test_a_heading_sorts_and_sorts_back(opened):
     head(opened, "zoo", "deepfool").find_element("tag name", "button").click()
     assert column(opened, "zoo", 1) == ["B10", "A", "B9"]
     head(opened, "zoo", "model").find_element("tag name", "button").click()
-    assert column(opened, "zoo", 1) == ["A", "B9", "B10"]  # numbers in names count as numbers
+    assert column(opened, "zoo", 1) == ["A", "B9", "B10"]  # numbers in names sort by value
     assert head(opened, "zoo", "deepfool").get_attribute("aria-sort") is None
     assert column(opened, "defended", 2) == ["jpeg"] * 3 + ["none"] * 3
 
 
-def test_an_empty_cell_is_last_whichever_way_it_is_sorted(opened):
+def test_empty_cells_come_last_in_both_directions(opened):
     for _ in range(2):
         head(opened, "defended", "fgsm, transferred").find_element("tag name", "button").click()
         assert column(opened, "defended", 2)[-3:] == ["none"] * 3
 
 
-def test_filters_leave_what_is_chosen(opened):
+def test_filters_show_only_what_is_selected(opened):
     status = opened.find_element("id", "status")
     choose(opened, "model", "B9")
     assert boards_shown(opened) == ["zoo"]
@@ -181,7 +181,7 @@ def test_filters_leave_what_is_chosen(opened):
     assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "to the next below"]
     choose(opened, "defense", "jpeg")
     assert boards_shown(opened) == []
-    assert "Nothing is left" in status.text
+    assert status.text == "No board matches these filters."
     opened.find_element("css selector", "button[type=reset]").click()
     deadline = time.monotonic() + 5
     while len(boards_shown(opened)) < 2 and time.monotonic() < deadline:
@@ -191,7 +191,7 @@ def test_filters_leave_what_is_chosen(opened):
     assert boards_shown(opened) == ["defended"]
 
 
-def test_a_number_opens_to_its_images_and_closes_again(opened):
+def test_clicking_a_number_opens_and_closes_its_images(opened):
     row = board(opened, "zoo").find_element("css selector", 'tr[data-model="A"]')
     button = row.find_elements("css selector", "td button")[3]  # after clean, worst case and fgsm
     assert "75.0" in button.text
@@ -210,7 +210,7 @@ def test_a_number_opens_to_its_images_and_closes_again(opened):
     assert opened.find_elements("css selector", "tr.examples") == []
 
 
-def test_the_keyboard_alone_does_all_of_it(opened):
+def test_the_page_works_with_the_keyboard_alone(opened):
     from selenium.webdriver.common.keys import Keys
 
     button = board(opened, "zoo").find_elements("css selector", "tbody td button")[0]
@@ -225,13 +225,13 @@ def test_the_keyboard_alone_does_all_of_it(opened):
     assert opened.switch_to.active_element == button
 
 
-def test_a_mean_over_seeds_has_no_images_and_each_seed_has(opened):
+def test_each_seed_has_images_but_a_mean_over_seeds_has_none(opened):
     mean, one, *_ = board(opened, "defended").find_elements("css selector", "tbody tr")
     assert "mean" in mean.get_attribute("class")
     assert mean.find_elements("tag name", "button") == []
     assert len(one.find_elements("css selector", "td button")) == 4
 
 
-def test_the_page_fits_into_a_window_1000_pixels_wide_and_raises_no_error(opened):
+def test_the_page_fits_a_window_1000_pixels_wide_and_logs_no_errors(opened):
     assert opened.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     assert [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"] == []

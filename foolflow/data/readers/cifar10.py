@@ -1,4 +1,4 @@
-"""CIFAR-10, as published: Python batches, opened by torchvision after their checksum matched."""
+"""CIFAR-10 as published: pickled batches, which torchvision opens only after verifying their checksums."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from foolflow.errors import InvalidInput
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
-    """(train, test). Raises InvalidInput if a file is missing or its checksum is not the published one."""
+    """Return (train, test). Raises InvalidInput if a file is missing or its checksum is not the published one."""
 
     def read_part(train: bool) -> Split:
         try:

@@ -14,7 +14,7 @@ SIZE = 28
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, None]:
-    """(all 1,797 digits, None): 8 x 8 pixels of 17 grey levels, brought to 28 x 28 (bicubic)."""
+    """Return (all 1,797 digits, None): 8 x 8 pixels in 17 grey levels, resized to 28 x 28 (bicubic)."""
     digits = load_digits()
     small = np.round(digits.images * (255 / 16)).astype(np.uint8)
     size = (SIZE, SIZE)

@@ -1,4 +1,4 @@
-"""The user's folder of images."""
+"""A user's folder of images."""
 
 import os
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from torchvision.datasets import ImageFolder
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput, in_one_line
 
-# Pillow goes by a file's content, whatever its name, and of PostScript it would run the program in it.
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # all that ImageFolder takes by their names
-DEEP_MODES = ("I", "F")  # Pillow's modes of more than 8 bits a channel; converting them clips instead of scaling
+# Pillow identifies a file by its content, whatever its name, and would run the program in a PostScript file.
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # all formats whose file names ImageFolder accepts
+DEEP_MODES = ("I", "F")  # Pillow's modes with more than 8 bits per channel; converting them clips instead of scaling
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
-    """(train, test or None) from a tree as torchvision's ImageFolder has it: path/<class>/<image>, or path/train/...
-    and path/test/...
+    """Return (train, test or None) from a tree that torchvision's ImageFolder can read.
 
-    dataset: `path`, `channels` (1: grey, 3: RGB), `size`; each image is converted and resized to it (bilinear).
-    Raises InvalidInput if there is no such folder, no image in a class, a file is not an image of 8 bits a channel or
-    has too many pixels, or a link leads out of the folder.
+    The tree is path/<class>/<image>, or path/train/<class>/<image> and path/test/<class>/<image>.
+    dataset: `path`, `channels` (1: grey, 3: RGB) and `size`; each image is converted and resized (bilinear).
+    Raises InvalidInput if the folder does not exist, a class has no images, a file is not an image with 8 bits per
+    channel or has too many pixels, or a link leads out of the folder.
     """
     path, channels, size = Path(dataset["path"]), dataset["channels"], dataset["size"]
     if not path.is_dir():
@@ -38,12 +38,12 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
 
 
 def _check_links(path: Path) -> None:
-    """A data set that was sent by others may lead elsewhere; and a link to a folder may lead around in a circle."""
+    """Reject links out of the folder, since the data set may come from a stranger, and to folders, which may loop."""
     whole = path.resolve()
     for folder, folders, files in os.walk(path):
         for found in (Path(folder) / name for name in (*folders, *files)):
             if found.is_symlink() and (found.is_dir() or not found.resolve().is_relative_to(whole)):
-                raise InvalidInput(f"{found} is a link to a folder, or leads out of {path}; put the images there")
+                raise InvalidInput(f"{found} is a link to a folder, or leads out of {path}; replace it with the images")
             if not found.is_dir() and not found.is_file():
                 raise InvalidInput(f"{found} is neither a file nor a folder; remove it")
 
@@ -62,9 +62,9 @@ def _read_image(file: Path, channels: int, size: int) -> np.ndarray:
         with Image.open(file, formats=FORMATS) as opened:
             mode = opened.mode
             image = opened.convert("L" if channels == 1 else "RGB")
-    except Exception as error:  # Pillow's decoders raise what they like on damaged files
+    except Exception as error:  # Pillow's decoders raise many types of errors on damaged files
         raise InvalidInput(f"{file} is not a readable image: {in_one_line(error)}") from error
     if mode.startswith(DEEP_MODES):
-        raise InvalidInput(f"{file} has more than 8 bits a channel (mode {mode}); convert it to 8 bits")
+        raise InvalidInput(f"{file} has more than 8 bits per channel (mode {mode}); convert it to 8 bits")
     pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)

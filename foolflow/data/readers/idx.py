@@ -1,4 +1,4 @@
-"""MNIST and FashionMNIST, as published: gzipped IDX files."""
+"""MNIST and FashionMNIST as published: gzipped IDX files."""
 
 import gzip
 import struct
@@ -14,11 +14,11 @@ from torchvision.datasets import MNIST, FashionMNIST
 from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput
 
-LIMIT = 100_000_000  # bytes that a file may inflate to; the largest published one has 47,040,016
+LIMIT = 100_000_000  # bytes that a file may decompress to; the largest published one has 47,040,016
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
-    """(train, test). Raises InvalidInput if a file is missing, damaged or of another form."""
+    """Return (train, test). Raises InvalidInput if a file is missing, damaged or has another format."""
     classes = MNIST.classes if dataset["source"] == "mnist" else FashionMNIST.classes
     names = tuple(name.split(" - ")[0] for name in classes)  # MNIST's read "0 - zero"
 
@@ -31,7 +31,7 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
 
 
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:
-    """The array of bytes; two zeros, the type (8: bytes), how many dimensions, and each as 4 bytes stand in front."""
+    """Return the byte array. Its header: two zeros, the type (8: bytes), the number of dimensions, each as 4 bytes."""
     try:
         with gzip.open(file) as opened:
             content = opened.read(LIMIT + 1)
@@ -39,12 +39,12 @@ def _read_idx(file: Path, dimensions: int) -> np.ndarray:
         raise _unreadable(file, error) from error
     start = 4 + 4 * dimensions
     if len(content) > LIMIT:
-        raise _unreadable(file, f"it inflates to more than {LIMIT:,} bytes")
+        raise _unreadable(file, f"it decompresses to more than {LIMIT:,} bytes")
     if len(content) < start or content[:4] != bytes([0, 0, 8, dimensions]):
-        raise _unreadable(file, f"it does not begin as one of {dimensions} dimension(s)")
+        raise _unreadable(file, f"its header is not that of a byte array with {dimensions} dimension(s)")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != prod(shape):
-        raise _unreadable(file, f"its head tells of {prod(shape):,} bytes, {len(content) - start:,} follow")
+        raise _unreadable(file, f"its header declares {prod(shape):,} bytes, but {len(content) - start:,} follow")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 

@@ -1,4 +1,4 @@
-"""The user's NumPy arrays."""
+"""A user's NumPy arrays."""
 
 import zipfile
 import zlib
@@ -13,14 +13,14 @@ from numpy.lib import format as npy
 from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput, in_one_line
 
-LIMIT = 4 * 2**30  # bytes of all arrays together: 1.4 million colour images of 32 x 32 pixels, as uint8
+LIMIT = 4 * 2**30  # bytes of all arrays together: 1.4 million 32 x 32 colour images as uint8
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
-    """(train, test or None) from arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels` alone.
+    """Return (train, test or None) from the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
 
     Images: uint8, or floats in [0, 1]; (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. Labels: 0, 1, 2, ...
-    Raises InvalidInput if the file is missing, damaged or too large, or an array is missing or of another form.
+    Raises InvalidInput if the file is missing, damaged or too large, or an array is missing or has the wrong form.
     """
     path = Path(dataset["path"])
     arrays = _load(path)
@@ -40,7 +40,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as opened:
             if opened.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
-                raise InvalidInput(f"datasets: {path} holds one array alone; save with numpy.savez, under their names")
+                raise InvalidInput(f"datasets: {path} holds a single unnamed array; save named arrays with numpy.savez")
         with zipfile.ZipFile(path) as archive:
             _check_sizes(archive)
         with np.load(path, allow_pickle=False) as file:
@@ -52,22 +52,22 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 
 
 def _check_sizes(archive: zipfile.ZipFile) -> None:
-    """Before anything is inflated or a byte of memory taken: an archive of kilobytes may hold terabytes of zeros.
+    """Check the sizes before anything is decompressed: an archive of a few kilobytes may hold terabytes of zeros.
 
-    NumPy takes the memory that an array's head asks for, so what the heads say has to be what the archive holds.
+    NumPy allocates whatever an array's header declares, so each header must agree with the archive.
     """
     total = sum(member.file_size for member in archive.infolist())
     if total > LIMIT:
-        raise ValueError(f"its arrays take {total:,} bytes, {LIMIT:,} are allowed; save images as uint8, or fewer")
+        raise ValueError(f"its arrays take {total:,} bytes, the limit is {LIMIT:,}; save images as uint8, or fewer")
     for member in archive.infolist():
         with archive.open(member) as opened:
-            told = _size_told(opened)
-        if told is not None and told != member.file_size:
-            raise ValueError(f"{member.filename} tells of {told:,} bytes and has {member.file_size:,}")
+            declared = _declared_size(opened)
+        if declared is not None and declared != member.file_size:
+            raise ValueError(f"{member.filename} declares {declared:,} bytes but has {member.file_size:,}")
 
 
-def _size_told(opened: IO[bytes]) -> int | None:
-    """The bytes that a .npy file has by its own head; None of what is no such file, or holds pickles."""
+def _declared_size(opened: IO[bytes]) -> int | None:
+    """Return the size in bytes that a .npy file's header declares; None if it is not one or holds pickles."""
     try:
         version = npy.read_magic(opened)
         shape, _, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(opened)
@@ -77,7 +77,7 @@ def _size_told(opened: IO[bytes]) -> int | None:
 
 
 def _class_names(labels: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Of train's labels, which have to be the numbers from 0 on, so that no class is without images."""
+    """Return a name for each class. The train labels must be 0, 1, 2, ... without gaps, so that no class is empty."""
     found = np.unique(labels).tolist()
     if found and found[0] >= 0 and found != list(range(len(found))):
         gap = next(place for place, label in enumerate(found) if place != label)
@@ -90,15 +90,17 @@ def _split(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], origi
 
 
 def _to_pixels(images: np.ndarray, origin: str) -> np.ndarray:
-    """uint8 (N, C, H, W); other types than uint8 and float are left for check_split to refuse."""
+    """Return uint8 (N, C, H, W). Types other than uint8 and float pass through, and check_split rejects them."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
         images = images.transpose(0, 3, 1, 2)
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise InvalidInput(f"{origin}: shape {images.shape} is not (N, H, W), (N, H, W, C) or (N, C, H, W), C 1 or 3")
+        raise InvalidInput(
+            f"{origin}: shape {images.shape} is not (N, H, W), (N, H, W, C) or (N, C, H, W); C is 1 or 3"
+        )
     if np.issubdtype(images.dtype, np.floating):
         if images.size and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
-            raise InvalidInput(f"{origin}: float images have to be finite and in [0, 1]")
+            raise InvalidInput(f"{origin}: float images must be finite and in [0, 1]")
         images = np.round(images * 255).astype(np.uint8)
     return np.ascontiguousarray(images)
