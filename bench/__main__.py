@@ -1,9 +1,9 @@
-"""Our attacks beside the peers', on the same victim and images, with the same parameters, in one run, taking turns.
+"""Compare our attacks with those of other libraries: same victim, images and parameters, timed in turn in one run.
 
     python -m bench [--images 500] [--repeats 3] [--threads 2]
 
-Writes bench.csv, bench.md, bench.png and bench.pdf. The victim is a LeNet trained on scikit-learn's digits, so that
-nothing has to be downloaded, or one of a run:
+Writes bench.csv, bench.md, bench.png and bench.pdf. By default, the victim is a LeNet trained on scikit-learn's digits,
+which needs no download. To attack a victim of a workflow run instead:
 
     python -m bench --weights results/victims/mnist/lenet/none/0/weights.safetensors \\
         --split results/data/mnist/test.safetensors
@@ -33,7 +33,7 @@ def main(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     device = choose_device(arguments.device)
     if (arguments.weights is None) != (arguments.split is None):
-        raise InvalidInput("--weights and --split are given together, or neither")
+        raise InvalidInput("give both --weights and --split, or neither")
     if arguments.weights is None:
         name, (model, images, labels) = "LeNet, digits", train_digits_victim()
     else:
@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> None:
     ]
     to = argparse.Namespace(png=arguments.out / "bench.png", pdf=arguments.out / "bench.pdf")
     measured: list[tuple[Task, list[Measured]]] = []
-    for task in tasks:  # written after each, so that a long run can be looked at, or ended
+    for task in tasks:  # write after each task, so that a long run can be inspected or stopped early
         measured.append((task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))))
         data = table(measured)
         write_table(data, title, notes, arguments.out)
@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _processor() -> str:
-    """Linux names it in a file of its own; elsewhere, Python knows."""
+    """Return the name of the processor: from /proc/cpuinfo on Linux, elsewhere from Python."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
@@ -85,11 +85,11 @@ def _version(library: str) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", type=Path, help="a victim of a run")
-    parser.add_argument("--split", type=Path, help="the images to attack it with: a split of a run")
-    parser.add_argument("--model", type=json.loads, help="the victim's config entry as JSON, if it is your own code")
-    parser.add_argument("--name", help="of the victim, for the title")
-    parser.add_argument("--attacks", nargs="+", help="only those with one of these words in their name: FGSM l2 ...")
+    parser.add_argument("--weights", type=Path, help="weights of a victim from a workflow run")
+    parser.add_argument("--split", type=Path, help="images to attack: a split of a workflow run")
+    parser.add_argument("--model", type=json.loads, help="the model's config entry as JSON, for a model of your own")
+    parser.add_argument("--name", help="name of the victim, for the title")
+    parser.add_argument("--attacks", nargs="+", help="only attacks with one of these words in their name: FGSM l2 ...")
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--repeats", type=int, default=3)

@@ -1,6 +1,6 @@
-"""Who runs what: for each task, our attack, the peers' of the same name, and the per-image loop of the projects.
+"""Define the contenders of each task: our attack, the same attack of other libraries, and the original projects' loop.
 
-Everybody gets the same parameters; where a peer's own are other ones, or have another name, it says so here.
+All contenders get the same parameters. Where a library's parameters differ or have another name, this module says so.
 """
 
 import importlib
@@ -15,22 +15,24 @@ from bench import loops
 from foolflow.attacks.base import Adversarial
 from foolflow.attacks.peers.running import Counted
 
-# Of (model, images, labels, targets or None): the images, or with the verdict on them.
+# (model, images, labels, targets or None) -> the adversarial images, alone or with their success.
 Attack = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor | Adversarial]
 
 OURS = "Foolflow"
 LOOP = "image by image"
 NAMES = {"advlib": "adv-lib", "art": "ART"}
-# Its calls end with a verdict on each image; the others' with the images.
+# Libraries whose attacks already classify the adversarial images; the others only return them.
 JUDGES_ITSELF = {"foolbox"}
 
 
 @dataclass(frozen=True)
 class Contender:
-    """library: who.  how: what sets it apart from another row of the same library.
+    """An attack of one library.
 
-    images: a slow one attacks only the first so many.
-    judged: its time has a verdict on each image in it already.  missing: why it cannot run, and then it has no attack.
+    library: its name.  how: what distinguishes it from another row of the same library.
+    images: how many of the first images a slow contender attacks (None: all).
+    judged: the attack already classifies the images it returns.
+    missing: why it cannot run; `attack` is then None.
     """
 
     library: str
@@ -47,7 +49,10 @@ class Contender:
 
 @dataclass(frozen=True)
 class Task:
-    """distance: what is measured of what it made: `l2`, `linf` or `flow_loss`.  The first contender is ours."""
+    """An attack that several contenders run. The first contender is ours.
+
+    distance: the size of a perturbation is measured as `l2`, `linf` or `flow_loss`.
+    """
 
     name: str
     distance: str
@@ -104,7 +109,7 @@ def fgsm(epsilon: float = 0.1) -> Task:
 
 
 def pgd(norm: str, steps: int = 40) -> Task:
-    """One random start for everybody."""
+    """Give every contender one random start."""
     epsilon = {"linf": 0.1, "l2": 1.0}[norm]
     step = 2.5 * epsilon / steps
     foolbox, torchattacks = {"linf": ("LinfPGD", "PGD"), "l2": ("L2PGD", "PGDL2")}[norm]
@@ -127,7 +132,11 @@ def pgd(norm: str, steps: int = 40) -> Task:
 
 
 def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
-    """ART has an overshoot, too; its default of 1e-6 is what the plug-in leaves it. It takes one image at a time."""
+    """Compare DeepFool.
+
+    ART runs with its own default overshoot of 1e-6, which our plug-in does not change, and with its default batch size
+    of 1 as well as in batches.
+    """
     foolbox, order = {"linf": ("LinfDeepFoolAttack", math.inf), "l2": ("L2DeepFoolAttack", 2)}[norm]
     contenders = [
         ours("deepfool", norm=norm, steps=steps, overshoot=overshoot),
@@ -145,7 +154,10 @@ def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
 
 
 def dichotomy(steps: int = 1000) -> Task:
-    """R2, A. No peer has it: DDN is theirs for the same end, with as many gradients as ours takes at most."""
+    """Compare R2's attack A.
+
+    No other library has it. Their DDN serves the same purpose; it gets as many gradients as ours takes at most.
+    """
     published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 0.01}
     return Task(
         "dichotomy",
@@ -161,7 +173,7 @@ def dichotomy(steps: int = 1000) -> Task:
 
 
 def automatic(steps: int = 1000) -> Task:
-    """R2, B."""
+    """Compare R2's attack B."""
     published = {"steps": steps, "learning_rate": 0.005, "thresholds": (0.2, 0.1)}
     return Task(
         "automatic",
@@ -175,7 +187,10 @@ def automatic(steps: int = 1000) -> Task:
 
 
 def stadv(tau: float | str, **search: Any) -> Task:
-    """R1. search: limits of all solvers."""
+    """Compare R1's attack.
+
+    search: limits that apply to all solvers.
+    """
     return Task(
         f"stAdv, tau {tau}",
         "flow_loss",

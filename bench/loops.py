@@ -1,4 +1,4 @@
-"""What the four projects did: one image after the other. These loops are what a batched attack is to be faster than."""
+"""Attack one image after the other, as the four projects did: the baselines of the batched attacks."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from foolflow.attacks.stadv import stadv
 
 
 def fgsm_loop(model: nn.Module, images: Tensor, labels: Tensor, *, epsilon: float) -> Tensor:
-    """The tutorial that R4 follows, at its batch size of 1."""
+    """Run FGSM as in the tutorial that R4 follows, with its batch size of 1."""
     made = []
     for image, label in zip(images.split(1), labels.split(1), strict=True):
         inputs = image.clone().requires_grad_()
@@ -28,7 +28,7 @@ def fgsm_loop(model: nn.Module, images: Tensor, labels: Tensor, *, epsilon: floa
 def deepfool_loop(
     model: nn.Module, images: Tensor, labels: Tensor, *, steps: int, overshoot: float, norm: str = "l2"
 ) -> Tensor:
-    """Algorithm 2 of the paper, a gradient for each class in each step."""
+    """Run algorithm 2 of the DeepFool paper, with one gradient per class and step."""
     made = []
     for image, label in zip(images.split(1), labels.tolist(), strict=True):
         current, perturbation = image, torch.zeros_like(image)
@@ -64,7 +64,10 @@ def dichotomy_loop(
     interval: tuple[float, float],
     precision: float,
 ) -> Tensor:
-    """R2, A: gradient descent (Adam's, since R2 names none) on r with ||r||_2 = N, and bisection on N."""
+    """Run R2's attack A: gradient descent on r with ||r||_2 = N, and bisection on N.
+
+    R2 names no optimiser; this is Adam.
+    """
     made = []
     for image, label in zip(images.split(1), labels.tolist(), strict=True):
         (low, high), best = interval, image
@@ -85,7 +88,7 @@ def dichotomy_loop(
 def _descend(
     model: nn.Module, image: Tensor, label: int, norm: float, steps: int, learning_rate: float
 ) -> Tensor | None:
-    """The first image on the way whose class is wrong."""
+    """Return the first misclassified image of the descent, or None."""
     generator = torch.Generator().manual_seed(0)
     perturbation = torch.randn(image.shape, generator=generator).to(image.device)
     perturbation = (norm * perturbation / perturbation.norm()).requires_grad_()
@@ -112,7 +115,7 @@ def automatic_loop(
     learning_rate: float,
     thresholds: tuple[float, float],
 ) -> Tensor:
-    """R2, B, with Adam, since R2 names no optimiser: the shortest perturbation on the way that fools."""
+    """Run R2's attack B and return the smallest perturbation that fooled. R2 names no optimiser; this is Adam."""
     made = []
     for image, label in zip(images.split(1), labels.tolist(), strict=True):
         perturbation = torch.zeros_like(image, requires_grad=True)
@@ -142,5 +145,5 @@ def automatic_loop(
 
 
 def stadv_loop(model: nn.Module, images: Tensor, labels: Tensor, *, targets: Tensor, **search: Any) -> Adversarial:
-    """R1: scipy's L-BFGS, image by image."""
+    """Run R1's attack: SciPy's L-BFGS, image by image."""
     return stadv(model, images, labels, targets=targets, solver="scipy", **search)

@@ -1,4 +1,4 @@
-"""What a contender makes of the images, what that takes, and how long it takes."""
+"""Measure what each contender achieves, how many passes and how much memory it needs, and how long it takes."""
 
 import ctypes
 import gc
@@ -24,10 +24,11 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 @dataclass(frozen=True)
 class Problem:
-    """The victim, in eval mode with frozen weights, and what it is attacked with: all on one device.
+    """The victim, in eval mode with frozen weights, and the images to attack, all on one device.
 
-    right: the victim knows the image, bool (N,).  batch_size: of everybody who takes batches.
-    clock: of CLOCKS. `cpu` is the process's own time, which other programs do not lengthen; for one thread.
+    right: which images the victim classifies correctly, bool (N,).
+    batch_size: for every contender that takes batches.
+    clock: a key of CLOCKS. `cpu` is the process's own time, which other programs do not affect; use it with one thread.
     """
 
     model: nn.Module
@@ -40,14 +41,17 @@ class Problem:
     clock: str = "wall"
 
     def batches(self, count: int | None, targeted: bool) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Of the first `count` images."""
+        """Yield the batches of the first `count` images: images, labels, and targets or None."""
         for rows in torch.arange(len(self.images))[:count].split(self.batch_size):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
             yield self.images[part], self.labels[part], self.targets[part] if targeted else None
 
 
 def pose(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, clock: str = "wall") -> Problem:
-    """images: float32 (N, C, H, W) in [0, 1]. The targets are the classes after the labels."""
+    """Freeze the model and build the problem. The target of each image is the class after its label.
+
+    images: float32 (N, C, H, W) in [0, 1].
+    """
     model.eval().requires_grad_(False)
     with torch.no_grad():
         logits = model(images)
@@ -58,12 +62,15 @@ def pose(model: nn.Module, images: Tensor, labels: Tensor, *, batch_size: int, c
 
 @dataclass
 class Measured:
-    """Of M images that the contender was given.
+    """Measurements of one contender on the M images that it was given.
 
-    distances: (M,), NaN where it does not fool an image that the victim knows.  success: share of these.
-    gradients, forwards: backward and forward passes of an image through the victim.
-    memory: bytes that were needed on top, at the most; NaN where the system does not tell.
-    seconds, floors: of each repeat: what it took, and what its passes alone take at the best batch size.
+    distances: (M,), NaN where it does not fool an image that the victim classifies correctly.
+    success: the share of the correctly classified images that it fools.
+    gradients, forwards: backward and forward passes through the victim, per image.
+    memory: peak bytes in addition to what was in use before; NaN where the system does not report it.
+    seconds: the time of each repeat.
+    floors, gradient_floors: the time that its passes alone take at the best batch size, for each repeat: all passes, or
+        one forward and one backward pass for each gradient.
     """
 
     contender: Contender
@@ -79,7 +86,7 @@ class Measured:
 
 
 def measure(problem: Problem, task: Task, repeats: int, report: Callable[[str], None]) -> list[Measured]:
-    """First a run of each contender that is counted and judged, then timed ones, in turn."""
+    """Run each contender once to count its passes and judge its images, then time all contenders in turn."""
     measured = []
     for contender in task.contenders:
         if contender.missing:
@@ -127,7 +134,10 @@ def _inspect(problem: Problem, task: Task, contender: Contender) -> Measured:
 def _attack(
     problem: Problem, task: Task, contender: Contender, model: Counted
 ) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
-    """Of each batch, the images and the details. It ends with a verdict on each image, whoever gives it."""
+    """Return the images and the details of each batch.
+
+    If the contender does not classify its images itself, do so here, so that every contender's time includes it.
+    """
     assert contender.attack is not None
     made = []
     for images, labels, targets in problem.batches(contender.images, task.targeted):
@@ -162,7 +172,7 @@ def _best_batch_size(problem: Problem) -> int:
 
 
 def _bare_passes(problem: Problem, size: int) -> tuple[float, float]:
-    """Seconds an image of a forward pass and of a backward pass, in batches of that size."""
+    """Return the seconds per image of a forward pass and of a backward pass, in batches of `size`."""
     images, labels = problem.images[:size], problem.labels[:size]
 
     def forward() -> None:
@@ -180,17 +190,17 @@ def _bare_passes(problem: Problem, size: int) -> tuple[float, float]:
 
 
 def _peak_memory(problem: Problem, call: Callable[[], object]) -> float:
-    """Bytes that the call needed at the most, on top of what was in use before it."""
+    """Return the peak memory of the call in bytes, in addition to what was in use before it."""
     if problem.images.is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = float(torch.cuda.memory_allocated())
         call()
         return torch.cuda.max_memory_allocated() - before
-    if not CLEAR.exists():  # only Linux can forget a peak
+    if not CLEAR.exists():  # only Linux can reset the peak
         call()
         return torch.nan
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier calls freed, or this one would not be seen to need it
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise, reusing memory that earlier calls freed would not count
     CLEAR.write_text("5")
     resident = _resident("VmRSS")
     call()

@@ -1,4 +1,4 @@
-"""The measurements as a table and a figure."""
+"""Render the measurements as a table and a figure."""
 
 import statistics
 from collections.abc import Sequence
@@ -17,24 +17,25 @@ from foolflow.tables.writing import percent
 THEIRS = "#b8b8b8"
 
 NOTES = (
-    "images/s: median of the repeats, in which the contenders take turns. The time ends with a verdict on each image: "
-    "where a library gives none, one forward pass is added. success: of the images that the victim knows. distance: "
-    "median over those that fool; of stAdv, the flow loss. our distance: the mean of ours over the mean of theirs, on "
-    "the images that both fool.",
-    "gradients, forwards: passes of an image through the victim, counted by one wrapper for everybody. of the floor: "
-    "the time that these passes alone take at the best batch size, as a share of the time taken. peak MB: memory in "
-    "use at the most, on top of what was in use before.",
+    "images/s: the median of the repeats, in which the contenders take turns. The time includes classifying the "
+    "adversarial images; if a library does not do so itself, one forward pass is added. our speed-up: our images/s "
+    "over theirs. success: the share of the correctly classified images that are fooled. distance: the median over "
+    "the fooled images; for stAdv, the flow loss. our distance: the mean of ours over the mean of theirs, on the "
+    "images that both fool.",
+    "gradients, forwards: backward and forward passes through the victim per image, counted by the same wrapper for "
+    "every contender. floor: the time that these passes alone take at the best batch size, as a share of the measured "
+    "time. peak MB: the peak memory in addition to what was in use before.",
     "image by image: the loops of the original projects.",
 )
 
 
 def table(tasks: Sequence[tuple[Task, Sequence[Measured]]]) -> pd.DataFrame:
-    """A row for each contender: every number in full."""
+    """Return one row per contender, with every number at full precision."""
     return pd.DataFrame([_row(task, one, measured[0]) for task, measured in tasks for one in measured])
 
 
 def _row(task: Task, one: Measured, ours: Measured) -> dict[str, object]:
-    """Ratios are taken repeat by repeat, and distances on the same images."""
+    """Compute time ratios within each repeat, and compare distances on the same images."""
     ours_then = ours.distances[: one.count]
     theirs_then = one.distances[: len(ours_then)]
     both = ours_then.isfinite() & theirs_then.isfinite()
@@ -72,13 +73,13 @@ def markdown(data: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
             "library": _names(data),
             "images": data["images"],
             "images/s": data["images_per_second"].map(_three_digits),
-            "ours is so many times as fast": data["ours_times_as_fast"].map(_three_digits).where(others, ""),
+            "our speed-up": data["ours_times_as_fast"].map(_three_digits).where(others, ""),
             "success %": data["success"].map(lambda share: percent(share, 1)),
             "distance": data["median_distance"].map("{:.3f}".format),
             "our distance": data["our_distance_over_theirs"].map("{:.3f}".format).where(others, ""),
             "gradients": data["gradient_evaluations"].map("{:.1f}".format),
             "forwards": data["forward_passes"].map("{:.1f}".format),
-            "of the floor": data["floor_share"].map("{:.2f}".format),
+            "floor": data["floor_share"].map("{:.2f}".format),
             "peak MB": data["peak_memory_mb"].map("{:.0f}".format),
         }
     ).astype(str)
@@ -96,7 +97,7 @@ def _three_digits(value: float) -> str:
 
 
 def draw(data: pd.DataFrame, title: str) -> Figure:
-    """Images per second, on a logarithmic axis, a panel for each attack."""
+    """Draw images per second on a logarithmic axis, one panel per attack."""
     attacks = list(data["attack"].unique())
     counts = [int((data["attack"] == attack).sum()) for attack in attacks]
     with house_style():

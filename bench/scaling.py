@@ -1,8 +1,8 @@
-"""What the workflow itself costs as it grows: `python -m bench.scaling` prints a table.
+"""Measure the overhead of the workflow as it grows: `python -m bench.scaling` prints a table.
 
 One attack is divided into 10^2, 10^3 and 10^4 shards. A dry run builds the graph of jobs; a run with an executor that
-does nothing (`stub_executor`) leaves what scheduling and book-keeping take; a second dry run looks at what is there.
-CPU seconds, since they say the same on a busy machine.
+does nothing (`stub_executor`) measures scheduling and bookkeeping; a second dry run checks the files that exist. The
+times are CPU seconds, which do not depend on how busy the machine is.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def copied(folder: Path, shards: int) -> Path:
 
 
 def measure(project: Path, arguments: list[str]) -> tuple[float, float]:
-    """CPU seconds, and MB at most, of one call of Snakemake."""
+    """Return the CPU seconds and the peak memory in MB of one call of Snakemake."""
     command = [sys.executable, "-c", CALL, TARGET, *arguments, "--workflow-profile", "profiles/demo"]
     command += ["--configfile", "profiles/demo/workflow.yaml", "many.yaml"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(STUB), str(project)])}
@@ -57,7 +57,7 @@ def measure(project: Path, arguments: list[str]) -> tuple[float, float]:
     return float(cpu), float(kilobytes) / 1024
 
 
-# Snakemake, and then what it took: the resources of a child cannot be asked for one by one from outside.
+# Run Snakemake, then print what it used; a parent process cannot query the resources of one child separately.
 CALL = """
 import resource, sys
 from snakemake.cli import main

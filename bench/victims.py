@@ -1,4 +1,4 @@
-"""The victim that everybody attacks, and its images."""
+"""Load or train the victim that all contenders attack, and load its images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +18,10 @@ SHAPE = {"channels": 1, "size": 28, "classes": 10}
 
 
 def train_digits_victim() -> tuple[nn.Module, Tensor, Tensor]:
-    """A LeNet trained on scikit-learn's digits, which need no download; its test images, uint8, and labels."""
+    """Train a LeNet on scikit-learn's digits, which need no download.
+
+    Return it with its test images (uint8) and labels.
+    """
     splits = divide(*digits.read({}, Path()), {"source": "digits", "val": 197, "test": 500}, seed=0)
     data = {
         name: Labelled(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for name, part in splits.items()
@@ -30,16 +33,16 @@ def train_digits_victim() -> tuple[nn.Module, Tensor, Tensor]:
     train(
         model, data["train"], data["val"], recipe, seed=0, progress=Progress("training", "epochs", write=lambda _: None)
     )
-    model = model.to(memory_format=torch.channels_last).eval()  # as load_victim has it
+    model = model.to(memory_format=torch.channels_last).eval()  # as load_victim does
     return model, data["test"].images, data["test"].labels
 
 
 def load_trained_victim(
     weights: Path, images: Path, model: Mapping[str, Any] | None
 ) -> tuple[nn.Module, Tensor, Tensor]:
-    """A victim of a run, and the images of a split.
+    """Load a victim of a workflow run, and the images and labels of a split.
 
-    model: the config entry that it was made from, needed where that names code of the user's own.
+    model: the config entry that it was trained from; needed if that entry names the user's own code.
     """
     split = load_split(images)
     return load_victim(weights, model=model), torch.from_numpy(split.images), torch.from_numpy(split.labels)

@@ -1,5 +1,5 @@
-"""An executor for `bench/scaling.py`: every job is done at once and leaves empty files, so that what remains is what
-Snakemake itself takes. Snakemake finds it by its name where this folder is on PYTHONPATH."""
+"""An executor for `bench/scaling.py`: every job finishes at once and leaves empty files, so only Snakemake's own cost
+remains. Snakemake finds the plug-in by its name when this folder is on PYTHONPATH."""
 
 import sys
 from pathlib import Path
@@ -27,7 +27,7 @@ class Executor(RealExecutor):
             Path(file).touch()
         self.report_job_success(made)
 
-    # Asked of every executor, and needed by those that start processes.
+    # The interface requires these of every executor; only executors that start processes use them.
     cores = property(lambda self: 1)
 
     def get_exec_mode(self) -> str:
