@@ -9,6 +9,7 @@ from typing import Any
 from foolflow.errors import InvalidInput, in_one_line
 from foolflow.jobs.error_reporting import line_in_user_file, register_user_file
 
+
 def split_reference(reference: str) -> tuple[Path, str]:
     """`path/to/file.py:name` as (path, name). Raises InvalidInput if it has another form or the file is missing."""
     file, separator, name = reference.rpartition(":")

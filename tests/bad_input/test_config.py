@@ -57,9 +57,9 @@ CASES = {
     "no name": (model(""), f"models.: {UNUSABLE}"),
     "too long a name": (model("x" * 65), UNUSABLE),
     "no ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
-    "a number": (model(3), "models.3: YAML takes this name for a number or a date; put it in quotes"),
-    "yes": (model(True), "models.True: YAML takes this name for a truth value; put it in quotes"),
-    "null": (model(None), "models.None: YAML takes this name for nothing; put it in quotes"),
+    "a number": (model(3), "models.3: YAML reads this name as a number or a date; put it in quotes"),
+    "yes": (model(True), "models.True: YAML reads this name as true or false; put it in quotes"),
+    "null": (model(None), "models.None: YAML reads this name as null; put it in quotes"),
     "a defense's": (
         lambda config: config["defenses"].update({"../x": {"method": "jpeg", "at": ["test"]}}),
         f"defenses.../x: {UNUSABLE}",
@@ -68,8 +68,11 @@ CASES = {
         lambda config: config["detectors"].update({"../x": {"squeezers": ["jpeg"]}}),
         f"detectors.../x: {UNUSABLE}",
     ),
-    "an evaluation's": (put("studies.defenses.evaluations.0.name", "../x"), "evaluations.0.name: '../x' has not the"),
-    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' has not the form"),
+    "an evaluation's": (
+        put("studies.defenses.evaluations.0.name", "../x"),
+        "evaluations.0.name: '../x' does not match",
+    ),
+    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' does not match"),
     "an explored value": (put(EXPLORED, {"init": ["../../x"]}), "init.0: '../../x' is none of: a number, true, false"),
     "an explored parameter": (put(EXPLORED, {"../x": [1]}), f"{EXPLORED}.../x: {UNUSABLE}"),
     "an explored parameter that there is not": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
@@ -88,10 +91,10 @@ CASES = {
     "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
     "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
     "nothing for a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
-    "results of nothing": (put("results", ""), "results: '' is no usable folder"),
-    "results at home": (put("results", "~/results"), "results: '~/results' is no usable folder; no ~ in front"),
-    "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is no usable folder"),
-    "results below a file": (put("results", "config.yaml/x"), "config.yaml is no folder; name another one"),
+    "results of nothing": (put("results", ""), "results: '' is not a usable folder"),
+    "results at home": (put("results", "~/results"), "results: '~/results' is not a usable folder: no leading ~"),
+    "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is not a usable folder"),
+    "results below a file": (put("results", "config.yaml/x"), "config.yaml is not a folder; choose another one"),
 }
 
 
@@ -118,7 +121,7 @@ def test_a_norm_may_be_infinite(shipped, schema, root):
 
 
 FILES = {
-    "no such function": ("def other(): pass", "mine.py defines no 'attack'; it defines other"),
+    "no such function": ("def other(): pass", "mine.py does not define 'attack'; it defines other"),
     "a syntax error": ("def attack(:", "mine.py, line 1)"),
     "no Python": ("\0", "mine.py"),
 }
@@ -157,13 +160,13 @@ def test_a_key_that_is_given_twice_is_told(tmp_path, text, words):
 
 
 UNREADABLE = {
-    "an open bracket": (b"models: [a\n b: 1\n", "mine.yaml, line 2, column 3: expected ',' or ']', but got ':'; mend"),
+    "an open bracket": (b"models: [a\n b: 1\n", "mine.yaml, line 2, column 3: expected ',' or ']', but got ':'; fix"),
     "a tab": (
         b"models:\n\ta: 1\n",
-        "mine.yaml, line 2, column 1: found character '\\t' that cannot start any token; mend",
+        "mine.yaml, line 2, column 1: found character '\\t' that cannot start any token; fix",
     ),
-    "a list": (b"- a\n- b\n", "mine.yaml: no keys; config.yaml of the project shows which"),
-    "nothing": (b"", "mine.yaml: no keys; config.yaml of the project shows which"),
+    "a list": (b"- a\n- b\n", "mine.yaml: no keys; see the project's config.yaml"),
+    "nothing": (b"", "mine.yaml: no keys; see the project's config.yaml"),
     "no text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
 }
 
@@ -200,7 +203,7 @@ def test_the_shipped_configs_repeat_nothing(root):
 THROUGH_SNAKEMAKE = {
     "a key twice": ("device: cpu\ndevice: auto\n", "mine.yaml, line 2: device is given twice; keep one"),
     "a name that leads out": ("models: {../../x: {}}\n", f"config: models.../../x: {UNUSABLE}"),
-    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is no folder"),
+    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is not a folder"),
 }
 
 
