@@ -13,7 +13,8 @@ from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model
 from foolflow.jobs.progress import Progress
-from foolflow.training.loop import Recipe, learning_rate_factor, train
+from foolflow.training.loop import train
+from foolflow.training.recipe import Recipe, learning_rate_factor
 from tests.conftest import DIGITS, labelled
 
 
