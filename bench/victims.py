@@ -12,7 +12,8 @@ from foolflow.data.readers import digits
 from foolflow.data.splits import load_split
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_model, load_victim
-from foolflow.training.loop import Labelled, Recipe, train
+from foolflow.training.loop import Labelled, train
+from foolflow.training.recipe import Recipe
 
 SHAPE = {"channels": 1, "size": 28, "classes": 10}
 

@@ -15,11 +15,15 @@ from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
 from foolflow.workflow.commands import as_json, as_options
 from foolflow.workflow.commands import program as program_param
-from foolflow.workflow.config import problems, repeated_keys
+from foolflow.workflow.config.checks import problems
+from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.schema import load_schema
+from foolflow.workflow.config.syntax import repeated_keys
 
 repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
-if found := repeated + problems(config, yaml.safe_load((PROJECT / "schemas/config.schema.yaml").read_text()), PROJECT):
+if found := repeated + problems(config, load_schema()):
     raise WorkflowError("\n".join(f"config: {line}" for line in found))
+config.update(with_defaults(config))
 
 config["attacks"] |= explored_attacks(config)
 

@@ -20,7 +20,9 @@ from foolflow.jobs.command_line import add_compute_options, add_input, add_outpu
 from foolflow.jobs.files import remove_partials, whole_file, write_json
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_victim, save_victim
-from foolflow.training.loop import Epoch, Labelled, Recipe, train
+from foolflow.training.history import Epoch
+from foolflow.training.loop import Labelled, train
+from foolflow.training.recipe import Recipe
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:

@@ -15,7 +15,8 @@ from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_model
-from foolflow.training.loop import Labelled, Recipe, train
+from foolflow.training.loop import Labelled, train
+from foolflow.training.recipe import Recipe
 
 # How long an example takes says nothing of whether it is right.
 settings.register_profile("foolflow", deadline=None)

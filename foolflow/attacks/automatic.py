@@ -90,25 +90,21 @@ def _descend_on_confidence(
 ) -> None:
     clean = shortest.clean[rows]
     labels, targets = shortest.goal(rows)
-    r = torch.zeros_like(clean)
-    mean, variance = torch.zeros_like(r), torch.zeros_like(r)
-    for step in range(steps):
-        inputs = r.detach().requires_grad_()
-        tried = (clean + inputs).clamp(0, 1)
+    r = torch.zeros_like(clean).requires_grad_()
+    optimizer = torch.optim.Adam([r], rate)
+    for _ in range(steps):
+        tried = (clean + r).clamp(0, 1)
         logits = model(tried)
         shares = logits.softmax(1)
         confidence = (
             shares.gather(1, labels[:, None]) if targets is None else 1 - shares.gather(1, targets[:, None])
         ).squeeze(1)
-        (gradient,) = torch.autograd.grad(confidence.sum(), inputs)
+        (gradient,) = torch.autograd.grad(confidence.sum(), r)
         shortest.remember(rows, tried.detach(), logits.detach())
         above, below = confidence.detach() > thresholds[0], confidence.detach() <= thresholds[1]
-        outward = r / column(length(r, "l2").clamp_min(TINY))
-        gradient = column((~below).float()) * gradient + column((~above).float()) * outward
-        mean = 0.9 * mean + 0.1 * gradient
-        variance = 0.999 * variance + 0.001 * gradient.square()
-        corrected = (variance / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
-        r = r - rate * mean / (1 - 0.9 ** (step + 1)) / corrected
+        outward = r.detach() / column(length(r.detach(), "l2").clamp_min(TINY))
+        r.grad = column((~below).float()) * gradient + column((~above).float()) * outward
+        optimizer.step()
 
 
 def _descend_on_gap(model: nn.Module, shortest: Shortest, rows: Tensor, steps: int, rate: float) -> None:

@@ -71,16 +71,37 @@ def check_adversarial(made: Adversarial, images: Tensor) -> None:
         raise InvalidInput("the attack returns images that leave [0, 1] or are not finite")
 
 
+def rival_logits(logits: Tensor, classes: Tensor) -> Tensor:
+    """The logits of all other classes: (N, K), minus infinity at the given class of each image.
+
+    logits: (N, K).  classes: int64 (N,).
+    """
+    return logits.scatter(1, classes[:, None], -torch.inf)
+
+
+def margin(logits: Tensor, classes: Tensor) -> Tensor:
+    """By how much the strongest other class leads the given one: (N,), negative where the given class leads.
+
+    logits: (N, K), or probabilities.  classes: int64 (N,).
+    """
+    return rival_logits(logits, classes).amax(1) - logits.gather(1, classes[:, None]).squeeze(1)
+
+
+def lead(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """By how many logits an attack wins: (N,), negative where it does not.
+
+    Without targets, the lead of the best wrong class over the label; with targets, of the target over all others.
+    logits: (N, K).  labels, targets: int64 (N,).
+    """
+    return margin(logits, labels) if targets is None else -margin(logits, targets)
+
+
 def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
     """Whether the wrong class (or the target) leads by more than what float32 rounds away: bool (N,).
 
     An attack that stops on the decision boundary itself is undone by the next batch's rounding.
     """
-    chosen = labels if targets is None else targets
-    own = logits.gather(1, chosen[:, None])
-    others = logits.scatter(1, chosen[:, None], -torch.inf).amax(1, keepdim=True)
-    lead = others - own if targets is None else own - others
-    return (lead > ROUNDING * logits.abs().amax(1, keepdim=True)).squeeze(1)
+    return lead(logits, labels, targets) > ROUNDING * logits.abs().amax(1)
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, rival_logits
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
@@ -97,8 +97,7 @@ class _Active:
 
 
 def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Active:
-    others = logits.scatter(1, labels[:, None], -torch.inf)
-    rivals = others.topk(min(classes, logits.shape[1]) - 1, dim=1).indices
+    rivals = rival_logits(logits, labels).topk(min(classes, logits.shape[1]) - 1, dim=1).indices
     rows = torch.arange(len(images), device=images.device)
     # The first step takes all rivals, whatever their length is said to be.
     lengths = torch.ones_like(rivals, dtype=logits.dtype)

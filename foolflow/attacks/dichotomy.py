@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, rival_logits
 from foolflow.attacks.gaps import ALL, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, dual_length, length
 from foolflow.compute.freezing import frozen
@@ -285,7 +285,7 @@ def _begin(
     """
     labels, targets = search.shortest.goal(rows)
     count = min(per_image - 1, logits.shape[1] - 1) if targets is None else 0
-    likeliest = logits.scatter(1, labels[:, None], -torch.inf).topk(count, dim=1).indices
+    likeliest = rival_logits(logits, labels).topk(count, dim=1).indices
     rivals = torch.full((len(rows), per_image), ALL, device=rows.device)
     rivals[:, 1 : 1 + count] = likeliest
     perturbations = search.clean.new_zeros(len(rows), per_image, *search.clean.shape[1:])

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from foolflow.attacks.base import margin, rival_logits
+
 ALL = -1
 
 
@@ -16,13 +18,12 @@ def gap(
     """
     inputs = images.detach().requires_grad_()
     logits = model(inputs)
-    chosen = (labels if targets is None else targets)[:, None]
+    chosen = labels if targets is None else targets
     sign = 1 if targets is None else -1
-    own = logits.gather(1, chosen).squeeze(1)
-    others = logits.scatter(1, chosen, -torch.inf)
+    own = logits.gather(1, chosen[:, None]).squeeze(1)
     together = torch.ones_like(labels, dtype=torch.bool) if rivals is None else rivals == ALL
     one = own if rivals is None else logits.gather(1, rivals.clamp_min(0)[:, None]).squeeze(1)
-    smooth = torch.where(together, others.logsumexp(1), one) - own
+    smooth = torch.where(together, rival_logits(logits, chosen).logsumexp(1), one) - own
     (gradients,) = torch.autograd.grad(sign * smooth.sum(), inputs)
-    gaps = torch.where(together, others.amax(1), one) - own
+    gaps = torch.where(together, margin(logits, chosen), one - own)
     return sign * gaps.detach(), gradients, logits.detach()

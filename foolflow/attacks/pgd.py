@@ -15,6 +15,7 @@ from foolflow.attacks.base import (
     check_logits,
     conclude,
     is_clear_success,
+    margin,
     stack,
 )
 from foolflow.compute.freezing import frozen
@@ -125,8 +126,7 @@ def _ascent_direction(
     logits = model(inputs)
     chosen = labels if targets is None else targets
     if loss == "margin":
-        own = logits.gather(1, chosen[:, None]).squeeze(1)
-        total = (logits.scatter(1, chosen[:, None], -torch.inf).amax(1) - own).sum()
+        total = margin(logits, chosen).sum()
     else:
         total = cross_entropy(logits, chosen, reduction="sum")
     return torch.autograd.grad(total if targets is None else -total, inputs)[0], logits.detach()

@@ -11,7 +11,15 @@ import torch
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import (
+    Adversarial,
+    check_images,
+    check_logits,
+    conclude,
+    is_clear_success,
+    lead,
+    rival_logits,
+)
 from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
@@ -143,8 +151,8 @@ class _Search:
     def objective(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
         """Values, float64 (M,), and gradients (M, D), of the flows `points` (M, D) of the images `rows`."""
         flows = points.view(len(rows), *self.best_flow.shape[1:]).detach().requires_grad_()
-        _, lead = self.look(flows, rows)
-        values = (-lead).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
+        _, leads = self.look(flows, rows)
+        values = (-leads).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
         (gradients,) = torch.autograd.grad(values.sum(), flows)
         self.evaluations[rows] += 1
         return values.detach(), gradients.flatten(1)
@@ -157,27 +165,24 @@ class _Search:
         for what the steps leave over and float32 rounds away.
         """
         flows = flows.detach().requires_grad_()
-        logits, lead = self.look(flows, rows)
+        logits, leads = self.look(flows, rows)
         scale = logits.detach().abs().amax(1).clamp_min(1e-12)
         if self.targets is not None:
             heat = (temperature * scale)[:, None]
-            rivals = logits.scatter(1, self.targets[rows, None], -torch.inf)
-            lead = lead + rivals.amax(1) - heat[:, 0] * (rivals / heat).logsumexp(1)
-        (gradients,) = torch.autograd.grad(-lead.sum(), flows)
+            rivals = rival_logits(logits, self.targets[rows])
+            leads = leads + rivals.amax(1) - heat[:, 0] * (rivals / heat).logsumexp(1)
+        (gradients,) = torch.autograd.grad(-leads.sum(), flows)
         self.evaluations[rows] += 1
-        return self.kappa + SPARE * scale - lead.detach(), gradients
+        return self.kappa + SPARE * scale - leads.detach(), gradients
 
     def look(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and by how much the target (without targets, the best wrong class) leads; wins are remembered."""
         logits = self.model(warp(self.images[rows], flows))
         labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
-        chosen = (labels if targets is None else targets)[:, None]
-        own = logits.gather(1, chosen).squeeze(1)
-        others = logits.scatter(1, chosen, -torch.inf).amax(1)
-        lead = others - own if targets is None else own - others
-        wins = is_clear_success(logits.detach(), labels, targets) & (lead.detach() >= 0.9 * self.kappa)
+        leads = lead(logits, labels, targets)
+        wins = is_clear_success(logits.detach(), labels, targets) & (leads.detach() >= 0.9 * self.kappa)
         self._remember(flows.detach(), rows, wins)
-        return logits, lead
+        return logits, leads
 
     def _remember(self, flows: Tensor, rows: Tensor, wins: Tensor) -> None:
         losses = flow_loss(flows)

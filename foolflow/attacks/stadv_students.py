@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, margin
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.compute.freezing import frozen
@@ -95,8 +95,7 @@ def stadv_students(
 
 def _adversarial_loss(logits: Tensor, targets: Tensor, scores: str) -> Tensor:
     values = logits.softmax(1) if scores == "probabilities" else logits
-    own = values.gather(1, targets[:, None]).squeeze(1)
-    return values.scatter(1, targets[:, None], -torch.inf).amax(1) - own
+    return margin(values, targets)
 
 
 def _roughness(flow: Tensor, neighbours: str) -> Tensor:

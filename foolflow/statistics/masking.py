@@ -7,6 +7,7 @@ import pandas as pd
 
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import compare_paired
+from foolflow.statistics.robustness import on_common_images
 
 SIGNIFICANT = 0.01  # of a two-sided test; several are made on each victim
 NEAR_ZERO = 0.05  # where nothing of an image need be left, a robust accuracy above this is none
@@ -65,8 +66,8 @@ def signs_of_masking(evidence: Evidence) -> Iterator[str]:
 
 def _beats(other: Attacked, suspect: Attacked) -> bool:
     """Whether `other` leaves significantly fewer of the images that both attacked."""
-    both = pd.concat([suspect.right(), other.right()], axis=1, join="inner").astype(bool)
-    comparison = compare_paired(both.iloc[:, 0].to_numpy(), both.iloc[:, 1].to_numpy())
+    both = on_common_images([suspect.right(), other.right()]).to_numpy()
+    comparison = compare_paired(both[:, 0], both[:, 1])
     return comparison.right_to_wrong > comparison.wrong_to_right and comparison.p_value < SIGNIFICANT
 
 

@@ -62,9 +62,20 @@ def in_common(found: Sequence[pd.DataFrame]) -> pd.Index:
     return shared.sort_values()
 
 
-def worst_case(right: Sequence[np.ndarray]) -> np.ndarray:
-    """Whether each image is still right under every attack: bool (N,), from one bool (N,) for each attack."""
-    return np.logical_and.reduce(right)
+def on_common_images(right: Sequence[pd.Series]) -> pd.DataFrame:
+    """Align several attacks: one row for each image that all of them attacked, one bool column for each attack.
+
+    right: by image, whether the victim classifies it correctly under that attack.
+    """
+    return pd.concat(right, axis=1, join="inner").astype(bool)
+
+
+def worst_case(right: Sequence[pd.Series]) -> pd.Series:
+    """By image, whether the victim classifies it correctly under every attack; only of images that all attacked.
+
+    right: as for `on_common_images`.
+    """
+    return on_common_images(right).all(axis=1)
 
 
 def ranks(scores: Sequence[float]) -> list[int]:

@@ -1,9 +1,11 @@
 """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from foolflow.defenses.kinds import filters
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, trained_defenses, victims_of
+from foolflow.workflow.config.names import repeated_names, several_epsilons, unknown, unknown_victims
 
 TITLE = "R3: defenses"
 KINDS = ("static", "white_box", "adaptive", "black_box")
@@ -122,3 +124,19 @@ def _squeezed(place: int, cell: Cell) -> Exhibit:
         "squeezed.rst",
         labels("figure: filtered images, {evaluation} (seed {seed})".format(**cell), [cell]),
     )
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Unknown or repeated names, and attacks with several epsilons."""
+    evaluations = config["studies"]["defenses"]["evaluations"]
+    yield from repeated_names("studies.defenses.evaluations", evaluations)
+    for place, entry in enumerate(evaluations):
+        key = f"studies.defenses.evaluations.{place}"
+        yield from unknown_victims(key, entry, config)
+        examples = [entry["examples"]] if "examples" in entry else []
+        kinds = {kind: entry.get(kind, []) for kind in ("static", "white_box", "adaptive", "black_box")}
+        for field, attacks in {**kinds, "examples": examples}.items():
+            yield from unknown(f"{key}.{field}", attacks, "attacks", config["attacks"])
+            yield from several_epsilons(f"{key}.{field}", attacks, config)
+        for role, attack in entry.get("masking", {}).items():
+            yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])

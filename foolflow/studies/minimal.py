@@ -1,8 +1,10 @@
 """R2: a zoo of MNIST networks, and the smallest perturbations that fool them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "R2: minimal perturbations"
 ACCURACY = "Accuracy of the MLPs and CNNs (R2)"
@@ -90,3 +92,28 @@ def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
         "perturbation.rst",
         labels(f"figure: perturbation of image {image}", [cell]),
     )
+
+
+def _selection(attack: Config) -> str:
+    """The images that an attack runs on, in words."""
+    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
+
+
+def problems(config: Config) -> Iterator[str]:
+    """Unknown names, and attacks whose distances cannot be compared."""
+    key, study, attacks = "studies.minimal", config["studies"]["minimal"], config["attacks"]
+    shown = study["perturbation"]
+    yield from unknown(f"{key}.datasets", study["datasets"], "datasets", config["datasets"])
+    yield from unknown(f"{key}.models", study["models"], "models", config["models"])
+    yield from unknown(f"{key}.attacks", study["attacks"], "attacks", attacks)
+    yield from unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
+    yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", attacks)
+    for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
+        yield from several_epsilons(f"{key}.{field}", names, config)
+        for name in names:
+            if "targets" in attacks.get(name, {}):
+                yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"
+    selected = {name: _selection(attacks[name]) for name in study["attacks"] if name in attacks}
+    if len(set(selected.values())) > 1:
+        listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
+        yield f"{key}.attacks: they must run on the same images ({listed})"

@@ -11,6 +11,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
+from foolflow.statistics.robustness import on_common_images, worst_case
 from foolflow.tables.over_seeds import spread_text, with_spread
 from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
 
@@ -109,8 +110,7 @@ def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str,
     """
     cells = [cell for cell in cells if np.isfinite(cell.radius)] or cells
     clean = _right(cells[0].outcomes, "clean_prediction")
-    table = pd.concat([_right(cell.outcomes, "prediction") for cell in cells], axis=1, join="inner").astype(bool)
-    right = table.all(axis=1)
+    right = worst_case([_right(cell.outcomes, "prediction") for cell in cells])
     return _measures(victim, WORST, "all", right, clean[clean.index.isin(right.index)])
 
 
@@ -149,8 +149,7 @@ def _compared(cells: Sequence[Cell], leaving_out: str | None) -> pd.Series:
     for place, cell in enumerate(cells):
         other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
         if other is not None and other is not cell and cell.attack != leaving_out:
-            right = [_right(one.outcomes, "prediction") for one in (other, cell)]
-            both = pd.concat(right, axis=1, join="inner").astype(bool).to_numpy()
+            both = on_common_images([_right(one.outcomes, "prediction") for one in (other, cell)]).to_numpy()
             p_values[place] = compare_paired(both[:, 0], both[:, 1]).p_value
     return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
 

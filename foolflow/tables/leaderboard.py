@@ -92,8 +92,9 @@ def standings(board: Board, attempts: Sequence[Attempt]) -> list[Standing]:
 def _standing(
     model: str, defense: str, seed: int, images: pd.Index, tried: dict[str, list[tuple[Attempt, pd.DataFrame]]]
 ) -> Standing:
-    right = {name: worst_case([found["right"].to_numpy() for _, found in column]) for name, column in tried.items()}
-    right[WORST] = worst_case(list(right.values()))
+    by_image = {name: worst_case([found["right"] for _, found in column]) for name, column in tried.items()}
+    by_image[WORST] = worst_case(list(by_image.values()))
+    right = {name: column.to_numpy() for name, column in by_image.items()}
     everything = [one for column in tried.values() for one in column]
     clean = everything[0][1]["clean"].to_numpy()
     return Standing(model, defense, seed, images, clean, right, {**tried, WORST: everything})

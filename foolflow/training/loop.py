@@ -2,15 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, softmax
 
 from foolflow.compute.device import training_precision
 from foolflow.compute.freezing import frozen
@@ -21,62 +18,12 @@ from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 from foolflow.training.augmentation import shift_and_flip
 from foolflow.training.checkpoints import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
+from foolflow.training.history import Epoch, best_epoch, is_out_of_patience
+from foolflow.training.recipe import Recipe, learning_rate_factor, loss_function, make_optimizer
 
+EVALUATION_BATCH = 500
 ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a model is trained. Each field is a key of `models.<name>.training` in the config, described there."""
-
-    epochs: int
-    optimizer: str = "adam"
-    learning_rate: float = 1e-3
-    momentum: float = 0.0
-    weight_decay: float = 0.0
-    schedule: str = "constant"
-    batch_size: int = 128
-    augmentation: Mapping[str, Any] = field(default_factory=dict)
-    label_smoothing: float = 0.0
-    loss: str = "cross_entropy"
-    patience: int | None = None
-    precision: str = "auto"
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One line of history.csv. Accuracies are fractions; train_accuracy is that of the batches as they were trained on.
-
-    val_attacked_accuracy, val_pgd_accuracy: of adversarial training, on the first ATTACKED_VAL val images as the
-    training's own attack and as PGD changes them. Where the first stays high while the second falls to nothing, the
-    network has overfitted to its attack (catastrophic overfitting, Wong et al. 2020).
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-    images_per_second: float
-    val_attacked_accuracy: float | None = None
-    val_pgd_accuracy: float | None = None
-
-    @property
-    def score(self) -> float:
-        """By this the epoch whose weights are kept is chosen: clean and, where there is one, robust accuracy."""
-        return self.val_accuracy + (self.val_pgd_accuracy or 0.0)
-
-
-@dataclass(frozen=True)
-class Trained:
-    """model: with the weights of the epoch with the best `score` (the earliest, if several are equal)."""
-
-    model: nn.Module
-    history: list[Epoch]
-    best_epoch: int
-    precision: str
+ATTACKED_BATCH = 250
 
 
 @dataclass(frozen=True)
@@ -87,37 +34,14 @@ class Labelled:
     labels: Tensor
 
 
-def learning_rate_factor(schedule: str, progress: float) -> float:
-    """The share of the peak learning rate at `progress` (0 to 1) through the training.
+@dataclass(frozen=True)
+class Trained:
+    """model: with the weights of the epoch with the best score (the earliest, if several are equal)."""
 
-    `one_cycle` climbs linearly for the first fifth and then falls to 0 along a cosine (after Smith 2018).
-    """
-    if schedule == "constant":
-        return 1.0
-    warm_up = 0.2 if schedule == "one_cycle" else 0.0
-    if progress < warm_up:
-        return progress / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
-
-
-def loss_function(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
-    def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        if recipe.loss == "cross_entropy_of_softmax":  # R1's mistake: its networks end in a softmax of their own
-            logits = softmax(logits, dim=1)
-        return cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-
-    return loss
-
-
-def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.momentum > 0
-        )
-    # Decoupled decay (AdamW) is Adam where weight_decay is 0.
-    return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+    model: nn.Module
+    history: list[Epoch]
+    best_epoch: int
+    precision: str
 
 
 def train(
@@ -132,20 +56,20 @@ def train(
     fingerprint: str = "",
     progress: Progress | None = None,
 ) -> Trained:
-    """Train `model` in place, from the weights it has, on the device it is on.
+    """Train `model` in place, from its current weights, on the device of `train_set`.
 
-    The order of the images, their augmentation and dropout are drawn from `seed` and the epoch's number alone, so
-    that a training resumed at any epoch ends in the same weights as an undisturbed one.
-    hardening: of adversarial training, what attacks the batches.
-    progress: tells how far it is (default: on standard output).
-    checkpoint: written after each epoch; taken up if it carries the same `fingerprint`.
-    Raises InvalidInput if the loss is no longer finite.
+    The order of the images, their augmentation and dropout depend only on `seed` and the number of the epoch, so a
+    training that is resumed at any epoch ends with the same weights as an uninterrupted one.
+    hardening: for adversarial training, the attacks on the batches.
+    progress: reports the progress (default: on standard output).
+    checkpoint: written after each epoch; the training resumes from it if it has the same `fingerprint`.
+    Raises InvalidInput if the loss becomes infinite or NaN.
     """
-    device = train_set.images.device
-    precision = training_precision(recipe.precision, device)
-    model.to(device).to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(recipe, model)
+    precision = training_precision(recipe.precision, train_set.images.device)
     progress = progress or Progress("training", "epochs")
+    model.to(train_set.images.device).to(memory_format=torch.channels_last)
+    optimizer = make_optimizer(recipe, model)
+    training = _Training(model, optimizer, train_set, val_set, recipe, hardening, precision, seed, progress)
     history: list[Epoch] = []
     best = _copy_state(model)
 
@@ -159,16 +83,14 @@ def train(
 
     progress.begin(recipe.epochs, len(history))
     for number in range(len(history) + 1, recipe.epochs + 1):
-        if _out_of_patience(history, recipe.patience):
+        if is_out_of_patience(history, recipe.patience):
             progress.write(f"stopped early: no better val accuracy for {recipe.patience} epochs")
             break
-        epoch = _train_one_epoch(
-            model, optimizer, train_set, val_set, recipe, hardening, precision, number, seed, progress
-        )
-        if epoch.score > max((row.score for row in history), default=-1.0):
+        epoch = training.run_epoch(number)
+        if epoch.score > max((earlier.score for earlier in history), default=-1.0):
             best = _copy_state(model)
         history.append(epoch)
-        progress.write(_line(epoch, recipe.epochs))
+        progress.write(epoch.line(recipe.epochs))
         if checkpoint is not None:
             save_checkpoint(
                 checkpoint,
@@ -178,127 +100,130 @@ def train(
 
     model.load_state_dict(best)
     model.eval()
-    return Trained(model, history, _best_epoch(history), str(precision).removeprefix("torch."))
+    return Trained(model, history, best_epoch(history), str(precision).removeprefix("torch."))
 
 
-def _line(epoch: Epoch, epochs: int) -> str:
-    """An epoch, for the log."""
-    attacked = ""
-    if epoch.val_attacked_accuracy is not None:
-        attacked = f" (attacked {epoch.val_attacked_accuracy:.1%}, PGD {epoch.val_pgd_accuracy:.1%})"
-    return (
-        f"epoch {epoch.epoch:3d}/{epochs}  loss {epoch.train_loss:.4f}  val loss {epoch.val_loss:.4f}"
-        f"  val accuracy {epoch.val_accuracy:.2%}{attacked}  {epoch.images_per_second:,.0f} images/s"
-    )
+def _copy_state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _train_one_epoch(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    train_set: Labelled,
-    val_set: Labelled,
-    recipe: Recipe,
-    hardening: Hardening | None,
-    precision: torch.dtype,
-    number: int,
-    seed: int,
-    progress: Progress,
-) -> Epoch:
-    device = train_set.images.device
-    loss_of = loss_function(recipe)
-    start = time.perf_counter()
-    total_loss = torch.zeros((), device=device)
-    correct = torch.zeros((), device=device)
-    rate = 0.0
-    model.train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(derived_seed(seed, "dropout", number))
-        batches = list(_shuffled(len(train_set.labels), recipe.batch_size, derived_seed(seed, "order", number)))
-        generator = torch.Generator(device).manual_seed(derived_seed(seed, "augmentation", number))
-        starts = torch.Generator(device).manual_seed(derived_seed(seed, "attack", number))
-        for step, indices in enumerate(batches):
-            rate = recipe.learning_rate * learning_rate_factor(
-                recipe.schedule, (number - 1 + step / len(batches)) / recipe.epochs
+@dataclass
+class _Training:
+    """Everything that stays the same from epoch to epoch, except the state of the model and of the optimizer."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    train_set: Labelled
+    val_set: Labelled
+    recipe: Recipe
+    hardening: Hardening | None
+    precision: torch.dtype
+    seed: int
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.device = self.train_set.images.device
+        self.loss_of = loss_function(self.recipe)
+
+    def run_epoch(self, number: int) -> Epoch:
+        """Train on each image once, then measure. Raises InvalidInput if a loss is not finite."""
+        start = time.perf_counter()
+        train_loss, train_accuracy = self._update_weights(number)
+        seconds = time.perf_counter() - start
+        if not math.isfinite(train_loss):
+            raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
+        val_loss, val_accuracy = self._evaluate()
+        if not math.isfinite(val_loss):  # the last update may have diverged
+            raise InvalidInput(
+                f"the val loss is {val_loss} after epoch {number}: lower the learning rate of this model"
             )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            indices = indices.to(device)
-            images, labels = train_set.images[indices], train_set.labels[indices]
-            if recipe.augmentation:
-                images = shift_and_flip(images, **recipe.augmentation, generator=generator)
-            if hardening is not None:
-                images = _hardened(hardening.train, model, images, labels, precision, starts)
-            logits = _logits(model, images, precision)
-            loss = loss_of(logits, labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total_loss += loss.detach() * len(labels)
-            correct += (logits.detach().argmax(1) == labels).sum()
-            progress.update(number - 1 + (step + 1) / len(batches))
-    train_loss = total_loss.item() / len(train_set.labels)
-    if not math.isfinite(train_loss):
-        raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
-    seconds = time.perf_counter() - start
-    val_loss, val_accuracy = evaluate(model, val_set, loss_of, precision)
-    if not math.isfinite(val_loss):  # the last step of all may have been the one too far
-        raise InvalidInput(f"the val loss is {val_loss} after epoch {number}: lower the learning rate of this model")
-    attacked: dict[str, float] = {}
-    if hardening is not None:
-        for name, harden in (("val_attacked_accuracy", hardening.same), ("val_pgd_accuracy", hardening.pgd)):
-            attacked[name] = _attacked_accuracy(harden, model, val_set, precision, seed)
-    return Epoch(
-        epoch=number,
-        learning_rate=rate,
-        train_loss=train_loss,
-        train_accuracy=correct.item() / len(train_set.labels),
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-        seconds=seconds,
-        images_per_second=len(train_set.labels) / seconds,
-        **attacked,
-    )
+        attacked = {}
+        if self.hardening is not None:
+            attacked["val_attacked_accuracy"] = self._attacked_accuracy(self.hardening.same)
+            attacked["val_pgd_accuracy"] = self._attacked_accuracy(self.hardening.pgd)
+        return Epoch(
+            epoch=number,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            seconds=seconds,
+            images_per_second=len(self.train_set.labels) / seconds,
+            **attacked,
+        )
 
+    def _update_weights(self, number: int) -> tuple[float, float]:
+        """Return the mean loss and the accuracy on the batches, each measured just before its update."""
+        count = len(self.train_set.labels)
+        total_loss = torch.zeros((), device=self.device)
+        correct = torch.zeros((), device=self.device)
+        self.model.train()
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derived_seed(self.seed, "dropout", number))
+            batches = list(_shuffled(count, self.recipe.batch_size, derived_seed(self.seed, "order", number)))
+            augmentation, starts = self._generator("augmentation", number), self._generator("attack", number)
+            for step, indices in enumerate(batches):
+                self._set_learning_rate((number - 1 + step / len(batches)) / self.recipe.epochs)
+                indices = indices.to(self.device)
+                images, labels = self.train_set.images[indices], self.train_set.labels[indices]
+                if self.recipe.augmentation:
+                    images = shift_and_flip(images, **self.recipe.augmentation, generator=augmentation)
+                if self.hardening is not None:
+                    images = self._attacked(self.hardening.train, images, labels, starts)
+                logits = self._logits(images)
+                loss = self.loss_of(logits, labels)
+                self.optimizer.zero_grad()
+                loss.backward()
+                self.optimizer.step()
+                total_loss += loss.detach() * len(labels)
+                correct += (logits.detach().argmax(1) == labels).sum()
+                self.progress.update(number - 1 + (step + 1) / len(batches))
+        return total_loss.item() / count, correct.item() / count
 
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, data: Labelled, loss_of: Callable[[Tensor, Tensor], Tensor], precision: torch.dtype
-) -> tuple[float, float]:
-    """Mean loss and accuracy in eval mode, in the precision of the training."""
-    model.eval()
-    loss = correct = 0.0
-    for images, labels in zip(data.images.split(500), data.labels.split(500), strict=True):
-        logits = _logits(model, images, precision)
-        loss += loss_of(logits, labels).item() * len(labels)
-        correct += (logits.argmax(1) == labels).sum().item()
-    return loss / len(data.labels), correct / len(data.labels)
+    def _generator(self, purpose: str, *details: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(derived_seed(self.seed, purpose, *details))
 
+    def _set_learning_rate(self, progress: float) -> None:
+        """progress: through the whole training, 0 to 1."""
+        rate = self.recipe.learning_rate * learning_rate_factor(self.recipe.schedule, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
 
-def _hardened(
-    harden: Harden, model: nn.Module, images: Tensor, labels: Tensor, precision: torch.dtype, starts: torch.Generator
-) -> Tensor:
-    """The images as the attack changes them, with the network of the moment in eval mode."""
-    with frozen(model):
-        return harden(partial(_logits, model, precision=precision), to_float(images, images.device), labels, starts)
+    def _logits(self, images: Tensor) -> Tensor:
+        """Run the model in the training's precision. images: uint8 or float32 (N, C, H, W). Returns float32."""
+        inputs = to_float(images, images.device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, self.precision, enabled=self.precision is not torch.float32):
+            return self.model(inputs).float()
 
+    @torch.no_grad()
+    def _evaluate(self) -> tuple[float, float]:
+        """Return loss and accuracy on the val split, in eval mode."""
+        self.model.eval()
+        loss = correct = 0.0
+        images, labels = self.val_set.images, self.val_set.labels
+        for batch, truth in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+            logits = self._logits(batch)
+            loss += self.loss_of(logits, truth).item() * len(truth)
+            correct += (logits.argmax(1) == truth).sum().item()
+        return loss / len(labels), correct / len(labels)
 
-def _attacked_accuracy(harden: Harden, model: nn.Module, val_set: Labelled, precision: torch.dtype, seed: int) -> float:
-    """On the first val images, attacked; from the same random starts after each epoch."""
-    model.eval()
-    images, labels = val_set.images[:ATTACKED_VAL], val_set.labels[:ATTACKED_VAL]
-    starts = torch.Generator(images.device).manual_seed(derived_seed(seed, "attacked val"))
-    correct = 0
-    for batch, truth in zip(images.split(250), labels.split(250), strict=True):
-        attacked = _hardened(harden, model, batch, truth, precision, starts)
-        with torch.no_grad():
-            correct += int((_logits(model, attacked, precision).argmax(1) == truth).sum())
-    return correct / len(labels)
+    def _attacked_accuracy(self, harden: Harden) -> float:
+        """Return the accuracy on the first val images under attack, with the same random starts after each epoch."""
+        self.model.eval()
+        images, labels = self.val_set.images[:ATTACKED_VAL], self.val_set.labels[:ATTACKED_VAL]
+        starts = self._generator("attacked val")
+        correct = 0
+        for batch, truth in zip(images.split(ATTACKED_BATCH), labels.split(ATTACKED_BATCH), strict=True):
+            attacked = self._attacked(harden, batch, truth, starts)
+            with torch.no_grad():
+                correct += int((self._logits(attacked).argmax(1) == truth).sum())
+        return correct / len(labels)
 
-
-def _logits(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
-    inputs = to_float(images, images.device).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, precision, enabled=precision is not torch.float32):
-        return model(inputs).float()
+    def _attacked(self, harden: Harden, images: Tensor, labels: Tensor, starts: torch.Generator) -> Tensor:
+        """Attack the images against the current weights, in eval mode."""
+        with frozen(self.model):
+            return harden(self._logits, to_float(images, images.device), labels, starts)
 
 
 def _shuffled(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
@@ -306,15 +231,3 @@ def _shuffled(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:
     for batch in order.split(batch_size):
         if len(batch) > 1:  # BatchNorm cannot train on a single image
             yield batch
-
-
-def _copy_state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _best_epoch(history: list[Epoch]) -> int:
-    return max(history, key=lambda row: row.score).epoch
-
-
-def _out_of_patience(history: list[Epoch], patience: int | None) -> bool:
-    return patience is not None and bool(history) and len(history) - _best_epoch(history) >= patience

@@ -6,7 +6,7 @@ from typing import Any
 
 from snakemake.exceptions import WorkflowError
 
-from foolflow.workflow.config import syntax_problem
+from foolflow.workflow.config.syntax import syntax_problem
 
 
 def lay_over(workflow: Any, files: Iterable[Path]) -> None:

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 import foolflow
+from foolflow.attacks.base import lead, margin
 from foolflow.compute.freezing import frozen
 
 
@@ -59,3 +60,11 @@ def test_attacks_are_functions_however_they_are_reached():
         foolflow.attacks.nonsense  # noqa: B018
     with pytest.raises(AttributeError, match="nonsense"):
         foolflow.nonsense  # noqa: B018
+
+
+def test_margin_and_lead():
+    logits = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 4.0], [2.0, 2.0, -1.0]])
+    classes = torch.tensor([0, 2, 1])
+    assert margin(logits, classes).tolist() == [-1, 1, 0]
+    assert lead(logits, classes, None).tolist() == [-1, 1, 0]
+    assert lead(logits, torch.tensor([1, 1, 0]), classes).tolist() == [1, -1, 0]

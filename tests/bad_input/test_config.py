@@ -55,12 +55,12 @@ CASES = {
     "a space": (model("le net"), f"models.le net: {UNUSABLE}"),
     "a line break": (model("lenet\n"), f"models.lenet\\n: {UNUSABLE}"),
     "no name": (model(""), f"models.: {UNUSABLE}"),
-    "a name that is too long": (model("x" * 65), UNUSABLE),
-    "not ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
-    "a number": (model(3), "models.3: YAML takes this name for a number or a date; put it in quotes"),
-    "yes": (model(True), "models.True: YAML takes this name for a truth value; put it in quotes"),
-    "null": (model(None), "models.None: YAML takes this name for nothing; put it in quotes"),
-    "a defense's name": (
+    "too long a name": (model("x" * 65), UNUSABLE),
+    "no ASCII": (model("résumé"), f"models.résumé: {UNUSABLE}"),
+    "a number": (model(3), "models.3: YAML reads this name as a number or a date; put it in quotes"),
+    "yes": (model(True), "models.True: YAML reads this name as true or false; put it in quotes"),
+    "null": (model(None), "models.None: YAML reads this name as null; put it in quotes"),
+    "a defense's": (
         lambda config: config["defenses"].update({"../x": {"method": "jpeg", "at": ["test"]}}),
         f"defenses.../x: {UNUSABLE}",
     ),
@@ -68,8 +68,11 @@ CASES = {
         lambda config: config["detectors"].update({"../x": {"squeezers": ["jpeg"]}}),
         f"detectors.../x: {UNUSABLE}",
     ),
-    "an evaluation's": (put("studies.defenses.evaluations.0.name", "../x"), "evaluations.0.name: '../x' has not the"),
-    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' has not the form"),
+    "an evaluation's": (
+        put("studies.defenses.evaluations.0.name", "../x"),
+        "evaluations.0.name: '../x' does not match",
+    ),
+    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' does not match"),
     "an explored value": (put(EXPLORED, {"init": ["../../x"]}), "init.0: '../../x' is none of: a number, true, false"),
     "an explored parameter": (put(EXPLORED, {"../x": [1]}), f"{EXPLORED}.../x: {UNUSABLE}"),
     "an unknown explored parameter": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
@@ -85,13 +88,13 @@ CASES = {
     "a seed of 0.0": (put("seeds", [0.0]), "seeds.0: 0.0 is not of type 'integer'"),
     "too many shards": (put("attacks.fgsm_sweep.shards", 10**9), "1000000000 is greater than the maximum of 10000"),
     "a negative seed": (put("seeds", [-1]), "seeds.0: -1 is less than the minimum of 0"),
-    "images as a boolean": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
-    "a list instead of a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
-    "null instead of a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
-    "empty results": (put("results", ""), "results: '' is no usable folder"),
-    "results in ~": (put("results", "~/results"), "results: '~/results' is no usable folder; no ~ in front"),
-    "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is no usable folder"),
-    "results below a file": (put("results", "config.yaml/x"), "config.yaml is no folder; name another one"),
+    "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
+    "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
+    "nothing for a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),
+    "results of nothing": (put("results", ""), "results: '' is not a usable folder"),
+    "results at home": (put("results", "~/results"), "results: '~/results' is not a usable folder: no leading ~"),
+    "results with wildcards": (put("results", "re{s}ults"), "results: 're{s}ults' is not a usable folder"),
+    "results below a file": (put("results", "config.yaml/x"), "config.yaml is not a folder; choose another one"),
 }
 
 
@@ -118,7 +121,7 @@ def test_a_norm_may_be_infinite(shipped, schema, root):
 
 
 FILES = {
-    "no such function": ("def other(): pass", "mine.py defines no 'attack'; it defines other"),
+    "no such function": ("def other(): pass", "mine.py does not define 'attack'; it defines other"),
     "a syntax error": ("def attack(:", "mine.py, line 1)"),
     "not Python": ("\0", "mine.py"),
 }
@@ -157,14 +160,14 @@ def test_duplicate_keys_are_reported(tmp_path, text, words):
 
 
 UNREADABLE = {
-    "an open bracket": (b"models: [a\n b: 1\n", "mine.yaml, line 2, column 3: expected ',' or ']', but got ':'; mend"),
+    "an open bracket": (b"models: [a\n b: 1\n", "mine.yaml, line 2, column 3: expected ',' or ']', but got ':'; fix"),
     "a tab": (
         b"models:\n\ta: 1\n",
-        "mine.yaml, line 2, column 1: found character '\\t' that cannot start any token; mend",
+        "mine.yaml, line 2, column 1: found character '\\t' that cannot start any token; fix",
     ),
-    "a list": (b"- a\n- b\n", "mine.yaml: no keys; config.yaml of the project shows which"),
-    "nothing": (b"", "mine.yaml: no keys; config.yaml of the project shows which"),
-    "not text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
+    "a list": (b"- a\n- b\n", "mine.yaml: no keys; see the project's config.yaml"),
+    "nothing": (b"", "mine.yaml: no keys; see the project's config.yaml"),
+    "no text": (b"\x80\x81: 1\n", "mine.yaml: unacceptable character #x0080"),
 }
 
 
@@ -200,7 +203,7 @@ def test_the_shipped_configs_have_no_duplicate_keys(root):
 THROUGH_SNAKEMAKE = {
     "a key twice": ("device: cpu\ndevice: auto\n", "mine.yaml, line 2: device is given twice; keep one"),
     "a name that leads out": ("models: {../../x: {}}\n", f"config: models.../../x: {UNUSABLE}"),
-    "results that are not a folder": ("results: config.yaml\n", "config: results: config.yaml is no folder"),
+    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is not a folder"),
 }
 
 

@@ -35,13 +35,13 @@ def right(*arguments):
     return outcomes(*arguments)["right"].tolist()
 
 
-def test_an_image_that_is_wrong_by_itself_stays_wrong_even_if_the_attack_mends_it():
+def test_a_clean_error_stays_wrong_even_if_the_attack_corrects_it():
     found = outcomes(records([0, 1, 0, 1], clean=[0, 0, 1, 1]), None)
     assert found["clean"].tolist() == [True, True, False, False]
     assert found["right"].tolist() == [True, False, False, False]
 
 
-def test_what_moved_further_than_the_budget_broke_nothing():
+def test_a_perturbation_beyond_the_budget_does_not_count():
     attacked = records([1, 1, 1, 0], l2=[0.5, 1.0, 1.1, 2.0], linf=[0.3, 0.1, 0.1, 0.1])
     assert right(attacked, Budget("l2", 1.0)) == [False, False, True, True]
     assert right(attacked, Budget("linf", 0.1)) == [True, False, False, True]
@@ -71,7 +71,7 @@ def test_the_largest_epsilon_within_the_budget_counts():
         outcomes(sweep, Budget("linf", 0.05))
 
 
-def test_of_several_images_made_of_one_any_may_break_it_and_its_row_is_told():
+def test_any_of_several_images_made_of_one_may_break_it_and_its_row_is_reported():
     attacked = records([0, 0, 1, 0], index=[7, 3, 7, 3])
     found = outcomes(attacked, None)
     assert found.index.tolist() == [3, 7]
@@ -86,10 +86,15 @@ def test_images_in_common_are_those_of_every_attack():
 
 @given(st.lists(st.lists(st.booleans(), min_size=6, max_size=6), min_size=1, max_size=4))
 def test_the_worst_case_is_no_better_than_any_attack(attacks):
-    arrays = [np.array(one) for one in attacks]
-    robust = worst_case(arrays)
+    columns = [pd.Series(one) for one in attacks]
+    robust = worst_case(columns)
     assert robust.tolist() == [all(one[place] for one in attacks) for place in range(6)]
-    assert all(robust.sum() <= one.sum() for one in arrays)
+    assert all(robust.sum() <= one.sum() for one in columns)
+
+
+def test_the_worst_case_is_of_the_images_that_all_attacks_have_in_common():
+    robust = worst_case([pd.Series([True, True, False], index=[4, 2, 9]), pd.Series([True, False], index=[9, 2])])
+    assert robust.to_dict() == {2: False, 9: False}
 
 
 def test_ties_share_a_rank():
@@ -103,7 +108,7 @@ def test_neighbours_are_compared_on_the_same_images():
     assert pair.p_value == pytest.approx(2 * (1 + 9) / 2**9)  # one of nine changes goes the other way, two-sided
 
 
-def test_equal_victims_are_not_told_apart():
+def test_equal_victims_do_not_differ():
     same = np.array([True, False])
     assert [pair.p_value for pair in compare_neighbours([same, same, same])] == [1.0, 1.0]
     assert compare_neighbours([same]) == []

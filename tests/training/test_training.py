@@ -13,7 +13,8 @@ from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_model
 from foolflow.training.augmentation import shift_and_flip
 from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
-from foolflow.training.loop import Recipe, learning_rate_factor, train
+from foolflow.training.loop import train
+from foolflow.training.recipe import Recipe, learning_rate_factor
 from tests.conftest import DIGITS, labelled
 
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 import yaml
 
-from foolflow.workflow.config import problems
+from foolflow.workflow.config.checks import problems
+from foolflow.workflow.config.defaults import with_defaults
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +21,12 @@ def config(root):
     return yaml.safe_load((root / "config.yaml").read_text())
 
 
-def test_the_shipped_config_is_right(config, schema, root):
-    assert problems(config, schema, root) == []
+def test_the_shipped_config_has_no_problems(config, schema):
+    assert problems(config, schema) == []
 
 
 def put(key, value):
-    """An edit of the config: a dotted key, and its new value; None removes it."""
+    """Return an edit that sets a dotted key of the config to `value`, or removes it if `value` is None."""
 
     def edit(config):
         *path, last = key.split(".")
@@ -46,7 +47,7 @@ DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
 CASES = [
-    # (edit, key that the line names, words that it has)
+    # (edit, key that the line starts with, words in the line)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
     (put("models.lenet.training.lr", 0.1), "models.lenet.training.lr", "unknown key; allowed are augmentation"),
     (put("models.lenet.training.epochs", "ten"), "models.lenet.training.epochs", "'ten' is not of type 'integer'"),
@@ -54,28 +55,28 @@ CASES = [
     (put("models.lenet.training.epochs", None), "models.lenet.training.epochs", "missing"),
     (put("models.lenet.training.learning_rate", -1), "models.lenet.training.learning_rate", "-1"),
     (put("models.lenet.training.optimizer", "adamw"), "models.lenet.training.optimizer", "not one of adam, sgd"),
-    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "has not the form"),
-    (put("models.lenet.architecture", "lenet.LeNet5"), "models.lenet", "there are cnn.CNN"),
+    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "does not match"),
+    (put("models.lenet.architecture", "lenet.LeNet5"), "models.lenet", "available: cnn.CNN"),
     (put("models.lenet.architecture", "lenet5.LeNet"), "models.lenet", "lenet.LeNet"),
     (put("models.lenet.architecture", None), "models.lenet", "needs architecture or python; neither is given"),
     (put("models.lenet.python", "a.py:A"), "models.lenet", "both are given"),
     (put("models.CNN.arguments", {"batchnorm": True}), "models.CNN.arguments.batchnorm", "takes filters, dropout"),
     (put("models.mine", {"python": "no.py:Net", "training": {"epochs": 1}}), "models.mine.python", "does not exist"),
-    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "has not the form"),
+    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "does not match"),
     (
         put("models.mine", {"python": "foolflow/compute/seeds.py:Net", "training": {"epochs": 1}}),
         "models.mine.python",
-        "no 'Net'",
+        "does not define 'Net'",
     ),
     (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
     (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
-    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "there are automatic, deepfool, dichotomy, fgsm, pgd, pgd_"),
-    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' has not the form"),
+    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "available: automatic, deepfool, dichotomy, fgsm, pgd, pgd_"),
+    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' does not match"),
     (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
     (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
     (put("attacks.fgsm.parameters.steps", 3), "attacks.fgsm.parameters.steps", "unknown; fgsm takes epsilon"),
-    (put("attacks.deepfool.targets", "all"), "attacks.deepfool.targets", "deepfool has no targets"),
+    (put("attacks.deepfool.targets", "all"), "attacks.deepfool.targets", "deepfool does not support targets"),
     (put("attacks.fgsm.targets", "most"), "attacks.fgsm.targets", "random, all; the number of a class"),
     (put("attacks.deepfool.per_class", 1), "attacks.deepfool", "images and per_class exclude each other"),
     (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
@@ -142,47 +143,126 @@ CASES = [
     (put(f"{DETECTION}.attacks", ["fgsm_sweep"]), f"{DETECTION}.attacks", "fgsm_sweep has a list of epsilons"),
     (put(f"{DETECTION}.adaptive", ["pgd_undetected_cifar10"]), f"{DETECTION}.adaptive", "are not those of joint_mnist"),
     (put("studies.detection.false_positives", 1.5), "studies.detection.false_positives", "1.5"),
-    (put("detectors.joint_mnist.squeezers", ["adversarial_training"]), "detectors.joint_mnist", "filter"),
+    (
+        put("detectors.joint_mnist.squeezers", ["adversarial_training"]),
+        "detectors.joint_mnist",
+        "is a training method, not a filter",
+    ),
     (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
-    (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations.1.name", "name of an earlier one"),
-    (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "acts at train alone"),
-    (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "it acts at test alone"),
+    (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations", "'r3' is used more than once"),
+    (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "applies only to training"),
+    (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "applies only at test"),
     (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
     (put("attacks.pgd_adaptive.filter_gradient", "none"), "attacks.pgd_adaptive.filter_gradient", "not one of own"),
     (put(f"{MATRIX}.dataset", "x"), f"{MATRIX}.dataset", "not among the datasets"),
     (put(f"{MATRIX}.models", ["x"]), f"{MATRIX}.models", "not among the models"),
     (put(f"{MATRIX}.models", ["MLP"]), MATRIX, "one victim; a matrix needs two"),
     (put(f"{MATRIX}.attack", "x"), f"{MATRIX}.attack", "not among the attacks"),
-    (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several images of one"),
-    (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several images of one"),
-    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "has not the form"),
-    (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' names several"),
+    (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several adversarial images of each"),
+    (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several adversarial images of each"),
+    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "does not match"),
+    (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' is used more than once"),
     (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses: none"),
     (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
     (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
-    (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; both or neither"),
-    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon within 0.001, but 0.03137"),
-    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon within 0.03137"),
-    (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is no model/defense"),
-    (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is no model/defense"),
+    (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; give both or neither"),
+    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon up to 0.001, only 0.03137"),
+    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon up to 0.03137"),
+    (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is not a model/defense"),
+    (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is not a model/defense"),
 ]
 
 
 @pytest.mark.parametrize(("edit", "key", "words"), CASES, ids=[f"{key}-{words[:20]}" for _, key, words in CASES])
-def test_each_problem_is_one_line_that_names_its_key(config, schema, root, edit, key, words):
+def test_each_problem_is_one_line_that_names_its_key(config, schema, edit, key, words):
     broken = copy.deepcopy(config)
     edit(broken)
-    lines = problems(broken, schema, root)
+    lines = problems(broken, schema)
     assert any(line.startswith(f"{key}") and words in line for line in lines), lines
     assert all("\n" not in line and len(line) < 400 for line in lines)
 
 
-def test_a_wrong_type_is_told_once(config, schema, root):
+def test_a_wrong_type_is_reported_once(config, schema):
     config["attacks"]["fgsm"] = "hello"
-    assert problems(config, schema, root) == ["attacks.fgsm: 'hello' is not of type 'object'"]
+    assert problems(config, schema) == ["attacks.fgsm: 'hello' is not of type 'object'"]
 
 
-def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, root, tmp_path):
+TEXTS = [
+    # (edit, the only line)
+    (put("attacks.stadv.parameters.tau", "5e-2"), "attacks.stadv.parameters.tau", "5e-2", "5.0e-2"),
+    (put("attacks.fgsm.parameters.epsilon", "1e-3"), "attacks.fgsm.parameters.epsilon", "1e-3", "1.0e-3"),
+    (put("attacks.fgsm.parameters.epsilon", ["1E-3", 0.1]), "attacks.fgsm.parameters.epsilon.0", "1E-3", "1.0e-3"),
+    (put("attacks.deepfool.parameters.steps", "1e2"), "attacks.deepfool.parameters.steps", "1e2", "100"),
+    (put("attacks.deepfool.images", "1e3"), "attacks.deepfool.images", "1e3", "1000"),
+    (put("models.lenet.training.learning_rate", "1e-3"), "models.lenet.training.learning_rate", "1e-3", "1.0e-3"),
+    (put("models.lenet.training.epochs", "1e1"), "models.lenet.training.epochs", "1e1", "10"),
+    (put("models.CNN_d.arguments.dropout", "5e-1"), "models.CNN_d.arguments.dropout", "5e-1", "5.0e-1"),
+    (put("models.six_conv.arguments.std", [0.2, "2e-1", 0.2]), "models.six_conv.arguments.std.1", "2e-1", "2.0e-1"),
+    (
+        put("defenses.gaussian_blur.parameters.sigma", ".5e1"),
+        "defenses.gaussian_blur.parameters.sigma",
+        ".5e1",
+        ".5e+1",
+    ),
+    (put(f"{BOARD}.epsilon", "3e-2"), f"{BOARD}.epsilon", "3e-2", "3.0e-2"),
+    (put("studies.detection.false_positives", "5e-2"), "studies.detection.false_positives", "5e-2", "5.0e-2"),
+    (
+        put("studies.stadv.explorations.parameters.tau", [0.05, "5e-3"]),
+        "studies.stadv.explorations.parameters.tau",
+        "5e-3",
+        "5.0e-3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("edit", "key", "text", "number"), TEXTS, ids=[key for _, key, _, _ in TEXTS])
+def test_a_number_that_yaml_reads_as_text_is_one_line_that_says_what_to_write(config, schema, edit, key, text, number):
+    assert yaml.safe_load(text) == text
+    assert isinstance(yaml.safe_load(number), float | int)
+    edit(config)
+    assert problems(config, schema) == [f"{key}: YAML reads {text} as text, not as a number; write {number}"]
+
+
+def test_a_number_read_as_text_is_also_found_among_a_librarys_parameters(config, schema):
+    pytest.importorskip("foolbox")
+    config["attacks"]["foolbox_ddn"]["parameters"]["init_epsilon"] = "1e0"
+    assert problems(config, schema) == [
+        "attacks.foolbox_ddn.parameters.init_epsilon: YAML reads 1e0 as text, not as a number; write 1.0e+0"
+    ]
+
+
+def test_a_number_read_as_text_is_also_found_among_a_users_parameters(config, schema, tmp_path):
+    (tmp_path / "mine.py").write_text("def attack(): pass")
+    config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack", "parameters": {"rates": ["1e-3"]}}
+    (line,) = problems(config, schema)
+    assert line == "attacks.mine.parameters.rates.0: YAML reads 1e-3 as text, not as a number; write 1.0e-3"
+
+
+def test_a_config_needs_only_what_it_uses(schema):
+    assert problems({}, schema) == []
+    assert with_defaults({}) == {
+        "results": "results",
+        "data_mirror": None,
+        "device": "auto",
+        "seeds": [0],
+        "datasets": {},
+        "models": {},
+        "defenses": {},
+        "detectors": {},
+        "attacks": {},
+        "studies": {},
+    }
+
+
+def test_defaults_leave_what_is_given_alone(config):
+    assert with_defaults(config) == config
+    filled = with_defaults({"seeds": [3]})
+    assert filled["seeds"] == [3]
+    filled["models"]["lenet"] = {}
+    assert with_defaults({})["models"] == {}
+
+
+def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from functools import partial\nfrom foolflow.models.lenet import LeNet as Base\n"
@@ -190,14 +270,14 @@ def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, 
     )
     for name in ("Mine", "Base"):
         config["models"][name] = {"python": f"{file}:{name}", "training": {"epochs": 1}}
-    assert problems(config, schema, root) == []
+    assert problems(config, schema) == []
 
 
-def test_the_minimal_study_takes_no_attack_with_targets(config, schema, root):
+def test_the_minimal_study_rejects_targeted_attacks(config, schema):
     config["attacks"]["mine"] = {"method": "pgd", "parameters": {"epsilon": 0.1}, "targets": "all"}
     config["studies"]["minimal"] |= {"attacks": ["mine"]}
-    assert problems(config, schema, root) == [
-        "studies.minimal.attacks: mine has targets; the smallest perturbation to any wrong class is wanted"
+    assert problems(config, schema) == [
+        "studies.minimal.attacks: mine has targets; this study compares untargeted attacks"
     ]
 
 
@@ -211,13 +291,11 @@ PEERS = {
 
 
 @pytest.mark.parametrize(("method", "distribution"), PEERS.items())
-def test_a_library_that_is_missing_is_one_line_that_says_how_to_install_it(
-    config, schema, root, monkeypatch, method, distribution
-):
-    monkeypatch.setattr("foolflow.workflow.config.installed", lambda _: None)
+def test_a_missing_library_is_one_line_that_says_how_to_install_it(config, schema, monkeypatch, method, distribution):
+    monkeypatch.setattr("foolflow.workflow.config.calls.installed", lambda _: None)
     config["attacks"]["fgsm"] = {"method": method}
     config["studies"] = {"defenses": {"evaluations": config["studies"]["defenses"]["evaluations"][:1]}}  # has fgsm
-    (line,) = problems(config, schema, root)
+    (line,) = problems(config, schema)
     assert line.startswith(f"attacks.fgsm.method: {distribution} is not installed; ")
     assert "pip install " in line
 
@@ -226,11 +304,11 @@ def test_a_librarys_attack_is_checked_without_importing_it(root):
     pytest.importorskip("foolbox")
     code = """
 import sys, pathlib, yaml
-from foolflow.workflow.config import problems
+from foolflow.workflow.config.checks import problems
 root = pathlib.Path()
 config = yaml.safe_load((root / "config.yaml").read_text())
 config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
-print(problems(config, yaml.safe_load((root / "schemas/config.schema.yaml").read_text()), root))
+print(problems(config, yaml.safe_load((root / "schemas/config.schema.yaml").read_text())))
 print({"torch", "foolbox"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
@@ -239,14 +317,14 @@ print({"torch", "foolbox"} & set(sys.modules))
     assert imported == "set()"
 
 
-def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, root, monkeypatch):
-    monkeypatch.setattr("foolflow.workflow.config.installed", lambda distribution: None)
+def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, monkeypatch):
+    monkeypatch.setattr("foolflow.workflow.config.calls.installed", lambda distribution: None)
     config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
     config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"]}}
-    before = problems(config, schema, root)
+    before = problems(config, schema)
     config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
-    assert problems(config, schema, root) == before
+    assert problems(config, schema) == before
     config["studies"]["minimal"]["attacks"].append("theirs")
-    (line,) = set(problems(config, schema, root)) - set(before)
+    (line,) = set(problems(config, schema)) - set(before)
     assert line.startswith("attacks.theirs.method: foolbox is not installed; ")
     assert "extra `peers`" in line

@@ -30,7 +30,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         return
     takes = dict(list(sources.parameters(attack).items())[3:])  # after the model, the images and the labels
     if targeted and "targeted" not in takes:
-        yield f"targets: {name} has no targets"
+        yield f"targets: {name} does not support targets"
     ours = {
         "epsilon" if key in RADII and one.default is None else key: one
         for key, one in sources.without(takes, "targeted", "return_targets").items()

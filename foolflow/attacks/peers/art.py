@@ -30,7 +30,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         return
     takes = dict(list(sources.parameters(attack).items())[1:])  # after the classifier
     if targeted and "targeted" not in takes:
-        yield f"targets: {name} has no targets"
+        yield f"targets: {name} does not support targets"
     has_radius = "eps" in takes
     takes = sources.without(takes, "targeted", "eps", "epsilon", "verbose")
     if has_radius:

@@ -26,7 +26,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         yield sources.unknown_name("AutoAttack", name, VERSIONS)
         return
     if targeted:
-        yield f"targets: {name} has no targets"
+        yield f"targets: {name} does not support targets"
     takes = {
         "epsilon": sources.parameter("float"),
         "norm": sources.parameter("Literal['Linf', 'L2', 'L1']", "'Linf'"),

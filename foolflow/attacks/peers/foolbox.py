@@ -39,7 +39,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         return
     accepted = _criteria(attack)
     if targeted and not accepted & {"TargetedMisclassification", "Criterion"}:
-        yield f"targets: {name} has no targets"
+        yield f"targets: {name} does not support targets"
     if not targeted and accepted == {"TargetedMisclassification"}:
         yield f"targets: missing; {name} needs them"
     takes = sources.parameters(attack)

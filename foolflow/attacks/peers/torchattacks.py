@@ -27,7 +27,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         yield sources.unknown_name("torchattacks", name, known)
         return
     if targeted and not _has_targets(attack):
-        yield f"targets: {name} has no targets"
+        yield f"targets: {name} does not support targets"
     takes = dict(list(sources.parameters(attack).items())[1:])  # after the model
     has_radius = "eps" in takes
     takes = sources.without(takes, "eps", "seed")

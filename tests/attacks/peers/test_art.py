@@ -48,4 +48,4 @@ def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, l
 
 
 def test_targets_of_an_attack_without_any_are_told(problems_of):
-    assert problems_of("art:DeepFool", targeted=True) == ["targets: DeepFool has no targets"]
+    assert problems_of("art:DeepFool", targeted=True) == ["targets: DeepFool does not support targets"]

@@ -33,4 +33,6 @@ def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, l
 
 
 def test_it_has_no_targets(problems_of):
-    assert problems_of("autoattack:standard", {"epsilon": 0.1}, targeted=True) == ["targets: standard has no targets"]
+    assert problems_of("autoattack:standard", {"epsilon": 0.1}, targeted=True) == [
+        "targets: standard does not support targets"
+    ]

@@ -87,5 +87,5 @@ def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, l
 
 @pytest.mark.parametrize("name", ["L2DeepFoolAttack", "NewtonFoolAttack"])
 def test_targets_of_an_attack_without_any_are_told(problems_of, name):
-    assert problems_of(f"foolbox:{name}", targeted=True) == [f"targets: {name} has no targets"]
+    assert problems_of(f"foolbox:{name}", targeted=True) == [f"targets: {name} does not support targets"]
     assert problems_of("foolbox:L2FMNAttack", targeted=True) == []

@@ -32,5 +32,5 @@ def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, l
 
 
 def test_targets_of_an_attack_without_any_are_told(problems_of):
-    assert problems_of("torchattacks:DeepFool", targeted=True) == ["targets: DeepFool has no targets"]
+    assert problems_of("torchattacks:DeepFool", targeted=True) == ["targets: DeepFool does not support targets"]
     assert problems_of("torchattacks:PGD", {"epsilon": 0.1}, targeted=True) == []

@@ -1,0 +1,50 @@
+"""The epochs of a training, and what follows from them: the best one, and when to stop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of history.csv. Accuracies are fractions; train_accuracy is measured on the batches during training.
+
+    val_attacked_accuracy, val_pgd_accuracy: only of adversarial training, on the first val images under the training's
+    own attack and under PGD. If the first stays high while the second falls to 0, the network has overfitted to its
+    own attack (catastrophic overfitting, Wong et al. 2020).
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    images_per_second: float
+    val_attacked_accuracy: float | None = None
+    val_pgd_accuracy: float | None = None
+
+    @property
+    def score(self) -> float:
+        """Clean accuracy plus, for adversarial training, PGD accuracy: the weights of the best epoch are kept."""
+        return self.val_accuracy + (self.val_pgd_accuracy or 0.0)
+
+    def line(self, epochs: int) -> str:
+        """Summarise the epoch for the log. epochs: of the whole training."""
+        attacked = ""
+        if self.val_attacked_accuracy is not None:
+            attacked = f" (attacked {self.val_attacked_accuracy:.1%}, PGD {self.val_pgd_accuracy:.1%})"
+        return (
+            f"epoch {self.epoch:3d}/{epochs}  loss {self.train_loss:.4f}  val loss {self.val_loss:.4f}"
+            f"  val accuracy {self.val_accuracy:.2%}{attacked}  {self.images_per_second:,.0f} images/s"
+        )
+
+
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """Return the number of the epoch with the highest score, the earliest if several are equal."""
+    return max(history, key=lambda epoch: epoch.score).epoch
+
+
+def is_out_of_patience(history: Sequence[Epoch], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no better score."""
+    return patience is not None and bool(history) and len(history) - best_epoch(history) >= patience

@@ -1,0 +1,65 @@
+"""How a model is trained: the recipe, and the loss, schedule and optimizer that it asks for."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, softmax
+
+WARM_UP = 0.2  # of a one_cycle training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Each field is a key of `models.<name>.training` in the config and documented there."""
+
+    epochs: int
+    optimizer: str = "adam"
+    learning_rate: float = 1e-3
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "constant"
+    batch_size: int = 128
+    augmentation: Mapping[str, Any] = field(default_factory=dict)
+    label_smoothing: float = 0.0
+    loss: str = "cross_entropy"
+    patience: int | None = None
+    precision: str = "auto"
+
+
+def learning_rate_factor(schedule: str, progress: float) -> float:
+    """Return the fraction of the peak learning rate at `progress` (0 to 1) through the training.
+
+    `one_cycle` rises linearly for the first fifth and then falls to 0 along a cosine (after Smith 2018).
+    """
+    if schedule == "constant":
+        return 1.0
+    warm_up = WARM_UP if schedule == "one_cycle" else 0.0
+    if progress < warm_up:
+        return progress / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (progress - warm_up) / (1 - warm_up)))
+
+
+def loss_function(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the loss of logits (N, classes) and labels (N,), a mean over the batch."""
+
+    def loss(logits: Tensor, labels: Tensor) -> Tensor:
+        if recipe.loss == "cross_entropy_of_softmax":  # R1's mistake: its networks already end in a softmax
+            logits = softmax(logits, dim=1)
+        return cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
+
+    return loss
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.momentum > 0
+        )
+    # Without weight decay, AdamW is Adam.
+    return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)

@@ -1,0 +1,138 @@
+"""Functions and classes that a config names: do they exist, and do they take the parameters they are given?
+
+Everything is read from syntax trees. Importing PyTorch or an attack library would take seconds at each start.
+"""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from foolflow.attacks.peers.sources import installed
+from foolflow.errors import InvalidInput
+from foolflow.workflow.config.names import Config
+from foolflow.workflow.config.numbers import numbers_read_as_text
+from foolflow.workflow.plugins import split_reference
+from foolflow.workflow.project import PACKAGE
+from foolflow.workflow.signatures import type_problem
+
+
+def python_problems(key: str, reference: str) -> Iterator[str]:
+    """Problems of a user's `path/to/file.py:name`."""
+    try:
+        file, name = split_reference(reference)
+        names = _names(file)
+        if name not in names:
+            yield f"{key}: {file} does not define {name!r}; it defines {', '.join(names) or 'nothing'}"
+    except (InvalidInput, SyntaxError) as error:
+        yield f"{key}: {error}"
+
+
+def model_problems(key: str, architecture: str, arguments: Config) -> Iterator[str]:
+    """Problems of building one of our models. architecture: `module.Class` of foolflow/models."""
+    module, name = architecture.split(".")
+    yield from _call_problems(key, "arguments", "models", module, name, arguments)
+
+
+def method_problems(key: str, kind: str, method: str, parameters: Config) -> Iterator[str]:
+    """Problems of calling one of our methods. kind: `attacks` or `defenses`, the folder with <method>.py."""
+    yield from _call_problems(key, "parameters", kind, method, method, parameters)
+
+
+def _call_problems(key: str, field: str, kind: str, module: str, name: str, given: Config) -> Iterator[str]:
+    """Problems of calling `name` of foolflow/<kind>/<module>.py with the keyword-only arguments of `key`.`field`."""
+    definition = _definition(kind, module, name)
+    if definition is None:
+        written = name if module == name else f"{module}.{name}"
+        yield f"{key}: {kind} has no {written!r}; available: {', '.join(_available(kind))}"
+        return
+    signature = _signature(definition)
+    if signature is None:
+        return
+    arguments = zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
+    takes = {argument.arg: (argument, default) for argument, default in arguments if argument.arg != "targets"}
+    for argument_name, value in sorted(given.items(), key=lambda item: str(item[0])):
+        place = f"{key}.{field}.{argument_name}"
+        if argument_name not in takes:
+            yield f"{place}: unknown; {name} takes {', '.join(takes) or 'none'}"
+        elif problem := type_problem(value, takes[argument_name][0].annotation):
+            yield f"{place}: {problem}"
+        else:
+            yield from numbers_read_as_text(value, place)
+    for argument_name in sorted(takes.keys() - given.keys()):
+        if takes[argument_name][1] is None:
+            yield f"{key}.{field}.{argument_name}: missing; {name} needs it"
+
+
+def takes_targets(method: str) -> bool:
+    """Whether one of our attacks can be targeted. True for an unknown method, which is reported elsewhere."""
+    definition = _definition("attacks", method, method)
+    signature = None if definition is None else _signature(definition)
+    return signature is None or any(argument.arg == "targets" for argument in signature.kwonlyargs)
+
+
+def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
+    """Problems of another library's attack.
+
+    needed: whether a study uses it; only then is it a problem that the library is not installed.
+    """
+    library, _, name = entry["method"].partition(":")
+    peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
+    if installed(peer.DISTRIBUTION) is not None:
+        yield from (f"{key}.{line}" for line in peer.problems(name, entry.get("parameters", {}), "targets" in entry))
+    elif needed:
+        yield f"{key}.method: {peer.DISTRIBUTION} is not installed; {peer.INSTALL}"
+
+
+def _names(file: Path) -> list[str]:
+    """Every name that the top level of a user's file defines, assigns or imports."""
+    names: list[str] = []
+    for node in ast.parse(file.read_bytes(), filename=str(file)).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names += [alias.asname or alias.name for alias in node.names]
+    return names
+
+
+def _definition(kind: str, module: str, name: str) -> ast.ClassDef | ast.FunctionDef | None:
+    file = PACKAGE / kind / f"{module}.py"
+    return _definitions(file).get(name) if file.is_file() else None
+
+
+def _definitions(file: Path) -> dict[str, ast.ClassDef | ast.FunctionDef]:
+    tree = ast.parse(file.read_bytes(), filename=str(file))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def _signature(definition: ast.ClassDef | ast.FunctionDef) -> ast.arguments | None:
+    if isinstance(definition, ast.FunctionDef):
+        return definition.args
+    for node in definition.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return node.args
+    return None
+
+
+def _available(kind: str) -> list[str]:
+    """What a config may name: each class of models/, and each attack or defense named like its module."""
+    names = []
+    for file in sorted((PACKAGE / kind).glob("[a-z]*.py")):
+        for name, definition in _definitions(file).items():
+            if kind == "models" and isinstance(definition, ast.ClassDef) and not _is_layer(definition):
+                names.append(f"{file.stem}.{name}")
+            elif name == file.stem and isinstance(definition, ast.FunctionDef) and _is_method(kind, definition):
+                names.append(name)
+    return names
+
+
+def _is_method(kind: str, definition: ast.FunctionDef) -> bool:
+    """Attacks take a model first; the other functions in foolflow/attacks are helpers."""
+    return kind != "attacks" or [argument.arg for argument in definition.args.args][:1] == ["model"]
+
+
+def _is_layer(definition: ast.ClassDef) -> bool:
+    signature = _signature(definition)
+    return signature is None or [argument.arg for argument in signature.args[1:]] != ["channels", "size", "classes"]

@@ -1,0 +1,109 @@
+"""Names, files and parameters in the data sets, models, defenses, detectors and attacks of a config."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from foolflow.defenses.kinds import filters
+from foolflow.workflow.config.calls import (
+    method_problems,
+    model_problems,
+    peer_problems,
+    python_problems,
+    takes_targets,
+)
+from foolflow.workflow.config.names import Config, unknown
+from foolflow.workflow.config.numbers import numbers_read_as_text
+
+
+def reference_problems(config: Config) -> Iterator[str]:
+    """Names that refer to nothing, and parameters that a function does not take.
+
+    config: valid by the schema, with its defaults filled in.
+    """
+    studied = set(_strings(config["studies"]))
+    yield from _results_problems(Path(config["results"]))
+    for name, dataset in config["datasets"].items():
+        if name in studied and not Path(dataset.get("path", ".")).exists():
+            yield f"datasets.{name}.path: {dataset['path']} does not exist"
+    for name, model in config["models"].items():
+        yield from _model_problems(f"models.{name}", model)
+    for name, defense in config["defenses"].items():
+        yield from _defense_problems(f"defenses.{name}", defense)
+    for name, attack in config["attacks"].items():
+        yield from _attack_problems(f"attacks.{name}", attack, needed=name in studied)
+    yield from _detector_problems(config)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """All strings in a part of the config, except its keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(part)
+
+
+def _results_problems(results: Path) -> Iterator[str]:
+    """Problems of the results folder or, if it does not exist yet, of its nearest parent that does."""
+    nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
+    if not nearest.is_dir():
+        yield f"results: {nearest} is not a folder; choose another one"
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield f"results: {nearest} is not writable; change its permissions or choose another folder"
+
+
+def _model_problems(key: str, model: Config) -> Iterator[str]:
+    arguments = model.get("arguments", {})
+    if "architecture" in model:
+        yield from model_problems(key, model["architecture"], arguments)
+    else:
+        yield from python_problems(f"{key}.python", model["python"])
+        yield from numbers_read_as_text(arguments, f"{key}.arguments")
+
+
+def _defense_problems(key: str, defense: Config) -> Iterator[str]:
+    yield from _method_problems(key, "defenses", defense)
+    if not filters(defense) and defense["at"] != ["train"]:
+        yield f"{key}.at: {defense['method']} applies only to training; write [train]"
+    if "training" in defense and "train" not in defense["at"]:
+        yield f"{key}.training: a defense that applies only at test is not trained: it has the undefended weights"
+
+
+def _attack_problems(key: str, attack: Config, *, needed: bool) -> Iterator[str]:
+    if ":" in attack.get("method", ""):
+        yield from peer_problems(key, attack, needed=needed)
+    else:
+        yield from _method_problems(key, "attacks", attack)
+        if "targets" in attack and "method" in attack and not takes_targets(attack["method"]):
+            yield f"{key}.targets: {attack['method']} does not support targets"
+    for place, squeezer in enumerate(attack.get("parameters", {}).get("squeezers", [])):
+        yield from _squeezer_problems(f"{key}.parameters.squeezers.{place}", squeezer)
+
+
+def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
+    parameters = entry.get("parameters", {})
+    if "method" in entry:
+        yield from method_problems(key, kind, entry["method"], parameters)
+    else:
+        yield from python_problems(f"{key}.python", entry["python"])
+        yield from numbers_read_as_text(parameters, f"{key}.parameters")
+
+
+def _squeezer_problems(key: str, squeezer: Config) -> Iterator[str]:
+    """Problems of a filter in an attack's parameters: a defense without `at`."""
+    if filters(squeezer):
+        yield from _method_problems(key, "defenses", squeezer)
+    else:
+        yield f"{key}.method: {squeezer['method']} is a training method, not a filter"
+
+
+def _detector_problems(config: Config) -> Iterator[str]:
+    defenses = config["defenses"]
+    for name, detector in config["detectors"].items():
+        key = f"detectors.{name}.squeezers"
+        yield from unknown(key, detector["squeezers"], "defenses", defenses)
+        for squeezer in detector["squeezers"]:
+            if squeezer in defenses and not filters(defenses[squeezer]):
+                yield f"{key}: {squeezer} is a training method, not a filter"

@@ -1,0 +1,110 @@
+"""Check a config against its JSON schema, and explain each violation in one line."""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.validators import extend
+
+from foolflow.workflow.config.names import Config, join
+from foolflow.workflow.config.numbers import read_as_text
+from foolflow.workflow.project import project_folder
+
+# jsonschema accepts 3.0 as an integer; range() and slices do not.
+Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int),
+)
+
+
+@cache
+def load_schema() -> Config:
+    """Return the project's schemas/config.schema.yaml, parsed."""
+    return yaml.safe_load((project_folder() / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+
+
+def schema_problems(config: Config, schema: Config) -> Iterator[str]:
+    for error in Validator(schema).iter_errors(config):
+        yield from list(_numbers_read_as_text(error)) or _explained(error)
+
+
+def _numbers_read_as_text(error: Any) -> Iterator[str]:
+    """One line for each text that looks like a number, if a number would be valid there.
+
+    error: a ValidationError; that of `oneOf` holds the errors of its options.
+    """
+    for inner in error.context:
+        yield from _numbers_read_as_text(inner)
+    if error.validator == "type":
+        types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
+        if "number" in types or "integer" in types:
+            problem = read_as_text(error.instance, integer="number" not in types)
+            if problem is not None:
+                yield f"{_key(error)}: {problem}"
+
+
+def _explained(error: Any) -> Iterator[str]:
+    key = _key(error)
+    match error.validator:
+        case _ if "propertyNames" in error.absolute_schema_path and not isinstance(error.instance, str):
+            yield f"{join(key, error.instance)}: YAML reads this name as {_kind(error.instance)}; put it in quotes"
+        case _ if "propertyNames" in error.absolute_schema_path:
+            yield f"{join(key, error.instance)}: not a usable name; letters, digits, _ and -, 64 at most, not 'none'"
+        case "additionalProperties":
+            allowed = sorted(error.schema["properties"])
+            for name in sorted(set(error.instance) - set(allowed), key=str):
+                yield f"{join(key, name)}: unknown key; allowed are {', '.join(allowed)}"
+        case "required":
+            name = error.message.split("'")[1]
+            yield f"{join(key, name)}: missing"
+        case "oneOf" if all(option.keys() == {"required"} for option in error.validator_value):
+            if not isinstance(error.instance, dict):
+                return  # the type has an error of its own
+            names = [option["required"][0] for option in error.validator_value]
+            given = [name for name in names if name in error.instance]
+            wrong = "both are given" if given else "neither is given"
+            yield f"{key}: needs {' or '.join(names)}; {wrong}"
+        case "oneOf":
+            options = "; ".join(_allowed(option) for option in error.validator_value)
+            yield f"{key}: {error.instance!r} is none of: {options}"
+        case "enum":
+            yield f"{key}: {error.instance!r} is not one of {', '.join(map(str, error.validator_value))}"
+        case "not" if len(error.validator_value.get("required", [])) == 2:
+            if isinstance(error.instance, dict):
+                yield f"{key}: {' and '.join(error.validator_value['required'])} exclude each other"
+        case "not" if "required" in error.validator_value:
+            name = error.validator_value["required"][0]
+            yield f"{join(key, name)}: not for this source, which has published {name} images"
+        case "dependentRequired":
+            for name in sorted(error.instance.keys() & error.validator_value.keys()):
+                for other in error.validator_value[name]:
+                    if other not in error.instance:
+                        yield f"{key}: {name} without {other}; give both or neither"
+        case "pattern" if key == "results":
+            yield f"results: {error.instance!r} is not a usable folder: no leading ~, no trailing /, none of {{}}<>"
+        case "pattern":
+            yield f"{key}: {error.instance!r} does not match {error.validator_value}"
+        case _:
+            yield f"{key}: {error.message}"
+
+
+def _key(error: Any) -> str:
+    return ".".join(str(part) for part in error.absolute_path)
+
+
+def _kind(value: object) -> str:
+    return {bool: "true or false", type(None): "null"}.get(type(value), "a number or a date")
+
+
+def _allowed(option: Config) -> str:
+    if "$ref" in option:
+        return "a number above 0" if option["$ref"].endswith("epsilon") else "letters, digits, _ and -"
+    if "enum" in option:
+        return ", ".join(option["enum"])
+    if option.get("type") == ["number", "boolean"]:
+        return "a number, true, false"
+    if option.get("type") == "integer":
+        return "the number of a class"
+    return "a list of such numbers" if option.get("type") == "array" else str(option)
