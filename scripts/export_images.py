@@ -1,5 +1,6 @@
-"""Export an adversarial set as a data set on disk: 8-bit PNG files, one folder per class, for torchvision's ImageFolder.
-File names are the images' places in the test split.
+"""Export an adversarial set as 8-bit PNG files, in one folder per class, as torchvision's ImageFolder reads them.
+
+Each file is named after the image's place in the test split.
 
 --spec: {"epsilon": which of the attack's sets}
 """

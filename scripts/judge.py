@@ -1,7 +1,7 @@
 """Judge what one victim makes of adversarial sets, its own and other victims', and of the clean images.
 
---spec: {"model": ..., "defense": ..., the entries that the victim was made from, "sets": a list of {"attack", "source"},
-one for each of --sets, in order}
+--spec: {"model": ..., "defense": ..., the entries that the victim was made from,
+"sets": a list of {"attack", "source"}, one for each of --sets, in order}
 """
 
 import argparse

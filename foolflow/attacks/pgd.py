@@ -125,8 +125,5 @@ def _ascent_direction(
     inputs = images.detach().requires_grad_()
     logits = model(inputs)
     chosen = labels if targets is None else targets
-    if loss == "margin":
-        total = margin(logits, chosen).sum()
-    else:
-        total = cross_entropy(logits, chosen, reduction="sum")
+    total = margin(logits, chosen).sum() if loss == "margin" else cross_entropy(logits, chosen, reduction="sum")
     return torch.autograd.grad(total if targets is None else -total, inputs)[0], logits.detach()

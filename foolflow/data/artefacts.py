@@ -63,10 +63,10 @@ class Artefacts:
         """What the attack took: `seconds`, `images_per_second`, `device`."""
         return read_json(self._one("runs", *_keys(cell), cell["attack"]))
 
-    def tensor(self, cell: Cell, name: str, rows: Sequence[int] | None = None) -> np.ndarray:
+    def tensor(self, cell: Cell, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """A tensor of an adversarial set, such as `images` or `flow`.
 
-        rows: which of its images, as the judgement's column `row` numbers them; None: all.
+        rows: the places of the images in the set, which are the row labels of `records(cell)`; None: all images.
         """
         with open_tensors(self.adversarial(cell)) as file:
             if rows is None:

@@ -6,12 +6,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 # Columns of adversarial training. If the two curves diverge, the network has overfitted to the attack it trains on.
 ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy": "val, PGD"}
+STEPS = [1, 2, 2.5, 5, 10]  # between ticks, as Matplotlib's automatic locator has them
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -40,7 +42,7 @@ def _draw_one(name: str, history: pd.DataFrame, loss: Axes, accuracy: Axes) -> N
             axes.plot(history["epoch"], values, color=colour, label=words, marker="o", markersize=3)
         axes.axvline(best, color=GREY, linestyle=":", label=f"weights kept (epoch {best})")
         axes.set(xlabel="epoch", ylabel=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=STEPS, integer=True))
     for colour, column in zip(COLOURS[2:], robust, strict=False):
         accuracy.plot(
             history["epoch"], 100 * history[column], color=colour, label=ATTACKED[column], marker="s", markersize=3

@@ -1,7 +1,7 @@
 """What the studies share: cells, which say who is attacked with what and who judges it, and exhibits.
 
-A cell is a dict with `dataset`, `model`, `defense` and `seed`, the victim; where they matter `attack`, and `source`, the
-victim (model/defense, of the same seed) that the images were made on; none or null: the victim itself.
+A cell is a dict with `dataset`, `model`, `defense` and `seed`, the victim; where they matter, `attack` and
+`source`, the victim that the images were made on (model/defense, of the same seed; none or null: the victim itself).
 
 An exhibit is a table or a figure: `name`, its file's path without the suffix; `module`, which has its function `build`,
 below foolflow/tables or foolflow/figures; `spec`, what that function is given; `caption`, a file in report/; `labels`,

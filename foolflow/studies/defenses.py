@@ -31,7 +31,7 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
 
 
 def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
-    """Whether the victim has no filter and the attack, apart from what it sees of one, is a white-box attack already."""
+    """Whether the victim has no filter, and the attack, apart from its `filter_gradient`, is a white-box attack too."""
     without = [
         {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
         for name in (attack, *entry.get("white_box", []))
