@@ -84,11 +84,11 @@ def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], o
     if not code or not all(output.exists() for output in outputs):
         return False
     try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        recorded = record["code"], record["config"], set(record["inputs"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False
-    given = {checksum(file) for file in inputs}
-    return bool((record["code"], record["config"], set(record["inputs"].values())) == (code, config, given))
+    return recorded == (code, config, {checksum(file) for file in inputs})
 
 
 def checksum(path: Path) -> str:
