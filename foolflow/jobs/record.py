@@ -40,9 +40,9 @@ def code_that_runs(code: str) -> str:
 
     code: a digest followed by the names it was computed from, and by packages as `name==version`.
     """
-    names = code.split()[1:]
-    packages = [name for name in names if "==" in name]
-    return " ".join([code_digest(*(name for name in names if name not in packages)), *packages])
+    names = [name for name in code.split()[1:] if "==" not in name]
+    packages = [name.partition("==")[0] for name in code.split()[1:] if "==" in name]
+    return " ".join([code_digest(*names), *(f"{package}=={_version(package)}" for package in packages)])
 
 
 def write_record(
