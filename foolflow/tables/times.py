@@ -1,9 +1,8 @@
 """Where the time of a run went, rule by rule, from the files that `benchmark:` writes."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,9 +17,10 @@ NOTES = (
 )
 
 
-def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: benchmarks, the folder of the files that `benchmark:` writes."""
-    return times_table(read_benchmarks(Path(spec["benchmarks"])))
+def build(spec: None, artefacts: Artefacts) -> Table:
+    """The files that `benchmark:` writes are in the results folder, next to the manifest."""
+    (manifest,) = artefacts.files["manifest"]
+    return times_table(read_benchmarks(manifest.parent / "benchmarks"))
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
