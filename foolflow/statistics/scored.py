@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.data.reading import read_records
+from foolflow.data.records import read_records
 
 
 @dataclass(frozen=True)
