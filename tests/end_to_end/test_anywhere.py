@@ -32,9 +32,7 @@ CONFIG = {
     "models": {"small": {"python": "networks/small.py:Small", "training": {"epochs": 2}}},
     "attacks": {"sweep": {"method": "fgsm", "parameters": {"epsilon": [0.1, 0.3]}}},
     "studies": {
-        "fgsm_sweep": {
-            "sweeps": [{"dataset": "squares", "model": "small", "attack": "sweep", "modified_epsilon": 0.3}]
-        }
+        "fgsm_sweep": {"sweeps": [{"dataset": "squares", "model": "small", "attack": "sweep", "modified_epsilon": 0.3}]}
     },
 }
 TABLE = "tables/fgsm_sweep.md"
@@ -48,9 +46,10 @@ def elsewhere(tmp_path) -> Path:
     (folder / "networks").mkdir()
     generator = np.random.default_rng(0)
     labels = np.tile([0, 1], 80)
-    images = generator.integers(0, 100, (160, 8, 8, 1), dtype=np.uint8) + (100 * labels).astype(np.uint8)[
-        :, None, None, None
-    ]
+    images = (
+        generator.integers(0, 100, (160, 8, 8, 1), dtype=np.uint8)
+        + (100 * labels).astype(np.uint8)[:, None, None, None]
+    )
     parts = {"x_train": images[:120], "y_train": labels[:120], "x_test": images[120:], "y_test": labels[120:]}
     np.savez(folder / "data/squares.npz", **parts)
     (folder / "networks/small.py").write_text(NETWORK)
