@@ -39,7 +39,7 @@ def test_its_plots_are_not_needed_and_not_pretended(attacked):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("advlib:dnd", {}, "method: adv-lib has no attack 'dnd'; there are alma, apgd"),
+        ("advlib:dnd", {}, "method: adv-lib has no attack 'dnd'; available: alma, apgd"),
         ("advlib:ddn", {"targeted": True}, "parameters.targeted: unknown; ddn takes steps, "),
         ("advlib:fmn", {}, "parameters.norm: missing; fmn needs it"),
         ("advlib:alma", {"distance": 2}, "parameters.distance: 2 is not of type str"),

@@ -19,7 +19,7 @@ def test_a_part_alone(attacked):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("autoattack:strong", {}, "method: AutoAttack has no attack 'strong'; there are custom, plus, rand, standard"),
+        ("autoattack:strong", {}, "method: AutoAttack has no attack 'strong'; available: custom, plus, rand, standard"),
         ("autoattack:standard", {}, "parameters.epsilon: missing; standard needs it"),
         ("autoattack:standard", {"epsilon": 0.1, "norm": "Linfty"}, "parameters.norm: 'Linfty' is not of type 'Linf'"),
         ("autoattack:standard", {"epsilon": 0.1, "attacks": ["fab"]}, "parameters.attacks: unknown"),

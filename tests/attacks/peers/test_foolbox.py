@@ -68,7 +68,7 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("foolbox:L2FMN", {}, "method: foolbox has no attack 'L2FMN'; among its 69 are L2FMNAttack"),
+        ("foolbox:L2FMN", {}, "method: foolbox has no attack 'L2FMN'; among its 69 attacks: L2FMNAttack"),
         ("foolbox:Attack", {}, "method: foolbox has no attack 'Attack'"),
         ("foolbox:L2FMNAttack", {"step": 3}, "parameters.step: unknown; L2FMNAttack takes steps, max_stepsize"),
         ("foolbox:L2FMNAttack", {"steps": "many"}, "parameters.steps: 'many' is not of type int"),
@@ -76,7 +76,7 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
         ("foolbox:FGSM", {}, "parameters.epsilon: missing; FGSM needs it"),
         ("foolbox:BoundaryAttack", {"init_attack": "x"}, "parameters.init_attack: unknown"),
         ("foolbox:InversionAttack", {"distance": "l7"}, "parameters.distance: 'l7' is not of type 'l0' or 'l1'"),
-        ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs them"),
+        ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs targets"),
     ],
 )
 def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):

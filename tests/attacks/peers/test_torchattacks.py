@@ -19,7 +19,7 @@ def test_targets(attacked, other_classes):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("torchattacks:Pgd", {}, "method: torchattacks has no attack 'Pgd'; among its 37 are PGD"),
+        ("torchattacks:Pgd", {}, "method: torchattacks has no attack 'Pgd'; among its 37 attacks: PGD"),
         ("torchattacks:MultiAttack", {}, "method: torchattacks has no attack 'MultiAttack'"),
         ("torchattacks:PGD", {}, "parameters.epsilon: missing; PGD needs it"),
         ("torchattacks:CW", {"steps": "many"}, "parameters.steps: 'many' is not of type float"),
