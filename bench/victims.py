@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from foolflow.data.divide import divide
 from foolflow.data.readers import digits
 from foolflow.data.splits import load_split
-from foolflow.models.victims import build_model, load_victim
 from foolflow.jobs.progress import Progress
+from foolflow.models.victims import build_model, load_victim
 from foolflow.training.loop import Labelled, train
 from foolflow.training.recipe import Recipe
 

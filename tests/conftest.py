@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from foolflow.data.divide import divide
 from foolflow.data.readers import digits
-from foolflow.models.victims import build_model
 from foolflow.jobs.progress import Progress
+from foolflow.models.victims import build_model
 from foolflow.training.loop import Labelled, train
 from foolflow.training.recipe import Recipe
 

@@ -1,4 +1,4 @@
-"""The scores that a detector gave clean and adversarial images, as its scripts wrote them."""
+"""Scores of a detector on clean and adversarial images, as written by its scripts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from foolflow.data.reading import read_records
 
 @dataclass(frozen=True)
 class Scored:
-    """One adversarial set. adaptive: its attack knew of the detector.
+    """One adversarial set. adaptive: its attack knows the detector.
 
-    records: the rows of scripts/score_adversarial.py about the images that the victim gets right before the attack.
+    records: from scripts/score_adversarial.py, only of images that the victim classifies correctly when clean.
     """
 
     attack: str
@@ -25,7 +25,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector at one victim. clean: the rows of scripts/score_clean.py, about the val and the test images."""
+    """One detector on one victim. clean: from scripts/score_clean.py, of the val and the test images."""
 
     dataset: str
     model: str
@@ -42,8 +42,8 @@ class Detector:
 def load_detectors(
     entries: Iterable[Mapping[str, Any]], clean: Sequence[Path], scores: Sequence[Path]
 ) -> list[Detector]:
-    """entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}, one for each of
-    clean, in order.  scores: of all their attacks, in order."""
+    """entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}, one for each file
+    of clean, in order.  scores: one file for each of their attacks, in order."""
     remaining = iter(scores)
     detectors = []
     for entry, path in zip(entries, clean, strict=True):

@@ -83,7 +83,7 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
     assert near.float().mean() > 0.9  # the sign of a gradient that is nearly 0 hangs on rounding
 
 
-def test_several_epsilons_equal_one_after_the_other(trained):
+def test_several_epsilons_equal_separate_runs(trained):
     images, labels = trained.images[:30], trained.labels[:30]
     swept = pgd(trained.model, images, labels, epsilon=[0.05, 0.1], steps=5)
     assert torch.equal(swept.images[1], pgd(trained.model, images, labels, epsilon=0.1, steps=5).images)
@@ -101,6 +101,6 @@ def test_the_seed_decides_the_start(trained):
 @pytest.mark.parametrize(
     "change", [{"norm": "l1"}, {"steps": 0}, {"restarts": 0}, {"step_size": 0.0}, {"epsilon": -1.0}, {"epsilon": []}]
 )
-def test_parameters_out_of_range_are_refused(change):
+def test_parameters_out_of_range_are_rejected(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         pgd(random_affine(0), grey(0), torch.zeros(8, dtype=torch.int64), **({"epsilon": 0.1} | change))

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.tables.reference import load_reference
 from foolflow.statistics.scored import Detector, Scored
 from foolflow.tables.detection import CLEAN, POOLED, tabulate
+from foolflow.tables.reference import load_reference
 
 
 def scored(attack, scores, fooled, adaptive=False):

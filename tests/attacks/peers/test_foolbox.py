@@ -21,7 +21,7 @@ def test_boundary_needs_no_gradient(attacked):
     assert torch.equal(l2(images, made) > 0, made.success & (l2(images, made) > 0))
 
 
-def test_where_no_start_is_found_the_image_alone_fails(attacked, trained):
+def test_without_a_start_only_that_image_fails(attacked, trained):
     """Noise has one class, so it starts no attack at another; foolbox would give up the batch."""
     images, made = attacked("foolbox:BoundaryAttack", steps=5, targets=torch.full((12,), 8), count=12)
     failed = ~made.success
@@ -79,13 +79,13 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
         ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs targets"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)
     assert len(found) < 300
 
 
 @pytest.mark.parametrize("name", ["L2DeepFoolAttack", "NewtonFoolAttack"])
-def test_targets_of_an_attack_without_any_are_told(problems_of, name):
+def test_targets_of_an_untargeted_attack_are_reported(problems_of, name):
     assert problems_of(f"foolbox:{name}", targeted=True) == [f"targets: {name} does not support targets"]
     assert problems_of("foolbox:L2FMNAttack", targeted=True) == []
