@@ -130,7 +130,11 @@ def judged(change: str) -> str:
     ("NaN", attack("return images * float('nan')"), "returns images that leave [0, 1] or are not finite"),
     ("an Adversarial of few images", attack(judged("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
     ("an Adversarial of few rows", attack(judged("{'iterations': labels[:3]}")), "returns iterations (3,); one row"),
-    ("an Adversarial of no tensors", attack(judged("{'details': {'x': 3}}")), "returns x int; expected one row for each of 20"),
+    (
+        "an Adversarial of no tensors",
+        attack(judged("{'details': {'x': 3}}")),
+        "returns x int; expected one row for each of 20",
+    ),
     ("a target that is no class", attack("return images", targets=7), "targets: 7 is no class", "0 to 3"),
     ("none left to attack", attack("return images", targets=0, images=1), "all 1 images chosen are of class 0"),
 )
