@@ -13,7 +13,7 @@ from foolflow.data.records import read_records
 
 @dataclass(frozen=True)
 class Scored:
-    """One adversarial set. adaptive: its attack knew of the detector.
+    """One adversarial set. adaptive: its attack knows the detector.
 
     records: rows about the images that the victim classifies correctly before the attack.
     """
