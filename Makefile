@@ -1,13 +1,14 @@
 # Each target is one call of an ordinary tool; `make help` lists them. In an activated environment, call the tool itself.
 PYTHON ?= python3
 BIN := .venv/bin
+ARGS ?= # more arguments for the tool: make reproduce ARGS=-n
 
 .DEFAULT_GOAL := help
 .PHONY: help demo slurm-demo reproduce verify test lint bench chaos clean
 
-help: ## show the targets of make, and those of snakemake
+help: ## list the targets of make; `snakemake --list-target-rules` lists the studies
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
-	@echo 'With an activated environment (. .venv/bin/activate), `snakemake --list-target-rules` shows the studies.'
+	@echo 'In an activated environment (. .venv/bin/activate), `snakemake --list-target-rules` lists the studies.'
 
 .venv/installed: requirements.lock requirements-peers.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -16,30 +17,30 @@ help: ## show the targets of make, and those of snakemake
 	touch $@
 
 demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download
-	$(BIN)/snakemake --workflow-profile profiles/demo --cores all --report results/demo/report.html --report-after-run
+	$(BIN)/snakemake --workflow-profile profiles/demo --cores all --report results/demo/report.html --report-after-run $(ARGS)
 	@echo 'The report is results/demo/report.html'
 
-slurm-demo: .venv/installed ## the demo through a Slurm that is started for it here (docs/cluster.md), and without: the same?
-	FOOLFLOW_SLURM_DEMO=1 $(BIN)/pytest tests/slurm/test_whole_demo.py
+slurm-demo: .venv/installed ## compare the demo through a Slurm started for it here with the demo without (docs/cluster.md)
+	FOOLFLOW_SLURM_DEMO=1 $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
 
 reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
-	$(BIN)/snakemake --cores all --report results/report.html --report-after-run
+	$(BIN)/snakemake --cores all --report results/report.html --report-after-run $(ARGS)
 
-verify: .venv/installed ## RESULTS=folder MANIFEST=file: does the folder hold what the manifest says; what differs first
+verify: .venv/installed ## RESULTS=folder: what did other code produce? with MANIFEST=file: is it that run, what differs first?
 	$(BIN)/python scripts/verify.py --results "$(RESULTS)" --manifest "$(MANIFEST)"
 
 test: .venv/installed ## the tests
-	$(BIN)/pytest --numprocesses 2
+	$(BIN)/pytest --numprocesses 2 $(ARGS)
 
 lint: .venv/installed ## formatting, style, types and Snakemake's own checks
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy
-	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules && $(BIN)/snakemake --lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile rules profiles && $(BIN)/snakemake --lint
 
-bench: .venv/installed ## images per second of our attacks beside the peers': results/bench/
-	$(BIN)/python -m bench
+bench: .venv/installed ## images per second of our attacks next to the peers': results/bench/
+	$(BIN)/python -m bench $(ARGS)
 
-chaos: .venv/installed ## the demo, killed 30 times at random moments: is it the undisturbed one in the end
-	$(BIN)/python -m tests.end_to_end.chaos --kills 30
+chaos: .venv/installed ## kill the demo 30 times at random moments; does it end like an undisturbed one?
+	$(BIN)/python -m tests.end_to_end.chaos --kills 30 $(ARGS)
 
 clean: ## remove what the demo made; the environment and the full reproduction stay
 	rm -rf results/demo

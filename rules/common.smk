@@ -78,7 +78,8 @@ def raw_files(wildcards):
     dataset = config["datasets"][wildcards.dataset]
     if dataset["source"] in DOWNLOADS:
         return [f"<results>/data/{wildcards.dataset}/raw/{file}" for file in DOWNLOADS[dataset["source"]].files]
-    return source_files(dataset)
+    # Relative to the working directory, whatever prefix a host workflow gives the results.
+    return [local(file) for file in source_files(dataset)]
 
 
 def dataset_spec(wildcards):

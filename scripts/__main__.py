@@ -11,7 +11,7 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 sys.path[0] = str(FOLDER.parent)
 
-from foolflow.jobs.supervision import continue_in_child  # noqa: E402
+from foolflow.jobs.supervision import continue_in_child, leave  # noqa: E402
 
 if __name__ == "__main__":
     programs = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
@@ -21,3 +21,4 @@ if __name__ == "__main__":
     sys.argv[0] = f"scripts/{name}.py"
     continue_in_child()
     runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=False)
+    leave()

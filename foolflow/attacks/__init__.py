@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class _Attacks(ModuleType):
-    """Gives the function where Python would give the submodule of the same name, and imports it on first use."""
+    """Returns the function instead of the submodule of the same name, and imports it on first use."""
 
     def __getattr__(self, name: str) -> Any:
         if name == "__all__":

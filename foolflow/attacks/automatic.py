@@ -13,7 +13,7 @@ from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
-LAST_RATE = 0.01  # of the improved search: the share of itself that the learning rate falls to
+LAST_RATE = 0.01  # improved: final learning rate as a fraction of the first
 
 
 def automatic(
@@ -28,25 +28,25 @@ def automatic(
     thresholds: tuple[float, float] = (0.2, 0.1),
     precision: float = 1e-3,
 ) -> Adversarial:
-    """A short perturbation r that fools, by descent on a loss that switches (R2, B). L2.
+    """Find a short adversarial perturbation r by descent on a loss that switches (R2, B). L2.
 
-    `published`, with conf the confidence in the true label (with targets: 1 less that in the target) and the two
-    thresholds a > b: the loss is conf where conf > a, conf + ||r|| where b < conf <= a, ||r|| where conf <= b. R2 does
-    not name its optimiser: it is Adam here, which starts at r = 0.
+    `published`, with conf the confidence in the true label (with targets: 1 minus that in the target) and
+    thresholds a > b: the loss is conf where conf > a, conf + ||r|| where b < conf <= a, and ||r|| where conf <= b. R2
+    does not name its optimiser; here it is Adam, started at r = 0.
 
-    `improved` switches at the decision boundary instead, which no confidence marks: an image that is not yet fooled
-    descends on the gap between the logits, one that is fooled on ||r||. The gradient has length 1; the learning rate,
-    a share of the first linearised distance to the boundary, falls along a cosine. At last the line to the clean image
-    is bisected. Both return the shortest perturbation on the way that fools.
+    `improved` switches at the decision boundary instead: an image that does not fool the model descends on the gap
+    between the logits, one that does on ||r||. Gradients are normalised to length 1; the learning rate, a fraction of
+    the first linearised distance to the boundary, falls along a cosine. Finally, the line to the clean image is
+    bisected. Both variants return the shortest adversarial perturbation that they come across.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    steps: gradient evaluations at most (`improved` 100, `published` 1,000).
+    steps: maximum number of gradient evaluations (`improved` 100, `published` 1,000).
     learning_rate: see above (`improved` 0.5; `published`, of Adam, 0.005).
-    precision: the share of its length to which the last line is bisected (`improved`).
-    Images that the model gets wrong already come back unchanged, and so do those that nothing fools.
-    `details` of the result: `norms`, (N,), of the perturbations.
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    precision: of the final bisection, as a fraction of the length (`improved`).
+    Misclassified images are returned unchanged, and so are images for which no adversarial image is found.
+    `details` of the result: `norms` (N,) of the perturbations.
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
     if variant not in DEFAULTS:
@@ -59,7 +59,7 @@ def automatic(
             f"steps {steps}: at least 1; learning_rate {rate}: above 0; precision {precision}: between 0 and 1"
         )
     if not 0 < thresholds[1] <= thresholds[0] < 1:
-        raise InvalidInput(f"thresholds {thresholds}: the first is not below the second, both between 0 and 1")
+        raise InvalidInput(f"thresholds {thresholds}: both must be between 0 and 1, the first not below the second")
     check_images(images, labels, targets)
     with frozen(model):
         with torch.no_grad():

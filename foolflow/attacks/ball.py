@@ -1,4 +1,4 @@
-"""The ball that an attack keeps within: where it starts, which way is steepest, and the way back in."""
+"""Steps within a norm ball: random starts, directions of steepest ascent, projections."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ TINY = 1e-12
 
 
 def random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor:
-    """A point of the ball, (1, C, H, W): uniform for linf; for l2 a random direction and a uniform length."""
+    """Draw a point of the ball, (1, C, H, W): uniform for linf; for l2 a random direction and a uniform length."""
     generator = torch.Generator().manual_seed(seed)
     shape = (1, *images.shape[1:])
     if norm == "linf":
@@ -19,14 +19,14 @@ def random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor
 
 
 def steepest(gradient: Tensor, norm: str) -> Tensor:
-    """The direction of steepest ascent in the norm."""
+    """Return the direction of steepest ascent in the norm: (N, C, H, W)."""
     if norm == "linf":
         return gradient.sign()
     return gradient / gradient.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
 
 
 def project(points: Tensor, centres: Tensor, epsilon: float, norm: str) -> Tensor:
-    """Into the ball around the centres, then into [0, 1]; the second does not leave the first."""
+    """Project into the ball around the centres, then into [0, 1], which does not leave the ball."""
     offset = points - centres
     if norm == "linf":
         offset = offset.clamp(-epsilon, epsilon)

@@ -1,4 +1,4 @@
-"""What every attack shares: its result and its checks."""
+"""Shared by all attacks: the result, the checks of inputs and logits, margins and success."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ from torch import Tensor, nn
 
 from foolflow.errors import InvalidInput
 
-# The same image's logits differ by about a millionth from batch to batch, relative to the largest of them.
+# An image's logits vary by about a millionth of the largest logit from batch to batch.
 ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
 class Adversarial:
-    """What an attack made of N images. An attack that is given E epsilons returns each field with E in front.
+    """The result of an attack on N images. With E epsilons, each field has a leading dimension E.
 
     images: float32 (N, C, H, W) in [0, 1].
-    predictions: int64 (N,), the model's classes of `images`.
+    predictions: int64 (N,), the classes that the model predicts for `images`.
     success: bool (N,): the prediction is wrong; if the attack had targets, it is the target.
-    iterations: int64 (N,), the steps that each image took.
-    gradient_evaluations: int64 (N,), the backward passes that each image went through.
-    details: what the attack has to say beyond that: named tensors (N, ...).
+    iterations: int64 (N,), steps of the attack on each image.
+    gradient_evaluations: int64 (N,), backward passes of each image.
+    details: further results of this attack: named tensors (N, ...).
     """
 
     images: Tensor
@@ -34,22 +34,22 @@ class Adversarial:
 
 
 def check_images(images: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
-    """Raises InvalidInput unless images are float32 (N, C, H, W) in [0, 1] and labels and targets int64 (N,)."""
+    """Raise InvalidInput unless images are float32 (N, C, H, W) in [0, 1] and labels and targets are int64 (N,)."""
     if images.dtype != torch.float32 or images.ndim != 4:
-        raise InvalidInput(f"images are {images.dtype} of shape {tuple(images.shape)}; float32 (N, C, H, W) is needed")
-    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
-        raise InvalidInput(f"images go from {images.min():.4g} to {images.max():.4g}; [0, 1] is needed")
+        raise InvalidInput(f"images are {images.dtype} of shape {tuple(images.shape)}; expected float32 (N, C, H, W)")
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # in this form, NaN fails too
+        raise InvalidInput(f"images go from {images.min():.4g} to {images.max():.4g}; expected [0, 1]")
     for name, classes in (("labels", labels), ("targets", targets)):
         if classes is not None and (classes.dtype != torch.int64 or classes.shape != images.shape[:1]):
             found = f"{classes.dtype} of shape {tuple(classes.shape)}"
-            raise InvalidInput(f"{name} are {found}; int64 ({len(images)},) is needed")
+            raise InvalidInput(f"{name} are {found}; expected int64 ({len(images)},)")
 
 
 def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
-    """Raises InvalidInput unless logits are finite, (N, classes), and labels and targets are among the classes."""
+    """Raise InvalidInput unless logits are finite and (N, classes), and labels and targets are valid classes."""
     if logits.ndim != 2 or len(logits) != len(labels):
         raise InvalidInput(
-            f"the model returns {tuple(logits.shape)} for {len(labels)} images; logits (N, classes) are needed"
+            f"the model returns {tuple(logits.shape)} for {len(labels)} images; expected logits (N, classes)"
         )
     if not logits.isfinite().all():
         raise InvalidInput("the model returns logits that are not finite")
@@ -97,9 +97,9 @@ def lead(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
 
 
 def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
-    """Whether the wrong class (or the target) leads by more than what float32 rounds away: bool (N,).
+    """Whether a wrong class (or the target) leads by more than the rounding error of float32: bool (N,).
 
-    An attack that stops on the decision boundary itself is undone by the next batch's rounding.
+    An image on the decision boundary itself may change its class with the rounding of the next batch.
     """
     return lead(logits, labels, targets) > ROUNDING * logits.abs().amax(1)
 
@@ -117,13 +117,13 @@ def conclude(
     iterations: Tensor,
     gradient_evaluations: Tensor,
 ) -> Adversarial:
-    """Judge the finished `images`, each once more by the model itself."""
+    """Classify the finished `images` once more and return the result of the attack."""
     predictions = model(images).argmax(1)
     return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)
 
 
 def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
-    """One epsilon or several, as a list. Raises InvalidInput if there is none, or one is negative or not finite."""
+    """Return one or several epsilons as a list. Raises InvalidInput if any is negative, infinite or NaN."""
     values = [float(value) for value in epsilon] if np.ndim(epsilon) else [float(epsilon)]  # type: ignore[arg-type, union-attr]
     if not values or not all(0 <= value < np.inf for value in values):
         raise InvalidInput(f"epsilon: {epsilon} is empty, negative or not finite")
@@ -131,7 +131,7 @@ def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
 
 
 def stack(made: Sequence[Adversarial]) -> Adversarial:
-    """What an attack made at each of its epsilons, as one, with the epsilons in front."""
+    """Stack the results at E epsilons: each field gets a leading dimension E."""
     return Adversarial(
         images=torch.stack([one.images for one in made]),
         predictions=torch.stack([one.predictions for one in made]),
@@ -143,7 +143,7 @@ def stack(made: Sequence[Adversarial]) -> Adversarial:
 
 
 def unstack(made: Adversarial, rank: int) -> Adversarial:
-    """What an attack made at the epsilon of that rank: the inverse of `stack`."""
+    """Return the result at one epsilon, the inverse of `stack`. rank: its place among the epsilons."""
     return Adversarial(
         images=made.images[rank],
         predictions=made.predictions[rank],

@@ -9,7 +9,7 @@ from foolflow.attacks.base import Adversarial, check_images, check_logits, concl
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-# Added to the distance to the boundary in each step, as in the authors' code: without it, images stop on a tie.
+# Added to the distance to the boundary in each step, as in the authors' code. Without it, images stop on a tie.
 NUDGE = 1e-4
 TINY = 1e-12
 
@@ -30,14 +30,14 @@ def deepfool(
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).
-    steps: at most so many.  overshoot: the perturbation is made longer by this share.
-    norm: `l2` or `linf`, what is to be small.  classes: how many of the classes that the model finds most
-        likely are considered, its own among them.
-    nearest: the first step takes a gradient for each rival class; a later one only for the so many that are nearest,
-        going by the gap of today and the length of the gradient that was last taken. The paper takes all
-        (`nearest` of `classes - 1`), at about three times the cost, and ends at the same images but for a few.
-    Images that the model gets wrong already come back unchanged. Finished images leave the batch.
-    Raises InvalidInput if images leave [0, 1], a label is no class, a parameter is out of range, or the model's
+    steps: maximum number of steps.  overshoot: fraction by which the perturbation is extended.
+    norm: `l2` or `linf`, the norm to minimise.  classes: number of most likely classes that are considered, the
+        label included.
+    nearest: the first step computes a gradient for each rival class, later steps only for this many rivals: those that
+        are nearest by the current gap and the length of the last known gradient. The paper uses all of them
+        (`classes - 1`), which costs about three times as much and ends at the same images with few exceptions.
+    Misclassified images are returned unchanged. Finished images leave the batch.
+    Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
     """
     if norm not in ("l2", "linf"):
@@ -61,7 +61,7 @@ def deepfool(
             finished = len(active.rows) - len(standing)
             count = active.rivals.shape[1] if step == 0 else min(nearest, active.rivals.shape[1])
             active = active.at(standing)
-            # The backward passes go through the finished images, too, unless a forward pass without them costs less.
+            # Backward passes include the finished images, unless a new forward pass without them costs less.
             if finished * count > len(standing):
                 inputs, logits = _forward(model, active.current)
                 standing = torch.arange(len(active.rows), device=images.device)
@@ -78,8 +78,8 @@ def deepfool(
 class _Active:
     """The M images that are still in the batch.
 
-    rows: their places among all images, (M,).  rivals: the classes to step towards, (M, K).
-    lengths: of the gradient of each rival's gap, when it was last taken, (M, K).
+    rows: their indices among all images, (M,).  rivals: the classes to step towards, (M, K).
+    lengths: of the last known gradient of each rival's gap, (M, K).
     """
 
     rows: Tensor
@@ -99,7 +99,7 @@ class _Active:
 def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Active:
     rivals = rival_logits(logits, labels).topk(min(classes, logits.shape[1]) - 1, dim=1).indices
     rows = torch.arange(len(images), device=images.device)
-    # The first step takes all rivals, whatever their length is said to be.
+    # The first step uses all rivals, whatever these lengths are.
     lengths = torch.ones_like(rivals, dtype=logits.dtype)
     return _Active(rows, labels, rivals, lengths, images, torch.zeros_like(images), images)
 
@@ -112,7 +112,7 @@ def _forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 def _advance(
     active: _Active, inputs: Tensor, logits: Tensor, standing: Tensor, count: int, norm: str, overshoot: float
 ) -> None:
-    """One step of the active images, which are the `standing` ones of the inputs, on the `count` nearest rivals."""
+    """Move the active images, the `standing` rows of `inputs`, one step towards the nearest of `count` rivals."""
     logits = logits[standing]
     gaps = logits.gather(1, active.rivals) - logits.gather(1, active.labels[:, None])
     chosen = (gaps.detach().abs() / active.lengths).topk(count, dim=1, largest=False).indices
@@ -125,9 +125,9 @@ def _advance(
 
 
 def _gradients(gaps: Tensor, inputs: Tensor) -> Tensor:
-    """Of each column of gaps (M, K), for images (N, C, H, W): (K, N, C, H, W).
+    """Return the gradient of each column of gaps (M, K) by images (N, C, H, W): (K, N, C, H, W).
 
-    One pass a column: on a processor, one vectorised pass for all takes 1 to 1.5 times as long.
+    One backward pass per column. On a CPU a single vectorised pass takes 1 to 1.5 times as long.
     """
     columns = gaps.unbind(1)
     last = len(columns) - 1
@@ -137,14 +137,14 @@ def _gradients(gaps: Tensor, inputs: Tensor) -> Tensor:
 
 
 def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
-    """What the gap to a boundary is divided by to give its distance: (M, K) for gradients (K, M, C, H, W)."""
+    """Return the dual norms by which gaps are divided to give distances: (M, K) for gradients (K, M, C, H, W)."""
     flat = gradients.flatten(2)
     lengths = flat.norm(dim=2) if norm == "l2" else flat.abs().sum(2)
     return lengths.T.clamp_min(TINY)
 
 
 def _step(gaps: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
-    """The shortest step over the nearest of the linearised boundaries: (M, C, H, W)."""
+    """Return the shortest step across the nearest linearised boundary: (M, C, H, W)."""
     rows = torch.arange(len(gaps), device=gaps.device)
     nearest = (gaps.abs() / lengths).argmin(1)
     gradient = gradients[nearest, rows]

@@ -1,4 +1,4 @@
-"""Dichotomy: the least norm at which a search on the sphere of that norm still fools (R2, A)."""
+"""Dichotomy: search for the smallest norm at which a perturbation of that norm fools the model (R2, A)."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,20 +15,15 @@ from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 
-# Of the improved search. The learning rate falls to this share of itself;
-LAST_RATE = 0.05
-# the rate has fallen after this share of the steps;
-SETTLED = 0.6
-# a norm is this much above where the linearised boundary lies, and below the least norm that fooled;
-OVERSHOOT, UNDERCUT = 1.01, 0.999
-# from one step to the next it changes at most by this factor;
-LARGEST_CHANGE = 2.0
-# a stage of the search gives each start at least so many steps;
-LEAST_STEPS = 3
-# from then on, an image leaves after so many steps that did not shorten its perturbation by the precision.
-PATIENCE = 6
-# Newton's steps to the scale of a perturbation clipped to [0, 1].
-NEWTON_STEPS = 4
+# The improved variant:
+LAST_RATE = 0.05  # final learning rate, as a fraction of the first
+SETTLED = 0.6  # fraction of the steps after which the learning rate is constant
+OVERSHOOT = 1.01  # a norm lies this factor above the linearised boundary
+UNDERCUT = 0.999  # and at most at this fraction of the smallest norm that fooled the model
+LARGEST_CHANGE = 2.0  # largest factor between the norms of two steps
+LEAST_STEPS = 3  # minimum number of steps of each start in each stage
+PATIENCE = 6  # once settled, an image leaves after this many steps without progress
+NEWTON_STEPS = 4  # to find the scale of a perturbation that is clipped to [0, 1]
 
 
 def dichotomy(
@@ -45,31 +40,31 @@ def dichotomy(
     precision: float = 1e-3,
     seed: int = 0,
 ) -> Adversarial:
-    """The shortest perturbation r that fools: a bracket of norms N for each image, and for each N a gradient descent
-    over the r with ||r|| = N and x + r in [0, 1] (R2, A).
+    """Find the shortest adversarial perturbation r: bracket its norm N for each image, and for each N descend over
+    the r with ||r|| = N and x + r in [0, 1] (R2, A).
 
-    `published` halves the bracket. At each norm it descends, with Adam, on the confidence in the true label (or on
-    the negative of that in the target), from a random direction, and scales r back to N after each step; the model
-    judges x + r clipped to [0, 1]. R2 names neither optimiser nor start; plain gradient descent at its learning rate
-    does not move an image of which the network is sure.
+    `published` halves the bracket. At each norm it starts from a random direction, descends with Adam on the confidence
+    in the true label (or on the negative of that in the target), and scales r back to N after each step; the model
+    classifies x + r clipped to [0, 1]. R2 names neither the optimiser nor the start. Plain gradient descent at R2's
+    learning rate does not move an image that the network is certain of.
 
-    `improved` takes one step at each norm. It linearises the gap between the logits; the direction moves by the share
-    `learning_rate` towards the shortest perturbation in [0, 1] that closes it, and the next norm, within the bracket,
-    is the one at which the linearised gap closes along that direction. Several starts compete by successive halving:
-    one descends on the log-sum-exp of the rival logits; without targets, one on each of the likeliest rivals; the
-    others begin at random. At last the line to the clean image is bisected.
+    `improved` takes one step at each norm. It linearises the gap between the logits and moves the direction by the
+    fraction `learning_rate` towards the shortest perturbation in [0, 1] that closes the gap. The next norm, within the
+    bracket, is the one at which the linearised gap closes along that direction. Several starts compete by successive
+    halving: one descends on the log-sum-exp of the rival logits; without targets, one on each of the most likely
+    rivals; the others start at random. Finally, the line to the clean image is bisected.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
     norm: `l2` or `linf`.
-    steps: `improved`: gradient evaluations at most, of an image in all (100); `published`: at each norm (1,000).
-    learning_rate: `improved`: 1, falls along a cosine; `published`: of Adam, 0.005.
-    interval: of the norms, in pixel units. It is widened for images not fooled at its upper end.
-    precision: a bracket narrower than this share of its upper end is closed.
+    steps: maximum number of gradient evaluations: `improved`: per image (100); `published`: per norm (1,000).
+    learning_rate: `improved`: 1, falling along a cosine; `published`: of Adam, 0.005.
+    interval: the first bracket, in pixel units. It is widened for images that are not fooled at its upper end.
+    precision: fraction of its upper end at which a bracket is closed.
     seed: of the random directions, which are the same for every image.
-    Images that the model gets wrong already come back unchanged, and so do those that nothing fools. Finished images
-    leave the batch. `details` of the result: `norms`, (N,), of the perturbations.
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    Misclassified images are returned unchanged, and so are images for which no adversarial image is found. Finished
+    images leave the batch. `details` of the result: `norms` (N,) of the perturbations.
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
     if norm not in ("l2", "linf") or variant not in DEFAULTS:
@@ -99,7 +94,7 @@ def dichotomy(
 
 
 class _Search:
-    """The parameters of a search, what it found, and what it cost."""
+    """The parameters of a search, its best results and its cost."""
 
     def __init__(
         self,
@@ -124,12 +119,12 @@ class _Search:
         return self.shortest.clean
 
     def furthest(self, rows: Tensor) -> Tensor:
-        """How long a perturbation of these images can be."""
+        """Return the norm of the longest perturbation of these images within [0, 1]: (M,)."""
         clean = self.clean[rows]
         return length(torch.maximum(clean, 1 - clean), self.norm)
 
     def random_directions(self, count: int) -> Tensor:
-        """(count, C, H, W), of length 1."""
+        """Return (count, C, H, W), each of length 1."""
         generator = torch.Generator().manual_seed(derived_seed(self.seed, "dichotomy"))
         directions = torch.randn(count, *self.clean.shape[1:], generator=generator).to(self.clean.device)
         return directions / column(length(directions, self.norm))
@@ -139,7 +134,7 @@ class _Search:
 
 
 def _bisect(search: _Search, rows: Tensor) -> None:
-    """Each image's own bracket. Its upper end is tried first, and doubled until it fools or leaves [0, 1]."""
+    """Bisect each image's own bracket. Try its upper end first, and double it until it fools or leaves [0, 1]."""
     low = torch.full((len(rows),), search.low, device=rows.device)
     high = torch.full_like(low, search.high)
     furthest = search.furthest(rows)
@@ -148,7 +143,7 @@ def _bisect(search: _Search, rows: Tensor) -> None:
         trial = torch.where(confirmed, (low + high) / 2, high)
         fooled = _descend_at(search, rows, trial)
         low = torch.where(fooled, low, trial)
-        # Clipping to [0, 1] shortens a perturbation: it may have fooled at less than the norm of the trial.
+        # Clipping to [0, 1] shortens a perturbation, so its norm may be below that of the trial.
         high = torch.where(fooled, torch.minimum(trial, search.shortest.lengths[rows]), high)
         high = torch.where(fooled | confirmed, high, 2 * trial)
         confirmed = confirmed | fooled
@@ -157,7 +152,10 @@ def _bisect(search: _Search, rows: Tensor) -> None:
 
 
 def _descend_at(search: _Search, rows: Tensor, norms: Tensor) -> Tensor:
-    """Whether a descent on the confidence, at the norm of each image, fools it: bool (N,)."""
+    """Descend on the confidence at the given norm of each image. Returns which images are fooled: bool (N,).
+
+    Adam is written out because fooled images leave the batch.
+    """
     model, shortest = search.model, search.shortest
     fooled = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
     live = torch.arange(len(rows), device=rows.device)
@@ -195,7 +193,7 @@ def _confidence_gradient(search: _Search, rows: Tensor, perturbations: Tensor) -
 
 
 def _descend(search: _Search, rows: Tensor, logits: Tensor) -> None:
-    """Within the interval; what stands, within the whole of [0, 1]; what still stands, from fixed images."""
+    """Search within the interval; if that fails, within all of [0, 1]; if that fails too, from fixed images."""
     shortest = search.shortest
     upper = torch.full((len(rows),), search.high, device=rows.device)
     _compete(search, rows, logits[rows], upper, None)
@@ -212,7 +210,7 @@ def _descend(search: _Search, rows: Tensor, logits: Tensor) -> None:
 
 
 def _schedule(steps: int) -> list[tuple[int, int]]:
-    """(starts, steps) of each stage: half as many starts from stage to stage, the evaluations shared out evenly."""
+    """Return (starts, steps) of each stage. The starts halve from stage to stage; each stage costs about the same."""
     halvings = 0
     while (halvings + 2) * 2 ** (halvings + 1) * LEAST_STEPS <= steps:
         halvings += 1
@@ -227,10 +225,10 @@ def _share(step: int, total: int) -> float:
 
 @dataclass
 class _Starts:
-    """What is known of each start of each image: (M, ...), an image's starts next to each other.
+    """The state of each start of each image: (M, ...), with the starts of an image next to each other.
 
-    rivals: the class that it makes for, or ALL.
-    estimate: the norm at which it expects to fool.
+    rivals: the class that it aims at, or ALL.  upper: the largest norm allowed.
+    estimate: the norm at which it is expected to fool the model.
     """
 
     rows: Tensor
@@ -244,7 +242,7 @@ class _Starts:
 
 
 def _compete(search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None) -> None:
-    """Run the stages on `rows` (N,), up to the norm `upper` of each; the first start from `start`, if given."""
+    """Run the stages on the images `rows` (N,), with norms up to `upper` (N,). start: replaces the first start."""
     stages = _schedule(search.steps)
     starts = _begin(search, rows, logits, upper, start, stages[0][0])
     total, step = sum(count for _, count in stages), 0
@@ -279,9 +277,9 @@ def _better_half(estimate: Tensor, per_image: int) -> Tensor:
 def _begin(
     search: _Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None, per_image: int
 ) -> _Starts:
-    """All rivals at once, then each of the likeliest, then all from random directions.
+    """Prepare the starts: one against all rivals, one against each of the most likely, the rest at random.
 
-    With targets, there is no choice among the rivals: the target has to lead them all.
+    With targets there is no choice of rivals: the target has to beat all of them.
     """
     labels, targets = search.shortest.goal(rows)
     count = min(per_image - 1, logits.shape[1] - 1) if targets is None else 0
@@ -303,7 +301,7 @@ def _begin(
 
 
 def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Starts:
-    """One gradient of each start: judge it, turn its direction, and choose its next norm."""
+    """Evaluate the gradient of each start, turn its direction, and choose its next norm."""
     rows, current, norm = starts.rows, starts.perturbations, search.norm
     clean = search.clean[rows]
     tried = (clean + current).clamp(0, 1)
@@ -315,7 +313,7 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
     moved = lengths > 0
     shortest_reach = torch.where(moved, lengths / LARGEST_CHANGE, 0.0)
     furthest_reach = torch.where(moved, lengths * LARGEST_CHANGE, starts.upper).minimum(starts.upper)
-    # The gap is nearly linear near the image only: no further than this does its gradient say what closes it.
+    # The gap is nearly linear only near the image, so the linear model is used no further than this.
     steepness = dual_length(gradients, norm)
     rise = (gradients * current).flatten(1).sum(1) - gaps
     rise = rise.minimum(steepness * furthest_reach).maximum(steepness * shortest_reach).clamp_min(TINY)
@@ -335,9 +333,10 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
 
 
 def shortest_closing(gradients: Tensor, rise: Tensor, low: Tensor, high: Tensor, norm: str) -> Tensor:
-    """The shortest p in [low, high] with gradients . p = rise, (N, C, H, W); the furthest in that direction if none.
+    """Return the shortest p in [low, high] with gradients . p = rise: (N, C, H, W).
 
-    It is clip(s * g), or clip(s * sign g) for linf. gradients . p is concave in s, so Newton's method comes from below.
+    If there is none, return the farthest p in that direction. The solution is clip(s * g), or clip(s * sign g) for
+    linf. gradients . p is concave in s, so Newton's method converges from below.
     """
     direction = gradients if norm == "l2" else gradients.sign()
     gain = gradients * direction

@@ -24,9 +24,9 @@ def fgsm(
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    epsilon: L-infinity radius in pixel units; or E of them, which share one gradient: each field of the result
-        then has E in front.
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, an epsilon is negative, or the
+    epsilon: L-infinity radius in pixel units; or E of them, which share one gradient; each field of the result
+        then has a leading dimension E.
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, or the
     model's logits are not finite.
     """
     epsilons = as_epsilons(epsilon)
@@ -46,7 +46,7 @@ def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Te
     inputs = images.detach().requires_grad_()
     logits = model(inputs)
     check_logits(logits.detach(), labels, targets)
-    # A sum, not a mean: an image's gradient does not depend on how many others are in its batch.
+    # A sum, not a mean: an image's gradient must not depend on the size of its batch.
     loss = cross_entropy(logits, labels if targets is None else targets, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, inputs)
     return gradient

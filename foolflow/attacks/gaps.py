@@ -1,4 +1,4 @@
-"""The gap that an attack has to close: by how much the right class still leads."""
+"""The gap between logits that an attack has to close, and its gradient."""
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +11,11 @@ ALL = -1
 def gap(
     model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, rivals: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """(by how much the wrong class leads, (N,); a gradient that lets it lead by more, (N, C, H, W); logits).
+    """Return the lead of the wrong class (N,), a gradient that increases it (N, C, H, W), and the logits (N, K).
 
-    rivals: int64 (N,), the wrong class (with targets: the class that the target is to lead), or ALL for the strongest.
-    ALL has the gradient of the rivals' log-sum-exp, which is smooth where two of them tie. None: ALL for each image.
+    rivals: int64 (N,), the wrong class (with targets: the class that the target has to beat), or ALL for the
+        strongest. ALL uses the gradient of the log-sum-exp of all rivals, which is smooth where two of them tie. None
+        means ALL for each image.
     """
     inputs = images.detach().requires_grad_()
     logits = model(inputs)

@@ -1,4 +1,4 @@
-"""L-BFGS for many independent problems at once: each has its own history, line search and end."""
+"""L-BFGS for many independent problems at once, each with its own history, line search and stopping point."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 ARMIJO = 1e-4
 SHORTEST_STEP = 1e-10
-COMPACT_BELOW = 0.75  # of the rows still running: then the others are dropped from the tensors
+COMPACT_BELOW = 0.75  # fraction of rows still running below which the finished rows are dropped
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def minimise(
 ) -> Minimum:
     """Minimise N functions of D variables (Liu and Nocedal 1989; Nocedal and Wright 2006, algorithms 7.4 and 3.1).
 
-    objective(points (M, D), rows (M,)) gives the values, float64 (M,), and the gradients (M, D) of `rows`.
+    objective(points (M, D), rows (M,)) returns the values, float64 (M,), and the gradients (M, D) of `rows`.
     start: (N, D).
     A problem ends when a step lowers its value by less than value_tolerance times max(|value|, 1), when no component
     of its gradient exceeds gradient_tolerance, when no step along the gradient lowers it, or after max_evaluations.
@@ -63,7 +63,7 @@ def minimise(
         enough = values <= state.values[live] + ARMIJO * state.steps[live] * state.slopes[live]
         decrease = state.values[live] - values
         small = decrease <= value_tolerance * torch.maximum(state.values[live].abs(), torch.ones_like(values))
-        accepted, refused = live[enough], live[~enough]
+        accepted, rejected = live[enough], live[~enough]
 
         state.accept(accepted, trial[enough], values[enough], gradients[enough])
         final[state.rows[accepted]] = trial[enough]
@@ -71,8 +71,8 @@ def minimise(
         flat = gradients[enough].abs().amax(1) <= gradient_tolerance
         running[accepted] = ~(small[enough] | flat)
 
-        stuck = state.shorten(refused, values[~enough])
-        running[refused] = ~stuck
+        stuck = state.shorten(rejected, values[~enough])
+        running[rejected] = ~stuck
     return Minimum(final, final_values, evaluations)
 
 

@@ -1,4 +1,4 @@
-"""Attacks by the name that the config gives them."""
+"""Load attacks by the names that a config gives them."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
 
-Attack = Callable[..., Adversarial]  # of (model, images, labels) and, where the config gives them, targets=
+Attack = Callable[..., Adversarial]  # of (model, images, labels) and, if the config has targets, targets=
 
 
 def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
-    """The attack of a config entry, its parameters bound.
+    """Return the attack of a config entry with its parameters bound.
 
     entry: `method` (foolflow/attacks/<method>.py, or library:attack) or `python` (path/to/file.py:function), and
     `parameters`.
-    epsilon: in place of the one among the parameters.
-    The user's function is called as function(model, images, labels, **parameters), with targets=... where the config
-    has targets, and returns an Adversarial, or just the adversarial images.
+    epsilon: replaces the one among the parameters.
+    A user's function is called as function(model, images, labels, **parameters), with targets=... if the config has
+    targets. It returns an Adversarial, or just the adversarial images.
     """
     parameters = dict(entry.get("parameters", {}))
     if epsilon is not None:
@@ -31,7 +31,7 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
     if "python" in entry:
         return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
     method = entry["method"]
-    if ":" in method:  # by name, so that no other attack is outdated by what only the libraries need
+    if ":" in method:  # imported by name, so that other attacks do not depend on this module
         return importlib.import_module("foolflow.attacks.peers.running").load_peer(method, parameters)
     return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
 
@@ -45,30 +45,31 @@ def _call_users(
     labels: Tensor,
     **targets: Tensor,
 ) -> Adversarial:
-    copies = {key: tensor.clone() for key, tensor in targets.items()}  # it may edit in place what it is given
+    copies = {key: tensor.clone() for key, tensor in targets.items()}  # the function may modify its arguments in place
     try:
         with frozen(model):
             made = function(model, images.clone(), labels.clone(), **copies, **parameters)
-    except Exception as error:  # whatever the user's function raises
+    except Exception as error:  # any error of the user's function
         if is_out_of_memory(error):
-            raise  # it is tried again on fewer images
+            raise  # the caller retries with fewer images
         raise failed(f"attack {name}", error) from error
     if isinstance(made, Adversarial):
         return _checked(made, name, len(images))
     if not isinstance(made, Tensor) or made.shape != images.shape or made.dtype != images.dtype:
         found = f"{made.dtype} {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise InvalidInput(
-            f"attack {name} returns {found}; an Adversarial or images, {images.dtype} {tuple(images.shape)}, are needed"
+            f"attack {name} returns {found}; "
+            f"expected an Adversarial or {images.dtype} images of shape {tuple(images.shape)}"
         )
     unknown = torch.zeros_like(labels)
     return conclude(model, made.detach(), labels, targets.get("targets"), unknown, unknown)
 
 
 def _checked(made: Adversarial, name: str, count: int) -> Adversarial:
-    """What a user's Adversarial says of each image is one row an image; `judge` looks at the images themselves."""
-    told = {"iterations": made.iterations, "gradient_evaluations": made.gradient_evaluations, **made.details}
-    for field, tensor in told.items():
+    """Check that a user's Adversarial has one row per image. `judge` checks the images themselves."""
+    fields = {"iterations": made.iterations, "gradient_evaluations": made.gradient_evaluations, **made.details}
+    for field, tensor in fields.items():
         if not isinstance(tensor, Tensor) or tensor.ndim < 1 or len(tensor) != count:
             found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
-            raise InvalidInput(f"attack {name} returns {field} {found}; one row for each of {count} images is needed")
+            raise InvalidInput(f"attack {name} returns {field} {found}; expected one row for each of {count} images")
     return made

@@ -41,15 +41,15 @@ def pgd(
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    epsilon: radius of the ball in pixel units; or E of them: each field of the result then has E in front.
+    epsilon: radius of the ball in pixel units; or E of them: each field of the result then has a leading dimension E.
     norm: `linf` or `l2`.
-    loss: `cross_entropy`, or `margin`, by how much the strongest wrong class (or the target) leads: the loss of Carlini
-        and Wagner (2017, arXiv 1608.04644, f_6), which does not vanish where the model is sure of itself.
-    steps: gradient steps a start.  step_size: in pixel units (default: 2.5 epsilon / steps).
-    restarts: further random starts for the images that still stand.  seed: of the starts. A start is the same
-        point of the ball for every image, so that no image's outcome depends on its batch.
-    An image leaves the batch as soon as it is fooled. One that never is comes back as its last iterate.
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    loss: `cross_entropy`, or `margin`, the lead of the strongest wrong class (or of the target): the loss of Carlini
+        and Wagner (2017, arXiv 1608.04644, f_6), whose gradient does not vanish where the model is confident.
+    steps: gradient steps from each start.  step_size: in pixel units (default: 2.5 epsilon / steps).
+    restarts: number of random starts, each for the images that are not fooled yet.  seed: of the starts. A start is
+        the same point of the ball for every image, so that no result depends on the batch.
+    An image leaves the batch as soon as it fools the model. One that never does is returned as its last iterate.
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
     epsilons = as_epsilons(epsilon)
@@ -118,7 +118,7 @@ def _attack(
 def _ascent_direction(
     model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, loss: str, *, needed: bool
 ) -> tuple[Tensor | None, Tensor]:
-    """(the gradient that raises the loss, or lowers that of the target; None if not needed), logits"""
+    """Return the gradient that increases the loss, or decreases that of the target (None if not needed), and logits."""
     if not needed:
         with torch.no_grad():
             return None, model(images)

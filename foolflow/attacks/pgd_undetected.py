@@ -1,4 +1,4 @@
-"""Projected gradient descent against a victim that also detects adversarial images, by squeezing them."""
+"""Projected gradient descent against a victim that detects adversarial images by feature squeezing."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -42,21 +42,23 @@ def pgd_undetected(
     restarts: int = 1,
     seed: int = 0,
 ) -> Adversarial:
-    """PGD that fools the model, and a detector by feature squeezing as well (after He et al. 2017, arXiv 1706.04701).
+    """PGD that fools both the model and a feature-squeezing detector (after He et al. 2017, arXiv 1706.04701).
 
-    Until an image is fooled its steps are those of `pgd`, so whatever that fools with the same parameters is fooled
-    here. From then on they raise the cross-entropy less `weight` times the sum over the squeezers of the
-    Kullback-Leibler divergence from the softmax of the image to that of the squeezed one. Its root bounds the
-    detector's score (Pinsker), and where both are sure of different classes it still has a gradient; the score has none
-    there. A squeezer without a gradient counts as the identity in the backward pass. Of all iterates that fool,
-    the one with the least detection score comes back, the largest L1 distance over the squeezers (Xu et al. 2017); so
-    no threshold is needed. An image that never is fooled comes back as its last iterate.
+    Until an image fools the model its steps are those of `pgd`, so every image that fools it under `pgd` with the same
+    parameters does so here too. From then on the steps increase the cross-entropy minus `weight` times the sum over the
+    squeezers of the Kullback-Leibler divergence from the softmax of the image to that of the squeezed image. The square
+    root of the divergence bounds the detector's score (Pinsker), and the divergence keeps a gradient where the two
+    softmaxes are certain of different classes and the score has none. A squeezer without a gradient is the identity in
+    the backward pass.
+    The result is, of all iterates that fool the model, the one with the lowest detection score: the largest L1 distance
+    over the squeezers (Xu et al. 2017). No threshold is needed. An image that is never fooled is returned as its last
+    iterate.
 
-    model, images, labels, targets, epsilon, norm, steps, step_size, seed: as in `pgd`, and E epsilons likewise.
-    squeezers: of the detector, each as a defense of the config is: `method` (or `python`) and `parameters`.
-    restarts: random starts of every image. No image leaves the batch before the last step of the last one.
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, there is no
-    squeezer, or the model's logits are not finite.
+    model, images, labels, targets, epsilon, norm, steps, step_size, seed: as in `pgd`, also with E epsilons.
+    squeezers: of the detector, each with the `method` (or `python`) and `parameters` of a defense in the config.
+    restarts: number of random starts of each image. No image leaves the batch early.
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, there is
+    no squeezer, or the model's logits are not finite.
     """
     epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2"):
@@ -66,7 +68,7 @@ def pgd_undetected(
     if not 0 <= weight < np.inf:
         raise InvalidInput(f"weight: {weight} is negative or not finite")
     if not squeezers:
-        raise InvalidInput("squeezers: there is none to be undetected by")
+        raise InvalidInput("squeezers: the list is empty; name at least one")
     check_images(images, labels, targets)
     views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
     made = []
@@ -89,7 +91,7 @@ def pgd_undetected(
 
 
 class _Search:
-    """The best iterate so far of each image (`best`), its score (infinite: not fooled yet) and its backward passes."""
+    """The best iterate so far of each image (`best`), its score (infinite: not fooled yet), and the backward passes."""
 
     def __init__(
         self,
@@ -106,9 +108,9 @@ class _Search:
         self.evaluations = torch.zeros_like(labels)
 
     def ascent_direction(self, current: Tensor) -> Tensor:
-        """The gradient of what is to rise, at the iterates `current`, which are noted down."""
+        """Record the iterates `current` and return the gradient of the objective, which is to increase."""
         inputs = current.detach().requires_grad_()
-        logits, fooled, squeezed = self._look(inputs)
+        logits, fooled, squeezed = self._record(inputs)
         loss = (
             cross_entropy(logits, self.labels, reduction="sum")
             if self.targets is None
@@ -124,11 +126,11 @@ class _Search:
 
     @torch.no_grad()
     def keep_last(self, current: Tensor) -> None:
-        """Note down the iterates at the end of a restart."""
-        self._look(current)
+        """Record the last iterates of a restart."""
+        self._record(current)
 
-    def _look(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """(the logits, which images are fooled, the logits of each squeezer's view of these)"""
+    def _record(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return the logits, the indices of the fooled images, and the logits of each squeezer's view of these."""
         logits = self.model(current)
         check_logits(logits, self.labels, self.targets)
         fooled = is_clear_success(logits.detach(), self.labels, self.targets).nonzero().squeeze(1)

@@ -1,4 +1,4 @@
-"""The least flow that fools: iteratively reweighted least squares, for many images at once."""
+"""Find the smallest adversarial flow by iteratively reweighted least squares, for many images at once."""
 
 from collections.abc import Callable
 
@@ -7,30 +7,33 @@ from torch import Tensor
 
 from foolflow.attacks.lattice import Lattice, stiffness
 
-# (flows (M, 2, H, W), rows (M,), temperature) -> by how much each lacks the win (M,), and the gradients of that.
+# (flows (M, 2, H, W), rows (M,), temperature) -> by how much each is short of a win (M,), and the gradients of that.
 Linearise = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
-FIRST_STEP, LAST_STEP = 1.0, 0.03  # no pixel moves farther in one step, in pixels
-FIRST_TEMPERATURE, LAST_TEMPERATURE = 0.5, 0.005  # of `linearise`; hot, many rivals count, cold, the strongest
-MEMORY = 0.8  # of the linear model; one gradient alone says little, as ReLUs and bilinear samples have kinks
-DAMPING = 1.0  # of the step; the less, the farther all pixels are shifted, which costs no flow loss
-STEPS_A_LATTICE = 2  # the quadratic form changes slowly, and factoring it takes a good part of a small network's time
+FIRST_STEP, LAST_STEP = 1.0, 0.03  # largest movement of any pixel in one step, in pixels
+FIRST_TEMPERATURE, LAST_TEMPERATURE = (
+    0.5,
+    0.005,
+)  # of `linearise`; at high temperature many rivals count, at low the strongest
+MEMORY = 0.8  # of the linear model; ReLUs and bilinear samples have kinks, so gradients are averaged
+DAMPING = 1.0  # of the step; with less, all pixels shift farther together, which has no flow loss
+STEPS_PER_LATTICE = 2  # the quadratic form changes slowly, and factoring it is expensive next to a small network
 
 
 def reweighted(
     linearise: Linearise, rows: Tensor, start: Tensor, *, largest_pull: Tensor, steps: int, smoothing: float
 ) -> None:
-    """Walk towards the least flow loss among the flows that win; `linearise` sees every flow on the way.
+    """Approach the lowest flow loss among the adversarial flows. `linearise` is called with every flow on the way.
 
-    Each step replaces the flow loss by the quadratic form that has its gradient here (its weights are those of the
-    last flow: lagged diffusivity, Vogel and Oman 1996) and the win by a linear model, averaged over the last steps.
-    What is left has a solution in closed form: a linear system on the lattice of pixels, scaled by a multiplier, the
-    pull, so that the linear model wins. The flow moves there, or as far in that direction as the step allows; steps
-    shrink from FIRST_STEP to LAST_STEP.
+    Each step replaces the flow loss by the quadratic form with the same gradient at the current flow (lagged
+    diffusivity, Vogel and Oman 1996) and the condition to win by a linear model, averaged over the last steps. The
+    solution is in closed form: that of a linear system on the lattice of pixels, scaled by a multiplier, the pull, so
+    that the linear model wins. The flow moves there, or as far in that direction as the step allows. Steps shrink from
+    FIRST_STEP to LAST_STEP.
 
-    start: (N, 2, H, W).  rows: (N,), handed to `linearise` with the flows.
-    largest_pull: (N,), the pull is cut off there: at 1 / tau this minimises the loss of the win plus tau times the flow
-        loss; at infinity, the flow loss alone.
+    start: (N, 2, H, W).  rows: (N,), passed to `linearise` with the flows.
+    largest_pull: (N,), upper bound of the pull. With 1 / tau, the result minimises the adversarial loss plus tau times
+        the flow loss; with infinity, the flow loss alone.
     smoothing: of the flow loss (see `flow_loss`), above 0.
     """
     flows = start.clone()
@@ -42,7 +45,7 @@ def reweighted(
         slopes = memory * slopes + (1 - memory) * gradients
         offsets = memory * offsets + (1 - memory) * (lacks - _dot(gradients, flows))
 
-        if step % STEPS_A_LATTICE == 0:
+        if step % STEPS_PER_LATTICE == 0:
             lattice = Lattice(*stiffness(flows, smoothing), DAMPING)
         relaxed, pulled = lattice.solve(torch.cat([DAMPING * flows, -slopes], 1)).chunk(2, 1)
         pull = (offsets + _dot(slopes, relaxed)) / -_dot(slopes, pulled).clamp_max(-1e-12)

@@ -1,4 +1,4 @@
-"""scipy's L-BFGS-B on many problems, each on its own, with their objectives evaluated together."""
+"""Run scipy's L-BFGS-B on many independent problems, with their objectives evaluated in one batch."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from scipy.optimize import fmin_l_bfgs_b
 
-# (points (M, D), rows (M,)) -> values (M,), gradients (M, D), all float64 but the rows
+# (points (M, D), rows (M,)) -> values (M,), gradients (M, D), all float64 except the rows
 Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class Ends:
-    """points: float64 (N, D), the last iterates.  converged: bool (N,), for scipy's warnflag 0.
+    """points: float64 (N, D), the last iterates.  converged: bool (N,), scipy's warnflag is 0.
     evaluations: int64 (N,)."""
 
     points: np.ndarray
@@ -26,8 +26,8 @@ class Ends:
 def minimise_each(objective: Objective, start: np.ndarray, **options: Any) -> Ends:
     """Call fmin_l_bfgs_b(..., **options) for each of N problems of D variables, exactly as for one alone.
 
-    scipy calls an objective and waits, and a network takes many times longer for one image than its share of a batch.
-    So each problem has a thread, and when all that run wait for a value, `objective` is called once for all of them.
+    A network takes far longer for one image than for one image's share of a batch. So each problem has a thread, and
+    when all running problems wait for a value, `objective` is called once for all of them.
     start: float64 (N, D).
     """
     asked: SimpleQueue[tuple[int, np.ndarray | None]] = SimpleQueue()
@@ -66,10 +66,10 @@ def _answer(objective: Objective, asked: SimpleQueue, answers: list[SimpleQueue]
                 waiting[row] = point
         if not waiting:
             return
-        rows = np.array(sorted(waiting))  # which thread came first must not matter
+        rows = np.array(sorted(waiting))  # the result must not depend on the order of the threads
         try:
             values, gradients = objective(np.stack([waiting[row] for row in rows]), rows)
-        except BaseException as error:  # the threads must end, or nothing does
+        except BaseException as error:  # otherwise the threads would wait forever
             for row in rows:
                 answers[row].put(error)
         else:
@@ -80,6 +80,6 @@ def _answer(objective: Objective, asked: SimpleQueue, answers: list[SimpleQueue]
 def _ends(found: list[tuple[np.ndarray, float, Mapping[str, Any]]]) -> Ends:
     return Ends(
         points=np.stack([point for point, _, _ in found]),
-        converged=np.array([told["warnflag"] == 0 for _, _, told in found]),
-        evaluations=np.array([told["funcalls"] for _, _, told in found], dtype=np.int64),
+        converged=np.array([report["warnflag"] == 0 for _, _, report in found]),
+        evaluations=np.array([report["funcalls"] for _, _, report in found], dtype=np.int64),
     )

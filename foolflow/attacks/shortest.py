@@ -1,4 +1,4 @@
-"""What the attacks that look for the shortest perturbation share: lengths, the shortest one found, a shorter one."""
+"""Shared by the minimal-perturbation attacks: norms, the best result so far, bisection towards the clean image."""
 
 import math
 
@@ -18,7 +18,7 @@ def length(perturbations: Tensor, norm: str) -> Tensor:
 
 
 def dual_length(gradients: Tensor, norm: str) -> Tensor:
-    """(N, ...) to (N,): how fast a function with this gradient can rise per unit of length."""
+    """(N, ...) to (N,): the dual norm, the fastest increase per unit of length for these gradients."""
     flat = gradients.flatten(1)
     return flat.norm(dim=1) if norm == "l2" else flat.abs().sum(1)
 
@@ -29,9 +29,9 @@ def column(values: Tensor) -> Tensor:
 
 
 class Shortest:
-    """For each of N images, the adversarial image nearest to it of all that were tried.
+    """The nearest adversarial image found so far for each of N images.
 
-    images: (N, C, H, W), the clean one where none is found.  lengths: (N,), infinite where none is found.
+    images: (N, C, H, W), clean where none is found.  lengths: (N,), infinite where none is found.
     """
 
     def __init__(self, clean: Tensor, labels: Tensor, targets: Tensor | None, norm: str) -> None:
@@ -44,13 +44,14 @@ class Shortest:
         return self.lengths.isfinite()
 
     def goal(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The labels and the targets of these images."""
+        """Return the labels and the targets of these images."""
         return self.labels[rows], None if self.targets is None else self.targets[rows]
 
     def remember(self, rows: Tensor, tried: Tensor, logits: Tensor, per_image: int = 1) -> tuple[Tensor, Tensor]:
-        """Keep what fools and is shorter. rows: (M,), with each image's `per_image` tries next to each other.
+        """Keep the tried images that fool the model with a shorter perturbation than before.
 
-        Returns, of each try, whether it fools, and its length.
+        rows: (M,), with the `per_image` candidates of an image next to each other.
+        Returns, for each candidate, whether it fools the model (M,), and the length of its perturbation (M,).
         """
         fooled = is_clear_success(logits, *self.goal(rows))
         lengths = length(tried - self.clean[rows], self.norm)
@@ -63,9 +64,9 @@ class Shortest:
         return fooled, lengths
 
     def shorten(self, model: nn.Module, rows: Tensor, at_least: float, precision: float) -> None:
-        """Bisect the line from each clean image to its adversarial one, to a share `precision` of its length.
+        """Bisect the line from each clean image to its adversarial one, with forward passes only.
 
-        Only forward passes.
+        at_least: no perturbation becomes shorter than this.  precision: fraction of the length at which to stop.
         """
         rows = rows[self.found[rows] & (self.lengths[rows] > at_least)]
         if len(rows) == 0:
@@ -80,9 +81,9 @@ class Shortest:
             high, low = torch.where(fooled, middle, high), torch.where(fooled, low, middle)
 
     def start_from_fixed_images(self, model: nn.Module, rows: Tensor, precision: float) -> None:
-        """For images that no gradient leads away from: noise, an even grey, or the negative, drawn back towards them.
+        """Rescue images without a useful gradient: try noise, uniform grey and the negative, then bisect.
 
-        The images are the same for all, so that none depends on its batch.
+        The starting images are the same for all, so that no result depends on the batch.
         """
         standing = rows
         for start in _starting_images(self.clean):
@@ -96,7 +97,7 @@ class Shortest:
 
 
 def _starting_images(clean: Tensor) -> list[Tensor | None]:
-    """Images of noise, (1, C, H, W), then even ones; None stands for the negative of the image itself."""
+    """Return images of noise, (1, C, H, W), then uniform ones; None stands for the negative of the image itself."""
     generator = torch.Generator().manual_seed(0)
     shape = (1, *clean.shape[1:])
     noises: list[Tensor | None] = [

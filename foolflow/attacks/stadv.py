@@ -27,17 +27,17 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
-# The bisection of `tau: auto` looks between these; above, nothing moves, below, distortion costs next to nothing.
+# Bounds of the bisection of `tau: auto`. Above, nothing moves; below, distortion costs almost nothing.
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4
 SHIFT = 2.0  # in pixels, the standard deviation of the shifts from which restarts begin
 
-SPARE = 1e-3  # of the largest logit
+SPARE = 1e-3  # extra margin, as a fraction of the largest logit
 
 Solve = Callable[[Tensor, Tensor, Tensor], None]  # (rows, flows to start from, taus of all images)
 
 
 class Limits(TypedDict):
-    """Where L-BFGS ends."""
+    """Stopping criteria of L-BFGS."""
 
     max_evaluations: int
     value_tolerance: float
@@ -67,38 +67,38 @@ def stadv(
 
     Minimises over the flow f, from an image x: max(max_{i != t} g_i(x_f) - g_t(x_f), -kappa) + tau * flow_loss(f),
     where x_f is x sampled bilinearly at p + f_p, g the logits and t the target; without targets, over
-    max(g_y - max_{i != y} g_i, -kappa), y the label. The best adversarial iterate is returned, which is the one with
-    the least flow loss, and not the last one: at kappa = 0 the minimum lies on the decision boundary.
+    max(g_y - max_{i != y} g_i, -kappa), y the label. The result is the adversarial iterate with the lowest flow loss,
+    not the last iterate: at kappa = 0 the minimum lies on the decision boundary.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,).
-    tau: weight of the flow loss; `auto` is, for each image, the largest tau that still fools. `reweighted` minimises
-        the flow loss of the flows that fool, whose multiplier is 1 / tau; the other two bisect the logarithm of tau in
-        `bisections` rounds, each from the best flow so far.
-    kappa: the margin, in logits, by which the target has to win; the adversarial loss has its floor at -kappa. The
-        minimum lies on the edge of that floor, so an iterate that wins by nine tenths of it counts.
-    solver: `reweighted`, iteratively reweighted least squares for all images at once, `steps` evaluations of objective
-        and gradient an image (see `foolflow.attacks.reweighted`), made for `auto`: at a given, large tau it stops short
-        of wins that the other two walk to (at 0.02 it fooled 7 of 12 digits, scipy 11); `batched`, L-BFGS for all
+    tau: weight of the flow loss; `auto` finds, for each image, the largest tau that still fools the model.
+        `reweighted` minimises the flow loss among adversarial flows, with the multiplier 1 / tau; the other two solvers
+        bisect the logarithm of tau in `bisections` rounds, each from the best flow so far.
+    kappa: the margin, in logits, by which the target has to win; the adversarial loss is cut off at -kappa. The
+        minimum lies at that cut-off, so an iterate that wins by nine tenths of kappa counts as adversarial.
+    solver: `reweighted`, iteratively reweighted least squares for all images at once, with `steps` evaluations of
+        objective and gradient per image (see `foolflow.attacks.reweighted`). It is made for `auto`: at a fixed, large
+        tau it fools fewer images than the other two (at 0.02, 7 of 12 digits; scipy 11). `batched`, L-BFGS for all
         images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
-    restarts: images that are not fooled are tried again so many times, each from a random shift of all pixels, which
-        costs no flow loss: N(0, 2) pixels, the same for every image, from `seed`.
-    smoothing: of the flow loss's root, in pixels (see `flow_loss`). The least flow loss is judged unsmoothed.
-    max_evaluations: of the two L-BFGS, per image and tau.
-    value_tolerance, gradient_tolerance: of the two L-BFGS: a search ends when a step lowers the objective by less than
-        this share, or no component of the gradient exceeds this.
-    `details` of the result: `flow`, (N, 2, H, W) in pixels, and `flow_loss`, (N,).
-    Raises InvalidInput if images leave [0, 1], a label or target is no class, a parameter is out of range, or the
+    restarts: number of further attempts on images that are not fooled, each from a random shift of all pixels, which
+        has no flow loss: N(0, 2) pixels, the same for every image, from `seed`.
+    smoothing: of the root in the flow loss, in pixels (see `flow_loss`). Flows are compared without smoothing.
+    max_evaluations: of the two L-BFGS solvers, per image and tau.
+    value_tolerance, gradient_tolerance: of the two L-BFGS solvers: a search ends when a step lowers the objective by
+        less than this fraction, or no component of the gradient exceeds this value.
+    `details` of the result: `flow` (N, 2, H, W), in pixels, and `flow_loss` (N,).
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
     automatic = tau == "auto"
     if not automatic and (isinstance(tau, str) or tau < 0):
-        raise InvalidInput(f"tau: {tau!r} is neither a number from 0 nor auto")
+        raise InvalidInput(f"tau: {tau!r} is neither a number of at least 0 nor auto")
     if solver not in ("reweighted", "batched", "scipy") or init not in ("zeros", "gaussian"):
         raise InvalidInput(f"solver {solver!r}: reweighted, batched or scipy; init {init!r}: zeros or gaussian")
     if solver == "reweighted" and smoothing <= 0:
-        raise InvalidInput(f"smoothing: {smoothing}; the solver reweighted needs one above 0")
+        raise InvalidInput(f"smoothing: {smoothing}; the solver reweighted needs a value above 0")
     if min(kappa, smoothing, bisections, restarts) < 0 or min(max_evaluations, steps) < 1:
         raise InvalidInput(
             f"kappa {kappa}, smoothing {smoothing}, bisections {bisections}, restarts {restarts}: not negative; "
@@ -109,7 +109,7 @@ def stadv(
         search = _Search(model, images, labels, targets, kappa, smoothing)
         with torch.no_grad():
             check_logits(model(images), labels, targets)
-            search.look(search.best_flow, torch.arange(len(images), device=images.device))
+            search.evaluate(search.best_flow, torch.arange(len(images), device=images.device))
         limits: Limits = {
             "max_evaluations": max_evaluations,
             "value_tolerance": value_tolerance,
@@ -133,7 +133,7 @@ def stadv(
 
 
 class _Search:
-    """The objective, and for each image the best flow of all that were tried."""
+    """The objective, and the best flow found so far for each image."""
 
     def __init__(
         self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, kappa: float, smoothing: float
@@ -149,23 +149,23 @@ class _Search:
         return self.best_loss.isfinite()
 
     def objective(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
-        """Values, float64 (M,), and gradients (M, D), of the flows `points` (M, D) of the images `rows`."""
+        """Return values, float64 (M,), and gradients (M, D), at the flows `points` (M, D) of the images `rows`."""
         flows = points.view(len(rows), *self.best_flow.shape[1:]).detach().requires_grad_()
-        _, leads = self.look(flows, rows)
+        _, leads = self.evaluate(flows, rows)
         values = (-leads).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
         (gradients,) = torch.autograd.grad(values.sum(), flows)
         self.evaluations[rows] += 1
         return values.detach(), gradients.flatten(1)
 
     def linearise(self, flows: Tensor, rows: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """By how many logits each lacks the win (M,), and the gradients (M, 2, H, W).
+        """Return by how many logits each image is short of a win (M,), and the gradients of that (M, 2, H, W).
 
-        The target's rivals are taken together by a smooth maximum: steps that only look at the strongest one go to and
-        fro between two. Its temperature is a share of the largest logit. Asked for is a little more than the margin,
-        for what the steps leave over and float32 rounds away.
+        The target's rivals are combined by a smooth maximum, because steps against the strongest rival alone oscillate
+        between two of them. Its temperature is a fraction of the largest logit. A win needs slightly more than the
+        margin, to absorb the error of the last step and of float32.
         """
         flows = flows.detach().requires_grad_()
-        logits, leads = self.look(flows, rows)
+        logits, leads = self.evaluate(flows, rows)
         scale = logits.detach().abs().amax(1).clamp_min(1e-12)
         if self.targets is not None:
             heat = (temperature * scale)[:, None]
@@ -175,8 +175,8 @@ class _Search:
         self.evaluations[rows] += 1
         return self.kappa + SPARE * scale - leads.detach(), gradients
 
-    def look(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and by how much the target (without targets, the best wrong class) leads; wins are remembered."""
+    def evaluate(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits and the lead of the target (or of the best wrong class), and remember the wins."""
         logits = self.model(warp(self.images[rows], flows))
         labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
         leads = lead(logits, labels, targets)
@@ -213,7 +213,7 @@ def _solve_with_scipy(search: _Search, rows: Tensor, flows: Tensor, taus: Tensor
 
 
 def _starts(images: Tensor, init: str, seed: int, restarts: int) -> Iterator[Tensor]:
-    """The flow (2, H, W) from which every image starts, then those of the restarts."""
+    """Yield the first flow (2, H, W), from which every image starts, then those of the restarts."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "flow"))
     _, _, height, width = images.shape
     yield (torch.zeros if init == "zeros" else partial(torch.randn, generator=generator))((2, height, width)).to(images)
@@ -222,7 +222,7 @@ def _starts(images: Tensor, init: str, seed: int, restarts: int) -> Iterator[Ten
 
 
 def _solve_until_fooled(search: _Search, solve: Solve, starts: Iterable[Tensor], tau: float) -> None:
-    """From each start in turn, the images that are still standing."""
+    """Solve from each start in turn, for the images that are not fooled yet."""
     for start in starts:
         rows = (~search.fooled).nonzero().squeeze(1)
         if len(rows) == 0:
@@ -232,7 +232,7 @@ def _solve_until_fooled(search: _Search, solve: Solve, starts: Iterable[Tensor],
 
 
 def _bisect_tau(search: _Search, solve: Solve, starts: Iterator[Tensor], bisections: int) -> None:
-    """First fool every image, if need be with the smallest tau; then bisect between the largest and what fooled."""
+    """Fool every image first, with the smallest tau if necessary; then bisect between that and the largest tau."""
     low = torch.full((len(search.fooled),), SMALLEST_TAU, device=search.best_flow.device)
     high = torch.full_like(low, LARGEST_TAU)
     middle = (SMALLEST_TAU * LARGEST_TAU) ** 0.5

@@ -1,4 +1,4 @@
-"""stAdv as a student project ran it (R1 in reference/), each of its mistakes a parameter that can be mended."""
+"""stAdv as a student project ran it (R1 in reference/), with a parameter to fix each of its mistakes."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from foolflow.attacks.warp import flow_loss, warp
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-SMOOTHING = 1e-4  # theirs: the root of d^2 + 1e-8
+SMOOTHING = 1e-4  # the students' root of d^2 + 1e-8
 
 CHOICES = {
     "scores": ("probabilities", "logits"),
@@ -36,33 +36,33 @@ def stadv_students(
 ) -> Adversarial:
     """Minimise max(max_{i != t} s_i(x_f) - s_t(x_f), floor) + tau * flow loss, image by image, with scipy's L-BFGS-B.
 
-    Every default is the project's own. What Xiao et al. 2018 (arXiv 1801.02612) have instead is said beside it; with
-    all of that it is `stadv` at a fixed tau.
+    Every default is that of the student project. The choice of Xiao et al. 2018 (arXiv 1801.02612) is given with each
+    parameter; with all of these choices the attack is `stadv` at a fixed tau.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
-    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,); targets are needed.
+    images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,); targets are required.
     scores: s, `probabilities` (their networks end in a softmax) or `logits` (the paper).
-    floor: where the adversarial loss stops. Above 0, that is before the target wins; the paper's is -kappa, with kappa
-        from 0.
-    neighbours: of the flow loss, `diagonal`, with zeros beyond the border, or `four` (the paper).
+    floor: lower bound of the adversarial loss. Above 0 it stops before the target wins; the paper's is -kappa, with
+        kappa of at least 0.
+    neighbours: of the flow loss: `diagonal`, with zeros beyond the border, or `four` (the paper).
     tau: weight of the flow loss; the paper's is 0.05.
-    returned: `converged`, the last iterate, and the clean image where L-BFGS-B ended for another reason than
-        convergence; `last`, the last iterate; `best`, the iterate that reaches the target with the least flow loss
-        (the clean image where none does).
-    max_evaluations: of objective and gradient, per image; scipy's default.
-    The other settings are scipy's defaults, the start is zero flow, and the objective is float32, as theirs was.
-    `details` of the result: `flow`, (N, 2, H, W) in pixels, `flow_loss`, (N,), as the paper has it, and `converged`,
-    bool (N,).
-    Raises InvalidInput if there are no targets, images leave [0, 1], a label or target is no class, a parameter is
+    returned: `converged`, the last iterate, or the clean image if L-BFGS-B stopped without converging; `last`, the
+        last iterate; `best`, the iterate that reaches the target with the lowest flow loss (the clean image if none
+        does).
+    max_evaluations: of objective and gradient, per image; the default is scipy's.
+    The other settings are scipy's defaults, the start is zero flow, and the objective is float32, as in the project.
+    `details` of the result: `flow` (N, 2, H, W), in pixels, `flow_loss` (N,), as defined in the paper, and
+    `converged`, bool (N,).
+    Raises InvalidInput if there are no targets, images leave [0, 1], a label or target is not a class, a parameter is
     out of range, or the model's logits are not finite.
     """
     if targets is None:
         raise InvalidInput("stadv_students is a targeted attack: it needs targets")
     for name, value in (("scores", scores), ("neighbours", neighbours), ("returned", returned)):
         if value not in CHOICES[name]:
-            raise InvalidInput(f"{name}: {value!r} is none of {', '.join(CHOICES[name])}")
+            raise InvalidInput(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}")
     if not tau >= 0 or max_evaluations < 1:
-        raise InvalidInput(f"tau: {tau} is not from 0, or max_evaluations: {max_evaluations} is below 1")
+        raise InvalidInput(f"tau {tau}: at least 0; max_evaluations {max_evaluations}: at least 1")
     check_images(images, labels, targets)
     count, _, height, width = images.shape
     best_flow = images.new_zeros(count, 2, height, width)
@@ -99,7 +99,7 @@ def _adversarial_loss(logits: Tensor, targets: Tensor, scores: str) -> Tensor:
 
 
 def _roughness(flow: Tensor, neighbours: str) -> Tensor:
-    """The flow loss, float32 (N,), over the four neighbours or, as the students had it, over the diagonal ones."""
+    """The flow loss, float32 (N,), over the four neighbours or, as in the project, over the diagonal ones."""
     if neighbours == "four":
         return flow_loss(flow, SMOOTHING).float()
     return diagonal_flow_loss(flow)

@@ -1,14 +1,14 @@
-"""Warping images by a flow field, and how rough a flow is (stAdv: Xiao et al. 2018, arXiv 1801.02612)."""
+"""Warp images by a flow field, and measure the flow loss (stAdv: Xiao et al. 2018, arXiv 1801.02612)."""
 
 import torch
 from torch import Tensor
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:
-    """Each pixel p becomes the bilinear sample of the image at p + flow(p) (equation 1 of the paper).
+    """Replace each pixel p by the bilinear sample of the image at p + flow(p) (equation 1 of the paper).
 
     images: (N, C, H, W).  flow: (N, 2, H, W), in pixels; flow[:, 0] down the rows, flow[:, 1] along the columns.
-    Beyond the border, the border's pixel continues. Zero flow returns the images exactly.
+    Beyond the border, the border pixel is repeated. Zero flow returns the images exactly.
     """
     _, channels, height, width = images.shape
     rows = torch.arange(height, device=images.device, dtype=flow.dtype).view(1, -1, 1) + flow[:, 0]
@@ -29,7 +29,7 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
 
 
 def _split(places: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """(whole part as an index, fraction) of coordinates, clamped to the image."""
+    """Clamp coordinates to the image and split them into an integer index and a fraction."""
     clamped = places.clamp(0, size - 1)
     whole = clamped.detach().floor().clamp_max(max(size - 2, 0))
     return whole.long(), clamped - whole
@@ -40,7 +40,7 @@ def flow_loss(flow: Tensor, smoothing: float = 0.0) -> Tensor:
     (equation 4 of the paper, read literally: each pair of neighbours counts twice).
 
     flow: (N, 2, H, W), in pixels.
-    smoothing: s in sqrt(d^2 + s^2) - s, in pixels. At 0, the root has no gradient where neighbours move alike.
+    smoothing: s in sqrt(d^2 + s^2) - s, in pixels. At 0, the root has no gradient where neighbours move together.
     """
     total = torch.zeros(len(flow), dtype=torch.float64, device=flow.device)
     for axis in (2, 3):
@@ -48,7 +48,7 @@ def flow_loss(flow: Tensor, smoothing: float = 0.0) -> Tensor:
         if smoothing:
             roots = (squares + smoothing**2).sqrt() - smoothing
         else:
-            moved = squares > 0  # a gradient of 0, not NaN, where the root has none
+            moved = squares > 0  # where the root has no gradient, use 0 instead of NaN
             roots = torch.where(moved, squares.where(moved, 1.0).sqrt(), 0.0)
         total = total + 2 * roots.flatten(1).sum(1, dtype=torch.float64)
     return total

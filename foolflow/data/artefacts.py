@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.data.reading import open_tensors, read_json, read_records
+from foolflow.data.reading import open_tensors, read_json
+from foolflow.data.records import read_records
 from foolflow.data.splits import Split, load_split
 from foolflow.errors import InvalidInput
 

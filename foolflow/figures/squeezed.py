@@ -1,4 +1,4 @@
-"""Images, clean and adversarial, before and after each filter, with predictions and confidences (R3's idea)."""
+"""Images, clean and adversarial, before and after a filter, with predictions and confidences (R3's idea)."""
 
 import json
 from collections.abc import Mapping
@@ -13,13 +13,27 @@ from foolflow.figures.sample_grid import Row, draw
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; place, which of the files `examples`. Raises InvalidInput if there is no image to show."""
+    """spec: title; place, which of the files `examples`; filter, its name.
+
+    Raises InvalidInput if there is no image to show.
+    """
     path = artefacts.files["examples"][spec["place"]]
+    shown = {
+        "clean": "clean",
+        "adversarial": "adversarial",
+        "clean, filtered": f"clean, {spec['filter']}",
+        "adversarial, filtered": f"adversarial, {spec['filter']}",
+    }
     with open_tensors(path) as file:
         texts = json.loads(file.metadata()["texts"])
         rows = [
-            Row(name, file.get_tensor(name), [name for name, _ in answers], [confidence for _, confidence in answers])
-            for name, answers in texts["panels"].items()
+            Row(
+                label,
+                file.get_tensor(panel),
+                [prediction for prediction, _ in texts["panels"][panel]],
+                [confidence for _, confidence in texts["panels"][panel]],
+            )
+            for label, panel in shown.items()
         ]
     if not texts["labels"]:
         raise InvalidInput(f"{path}: the attack fooled the undefended victim on no image, so there is none to show")

@@ -1,6 +1,7 @@
 """What every program in scripts/ shares: how it reads its job, what it logs and records, and how it fails."""
 
 import argparse
+import gc
 import json
 import platform
 import resource
@@ -71,6 +72,8 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
     An error that the user can fix ends in one line on standard error and exit status 1. While another job works on
     the same output, this one waits; if that was the same job of the same code, there is nothing left to do.
     """
+    gc.freeze()  # what has been imported by now stays
+    gc.enable()
     arguments = parser.parse_args()
     if arguments.log is not None:
         redirect_to(arguments.log)

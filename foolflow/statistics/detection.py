@@ -1,4 +1,4 @@
-"""How well a score tells adversarial images from clean ones. A higher score is more suspect."""
+"""How well a score separates adversarial from clean images. Higher scores are more suspicious."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from foolflow.statistics.intervals import wilson_interval
 
-ROUNDING = 1e-9  # of a share times a count, so that 5 % of 10,000 are 500
+ROUNDING = 1e-9  # of a fraction times a count, so that 5 % of 10,000 is 500
 
 
 def threshold_at(scores: np.ndarray, false_positives: float) -> float:
-    """The least threshold above which at most that share of these clean images scores.
+    """Return the smallest threshold that at most this fraction of the clean images exceeds.
 
-    scores: (N,), one at least.  false_positives: 0 to 1, less than 1.
+    scores: (N,), of at least one clean image.  false_positives: at least 0, less than 1.
     """
     allowed = int(false_positives * len(scores) + ROUNDING)
     return float(np.sort(scores)[::-1][allowed])
@@ -22,7 +22,7 @@ def threshold_at(scores: np.ndarray, false_positives: float) -> float:
 
 @dataclass(frozen=True)
 class Rate:
-    """How many of how many; `low` and `high` are Wilson's 95 % interval. The rate of none is NaN."""
+    """A proportion with Wilson's 95 % interval from `low` to `high`. The rate is NaN if `total` is 0."""
 
     count: int
     total: int
@@ -47,17 +47,17 @@ class Area:
 
 
 def area_under(clean: np.ndarray, adversarial: np.ndarray, confidence: float = 0.95) -> Area:
-    """The area, with DeLong's interval (DeLong et al. 1988, by ranks after Sun and Xu 2014), cut to [0, 1].
+    """Return the area with DeLong's interval (DeLong et al. 1988, by ranks after Sun and Xu 2014), cut to [0, 1].
 
-    clean, adversarial: the scores of either. The images of both are taken for independent. Where all of one are above
-    all of the other, the interval has no width. NaN if there are fewer than two of either.
+    clean, adversarial: scores of clean and adversarial images, which are assumed to be independent. The interval has no
+    width if the scores are perfectly separated. NaN if there are fewer than two of either.
     """
     if min(len(clean), len(adversarial)) < 2:
         return Area(float("nan"), float("nan"), float("nan"))
     scores = np.concatenate([adversarial, clean])
     truth = np.arange(len(scores)) < len(adversarial)
     ranks = rankdata(scores)
-    below = (ranks[truth] - rankdata(adversarial)) / len(clean)  # the share of clean images below each adversarial one
+    below = (ranks[truth] - rankdata(adversarial)) / len(clean)  # fraction of clean images below each adversarial one
     above = 1 - (ranks[~truth] - rankdata(clean)) / len(adversarial)
     deviation = np.sqrt(below.var(ddof=1) / len(adversarial) + above.var(ddof=1) / len(clean))
     area = float(roc_auc_score(truth, scores))
@@ -67,14 +67,14 @@ def area_under(clean: np.ndarray, adversarial: np.ndarray, confidence: float = 0
 
 @dataclass(frozen=True)
 class RocCurve:
-    """false_positives, detected: float64 (K,), shares of the clean and of the adversarial images, both rising."""
+    """false_positives, detected: float64 (K,), fractions of the clean and of the adversarial images, increasing."""
 
     false_positives: np.ndarray
     detected: np.ndarray
 
 
 def roc(clean: np.ndarray, adversarial: np.ndarray) -> RocCurve:
-    """clean, adversarial: the scores of either, one at least."""
+    """clean, adversarial: scores of at least one clean and one adversarial image."""
     truth = np.arange(len(clean) + len(adversarial)) >= len(clean)
     false_positives, detected, _ = roc_curve(truth, np.concatenate([clean, adversarial]))
     return RocCurve(false_positives, detected)

@@ -7,7 +7,7 @@ from scipy.stats import binomtest, quantile_test
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a binomial proportion (Wilson 1927), as fractions; (0, 1) when nothing was tried."""
+    """Wilson's score interval of a binomial proportion (Wilson 1927), as fractions; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
@@ -17,7 +17,7 @@ def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tu
 def median_interval(values: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a median from the order statistics, without assuming a distribution (Conover 1999, section 3.2).
 
-    values: (N,). NaN where they are too few to bound it.
+    values: (N,). NaN if there are too few to bound it.
     """
     if len(values) == 0:
         return float("nan"), float("nan")

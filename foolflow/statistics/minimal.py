@@ -1,4 +1,4 @@
-"""How far the nearest adversarial images are that attacks found; an image that was not fooled is infinitely far."""
+"""Distances to the nearest adversarial images that attacks found; infinite where no attack succeeded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from foolflow.statistics.intervals import wilson_interval
 
 
 def distances(records: pd.DataFrame) -> pd.Series:
-    """The L2 distance at which each image was fooled, by its place in the test split.
+    """Return the L2 distance of each adversarial image, by its index in the test split.
 
-    records: of one attack, one row an image.
-    0: the victim got the image wrong before the attack; infinite: the attack did not fool it.
+    records: of one attack, one row per image.
+    The distance is 0 for a clean error, and infinite where the attack failed.
     """
     fooled = records["l2"].where(records["success"], np.inf)
     right = records["clean_prediction"] == records["label"]
@@ -21,22 +21,24 @@ def distances(records: pd.DataFrame) -> pd.Series:
 
 
 def nearest(found: Sequence[pd.Series]) -> pd.Series:
-    """The smallest of each image's distances over several attacks."""
+    """Return the smallest distance of each image over several attacks."""
     return pd.concat(found, axis=1).min(axis=1)
 
 
 def quantile(values: pd.Series, share: float) -> float:
-    """The smallest distance within which at least that share of the images was fooled; infinite if there is none.
+    """Return the smallest distance within which at least this fraction of the images was fooled, or infinity.
 
-    Nothing is interpolated, so values may be infinite. NaN if there are no values.
+    Nothing is interpolated, so values may be infinite. NaN without values.
     """
     return float(np.quantile(values, share, method="inverted_cdf")) if len(values) else float("nan")
 
 
 @dataclass(frozen=True)
 class SecurityCurve:
-    """Steps: accuracy[i] is that against an adversary who may move images by `distance[i]` or more, less than the
-    next. low, high: its Wilson 95 % interval. All float64 (K,); accuracies are fractions of all images."""
+    """A step function: accuracy[i] holds against an adversary whose budget is at least distance[i] and below the next.
+
+    low, high: Wilson's 95 % interval. All are float64 (K,); accuracies are fractions of all images.
+    """
 
     distance: np.ndarray
     accuracy: np.ndarray
@@ -45,9 +47,9 @@ class SecurityCurve:
 
 
 def security_curve(values: pd.Series) -> SecurityCurve:
-    """Robust accuracy against distance, from 0 (clean accuracy) to the largest finite distance.
+    """Return robust accuracy as a function of distance, from 0 (clean accuracy) to the largest finite distance.
 
-    values: as `distances` gives them, of all images, at least one.
+    values: from `distances`, of all images, at least one.
     """
     ordered = np.sort(values.to_numpy())
     steps = np.unique(np.concatenate([[0.0], ordered[np.isfinite(ordered)]]))

@@ -1,4 +1,4 @@
-"""Differences between two sets of answers to the same questions."""
+"""Paired tests: two sets of predictions for the same images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from statsmodels.stats.multitest import multipletests
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """right_to_wrong, wrong_to_right: how many pairs changed, and which way.  p_value: two-sided.
+    """right_to_wrong, wrong_to_right: number of pairs that changed in that direction.  p_value: two-sided.
 
-    cohens_g: the share of the changes that went from right to wrong, less 1/2 (Cohen 1988, chapter 5): 0.05 is
-    called small, 0.15 medium, 0.25 large, 0.5 is all of them; 0 where nothing changed.
+    cohens_g: the fraction of the changes from right to wrong, minus 1/2 (Cohen 1988, chapter 5). 0.05 is a small
+    effect, 0.15 medium, 0.25 large; 0.5 means all changes. 0 if nothing changed.
     """
 
     right_to_wrong: int
@@ -23,9 +23,9 @@ class PairedComparison:
 
 
 def compare_paired(right_before: np.ndarray, right_after: np.ndarray) -> PairedComparison:
-    """The exact McNemar test (McNemar 1947; binomial on the pairs that changed).
+    """Run the exact McNemar test (McNemar 1947), a binomial test on the pairs that changed.
 
-    right_before, right_after: bool (N,), pair by pair.
+    right_before, right_after: bool (N,), in the same order.
     """
     worse = int((right_before & ~right_after).sum())
     better = int((~right_before & right_after).sum())
@@ -35,5 +35,5 @@ def compare_paired(right_before: np.ndarray, right_after: np.ndarray) -> PairedC
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """The p-values of a family of tests, adjusted after Holm (1979), in their order."""
+    """Return the p-values of a family of tests, adjusted after Holm (1979), in the given order."""
     return [float(value) for value in multipletests(list(p_values), method="holm")[1]] if p_values else []

@@ -1,4 +1,4 @@
-"""Which images a victim still gets right whatever an adversary tries, and how victims rank by it."""
+"""Robust accuracy under several attacks within a budget, and rankings by it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from foolflow.statistics.paired import compare_paired
 
 @dataclass(frozen=True)
 class Budget:
-    """How far an adversary may move an image. norm: l2 or linf.  epsilon: in pixel units.
+    """The largest perturbation that counts. norm: l2 or linf.  epsilon: in pixel units.
 
-    A length is measured on the float32 image that the attack made, so rounding may leave it a little above epsilon.
+    Norms are measured on float32 images, so rounding may leave them slightly above epsilon.
     """
 
     norm: str
@@ -27,19 +27,20 @@ class Budget:
 
 
 def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
-    """What one attack made of each image, by its place in the test split, in that order.
+    """Summarise one attack by image: one row per image, indexed and sorted by its index in the test split.
 
-    records: as an Attempt has them.  budget: what moved further broke nothing; None: whatever the attack did counts.
-    Columns: row (of the records: the image that broke it, if one did), clean (the victim gets the image right by
-    itself), right (and still does under the attack). An adversary may leave an image alone, so an image that is wrong
-    by itself stays wrong. Of several epsilons, the largest within the budget counts; of several images made of one,
-    such as one towards each class, any that breaks it. Raises InvalidInput if no epsilon is within the budget.
+    records: as in an Attempt.  budget: a larger perturbation does not count as a success; None: no limit.
+    Columns: row (of the records; that of a successful adversarial image if there is one), clean (the victim classifies
+    the clean image correctly), right (and still does under the attack). A clean error stays an error, because an
+    adversary may leave the image alone. Of several epsilons, the largest within the budget counts. Of several
+    adversarial images of one image, such as one for each target, a single success is enough.
+    Raises InvalidInput if no epsilon is within the budget.
     """
     table = _at_largest_epsilon(records.reset_index(drop=True), budget)
     clean = table["clean_prediction"] == table["label"]
     within = True if budget is None else table[budget.norm] <= budget.largest
-    broken = clean & (table["prediction"] != table["label"]) & within
-    found = pd.DataFrame({"row": table.index, "clean": clean, "right": clean & ~broken})
+    fooled = clean & (table["prediction"] != table["label"]) & within
+    found = pd.DataFrame({"row": table.index, "clean": clean, "right": clean & ~fooled})
     found = found.set_axis(pd.Index(table["index"], name="image")).sort_values("right", kind="stable")
     return found[~found.index.duplicated()].sort_index()
 
@@ -55,7 +56,7 @@ def _at_largest_epsilon(records: pd.DataFrame, budget: Budget | None) -> pd.Data
 
 
 def in_common(found: Sequence[pd.DataFrame]) -> pd.Index:
-    """The images that all of these outcomes are about, in the order of the test split."""
+    """Return the images that all of these outcomes include, in the order of the test split."""
     shared = found[0].index
     for table in found[1:]:
         shared = shared.intersection(table.index)
@@ -79,13 +80,13 @@ def worst_case(right: Sequence[pd.Series]) -> pd.Series:
 
 
 def ranks(scores: Sequence[float]) -> list[int]:
-    """1 for the highest; equal scores share a rank, and the next one is counted on (1, 1, 3)."""
+    """Rank the scores, 1 for the highest. Equal scores share a rank, and the next rank is skipped (1, 1, 3)."""
     return pd.Series(scores, dtype=float).rank(method="min", ascending=False).astype(int).tolist()
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two places of the ranking, one below the other, and the exact McNemar test on the same images, uncorrected."""
+    """Two adjacent places of a ranking, and the exact McNemar test on the same images, uncorrected."""
 
     upper: int
     lower: int
@@ -93,9 +94,9 @@ class Neighbours:
 
 
 def compare_neighbours(right: Sequence[np.ndarray]) -> list[Neighbours]:
-    """Each victim of a ranking with the next one below.
+    """Compare each victim of a ranking with the next one below.
 
-    right: one bool (N,) for each victim, about the same images. Equal victims follow in the order given.
+    right: one bool (N,) per victim, for the same images. Equal victims keep the given order.
     """
     order = sorted(range(len(right)), key=lambda place: -int(right[place].sum()))
     return [

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.data.reading import read_records
+from foolflow.data.records import read_records
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One adversarial set. adaptive: its attack knew of the detector.
+    """One adversarial set. adaptive: its attack knows the detector.
 
     records: rows about the images that the victim classifies correctly before the attack.
     """

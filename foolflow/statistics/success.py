@@ -1,4 +1,4 @@
-"""What an attack did to a victim, in numbers."""
+"""Summary statistics of an attack on a victim."""
 
 import pandas as pd
 
@@ -6,7 +6,7 @@ from foolflow.statistics.intervals import wilson_interval
 
 
 def rate(successes: int, trials: int) -> dict:
-    """A rate as every JSON file of the workflow writes it: counts, fraction, Wilson 95 % interval."""
+    """Return a rate in the form used by all JSON files of the workflow: counts, fraction, Wilson's 95 % interval."""
     return {
         "n": trials,
         "count": successes,
@@ -16,7 +16,7 @@ def rate(successes: int, trials: int) -> dict:
 
 
 def summarise(records: pd.DataFrame) -> list[dict]:
-    """One entry per epsilon: success among the images that were right before, accuracy over all; also in 8 bits."""
+    """Return one entry per epsilon: success among correctly classified images, accuracy over all; also in 8 bits."""
     return [
         {"epsilon": None if pd.isna(epsilon) else epsilon, **_summarise_one(table)}
         for epsilon, table in records.groupby("epsilon", dropna=False, sort=False)

@@ -93,36 +93,30 @@ def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
 
 
 def figures(config: Config) -> list[Exhibit]:
-    found = []
-    for entry in evaluations(config).values():
-        for model in entry["models"]:
-            for seed in config["seeds"]:
-                found.append(_training(config, entry, model, seed))
-    return [*found, *(_squeezed(place, cell) for place, cell in enumerate(squeezed(config)))]
+    shown = [_training(victim) for victim in trained(config)]
+    for place, cell in enumerate(squeezed(config)):
+        shown += [_squeezed(place, cell, name) for name in cell["filters"]]
+    return list({one["name"]: one for one in shown}.values())  # two evaluations may share a filter and an attack
 
 
-def _training(config: Config, entry: Config, model: str, seed: int) -> Exhibit:
-    shown = [
-        {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
-        for defense in entry["defenses"]
-        if defense in trained_defenses(config)
-    ]
+def _training(victim: Cell) -> Exhibit:
     return exhibit(
-        f"training/{entry['name']}/{model}/{seed}",
+        "training/{dataset}/{model}/{defense}/{seed}".format(**victim),
         "training_curves",
-        {"title": f"Training of {model} on {entry['dataset']}, seed {seed}", "trained": shown},
+        {"title": "{model} on {dataset}, defense {defense}, seed {seed}".format(**victim), "cell": victim},
         "training.rst",
-        labels(f"figure: training, {entry['name']} (seed {seed})", shown),
+        labels("figure: training (defense {defense}, seed {seed})".format(**victim), [victim]),
     )
 
 
-def _squeezed(place: int, cell: Cell) -> Exhibit:
+def _squeezed(place: int, cell: Cell, name: str) -> Exhibit:
+    title = "{attack} on {dataset}, {model}, before and after {name}".format(**cell, name=name)
     return exhibit(
-        "squeezed/{evaluation}/{model}/{seed}".format(**cell),
+        "squeezed/{dataset}/{model}/{name}/{seed}/{attack}".format(**cell, name=name),
         "squeezed",
-        {"title": "{attack} on {dataset}, {model}, before and after each filter".format(**cell), "place": place},
+        {"title": title, "place": place, "filter": name},
         "squeezed.rst",
-        labels("figure: filtered images, {evaluation} (seed {seed})".format(**cell), [cell]),
+        labels(f"figure: filtered by {name} (seed {cell['seed']})", [cell]),
     )
 
 

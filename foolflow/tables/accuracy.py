@@ -1,4 +1,4 @@
-"""The accuracy of trained victims beside the published ones (R1, R2)."""
+"""The accuracy of trained victims next to the published accuracies (R1, R2)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -42,8 +42,8 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
         data=data,
         display=_display(data, published),
         notes=[
-            "Our accuracy is that of the weights with the best val accuracy, with its Wilson 95 % interval on the test "
-            "split, which chose nothing.",
+            "Our accuracy is that of the weights with the best val accuracy, with Wilson's 95 % interval on the test "
+            "split, which was not used for any choice.",
             "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ".",
         ],
     )

@@ -1,4 +1,4 @@
-"""Defended victims under static, white-box, adaptive and black-box attacks (R3, and beyond it)."""
+"""Defended victims under static, white-box, adaptive and black-box attacks (R3 and beyond)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from foolflow.tables.writing import Table, p_text, percent, without_empty_column
 
 KINDS = ("static", "white_box", "adaptive", "black_box")
 MEANING = {
-    "static": "made on the undefended victim of the same seed, so without knowing the defense (R3's protocol)",
-    "white_box": "made on the victim itself, through the gradient that its code gives",
-    "adaptive": "made on the victim itself, through its filter: its gradient, or straight-through where it has none",
-    "black_box": "made on the victim itself, from its predictions alone",
+    "static": "made on the undefended victim of the same seed, without knowledge of the defense (R3's protocol)",
+    "white_box": "made on the victim itself, with the gradient of its code",
+    "adaptive": "made on the victim itself, through its filter: with its gradient, or straight-through if it has none",
+    "black_box": "made on the victim itself, only from its predictions",
 }
 WORST = "worst case"
 UNDEFENDED = "none"
@@ -28,8 +28,8 @@ UNDEFENDED = "none"
 
 @dataclass(frozen=True)
 class Cell:
-    """outcomes: a row an image, with index, epsilon (NaN: none), label, clean_prediction and prediction (that of the
-    attacked image)."""
+    """One attack on one victim. outcomes: one row per image, with index, epsilon (NaN: none), label, clean_prediction
+    and prediction (under attack)."""
 
     model: str
     defense: str
@@ -40,7 +40,7 @@ class Cell:
 
     @property
     def radius(self) -> float:
-        """Infinite for an attack without an epsilon, which goes as far as it has to."""
+        """Infinite for an attack without an epsilon, whose perturbations are unbounded."""
         return float(self.outcomes["epsilon"].fillna(np.inf).max())
 
     @property
@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Roles:
-    """The attacks by which gradient masking is told, by name: see `foolflow.statistics.masking.Evidence`."""
+    """The names of the attacks that reveal gradient masking: see `foolflow.statistics.masking.Evidence`."""
 
     iterative: str
     single_step: str | None = None
@@ -68,19 +68,19 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(
     title: str, dataset: str, cells: Sequence[Cell], roles: Roles | None, reference: Mapping[str, Any]
 ) -> Table:
-    """reference: reference/r3_defenses.yaml; percent there, fractions in the table's CSV.
+    """reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
 
-    The CSV has a row for each cell and one, of the kind `worst case`, for each victim; `holm_p` compares the accuracy
+    The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `holm_p` compares the accuracy
     with that of the undefended victim of the same seed under the same attack, on the same images.
     """
     published = reference["accuracy"].get(dataset, {})
-    # The attack at a huge radius is there for the signs of masking; it is no measure of robustness.
+    # The attack with a huge radius only reveals masking; it does not measure robustness.
     measured = [cell for cell in cells if roles is None or cell.attack != roles.huge]
     rows = [_row(cell, published.get(cell.defense, {})) for cell in cells]
     rows += [_worst_row(victim, found) for victim, found in _by_victim(measured).items()]
     data = pd.DataFrame(rows)
     data.insert(0, "dataset", dataset)
-    data["holm_p"] = _compared(cells, leaving_out=roles.huge if roles else None)
+    data["holm_p"] = _p_values(cells, excluding=roles.huge if roles else None)
     warnings = {victim: list(_signs(found, roles)) for victim, found in _by_victim(cells).items()}
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
@@ -104,9 +104,9 @@ def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
-    """An image counts where it is right under every attack; the images are those that all of them attacked.
+    """Measure the accuracy under all attacks, on the images that all of them attacked.
 
-    An attack without an epsilon counts only where there is no other.
+    Attacks without an epsilon count only if there are no others.
     """
     cells = [cell for cell in cells if np.isfinite(cell.radius)] or cells
     clean = _right(cells[0].outcomes, "clean_prediction")
@@ -131,7 +131,7 @@ def _measures(
 
 
 def _right(outcomes: pd.DataFrame, column: str) -> pd.Series:
-    """By image of the test split, whether that prediction is right."""
+    """By image of the test split, whether the prediction in that column is correct."""
     return (outcomes[column] == outcomes["label"]).set_axis(outcomes["index"])
 
 
@@ -142,13 +142,13 @@ def _by_victim(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
     return found
 
 
-def _compared(cells: Sequence[Cell], leaving_out: str | None) -> pd.Series:
-    """By the cells' places, the p-values of the paired comparisons with the undefended victims, after Holm."""
+def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
+    """Return Holm's p-values of the paired comparisons with the undefended victims, by the cell's place."""
     undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
     p_values: dict[int, float] = {}
     for place, cell in enumerate(cells):
         other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
-        if other is not None and other is not cell and cell.attack != leaving_out:
+        if other is not None and other is not cell and cell.attack != excluding:
             both = on_common_images([_right(one.outcomes, "prediction") for one in (other, cell)]).to_numpy()
             p_values[place] = compare_paired(both[:, 0], both[:, 1]).p_value
     return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
@@ -165,7 +165,7 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
     stronger = tuple(
         (others[cell.kind], Attacked(cell.attack, cell.outcomes))
         for cell in cells
-        # What may go farther, or moves pixels instead of changing them, beats an honest gradient, too.
+        # An attack with a larger radius, or one that moves pixels, may win without any masking.
         if cell.radius <= suspect.radius
         and (cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative))
     )
@@ -183,7 +183,7 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
 
 
 def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
-    """A row for each victim, a column for each attack; the published number beside the one it is comparable with."""
+    """One row per victim and one column per attack, with published numbers next to those they compare with."""
     several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
     lines: list[dict[str, str]] = []
     for (model, defense, seed), rows in _groups(data, "model", "defense", "seed"):
@@ -219,7 +219,7 @@ def _column(kind: str, attack: str) -> str:
 
 
 def _groups(data: pd.DataFrame, *keys: str) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """Each combination of the keys' values with its rows, in the order of the rows."""
+    """Yield each combination of the keys' values with its rows, in the order of the rows."""
     yield from data.groupby(list(keys), sort=False)
 
 
@@ -234,16 +234,20 @@ def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
     )
     notes = [
         "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
-        f"Images attacked: {sizes}. 'Worst case' counts an image that withstood every attack of its row (that has an "
-        "epsilon, if any has: the others go as far as they have to), of the "
-        f"{int(data[data['kind'] == WORST]['n'].min()):,} that all of them attacked.",
+        f"Images attacked: {sizes}. 'Worst case' is the accuracy under all attacks of the row that have an epsilon "
+        "(the others are unbounded; they count only if no attack has one), on the "
+        f"{int(data[data['kind'] == WORST]['n'].min()):,} images that all of them attacked.",
         "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
-        + (". An empty adaptive cell: without a filter the attack is the white-box one." if gap else "."),
+        + (
+            ". An adaptive cell is empty if the victim has no filter: the attack is then the white-box one."
+            if gap
+            else "."
+        ),
     ]
     notes += [
-        f"Gradient masking is suspected of {defense}"
+        f"Gradient masking is suspected for {defense}"
         + (f" ({model}, seed {seed})" if data["model"].nunique() + data["seed"].nunique() > 2 else "")
-        + f": {rows['warnings'].iloc[0]}. Believe the smallest number of that row."
+        + f": {rows['warnings'].iloc[0]}. Trust only the smallest number of that row."
         for (model, defense, seed), rows in _groups(data, "model", "defense", "seed")
         if rows["warnings"].iloc[0]
     ]
@@ -255,7 +259,7 @@ def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
         ]
         notes.append(
             f"Each defense was compared with none under the same attack, image by image: {len(tested)} exact McNemar "
-            "tests, corrected after Holm. Not different from the undefended at 5 %: "
+            "tests, corrected after Holm. Not significantly different from the undefended victim at 5 %: "
             + ("; ".join(same) or "none")
             + "."
         )

@@ -1,4 +1,4 @@
-"""Detection by feature squeezing: how many adversarial images each detector finds, beside what Xu et al. published."""
+"""Detection rates of feature squeezing, next to those that Xu et al. published."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ from foolflow.statistics.detection import Area, Rate, area_under, rate_of, thres
 from foolflow.statistics.scored import Detector, load_detectors
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
-CLEAN, POOLED = "clean test images", "all attacks that do not know of it"
+CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
@@ -30,16 +30,16 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
         display=_display(data),
         notes=[
             "The score of an image is the L1 distance between the victim's softmax on it and on the squeezed image, "
-            "the largest over the detector's squeezers. The threshold is the least at which at most "
-            f"{100 * false_positives:g} % of the clean val images are taken for adversarial; what that makes of the "
-            f"test images is the row '{CLEAN}'. Thresholds: {_thresholds(data)}.",
-            "n: the attacked images that the victim gets right before the attack. All adversarial images are scored, "
-            "and judged a success or not, after rounding to 8 bits. Detected: of the successful ones, as Xu et al. "
-            "count; failed, detected: of the others. Fooled unseen: of all n, those that fool the victim and are not "
-            "detected, which is what an adversary is after. AUC: successful adversarial images against clean test "
-            "images. Intervals: Wilson's for rates, DeLong's for the AUC (without width where the AUC is 1).",
-            f"'{POOLED}' pools the images of the rows above it. The rows below it are of attacks that know the "
-            "detector and minimise its score.",
+            "the largest over the detector's squeezers. The threshold is the smallest at which at most "
+            f"{100 * false_positives:g} % of the clean val images are classified as adversarial; the row '{CLEAN}' "
+            f"shows the rate on the test images. Thresholds: {_thresholds(data)}.",
+            "n: the attacked images that the victim classifies correctly when clean. Success and score of an "
+            "adversarial image are measured after rounding to 8 bits. Detected: of the successful ones, as in Xu et "
+            "al.; failed, detected: of the others. Fooled unseen: of all n, those that fool the victim and are not "
+            "detected, which is the goal of an adversary. AUC: successful adversarial images against clean test "
+            "images. Intervals: Wilson's for rates, DeLong's for the AUC (without width if the AUC is 1).",
+            f"'{POOLED}' pools the images of the rows above it. The attacks in the rows below it know the detector "
+            "and minimise its score.",
             *([_published_note(reference)] if published else []),
         ],
     )
@@ -60,15 +60,15 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
 
     def row(images: str, adaptive: bool | None, records: pd.DataFrame, key: str) -> dict[str, Any]:
         fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
-        seen = score > threshold
+        detected = score > threshold
         return {
             **place,
             "images": images,
             "adaptive": adaptive,
             **_named("success", rate_of(fooled)),
-            **_named("detected", rate_of(seen[fooled])),
-            **_named("failed_detected", rate_of(seen[~fooled])),
-            **_named("unseen", rate_of(fooled & ~seen)),
+            **_named("detected", rate_of(detected[fooled])),
+            **_named("failed_detected", rate_of(detected[~fooled])),
+            **_named("unseen", rate_of(fooled & ~detected)),
             **_named("auc", area_under(clean, score[fooled])),
             "published_detected": _fraction(published.get("detected", {}).get(key)),
             "published_auc": _fraction(published.get("auc")) if key == "all" else None,

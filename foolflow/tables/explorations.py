@@ -1,4 +1,4 @@
-"""Success and distortion of a targeted attack against each of its parameters that was varied, the others fixed."""
+"""Success and distortion of a targeted attack as a function of each parameter, with the others fixed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table, percent, percent_interval
 
 @dataclass(frozen=True)
 class Setting:
-    """parameter, value: the one that was varied, and what it was set to; value is text or a number."""
+    """parameter, value: the parameter that was varied and its value, text or a number."""
 
     model: str
     parameter: str
@@ -59,8 +59,8 @@ def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
         display=display,
         notes=[
             f"One parameter is varied at a time; otherwise: {fixed}.",
-            "Success: the share of the correctly classified images (n) that are taken for their target, with its "
-            "Wilson 95 % interval. The median flow loss is that of the successes, with an interval from the order "
+            "Success: the percentage of the n correctly classified images that are classified as their target, with "
+            "Wilson's 95 % interval. The median flow loss is that of the successes, with an interval from the order "
             "statistics.",
         ],
     )

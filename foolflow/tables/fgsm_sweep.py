@@ -1,4 +1,4 @@
-"""R4's table: accuracy at each epsilon beside the published row, and the test whether the model does worse."""
+"""R4's table: accuracy at each epsilon next to the published row, with a test for a drop in accuracy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ SIGNIFICANCE = 0.05
 class Sweep:
     """One victim's sweep. records: those of the attack.
 
-    modified: what `scripts/measure_images.py` read back from the modified data set: epsilon, n, correct.
+    modified: epsilon, n and correct of the modified data set, from `scripts/measure_images.py`.
     """
 
     dataset: str
@@ -94,7 +94,7 @@ def _accuracy(right: np.ndarray) -> dict[str, Any]:
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:
-    """The columns that a reader wants; the CSV has them all."""
+    """Select the columns for readers; the CSV has all of them."""
     several_seeds = data["seed"].nunique() > 1
     columns = {
         "data set": data["dataset"],

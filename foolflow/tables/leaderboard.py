@@ -17,13 +17,13 @@ from foolflow.tables.over_seeds import MEAN, rate_text
 from foolflow.tables.writing import Table, p_text
 
 CLEAN, WORST = "clean", "worst case"
-NOTABLE = 0.05
+SIGNIFICANT = 0.05
 NORMS = {"l2": "L2", "linf": "L∞"}
 
 
 @dataclass(frozen=True)
 class Board:
-    """budget: what moved an image further does not count as an attack's success; None: all that the attacks did."""
+    """budget: larger perturbations do not count as successes; None: no limit."""
 
     name: str
     dataset: str
@@ -31,7 +31,7 @@ class Board:
 
     @classmethod
     def of(cls, entry: Mapping[str, Any]) -> "Board":
-        """entry: that of the config, or its `name`, `dataset` and, where it has them, `norm` and `epsilon`."""
+        """entry: that of the config, or its `name`, `dataset` and, if given, `norm` and `epsilon`."""
         budget = Budget(entry["norm"], entry["epsilon"]) if "norm" in entry else None
         return cls(entry["name"], entry["dataset"], budget)
 
@@ -44,9 +44,9 @@ class Board:
 
 @dataclass(frozen=True)
 class Standing:
-    """One victim on the images that all attacks of its board have in common. images: their places in the test split.
+    """One victim on the images that all attacks of its board have in common. images: their indices in the test split.
 
-    clean: bool (N,).  right: bool (N,) by the name of the column, `worst case` and attack by attack.
+    clean: bool (N,).  right: bool (N,) by name of the column: each attack, and `worst case`.
     tried: the attempts behind each column, each with its outcomes.
     """
 
@@ -71,12 +71,12 @@ class Standing:
 
 
 def column_of(attempt: Attempt) -> str:
-    """An attack on the victim itself has a column of its own; what was made on others shares one for each attack."""
+    """An attack on the victim itself has its own column. Sets made on other victims share one column per attack."""
     return attempt.attack if attempt.source is None else f"{attempt.attack}, transferred"
 
 
 def standings(board: Board, attempts: Sequence[Attempt]) -> list[Standing]:
-    """One for each victim and seed, in the order in which they first come. Raises InvalidInput if the attacks of the
+    """Return one standing per victim and seed, in order of first appearance. Raises InvalidInput if the attacks of the
     board have no image in common."""
     judged = [(attempt, outcomes(attempt.records, board.budget)) for attempt in attempts]
     images = in_common([found for _, found in judged])
@@ -106,7 +106,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
-    """The CSV has a row for each victim, seed and column; with several seeds, one for their mean, too."""
+    """The CSV has a row for each victim, seed and column and, with several seeds, one for their mean."""
     found = standings(board, attempts)
     several_seeds = len({standing.seed for standing in found}) > 1
     data = _ranked(pd.DataFrame([row for standing in found for row in _rows(board, standing)]), found)
@@ -140,7 +140,7 @@ def _rows(board: Board, standing: Standing) -> list[dict[str, Any]]:
 
 
 def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
-    """With each victim's rank within its seed and, on its worst case, the test against the next one below."""
+    """Add each victim's rank within its seed and, to its worst case, the test against the next one below."""
     rank: dict[tuple[str, str, str], int] = {}
     tests = []
     for seed in dict.fromkeys(standing.seed for standing in found):
@@ -171,7 +171,7 @@ def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
 
 
 def _means(data: pd.DataFrame) -> pd.DataFrame:
-    """Over the seeds; ranked by the mean of the worst case."""
+    """Return the means over the seeds, ranked by the mean worst case."""
     keys = ["board", "dataset", "model", "defense", "against"]
     table = data.groupby(keys, sort=False, as_index=False).agg(
         n=("n", "first"), sd=("accuracy", "std"), accuracy=("accuracy", "mean")
@@ -183,7 +183,7 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
-    """Victims by rank (that of the mean, with several seeds), then the mean before its seeds, then the columns."""
+    """Sort by victim in order of rank (with several seeds, that of the mean), then mean before seeds, then column."""
     leading = data[data["seed"] == data["seed"].iloc[0]]
     rank = dict(zip(zip(leading["model"], leading["defense"], strict=True), leading["rank"], strict=True))
     victims = list(dict.fromkeys(standing.victim for standing in found))
@@ -202,7 +202,7 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
 
 
 def columns_of(data: pd.DataFrame) -> list[str]:
-    """`clean`, `worst case`, the attacks, what was transferred: not every victim has all of them."""
+    """Return `clean`, `worst case`, the attacks, then the transferred ones. Not every victim has all of them."""
     attacks = [name for name in dict.fromkeys(data["against"]) if name not in (CLEAN, WORST)]
     return [CLEAN, WORST, *sorted(attacks, key=lambda name: name.endswith(", transferred"))]
 
@@ -228,15 +228,15 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
 
 
 def victim_names(data: pd.DataFrame) -> dict[str, str]:
-    """What tells the victims of a board apart, by model/defense."""
+    """Return a short name of each victim of a board, by model/defense."""
     return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
 
 
 def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
     if pd.isna(worst["p_holm"]):
         return ""
-    told_apart = "" if worst["p_holm"] < NOTABLE else "not told apart, "
-    return f"{told_apart}p {p_text(worst['p_holm'])} ({names[worst['next']]})"
+    verdict = "" if worst["p_holm"] < SIGNIFICANT else "no significant difference, "
+    return f"{verdict}p {p_text(worst['p_holm'])} ({names[worst['next']]})"
 
 
 def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
@@ -244,22 +244,22 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
     alike = [
         f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
         + (f" (seed {row['seed']})" if several_seeds else "")
-        for _, row in tested[tested["p_holm"] >= NOTABLE].iterrows()
+        for _, row in tested[tested["p_holm"] >= SIGNIFICANT].iterrows()
     ]
     counted = (
-        "Whatever an attack did to an image counts."
+        "Perturbations of any size count."
         if board.budget is None
-        else f"What moved an image further than {board.threat} does not count as an attack's success; of an attack "
-        "with several epsilons, the largest within that budget is taken."
+        else f"A perturbation beyond {board.threat} does not count as a success; of an attack with several epsilons, "
+        "the largest within that budget is used."
     )
     notes = [
         f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "
-        "Wilson's 95 % intervals. An image counts as right under an attack if the victim gets it right both clean and "
-        "attacked, and in the worst case if it does so under every attack of the board: an upper bound of what a "
-        f"better attacker would leave. {counted}",
+        "Wilson's 95 % intervals. An image counts as right under an attack if the victim classifies it correctly "
+        "both clean and attacked, and in the worst case if it does so under every attack of the board. This is an "
+        f"upper bound on the accuracy under a stronger attacker. {counted}",
     ]
     if any(name.endswith(", transferred") for name in data["against"]):
-        notes.append("Transferred: made on other victims without knowing this one; the worst of them on each image.")
+        notes.append("Transferred: made on other victims, without access to this one; the worst of them on each image.")
     if several_seeds:
         notes.append(
             "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and so are "
@@ -267,8 +267,8 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
         )
     if len(tested):
         notes.append(
-            "Rank: by the worst case; ties share one. To the next below, in parentheses: exact McNemar test on the "
+            "Rank: by the worst case; ties share a rank. To the next below, in parentheses: exact McNemar test on the "
             f"same images, p corrected after Holm (tests of the board: {len(tested)}). "
-            + (f"Not told apart at 5 %: {'; '.join(alike)}." if alike else "All neighbours are told apart at 5 %.")
+            + (f"No significant difference at 5 %: {'; '.join(alike)}." if alike else "All neighbours differ at 5 %.")
         )
     return notes

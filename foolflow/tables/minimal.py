@@ -12,7 +12,7 @@ from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile
 from foolflow.tables.writing import Table, percent, percent_interval
 
-# Attacks that differ by less than this share of the distance are called equal.
+# Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
 
 
@@ -47,13 +47,13 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
         data=data,
         display=_display(data),
         notes=[
-            "n: the attacked images that the network gets right by itself. L2 in pixel units, where black is 0 and "
-            "white is 1. An image that the attack does not fool counts as infinitely far in the median and the "
-            "quantiles (∞: too few were fooled to reach it); the mean is over the fooled ones alone. Intervals are "
-            "Wilson's.",
-            "To best: the median over the smallest median of an attack on that network. Shortest: the share of the n "
-            f"images for which no attack here finds anything shorter by more than {100 * EQUAL:.0f} %. Missed: images "
-            "that this attack does not fool and another one here does. Gradients: gradient evaluations an image.",
+            "n: the attacked images that the network classifies correctly when clean. L2 in pixel units, where black "
+            "is 0 and white is 1. An image that is not fooled has infinite distance in the median and the quantiles "
+            "(∞: too few images were fooled); the mean is over the fooled images only. Intervals are Wilson's.",
+            "To best: the median divided by the smallest median of any attack on that network. Shortest: the "
+            "percentage of the n images for which no other attack finds a perturbation shorter by more than "
+            f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
+            "gradient evaluations per image.",
             "R2 published no distances, so there is no published column.",
         ],
     )

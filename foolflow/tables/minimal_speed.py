@@ -1,4 +1,4 @@
-"""How fast each attack of the study `minimal` was: the numbers that differ from run to run."""
+"""Speed of each attack of the study `minimal`. These numbers differ from run to run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,15 +45,15 @@ def tabulate(runs: Sequence[Run]) -> Table:
         data=data,
         display=_display(data),
         notes=[
-            f"Attacked images per second, on {devices}. Reading, judging and writing the images is "
-            "not. Jobs ran side by side, so another run has other numbers; `bench/` compares speed on equal terms.",
+            f"Attacked images per second, on {devices}. Reading, judging and writing the images is not included. Jobs ran "
+            "in parallel, so the numbers vary from run to run; `bench/` compares speed on equal terms.",
         ],
         varies=True,
     )
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:
-    """The order of the data; columns that are the same in all rows are left out."""
+    """Keep the order of the data; drop columns that are the same in all rows."""
     rows = ["dataset", "seed", "attack"]
     speeds = data.assign(text=data["images_per_second"].map(_speed)).pivot(index=rows, columns="model", values="text")
     speeds = speeds.loc[list(data[rows].drop_duplicates().itertuples(index=False, name=None)), data["model"].unique()]

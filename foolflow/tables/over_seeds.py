@@ -1,4 +1,4 @@
-"""What several training seeds say: how much of a number is the luck of one training."""
+"""Means and standard deviations over training seeds."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import pandas as pd
 
 from foolflow.tables.writing import percent, percent_interval
 
-MEAN = "mean"  # in the column `seed`, of what is about all seeds
+MEAN = "mean"  # in the column `seed`, for rows that average over seeds
 
 
 def with_spread(data: pd.DataFrame, alike: Sequence[str], value: str) -> pd.DataFrame:
-    """With the columns `mean_over_seeds` and `sd_over_seeds` (sample standard deviation), where there are several.
+    """Add the columns `mean_over_seeds` and `sd_over_seeds` (sample standard deviation) if there are several seeds.
 
-    data: a row for each victim, with `seed`.  alike: the columns that say which rows differ in their seed alone.
-    value: the column that is averaged.
+    data: a row for each victim, with `seed`.  value: the column that is averaged.
+    alike: columns whose values are equal in rows that differ only in their seed.
     """
     if data["seed"].nunique() < 2:
         return data
@@ -26,7 +26,7 @@ def spread_text(mean: float, deviation: float, digits: int = 2) -> str:
 
 
 def rate_text(cell: pd.Series, rate: str) -> str:
-    """cell: has `seed`, the rate under its name, `low` and `high`, or `sd` where it is a mean."""
+    """Format a rate with its interval, or a mean with its `sd`. cell: has `seed`, the rate, `low` and `high`."""
     if pd.isna(cell[rate]):
         return ""
     if cell["seed"] == MEAN:

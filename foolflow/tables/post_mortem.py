@@ -1,4 +1,4 @@
-"""What each mistake of a failed reproduction cost: the same attack, one thing mended after the other."""
+"""What each mistake of a failed reproduction cost: the same attack with one mistake after the other fixed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table, percent, percent_interval
 
 @dataclass(frozen=True)
 class Step:
-    """change: what this step mended, in words.  any_class, clean_errors: how success is counted (`measure`)."""
+    """change: what this step fixed, in words.  any_class, clean_errors: how success is counted (`measure`)."""
 
     change: str
     model: str
@@ -45,7 +45,7 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
     data.insert(3, "difference", data["success"].diff())
     display = pd.DataFrame(
         {
-            "mended": data["change"],
+            "fixed": data["change"],
             "model": data["model"],
             "success %": data["success"].map(percent),
             "points": ["" if pd.isna(value) else f"{100 * value:+.2f}" for value in data["difference"]],
@@ -60,8 +60,8 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
         data=data,
         display=display,
         notes=[
-            "Each row keeps what the rows above it mended. 'Points' is the change of success in percentage points from "
-            "the row above; a fall is success that had been counted without being one.",
-            "Success with its Wilson 95 % interval; the median flow loss is over the images that count as successes.",
+            "Each row keeps the fixes of the rows above it. 'Points' is the change of success in percentage points "
+            "from the row above; a drop means that failures had been counted as successes.",
+            "Success has Wilson's 95 % interval; the median flow loss is over the images that count as successes.",
         ],
     )

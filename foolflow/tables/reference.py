@@ -1,4 +1,4 @@
-"""The published numbers, read from reference/*.yaml."""
+"""Published numbers, read from reference/*.yaml."""
 
 from pathlib import Path
 from typing import Any
@@ -7,5 +7,5 @@ import yaml
 
 
 def load_reference(path: Path) -> dict[str, Any]:
-    """`source` says where each column comes from; the rest is as the file has it."""
+    """Return the file's content. `source` names the source of each column."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))

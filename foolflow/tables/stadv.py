@@ -1,4 +1,4 @@
-"""R1's table: accuracy and attack success of each network, beside the paper's and the students'."""
+"""R1's table: accuracy and attack success of each network, next to those of the paper and the students."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,13 +41,13 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
         data=data,
         display=_display(data, published),
         notes=[
-            "Success: the share of the correctly classified test images attacked (n) that are taken for their target, "
-            "a class drawn at random for each image; with its Wilson 95 % interval. 'Any wrong class' is the count "
-            "that the students used. '8 bits': still a success after rounding to 256 levels.",
+            "Success: the percentage of the n attacked, correctly classified test images that are classified as "
+            "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class' is "
+            "the count that the students used. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes.",
             "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ". The "
-            "students' success is the share of 200 images that were taken for any wrong class.",
+            "students' success is the percentage of 200 images that were classified as any wrong class.",
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Counts and distances of a targeted attack, as the tables of the stAdv study have them."""
+"""Counts and distances of a targeted attack, for the tables of the stAdv study."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from foolflow.statistics.intervals import median_interval, wilson_interval
 
 
 def measure(records: pd.DataFrame, *, any_class: bool = False, clean_errors: bool = False) -> dict[str, Any]:
-    """n, count, success with its Wilson 95 % interval; median_flow_loss of the successful with its interval.
+    """Measure success with Wilson's 95 % interval, and the median flow loss of the successes with its interval.
 
-    records: of one attack (`foolflow.attacks.judging.judge` tells the columns).
-    any_class: an image also counts if it is taken for another wrong class than its target.
-    clean_errors: images that the victim gets wrong without an attack are counted, too.
+    records: of one attack, with the columns of `foolflow.attacks.judging.judge`.
+    any_class: any wrong class is a success, not only the target.
+    clean_errors: include images that the victim misclassifies without an attack.
     """
     counted = records if clean_errors else records[records["clean_prediction"] == records["label"]]
     won = counted["prediction"] != counted["label"] if any_class else counted["success"]

@@ -1,9 +1,8 @@
-"""Where the time of a run went, rule by rule, from the files that `benchmark:` writes."""
+"""Time spent in each rule of a run, from the files that `benchmark:` writes."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -11,29 +10,30 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.tables.writing import Table
 
 NOTES = (
-    "Seconds of the wall clock, of every job whose artefacts are there now, whichever run made them; jobs that ran "
-    "side by side all count.",
-    "Busy: CPU time over wall-clock time; above 1, a job kept several threads busy, far below it, it waited.",
-    "Memory: of the most demanding job of the rule, its children included, as the kernel counts what is resident.",
+    "Wall-clock time of every job whose artefacts exist now, whichever run made them. Jobs that ran in parallel are "
+    "counted in full.",
+    "Busy: CPU time divided by wall-clock time. Above 1, jobs kept several threads busy; far below 1, they waited.",
+    "Memory: peak resident memory of the most demanding job of the rule, its child processes included.",
 )
 
 
-def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: benchmarks, the folder of the files that `benchmark:` writes."""
-    return times_table(read_benchmarks(Path(spec["benchmarks"])))
+def build(spec: None, artefacts: Artefacts) -> Table:
+    """The files that `benchmark:` writes are in the results folder, next to the manifest."""
+    (manifest,) = artefacts.files["manifest"]
+    return times_table(read_benchmarks(manifest.parent / "benchmarks"))
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
-    """One row a job: rule, job (the file's path below `folder`), seconds, cpu_seconds and megabytes (NaN where a job
-    was too short to be measured)."""
+    """Return one row per job: rule, job (the file's path below `folder`), seconds, cpu_seconds and megabytes (NaN if a
+    job was too short to be measured)."""
     return pd.concat([_read(file, folder) for file in sorted(folder.rglob("*.tsv"))], ignore_index=True)
 
 
 def _read(file: Path, folder: Path) -> pd.DataFrame:
-    # The parameters are JSON with quotes of its own, and a job that is killed and runs again has a row each time.
+    # The parameters are JSON with quotes, and a job that was killed and restarted has several rows.
     rows = pd.read_csv(file, sep="\t", quoting=csv.QUOTE_NONE, na_values=["NA", "-"])
     name = file.relative_to(folder).with_suffix("").as_posix()
-    # `--benchmark-extended`, which our profiles set, tells the rule; else what it made has to do.
+    # `--benchmark-extended`, which our profiles set, adds the rule; otherwise the path has to do.
     rule = rows["rule_name"] if "rule_name" in rows else name.partition("/")[0]
     return pd.DataFrame(
         {
@@ -47,7 +47,7 @@ def _read(file: Path, folder: Path) -> pd.DataFrame:
 
 
 def times_table(jobs: pd.DataFrame) -> Table:
-    """jobs: as `read_benchmarks` returns them."""
+    """jobs: from `read_benchmarks`."""
     by_rule = jobs.groupby("rule")
     longest = jobs.loc[by_rule["seconds"].idxmax()].set_index("rule")
     data = pd.DataFrame(
@@ -103,7 +103,7 @@ def _ratio(cpu_seconds: float, seconds: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """As a reader wants it: 43 s, 12:05 min, 3:20 h."""
+    """Format a duration for readers: 43 s, 12:05 min, 3:20 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What each victim makes of the adversarial images of every other one: a matrix of source by target."""
+"""Success of each victim's adversarial images on every other victim: a matrix of source by target."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,10 +24,10 @@ def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) 
     if several_seeds:
         data = pd.concat([data, _means(data)], ignore_index=True)
     notes = [
-        "Rows: the victim that the images were made on (source); columns: the victim that is shown them (target). "
-        "Success: of the n attacked images that the target gets right when they are clean, those of which it "
-        "misclassifies the source's adversarial image; whether the attack fooled its source does not matter. The "
-        "diagonal is the attack on the victim itself. With Wilson's 95 % intervals.",
+        "Rows: the victim that the images were made on (source); columns: the victim that classifies them (target). "
+        "Success: the percentage of the n attacked images, correctly classified by the target when clean, of which "
+        "the target misclassifies the adversarial image, whether or not it fooled its source. The diagonal is the "
+        "attack on the victim itself. Intervals are Wilson's, 95 %.",
     ]
     if several_seeds:
         notes.append("Source and target have the same seed; below, mean ± sample standard deviation over the seeds.")
@@ -66,7 +66,7 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
-    """A row a source, a column a target, and a last row with n; seed by seed."""
+    """One row per source, one column per target, and a last row with n; seed by seed."""
     names = short_names(list(dict.fromkeys(data["target"])))
     rows = []
     for seed, table in data.groupby("seed", sort=False):

@@ -35,9 +35,9 @@ PAGE = """<!doctype html>
 
 @dataclass(frozen=True)
 class Table:
-    """data: every number in full, for the CSV.  display: the same rows as a reader wants them, all text.
+    """data: every number in full, for the CSV.  display: the same rows for readers, all text.
 
-    notes: sentences below the table.  varies: no two runs agree on it, as on timings.
+    notes: sentences below the table.  varies: it differs from run to run, like timings.
     """
 
     title: str
@@ -58,7 +58,7 @@ def write_table(table: Table, csv: Path, markdown: Path, html_page: Path) -> Non
 
 
 def without_empty_columns(display: pd.DataFrame) -> pd.DataFrame:
-    """Without the columns that say nothing in any row, such as published numbers where none were published."""
+    """Drop the columns that are empty in every row, such as published numbers where none were published."""
     return display.loc[:, (display != "").any()]
 
 
@@ -71,7 +71,7 @@ def percent_interval(low: float, high: float, digits: int = 2) -> str:
 
 
 def p_text(p_value: float) -> str:
-    """A p-value as a reader wants it: `0.013`, `2e-31`; below the smallest double it is no longer told apart from 0."""
+    """Format a p-value for readers: `0.013`, `2e-31`, or `< 1e-300` near the smallest double."""
     if pd.isna(p_value):
         return ""
     if p_value < 1e-300:

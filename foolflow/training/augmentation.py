@@ -6,7 +6,7 @@ from torch.nn.functional import pad as pad_images
 
 
 def shift_and_flip(images: Tensor, *, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image moved by up to `pad` pixels a side (zeros come in) and, if `flip`, mirrored with probability 1/2.
+    """Shift each image by up to `pad` pixels, filling with zeros, and mirror it with probability 1/2 if `flip`.
 
     images: any dtype, (N, C, H, W).  generator: on the images' device.
     """

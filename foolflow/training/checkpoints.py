@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed: one safetensors file, written whole after each epoch."""
+"""Checkpoints, from which a killed training resumes: one safetensors file, written atomically after each epoch."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ Groups = Mapping[str, Mapping[str, Tensor]]
 
 
 def save_checkpoint(path: Path, groups: Groups, progress: Mapping[str, Any]) -> None:
-    """groups: named sets of named tensors.  progress: anything that JSON holds."""
+    """Write a checkpoint. groups: named sets of named tensors.  progress: anything that JSON can hold."""
     tensors = {
         f"{group}/{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for group, named in groups.items()
@@ -27,12 +27,12 @@ def save_checkpoint(path: Path, groups: Groups, progress: Mapping[str, Any]) -> 
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """What `save_checkpoint` was given, or None if there is no readable checkpoint."""
+    """Return what `save_checkpoint` was given, or None if there is no readable checkpoint."""
     groups: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:
             progress = json.loads(file.metadata()["progress"])
-            for key in file.keys():  # noqa: SIM118 (no mapping)
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
                 group, name = key.split("/", 1)
                 groups.setdefault(group, {})[name] = file.get_tensor(key)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
@@ -47,12 +47,12 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 def _named_state(state: Mapping[int, Mapping[str, Tensor | None]]) -> Iterator[tuple[str, Tensor]]:
     for index, tensors in state.items():
         for name, tensor in tensors.items():
-            if tensor is not None:  # SGD without momentum keeps a None
+            if tensor is not None:  # SGD without momentum stores None
                 yield f"{index}.{name}", tensor
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Undo `optimizer_tensors`, on an optimizer of the same parameters."""
+    """Restore the result of `optimizer_tensors` in an optimizer of the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
@@ -60,5 +60,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter, restored in optimizer.state.items():
         for name, tensor in restored.items():
-            if tensor.shape == parameter.shape:  # fused optimizers need the parameter's memory layout, too
+            if tensor.shape == parameter.shape:  # fused optimizers also need the memory layout of the parameter
                 restored[name] = torch.empty_like(parameter).copy_(tensor)

@@ -1,4 +1,4 @@
-"""What a function's annotations say of the values that a config may give it, read from its syntax tree."""
+"""Check the values in a config against a function's annotations, which are read from its syntax tree."""
 
 import ast
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from foolflow.workflow.config.numbers import read_as_text
 
-# What a value of the config may be where an annotation names these types.
+# The types of a config value that fit each annotation.
 TYPES: dict[str, Any] = {
     "bool": bool,
     "int": int,
@@ -21,12 +21,12 @@ TYPES: dict[str, Any] = {
     "Dict": dict,
     "None": type(None),
 }
-# What no config can hold, so that it does not count among what an annotation allows.
+# Types that a config cannot express. They are ignored in unions.
 OBJECTS = {"Tensor", "torch.Tensor", "np.ndarray", "numpy.ndarray"}
 
 
 def type_problem(value: Any, annotation: ast.expr | None) -> str | None:
-    """Why the value does not fit the annotation, or None. An annotation that names other types is not judged."""
+    """Explain why the value does not fit the annotation, or return None. Annotations with unknown types are ignored."""
     allowed = [option for option in _options(annotation) if ast.unparse(option) not in OBJECTS]
     if not allowed or not all(_is_known(option) for option in allowed) or any(_fits(value, one) for one in allowed):
         return None
@@ -37,13 +37,13 @@ def type_problem(value: Any, annotation: ast.expr | None) -> str | None:
 
 
 def is_expressible(annotation: ast.expr | None) -> bool:
-    """Whether a config can hold a value, other than None, that the annotation allows."""
+    """Whether the annotation allows a value, other than None, that a config can express."""
     options = list(_options(annotation))
     return not options or any(_is_known(option) and ast.unparse(option) != "None" for option in options)
 
 
 def _options(annotation: ast.expr | None) -> Iterator[ast.expr]:
-    """`int | None`, `Union[int, None]`, `Optional[int]` and `"int | None"` are int and None."""
+    """Yield int and None for `int | None`, `Union[int, None]`, `Optional[int]` and `"int | None"`."""
     match annotation:
         case None:
             return
@@ -69,7 +69,7 @@ def _is_known(option: ast.expr) -> bool:
 def _fits(value: Any, option: ast.expr) -> bool:
     if _base(option) == "Literal":
         return any(value == allowed and type(value) is type(allowed) for allowed in _literals(option))
-    # True is an int, too
+    # True is also an int
     return isinstance(value, TYPES[_base(option)]) and (_base(option) == "bool" or not isinstance(value, bool))
 
 

@@ -21,7 +21,7 @@ def test_finds_the_distance_to_a_linear_boundary(seed):
     assert (made.details["norms"] >= distances["l2"] - 1e-5).all()
 
 
-def test_every_right_image_is_fooled_nearly_as_near_as_by_dichotomy(trained):
+def test_every_correct_image_is_fooled_nearly_as_near_as_by_dichotomy(trained):
     images, labels = trained.images[:60], trained.labels[:60]
     wrong = trained.model(images).argmax(1) != labels
     made = automatic(trained.model, images, labels)
@@ -79,13 +79,13 @@ def test_targets_are_reached(trained, variant):
     assert made.success.float().mean() > 0.9
 
 
-def test_an_image_without_gradients_is_fooled_all_the_same():
+def test_an_image_without_gradients_is_fooled_too():
     made = automatic(Masked(), torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64))
     assert made.success.all()
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
-def test_what_nothing_fools_comes_back_unchanged(variant):
+def test_unfooled_images_are_returned_unchanged(variant):
     model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
     images = torch.full((2, 1, 4, 4), 0.5)
     made = automatic(model, images, torch.zeros(2, dtype=torch.int64), variant=variant, steps=5)
@@ -94,7 +94,7 @@ def test_what_nothing_fools_comes_back_unchanged(variant):
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
-def test_an_empty_batch_is_no_error(variant):
+def test_an_empty_batch_is_accepted(variant):
     empty = torch.zeros(0, dtype=torch.int64)
     made = automatic(random_affine(0), torch.zeros(0, 1, 4, 4), empty, variant=variant, steps=3)
     assert made.images.shape == (0, 1, 4, 4)
@@ -121,12 +121,12 @@ def test_the_model_is_left_in_its_mode(trained):
         {"thresholds": (0.2, 0.0)},
     ],
 )
-def test_parameters_out_of_range_are_refused(change):
+def test_parameters_out_of_range_are_rejected(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         automatic(random_affine(0), torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), **change)
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_rejected():
     grey, zero = torch.full((1, 1, 4, 4), 0.5), torch.tensor([0])
     with pytest.raises(InvalidInput, match="images go from"):
         automatic(random_affine(0), grey + 1, zero)

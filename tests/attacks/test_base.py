@@ -50,7 +50,7 @@ def test_the_model_is_restored_after_an_error():
     assert same(before, state(model))
 
 
-def test_attacks_are_functions_however_they_are_reached():
+def test_attacks_are_functions_however_they_are_imported():
     import importlib
 
     importlib.import_module("foolflow.attacks.deepfool")

@@ -51,7 +51,7 @@ def test_lands_on_the_minimal_perturbation_of_an_affine_classifier(norm, seed, o
 
 
 @pytest.mark.parametrize(("norm", "attack"), [("l2", "L2DeepFoolAttack"), ("linf", "LinfDeepFoolAttack")])
-def test_beside_foolbox_on_a_trained_victim(trained, norm, attack):
+def test_comparison_with_foolbox_on_a_trained_victim(trained, norm, attack):
     foolbox = pytest.importorskip("foolbox")
     images, labels = trained.images[:200], trained.labels[:200]
     ours = deepfool(trained.model, images, labels, norm=norm)
@@ -64,7 +64,7 @@ def test_beside_foolbox_on_a_trained_victim(trained, norm, attack):
     assert length[0] <= 1.01 * length[1]
 
 
-def test_right_images_are_fooled_and_wrong_ones_left_alone(trained):
+def test_correct_images_are_fooled_and_misclassified_ones_unchanged(trained):
     made = deepfool(trained.model, trained.images, trained.labels)
     wrong = trained.model(trained.images).argmax(1) != trained.labels
     assert wrong.any()
@@ -120,7 +120,7 @@ def test_no_steps_change_nothing():
     assert not made.success.any()
 
 
-def test_an_empty_batch_is_no_error():
+def test_an_empty_batch_is_accepted():
     made = deepfool(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64))
     assert made.images.shape == (0, 1, 4, 4)
 
@@ -133,7 +133,7 @@ def test_a_flat_model_is_not_fooled_and_stays_finite():
 
 
 @pytest.mark.parametrize("change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}, {"nearest": 0}])
-def test_parameters_out_of_range_are_refused(change):
+def test_parameters_out_of_range_are_rejected(change):
     model, images, labels, _ = case(0, "l2")
     with pytest.raises(InvalidInput, match=next(iter(change))):
         deepfool(model, images, labels, **change)

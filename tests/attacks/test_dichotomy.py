@@ -68,7 +68,7 @@ def test_the_shortest_closing_step_meets_its_conditions(seed):
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-def test_every_right_image_is_fooled_and_the_norm_is_true(trained, norm):
+def test_every_correct_image_is_fooled_and_its_norm_is_exact(trained, norm):
     images, labels = trained.images[:200], trained.labels[:200]
     made = dichotomy(trained.model, images, labels, norm=norm, steps=20)
     wrong = trained.model(images).argmax(1) != labels
@@ -109,7 +109,7 @@ def test_more_steps_shorten_and_all_are_shorter_than_deepfools(trained, norm):
 
 
 @given(steps=st.integers(1, 2000))
-def test_the_stages_spend_what_is_given(steps):
+def test_the_stages_use_the_whole_budget(steps):
     stages = _schedule(steps)
     assert sum(starts * count for starts, count in stages) == steps
     assert [starts for starts, _ in stages] == [2**power for power in reversed(range(len(stages)))]
@@ -177,14 +177,14 @@ class Masked(nn.Module):
         return torch.stack([1 - bright, bright], 1) + 0 * images.flatten(1).sum(1, keepdim=True)
 
 
-def test_an_image_without_gradients_is_fooled_all_the_same():
+def test_an_image_without_gradients_is_fooled_too():
     made = dichotomy(Masked(), torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64))
     assert made.success.all()
     assert (made.details["norms"] < 0.85).all()  # 4 pixels x 0.2, the line to white
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
-def test_what_nothing_fools_comes_back_unchanged(variant):
+def test_unfooled_images_are_returned_unchanged(variant):
     model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
     images = torch.full((2, 1, 4, 4), 0.5)
     made = dichotomy(model, images, torch.zeros(2, dtype=torch.int64), variant=variant, steps=5)
@@ -194,7 +194,7 @@ def test_what_nothing_fools_comes_back_unchanged(variant):
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
-def test_an_empty_batch_is_no_error(variant):
+def test_an_empty_batch_is_accepted(variant):
     made = dichotomy(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64), variant=variant)
     assert made.images.shape == (0, 1, 4, 4)
 
@@ -226,7 +226,7 @@ def test_the_model_is_left_in_its_mode(trained):
         {"precision": 0.0},
     ],
 )
-def test_parameters_out_of_range_are_refused(change):
+def test_parameters_out_of_range_are_rejected(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         dichotomy(random_affine(0), torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), **change)
 
@@ -240,12 +240,12 @@ def test_parameters_out_of_range_are_refused(change):
         (torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), torch.tensor([-1]), "targets go from"),
     ],
 )
-def test_bad_input_is_refused(images, labels, targets, message):
+def test_bad_input_is_rejected(images, labels, targets, message):
     with pytest.raises(InvalidInput, match=message):
         dichotomy(random_affine(0), images, labels, targets=targets)
 
 
-def test_logits_that_are_not_finite_are_refused():
+def test_non_finite_logits_are_rejected():
     model = Affine(torch.full((3, 16), torch.nan), torch.zeros(3))
     with pytest.raises(InvalidInput, match="not finite"):
         dichotomy(model, torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]))

@@ -55,7 +55,7 @@ def loss(model, images, labels):
     return cross_entropy(model(images), labels, reduction="none")
 
 
-def test_several_epsilons_equal_one_after_the_other():
+def test_several_epsilons_equal_separate_runs():
     model = random_affine(2)
     images, labels = batch(2)
     swept = fgsm(model, images, labels, epsilon=[0.05, 0.2])
@@ -70,7 +70,7 @@ def test_epsilons_may_be_an_array(trained):
     assert made.images.shape == (3, 4, 1, 28, 28)
 
 
-def test_it_works_where_gradients_are_switched_off(trained):
+def test_it_works_with_gradients_switched_off(trained):
     with torch.no_grad():
         made = fgsm(trained.model, trained.images[:4], trained.labels[:4], epsilon=0.1)
     assert (made.images != trained.images[:4]).any()
@@ -83,7 +83,7 @@ def test_an_image_does_not_depend_on_its_batch(trained):
         assert (alone.images[0] - together.images[index]).abs().max() < 1e-6
 
 
-def test_success_is_what_the_model_says(trained):
+def test_success_is_measured_on_the_model(trained):
     made = fgsm(trained.model, trained.images, trained.labels, epsilon=0.1)
     predictions = trained.model(made.images).argmax(1)
     assert torch.equal(made.predictions, predictions)
@@ -109,8 +109,8 @@ def test_equals_foolbox(trained):
         ({"epsilon": []}, "empty"),
         ({"epsilon": float("nan")}, "not finite"),
         ({"epsilon": [0.1, float("inf")]}, "not finite"),
-        ({"images": torch.full((6, 1, 4, 4), 1.5)}, "[0, 1] is needed"),
-        ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "[0, 1] is needed"),
+        ({"images": torch.full((6, 1, 4, 4), 1.5)}, "expected [0, 1]"),
+        ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "expected [0, 1]"),
         ({"images": torch.zeros(6, 1, 4, 4, dtype=torch.uint8)}, "float32"),
         ({"images": torch.zeros(6, 16)}, "(N, C, H, W)"),
         ({"labels": torch.full((6,), 5)}, "5 classes"),
@@ -120,7 +120,7 @@ def test_equals_foolbox(trained):
         ({"targets": torch.full((6,), 9)}, "targets go from 9"),
     ],
 )
-def test_bad_input_is_refused(change, words):
+def test_bad_input_is_rejected(change, words):
     images, labels = batch(3)
     arguments = {"images": images, "labels": labels, "epsilon": 0.1} | change
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
@@ -128,7 +128,7 @@ def test_bad_input_is_refused(change, words):
     assert words in str(caught.value)
 
 
-def test_logits_that_are_not_finite_are_refused():
+def test_non_finite_logits_are_rejected():
     model = random_affine(4)
     model.bias.data[0] = torch.nan
     with pytest.raises(InvalidInput, match="not finite"):

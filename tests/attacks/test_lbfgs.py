@@ -51,7 +51,7 @@ def rosenbrock(points, rows):
     return values.detach().double(), gradients
 
 
-def test_beside_scipy_on_a_curved_valley():
+def test_comparison_with_scipy_on_a_curved_valley():
     generator = torch.Generator().manual_seed(1)
     start = (torch.randn(30, 6, generator=generator) * 0.5).double()
     ours = minimise(rosenbrock, start, max_evaluations=1000, value_tolerance=1e-12, gradient_tolerance=1e-6)

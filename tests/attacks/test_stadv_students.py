@@ -19,14 +19,14 @@ def case(trained):
     return trained.model, images, labels, (labels + offsets) % 10
 
 
-def test_as_the_students_had_it_next_to_nothing_reaches_its_target(case):
+def test_the_students_settings_reach_almost_no_target(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets)
     assert made.success.float().mean() < 0.5
     assert torch.equal(made.predictions, model(made.images).argmax(1))
 
 
-def test_mended_it_fools(case):
+def test_with_the_fixes_it_fools(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets, max_evaluations=300, **MENDED)
     assert made.success.float().mean() > 0.9
@@ -43,7 +43,7 @@ def test_above_0_the_floor_stops_before_the_target_wins(case):
     assert ((gap <= 0.5) | (made.gradient_evaluations < 30)).all()
 
 
-def test_what_did_not_converge_is_thrown_away(case):
+def test_unconverged_runs_are_discarded(case):
     model, images, labels, targets = case
     options = {"targets": targets, "max_evaluations": 3, **MENDED}
     thrown = stadv_students(model, images, labels, **(options | {"returned": "converged"}))
@@ -62,7 +62,7 @@ def test_the_best_iterate_wins_at_least_as_often_as_the_last(case):
     assert best.success.sum() > last.success.sum()  # at floor 0 the last iterates end on a tie
 
 
-def test_an_image_takes_the_path_that_scipy_takes_with_it_alone(case):
+def test_an_image_takes_the_same_path_as_with_scipy_alone(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets, scores="logits", floor=0.0, returned="last")
     row = 0
@@ -105,12 +105,12 @@ def test_the_diagonal_flow_loss_is_a_double_sum_with_zeros_beyond_the_border():
         ({"targets": torch.full((12,), -1)}, "targets go from -1"),
     ],
 )
-def test_parameters_out_of_range_are_refused(case, change, words):
+def test_parameters_out_of_range_are_rejected(case, change, words):
     model, images, labels, targets = case
     with pytest.raises(InvalidInput, match=words):
         stadv_students(model, images, labels, **({"targets": targets} | change))
 
 
-def test_an_empty_batch_is_no_error(case):
+def test_an_empty_batch_is_accepted(case):
     empty = torch.zeros(0, dtype=torch.int64)
     assert stadv_students(case[0], torch.zeros(0, 1, 28, 28), empty, targets=empty).images.shape == (0, 1, 28, 28)

@@ -65,7 +65,7 @@ def test_the_flow_loss_is_the_double_sum_of_the_paper(smoothing):
     assert flow_loss(flow, smoothing)[0] == pytest.approx(float(total))
 
 
-def test_moving_everything_alike_costs_nothing_and_its_gradient_is_finite():
+def test_a_uniform_shift_costs_nothing_and_its_gradient_is_finite():
     flow = torch.full((1, 2, 6, 6), 2.5, requires_grad=True)
     for smoothing in (0.0, 0.01):
         loss = flow_loss(flow, smoothing).sum()

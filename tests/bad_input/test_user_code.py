@@ -131,7 +131,11 @@ def adversarial(change: str) -> str:
     ("NaN", attack("return images * float('nan')"), "returns images that leave [0, 1] or are not finite"),
     ("Adversarial: few images", attack(adversarial("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
     ("Adversarial: few rows", attack(adversarial("{'iterations': labels[:3]}")), "returns iterations (3,); one row"),
-    ("Adversarial: no tensors", attack(adversarial("{'details': {'x': 3}}")), "returns x int; one row for each of 20"),
+    (
+        "Adversarial: no tensors",
+        attack(adversarial("{'details': {'x': 3}}")),
+        "returns x int; expected one row for each of 20",
+    ),
     ("a target that is not a class", attack("return images", targets=7), "targets: 7 is no class", "0 to 3"),
     ("none left to attack", attack("return images", targets=0, images=1), "all 1 images chosen are of class 0"),
 )

@@ -36,6 +36,12 @@ class Project:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done
 
+    def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess:
+        """A program of the project's, by itself."""
+        command = [sys.executable, program, *arguments]
+        environment = BARE | {"PYTHONPATH": str(self.folder)}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
+
     def outdated(self, *arguments: str) -> set[str]:
         """The files that a run would make, below the results folder."""
         lines = self.snakemake("--summary", *arguments).stdout.splitlines()

@@ -22,7 +22,7 @@ def entry(source):
     return {"model": "MLP", "defense": "none", "seed": 0, "attack": "fgsm", "source": source}
 
 
-def test_of_anothers_images_the_norms_are_the_attacks_and_the_predictions_the_victims(files):
+def test_another_victims_images_keep_the_norms_and_get_the_victims_predictions(files):
     own, other = load_attempts(
         [entry(None), entry("CNN/none")], [files / "records.parquet"] * 2, [files / "evaluation.parquet"]
     )
@@ -33,12 +33,12 @@ def test_of_anothers_images_the_norms_are_the_attacks_and_the_predictions_the_vi
     assert other.victim == "MLP/none"
 
 
-def test_an_evaluation_of_other_images_is_refused(files):
+def test_an_evaluation_of_other_images_is_rejected(files):
     with pytest.raises(InvalidInput, match=r"CNN/none: fgsm: .* not about the same images"):
         load_attempts([entry("CNN/none")], [files / "records.parquet"], [files / "other.parquet"])
 
 
-def test_victims_are_called_by_what_tells_them_apart():
+def test_short_names_keep_only_the_part_that_differs():
     assert list(short_names(["MLP/none", "CNN/none"]).values()) == ["MLP", "CNN"]
     assert list(short_names(["CNN/none", "CNN/jpeg"]).values()) == ["none", "jpeg"]
     assert list(short_names(["MLP/none", "CNN/jpeg"]).values()) == ["MLP/none", "CNN/jpeg"]

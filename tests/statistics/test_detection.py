@@ -9,14 +9,14 @@ from foolflow.statistics.detection import area_under, rate_of, roc, threshold_at
 
 
 @given(scores=st.lists(st.floats(0, 2), min_size=1, max_size=200), share=st.floats(0, 0.99))
-def test_no_more_than_the_share_is_above_the_threshold_and_no_lower_one_does(scores, share):
+def test_the_threshold_is_the_smallest_with_that_few_false_positives(scores, share):
     values = np.array(scores)
     threshold = threshold_at(values, share)
     assert (values > threshold).mean() <= share + 1e-8
     assert (values >= threshold).mean() > share
 
 
-def test_five_percent_of_ten_thousand_are_500():
+def test_five_percent_of_ten_thousand_is_500():
     assert (np.arange(10_000) > threshold_at(np.arange(10_000.0), 0.05)).sum() == 500
 
 
@@ -35,7 +35,7 @@ def test_the_area_is_that_of_its_definition_and_its_interval_near_a_bootstraps()
     np.testing.assert_allclose([found.low, found.high], expected, atol=0.015)
 
 
-def test_the_interval_has_no_width_where_all_are_told_apart():
+def test_the_interval_has_no_width_if_the_scores_are_separated():
     found = area_under(np.zeros(10), np.ones(5))
     assert (found.area, found.low, found.high) == (1, 1, 1)
 

@@ -27,30 +27,30 @@ def test_an_attack_that_cannot_be_stronger_but_is(kind):
     assert signs(stronger=((kind, outcomes("other", 90)),)) == []
 
 
-def test_one_step_that_fools_more_than_many():
+def test_a_single_step_that_fools_more_than_many():
     assert "single-step attack fgsm" in signs(single_step=outcomes("fgsm", 20))[0]
     assert signs(single_step=outcomes("fgsm", 80)) == []
 
 
-def test_one_step_that_the_victim_has_learnt():
+def test_a_victim_that_has_overfitted_to_a_single_step():
     """FGSM adversarial training gone wrong: right on its own FGSM, wrong on another network's."""
     (sign,) = signs(single_step=outcomes("fgsm", 98), single_step_transferred=outcomes("fgsm", 34))
     assert sign == "transferred fgsm leaves 34.0%, white-box fgsm 98.0% of the same images"
     assert signs(single_step=outcomes("fgsm", 70), single_step_transferred=outcomes("fgsm", 90)) == []
 
 
-def test_a_victim_that_stands_where_nothing_is_left():
+def test_a_victim_that_survives_a_huge_radius():
     assert "still leaves 40.0%" in signs(huge=outcomes("pgd_huge", 40))[0]
     assert signs(huge=outcomes("pgd_huge", 2)) == []
 
 
-def test_attacks_on_other_images_are_compared_where_both_were():
+def test_attacks_on_different_images_are_compared_on_common_ones():
     few = Attacked("other", outcomes("other", 10).outcomes.head(50))
     (sign,) = signs(stronger=(("black-box", few),))
     assert sign == "black-box other leaves 20.0%, white-box pgd 100.0% of the same images"
 
 
-def test_a_linear_model_hides_nothing_and_its_certified_margin_is_met():
+def test_a_linear_model_masks_nothing_and_its_certified_margin_holds():
     """The smallest L-infinity perturbation of an affine model is known in closed form: no attack gets below it, and
     PGD reaches it."""
     model = random_affine(3, classes=4, shape=(1, 5, 5))

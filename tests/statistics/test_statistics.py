@@ -28,7 +28,7 @@ def test_the_interval_of_a_median_is_that_of_the_order_statistics():
     assert np.isnan(median_interval(np.array([]))).all()
 
 
-def test_nothing_tried_says_nothing():
+def test_without_trials_the_interval_is_everything():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
@@ -59,7 +59,7 @@ def test_seeds_depend_on_every_name_and_on_nothing_else():
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
-def test_distances_of_images_that_were_fooled_or_not_or_wrong_before():
+def test_distances_of_fooled_unfooled_and_misclassified_images():
     records = pd.DataFrame(
         {
             "index": [5, 2, 9, 4],

@@ -42,7 +42,7 @@ def row(table, defense, kind, attack):
     return found
 
 
-def test_published_numbers_stand_beside_static_ones_alone(cells, root):
+def test_published_numbers_are_only_next_to_static_ones(cells, root):
     table = made(cells, root)
     assert row(table, "none", "static", "fgsm")["published"] == pytest.approx(0.001)
     assert row(table, "feature_squeezing", "static", "fgsm")["published"] == pytest.approx(0.453)
@@ -51,7 +51,7 @@ def test_published_numbers_stand_beside_static_ones_alone(cells, root):
     assert "published: deepfool %" not in made(cells, root, "digits").display
 
 
-def test_the_worst_case_counts_what_withstood_everything_on_the_common_images(cells, root):
+def test_the_worst_case_counts_images_that_withstood_every_attack(cells, root):
     worst = row(made(cells, root), "feature_squeezing", "worst case", "all")
     assert (worst["n"], worst["accuracy"], worst["clean"]) == (50, 0.0, pytest.approx(0.9))
     # DeepFool, which has no epsilon, leaves 0.05
@@ -75,12 +75,12 @@ def test_masking_is_flagged_in_its_row_and_explained_below(root):
     ]
     table = made(shown, root, roles=ROLES)
     assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
-    (note,) = [note for note in table.notes if note.startswith("Gradient masking is suspected of blind")]
+    (note,) = [note for note in table.notes if note.startswith("Gradient masking is suspected for blind")]
     assert "adaptive pgd_adaptive leaves 0.0%" in note
-    assert "pgd_huge, whose radius leaves nothing of an image, still leaves 95.0%" in note
+    assert "pgd_huge, whose radius allows any image to become grey, still leaves 95.0%" in note
 
 
-def test_the_attack_at_a_huge_radius_is_no_measure_of_robustness(root):
+def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):
     shown = [cell("none", "white_box", "pgd", 50), cell("none", "white_box", "pgd_huge", 100)]
     assert row(made(shown, root, roles=ROLES), "none", "worst case", "all")["accuracy"] == 0.5
 
@@ -94,7 +94,7 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation(root):
     assert table.display["white box: pgd %"].tolist()[-1] == "50.00 ± 10.00"
 
 
-def test_an_attack_without_a_radius_is_no_sign_of_masking(root):
+def test_an_attack_without_a_radius_is_not_a_sign_of_masking(root):
     """stAdv moves pixels, DeepFool goes as far as it has to: that they do better says nothing of the gradient."""
     shown = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "deepfool", 100)]
     assert made(shown, root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]

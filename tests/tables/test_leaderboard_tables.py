@@ -26,7 +26,7 @@ def test_the_worst_case_is_taken_image_by_image():
     assert table.display.loc[0, "n"] == "4"
 
 
-def test_all_columns_are_about_the_images_that_the_attacks_have_in_common():
+def test_all_columns_use_the_images_that_the_attacks_have_in_common():
     attempts = [
         attempt("A", "fgsm", "--++"),
         attempt("A", "deepfool", "++", first=2),
@@ -41,33 +41,33 @@ def test_all_columns_are_about_the_images_that_the_attacks_have_in_common():
         tabulate(BOARD, [attempt("A", "fgsm", "++"), attempt("A", "deepfool", "++", first=2)])
 
 
-def test_rows_go_by_rank_and_say_which_neighbours_are_told_apart():
+def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
     table = tabulate(
         BOARD, [attempt("bad", "fgsm", WEAK), attempt("one", "fgsm", STRONG), attempt("two", "fgsm", STRONG)]
     )
     assert table.display["model"].tolist() == ["one", "two", "bad"]
     assert table.display["rank"].tolist() == ["1", "1", "3"]
     assert table.display["to the next below"].tolist() == [
-        "not told apart, p 1.000 (two)",
+        "no significant difference, p 1.000 (two)",
         "p 1e-03 (bad)",
         "",
     ]
     worst = table.data[table.data["against"] == "worst case"]
     assert worst["p_value"].tolist()[:2] == pytest.approx([1.0, 2 / 2**12])
     assert worst["p_holm"].tolist()[:2] == pytest.approx([1.0, 4 / 2**12])
-    assert "Not told apart at 5 %: one and two." in table.notes[-1]
+    assert "No significant difference at 5 %: one and two." in table.notes[-1]
 
 
-def test_a_budget_is_part_of_the_title_and_what_left_it_is_no_success():
+def test_the_title_names_the_budget_and_larger_perturbations_do_not_count():
     board = Board.of({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
     assert board.budget == Budget("l2", 1.0)
     table = tabulate(board, [attempt("A", "fgsm", "----", l2=[0.5, 1.0, 1.5, 3.0])])
     assert accuracies(table, "A")["worst case"] == 0.5
     assert table.title == "Leaderboard l2: mnist, L2 up to 1"
-    assert "further than L2 up to 1" in table.notes[0]
+    assert "beyond L2 up to 1" in table.notes[0]
 
 
-def test_what_was_made_on_others_has_one_column_an_attack_and_counts_in_the_worst_case():
+def test_transferred_sets_have_one_column_per_attack_and_count_in_the_worst_case():
     attempts = [
         attempt("A", "fgsm", "+++-"),
         attempt("B", "fgsm", "++++"),
@@ -102,7 +102,7 @@ def test_several_seeds_have_a_mean_before_them_and_are_tested_seed_by_seed():
     assert "(seed 0)" in table.notes[-1]
 
 
-def test_means_that_are_equal_but_for_rounding_share_a_rank():
+def test_means_that_are_equal_up_to_rounding_share_a_rank():
     marks = {"A": ("+--", "++-", "+++"), "B": ("+++", "+--", "++-"), "C": ("---", "---", "---")}
     attempts = [
         attempt(model, "fgsm", one, seed=seed) for model, each in marks.items() for seed, one in enumerate(each)

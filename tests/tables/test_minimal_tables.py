@@ -45,7 +45,7 @@ def test_minimal_perturbations_by_hand():
     assert "published no distances" in table.notes[-1]
 
 
-def test_unsolved_images_push_the_median_out_and_not_only_the_mean():
+def test_unfooled_images_increase_the_median():
     half = minimal_records([0.0, 1.0, np.inf, np.inf])
     none = minimal_records([0.0, np.inf, np.inf, np.inf])
     data = minimal_table(half=half, none=none, all=minimal_records([0, 4, 5, 6])).data.set_index("attack")
@@ -65,13 +65,13 @@ def test_ratios_are_within_a_network():
     assert data["to_best"].tolist() == [1.0, 2.0, 1.5, 1.0]
 
 
-def test_a_network_that_gets_nothing_right_has_a_row_without_distances():
+def test_a_network_without_correct_images_has_a_row_without_distances():
     table = minimal_table(any=minimal_records([0.0, 0.0], wrong_before=2))
     assert table.data.loc[0, "n"] == 0
     assert table.display.loc[0, ["success %", "median L2", "to best"]].tolist() == ["", "", ""]
 
 
-def test_speeds_are_a_row_an_attack_and_a_column_a_network():
+def test_speeds_have_a_row_per_attack_and_a_column_per_network():
     runs = [
         minimal_speed.Run("mnist", model, 0, attack, {"seconds": 2.0, "images_per_second": speed, "device": "cpu"})
         for model, attack, speed in (("MLP", "b", 1234.5), ("MLP", "a", 0.567), ("CNN", "b", 99.6), ("CNN", "a", 10.2))

@@ -23,7 +23,7 @@ RECORDS = pd.DataFrame(
 )
 
 
-def test_only_right_images_and_their_targets_count():
+def test_only_correct_images_and_their_targets_count():
     measured = measure(RECORDS)
     assert (measured["n"], measured["count"], measured["success"]) == (5, 2, 0.4)
     assert measured["low"] < 0.4 < measured["high"]
@@ -43,7 +43,7 @@ def test_no_success_has_no_distortion():
     assert pd.isna(measured["median_flow_loss"])
 
 
-def test_success_stands_beside_the_published(root):
+def test_success_is_next_to_the_published(root):
     metrics = {"splits": {"test": {"accuracy": 0.99}}}
     attacked = [stadv.Attacked(dataset, "A", 0, metrics, RECORDS) for dataset in ("mnist", "fashion_mnist", "digits")]
     reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
@@ -68,7 +68,7 @@ def test_the_post_mortem_says_what_each_step_changed():
     assert table.display["points"].tolist() == ["", "-26.67"]
 
 
-def test_explorations_keep_values_as_they_were_given():
+def test_explorations_keep_the_given_values():
     settings = [explorations.Setting("B", "init", "zeros", RECORDS), explorations.Setting("B", "tau", 1e-05, RECORDS)]
     table = explorations.tabulate("title", settings, "kappa 0.1")
     assert table.data["value"].tolist() == ["zeros", "1e-05"]

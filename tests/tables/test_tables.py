@@ -38,7 +38,7 @@ def sweep(wrong_at, dataset="mnist", model="lenet", attack="fgsm"):
     return fgsm_sweep.Sweep(dataset, model, attack, 0, sweep_records(wrong_at), modified)
 
 
-def test_the_sweep_stands_beside_the_published_row(root):
+def test_the_sweep_is_next_to_the_published_row(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 500, 0.3: 1000})], reference(root, "r4_fgsm_sweep"))
     data = table.data.set_index("epsilon")
     assert data["accuracy"].to_dict() == pytest.approx({0.0: 0.99, 0.05: 0.988, 0.1: 0.5, 0.3: 0.0})
@@ -69,14 +69,14 @@ def test_worse_from_here_on_means_at_every_larger_epsilon(root):
     assert "statistically worse only at epsilon 0.1 " in table.notes[0]
 
 
-def test_two_sweeps_of_one_victim_are_told_apart(root):
+def test_two_sweeps_of_one_victim_are_separate(root):
     both = [sweep({0.1: 500}), sweep({0.1: 400, 0.2: 600}, attack="pgd")]
     table = fgsm_sweep.tabulate(both, reference(root, "r4_fgsm_sweep"))
     assert table.data.groupby("attack")["epsilon"].apply(list).to_dict() == {"fgsm": [0, 0.1], "pgd": [0, 0.1, 0.2]}
     assert len([note for note in table.notes if "statistically worse" in note]) == 2
 
 
-def test_no_published_column_where_nothing_was_published(root):
+def test_no_published_column_without_published_numbers(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 500}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
     assert table.data["published_tutorial"].isna().all()
     assert not any("published" in column for column in table.display)
@@ -91,7 +91,7 @@ def metrics(test):
     }
 
 
-def test_accuracies_stand_beside_those_of_paper_and_students(root):
+def test_accuracies_are_next_to_those_of_paper_and_students(root):
     victims = [accuracy.Victim("mnist", model, 0, metrics(0.99)) for model in ("A", "A_students")]
     table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
     assert table.data["published_paper"].tolist()[0] == pytest.approx(0.9858)
@@ -101,14 +101,14 @@ def test_accuracies_stand_beside_those_of_paper_and_students(root):
     assert "seed" not in table.display
 
 
-def test_seeds_are_told_apart_where_there_are_several(root):
+def test_several_seeds_have_a_column(root):
     victims = [accuracy.Victim("mnist", "CNN", seed, metrics(test)) for seed, test in enumerate((0.99, 0.98))]
     table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
     assert table.display["seed"].tolist() == ["0", "1"]
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
-def test_a_table_is_written_three_ways_and_escapes_what_html_would_read(root, tmp_path):
+def test_a_table_is_written_three_ways_and_html_is_escaped(root, tmp_path):
     victims = [accuracy.Victim("mnist", "CNN", 0, metrics(0.99))]
     table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
     to = argparse.Namespace(csv=tmp_path / "a.csv", markdown=tmp_path / "a.md", html=tmp_path / "a.html")
@@ -121,7 +121,7 @@ def test_a_table_is_written_three_ways_and_escapes_what_html_would_read(root, tm
 @pytest.mark.parametrize(
     ("value", "text"), [(0.04321, "0.043"), (3.2e-7, "3e-07"), (0.0, "< 1e-300"), (float("nan"), ""), (1.0, "1.000")]
 )
-def test_p_values_as_a_reader_wants_them(value, text):
+def test_p_values_are_formatted_for_readers(value, text):
     assert p_text(value) == text
 
 

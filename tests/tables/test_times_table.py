@@ -27,7 +27,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_jobs_add_up_by_rule_the_costly_first(folder):
+def test_jobs_are_summed_by_rule_the_most_expensive_first(folder):
     table = times_table(read_benchmarks(folder))
     first = table.data.iloc[0]
     assert (first["rule"], first["jobs"], first["seconds"], first["cpu_seconds"]) == ("train_victim", 2, 90, 75)
@@ -40,7 +40,7 @@ def test_jobs_add_up_by_rule_the_costly_first(folder):
     assert shown.loc["all", "jobs"] == "3"
 
 
-def test_without_the_names_of_the_rules_what_was_made_has_to_do(tmp_path):
+def test_without_rule_names_the_path_is_used(tmp_path):
     (tmp_path / "attacks").mkdir()
     (tmp_path / "attacks/fgsm.tsv").write_text(f"{HEADER}\n{line(5, 4)}\n")
     jobs = read_benchmarks(tmp_path)

@@ -6,7 +6,7 @@ from foolflow.tables.transfer import tabulate
 from tests.tables.boards import attempt
 
 
-def test_success_of_a_transfer_counts_what_the_target_gets_right_by_itself():
+def test_transfer_success_is_counted_on_images_that_the_target_classifies_correctly():
     attempts = [
         attempt("A", "fgsm", "----"),
         attempt("A", "fgsm", "+-+-", source="B/none", clean="++--"),
@@ -21,10 +21,10 @@ def test_success_of_a_transfer_counts_what_the_target_gets_right_by_itself():
     assert (cells.loc[("A/none", "B/none"), ["low", "high"]].tolist()) == pytest.approx(wilson_interval(2, 3))
     assert table.display.columns.tolist() == ["source", "A", "B"]
     assert table.display["source"].tolist() == ["A", "B", "n, right when clean"]
-    assert "gets right when they are clean" in table.notes[0]
+    assert "correctly classified by the target when clean" in table.notes[0]
 
 
-def test_a_target_that_gets_nothing_right_has_an_empty_cell():
+def test_a_target_without_correct_images_has_an_empty_cell():
     attempts = [attempt("A", "fgsm", "--", clean="--"), attempt("B", "fgsm", "--", clean="--", source="A/none")]
     table = tabulate("zoo", "mnist", "fgsm", attempts)
     assert pd.isna(table.data["success"]).all()

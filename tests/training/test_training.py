@@ -18,11 +18,11 @@ from foolflow.training.recipe import Recipe, learning_rate_factor
 from tests.conftest import DIGITS, labelled
 
 
-def telling(say):
+def progress_to(say):
     return Progress("training", "epochs", write=say)
 
 
-QUIET = {"progress": telling(lambda _: None)}
+QUIET = {"progress": progress_to(lambda _: None)}
 HARDENING = load_hardening(
     {"method": "adversarial_training", "parameters": {"epsilon": 0.1, "steps": 2, "random_start": True}}
 )
@@ -42,7 +42,7 @@ def fresh(architecture="lenet.LeNet", **arguments):
     ],
     ids=["adam", "sgd", "momentum"],
 )
-def test_resumed_after_any_epoch_it_ends_in_the_same_weights(digits_splits, tmp_path, recipe):
+def test_a_training_resumed_after_any_epoch_ends_with_the_same_weights(digits_splits, tmp_path, recipe):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     undisturbed = train(fresh(), *data, recipe, seed=5, **QUIET)
     for epochs_before_the_kill in (1, 3):
@@ -55,22 +55,28 @@ def test_resumed_after_any_epoch_it_ends_in_the_same_weights(digits_splits, tmp_
                 recipe,
                 seed=5,
                 checkpoint=checkpoint,
-                progress=telling(stop_after(epochs_before_the_kill + 1)),
+                progress=progress_to(stop_after(epochs_before_the_kill + 1)),
             )
-        resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, progress=telling(lines.append))
+        resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, progress=progress_to(lines.append))
         assert lines[0] == f"resumed after epoch {epochs_before_the_kill} of 4"
         for name, tensor in undisturbed.model.state_dict().items():
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
         assert [row.val_accuracy for row in resumed.history] == [row.val_accuracy for row in undisturbed.history]
 
 
-def test_an_adversarial_training_resumed_ends_in_the_same_weights(digits_splits, tmp_path):
+def test_a_resumed_adversarial_training_ends_with_the_same_weights(digits_splits, tmp_path):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe, checkpoint = Recipe(epochs=3, learning_rate=0.003), tmp_path / "checkpoint.safetensors"
     undisturbed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, **QUIET)
     with pytest.raises(KeyboardInterrupt):
         train(
-            fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, progress=telling(stop_after(2))
+            fresh(),
+            *data,
+            recipe,
+            seed=5,
+            hardening=HARDENING,
+            checkpoint=checkpoint,
+            progress=progress_to(stop_after(2)),
         )
     resumed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, **QUIET)
     for name, tensor in undisturbed.model.state_dict().items():
@@ -78,7 +84,7 @@ def test_an_adversarial_training_resumed_ends_in_the_same_weights(digits_splits,
     assert [row.val_pgd_accuracy for row in resumed.history] == [row.val_pgd_accuracy for row in undisturbed.history]
 
 
-def test_adversarial_training_withstands_what_ordinary_training_does_not(digits_splits, trained):
+def test_adversarial_training_is_more_robust_than_ordinary_training(digits_splits, trained):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe = Recipe(epochs=6, learning_rate=0.003, schedule="one_cycle")
     ordinary = train(fresh("cnn.CNN"), *data, recipe, seed=1, **QUIET)
@@ -103,7 +109,7 @@ def stop_after(epoch):
     return report
 
 
-def test_a_checkpoint_of_another_recipe_is_not_taken_up(digits_splits, tmp_path):
+def test_a_checkpoint_of_another_recipe_is_ignored(digits_splits, tmp_path):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     checkpoint = tmp_path / "checkpoint.safetensors"
     train(fresh(), *data, Recipe(epochs=1), seed=5, checkpoint=checkpoint, fingerprint="one", **QUIET)
@@ -115,12 +121,12 @@ def test_a_checkpoint_of_another_recipe_is_not_taken_up(digits_splits, tmp_path)
         seed=5,
         checkpoint=checkpoint,
         fingerprint="two",
-        progress=telling(lines.append),
+        progress=progress_to(lines.append),
     )
     assert not any("resumed" in line for line in lines)
 
 
-def test_a_damaged_checkpoint_is_not_taken_up(tmp_path):
+def test_a_damaged_checkpoint_is_ignored(tmp_path):
     checkpoint = tmp_path / "checkpoint.safetensors"
     save_checkpoint(checkpoint, {"model": {"weight": torch.ones(3)}}, {"history": []})
     assert load_checkpoint(checkpoint) is not None
@@ -178,7 +184,7 @@ def test_schedules(schedule):
 
 def test_shift_and_flip_moves_whole_images():
     images = torch.arange(2 * 3 * 5 * 5, dtype=torch.uint8).view(2, 3, 5, 5) + 1
-    seen = set()
+    found = set()
     for seed in range(200):
         moved = shift_and_flip(images, pad=1, flip=True, generator=torch.Generator().manual_seed(seed))
         assert moved.shape == images.shape
@@ -189,8 +195,8 @@ def test_shift_and_flip_moves_whole_images():
             for left in range(3)
             for flip in (False, True)
         }
-        seen |= {option for option, image in options.items() if torch.equal(moved[0], image)}
-    assert len(seen) == 18
+        found |= {option for option, image in options.items() if torch.equal(moved[0], image)}
+    assert len(found) == 18
 
 
 def crop(image, top, left, flip):
@@ -203,7 +209,7 @@ def test_nothing_moves_without_padding_or_flip():
     assert torch.equal(shift_and_flip(images, pad=0, flip=False, generator=torch.Generator()), images)
 
 
-def test_the_global_random_state_is_left_alone(digits_splits):
+def test_the_global_random_state_is_unchanged(digits_splits):
     data = labelled(digits_splits["val"]), labelled(digits_splits["val"])
     model = fresh()
     before = torch.get_rng_state()
@@ -211,7 +217,7 @@ def test_the_global_random_state_is_left_alone(digits_splits):
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_files_are_whole_or_absent_when_the_writer_is_killed(tmp_path):
+def test_files_are_complete_or_unchanged_when_the_writer_is_killed(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")
     code = (

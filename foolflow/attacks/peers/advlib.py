@@ -1,7 +1,7 @@
 """Adversarial Library's attacks (Rony et al., github.com/jeromerony/adversarial-library), `advlib:<function of
 adv_lib.attacks>`.
 
-`norm` may be .inf. A radius is called epsilon here, whatever the function calls it.
+`norm` may be .inf. A radius is called epsilon here, whatever its name in the library.
 """
 
 import importlib.util
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from foolflow.attacks.peers.running import Counted, MakeImages
 
 DISTRIBUTION = "adv-lib"
-INSTALL = "pip install --no-deps adv-lib tqdm (its visdom does not build any more, and no attack here needs it)"
+INSTALL = "pip install --no-deps adv-lib tqdm (its dependency visdom no longer builds, and no attack needs it)"
 MODULE = "adv_lib.attacks"
-RADII = ("eps", "ε")  # radii where they are required; elsewhere a step, or a bound on the restarts
+RADII = ("eps", "ε")  # radii if they are required parameters; otherwise a step size or a bound of the restarts
 
 
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
@@ -33,7 +33,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         yield f"targets: {name} does not support targets"
     ours = {
         "epsilon" if key in RADII and one.default is None else key: one
-        for key, one in sources.without(takes, "targeted", "return_targets").items()
+        for key, one in sources.configurable(takes, "targeted", "return_targets").items()
     }
     yield from sources.parameter_problems(name, given, ours)
 
@@ -54,7 +54,7 @@ def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
 
 
 def _attacks() -> ModuleType:
-    """adv_lib.attacks. It imports visdom, a server of plots, for the type of a callback that no attack here gets."""
+    """Import adv_lib.attacks. It imports visdom, a plot server, only for the type of a callback that is not used."""
     if importlib.util.find_spec("visdom") is None:
         sys.modules["visdom"] = ModuleType("visdom")
         try:

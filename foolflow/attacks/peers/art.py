@@ -1,10 +1,10 @@
 """The Adversarial Robustness Toolbox's attacks (Nicolae et al. 2018, arXiv 1807.01069), `art:<class of
 art.attacks.evasion>`.
 
-Its `eps` is called epsilon here, and is needed where an attack has one; an `epsilon` of its own, which is no radius,
-keeps its default. A batch is attacked at once, where ART would take one image after the other by default.
-SpatialTransformation seeks one shift and rotation for all the images that it is given, the one that fools most of
-them; here each image is given by itself, and so gets its own, as in Engstrom et al. 2019, arXiv 1712.02779.
+Its `eps` is called epsilon here and is required; its own `epsilon`, which is not a radius, keeps its default. A batch
+is attacked at once; by default ART attacks one image after the other. SpatialTransformation searches for one shift and
+rotation that fools as many of the given images as possible. Here it is given one image at a time, so each image gets
+its own, as in Engstrom et al. 2019, arXiv 1712.02779.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
     if targeted and "targeted" not in takes:
         yield f"targets: {name} does not support targets"
     has_radius = "eps" in takes
-    takes = sources.without(takes, "targeted", "eps", "epsilon", "verbose")
+    takes = sources.configurable(takes, "targeted", "eps", "epsilon", "verbose")
     if has_radius:
         takes["epsilon"] = sources.parameter("float")
     yield from sources.parameter_problems(name, given, takes)

@@ -1,7 +1,8 @@
-"""AutoAttack (Croce and Hein 2020, arXiv 2003.01690) as PyPI's pyautoattack has it, `autoattack:<version>`.
+"""AutoAttack (Croce and Hein 2020, arXiv 2003.01690) from the package pyautoattack, `autoattack:<version>`.
 
-standard (APGD with cross-entropy, targeted APGD, targeted FAB, Square; each on the images that the others left), plus,
-rand (for randomised victims), or custom with `attacks`. Needs `epsilon`; `norm` is Linf, L2 or L1.
+The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB, Square, each on the images that the
+others did not fool), plus, rand (for randomised victims), and custom with `attacks`. Needs `epsilon`; `norm` is Linf,
+L2 or L1.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ DISTRIBUTION = "pyautoattack"
 INSTALL = sources.IN_THE_EXTRA
 VERSIONS = ("custom", "plus", "rand", "standard")
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
-OTHERS_OF_STANDARD = 9  # the classes that a targeted attack of AutoAttack aims at, where there are so many
+OTHERS_OF_STANDARD = 9  # number of classes that a targeted attack of AutoAttack aims at, if there are enough
 
 
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:

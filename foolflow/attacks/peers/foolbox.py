@@ -1,8 +1,8 @@
 """Foolbox's attacks (Rauber et al. 2017, arXiv 1707.04131), `foolbox:<class of foolbox.attacks>`.
 
-Those that find the nearest adversarial take no epsilon, the others need one. `distance`, where one takes it, is l0,
-l1, l2 or linf. The attacks that walk along the boundary start from an image that is adversarial already, which
-foolbox makes by mixing in noise; where that fails it gives up the whole batch, here just the image.
+Minimal-perturbation attacks take no epsilon, the others need one. `distance`, if an attack takes it, is l0, l1, l2 or
+linf. Boundary attacks start from an adversarial image, which foolbox makes by mixing in noise. If that fails, foolbox
+gives up the whole batch; here only the image fails.
 """
 
 import ast
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 DISTRIBUTION = "foolbox"
 INSTALL = sources.IN_THE_EXTRA
 MODULE = "foolbox.attacks"
-# Their starts are foolbox's own defaults.
+# The starting attacks are foolbox's defaults.
 WALKS_FROM_BLENDS = (
     "BoundaryAttack",
     "HopSkipJumpAttack",
@@ -41,10 +41,10 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
     if targeted and not accepted & {"TargetedMisclassification", "Criterion"}:
         yield f"targets: {name} does not support targets"
     if not targeted and accepted == {"TargetedMisclassification"}:
-        yield f"targets: missing; {name} needs them"
+        yield f"targets: missing; {name} needs targets"
     takes = sources.parameters(attack)
     flexible = "distance" in takes
-    takes = sources.without(takes)
+    takes = sources.configurable(takes)
     if sources.derives(attack, "FixedEpsilonAttack"):
         takes["epsilon"] = sources.parameter("float")
     if flexible:
@@ -57,7 +57,7 @@ def _is_attack(definition: sources.Definition) -> bool:
 
 
 def _criteria(attack: sources.Definition) -> set[str]:
-    """What the attack can be asked for, as its method `run` is annotated. DeepFool's is wrong: it heeds no target."""
+    """Return the criteria in the annotation of `run`. DeepFool's annotation is wrong: it ignores the target."""
     if attack.module.endswith(".deepfool"):
         return {"Misclassification"}
     for ancestor in sources.lineage(attack):

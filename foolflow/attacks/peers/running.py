@@ -1,7 +1,7 @@
-"""Attacks of other libraries, run and judged as ours are.
+"""Run attacks of other libraries and judge them like our own.
 
-Nobody's word is taken: the class, the norms and the box are measured on the images that come back, what is not finite
-or went blank counts as a failure, and gradient evaluations are counted on the victim itself.
+Predictions, norms and the box are measured on the images that a library returns. An image that is not finite or has
+become blank counts as a failure. Gradient evaluations are counted on the victim itself.
 """
 
 import hashlib
@@ -22,14 +22,14 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
-BOX_EXCESS = 1e-4  # more than rounding, and nothing that is seen: clipped
+BOX_EXCESS = 1e-4  # more than rounding, but invisible: such images are clipped
 BLANK = 1e-6
 
 
 class Counted(nn.Module):
-    """The victim, counting how many images went forward through it, and how many gradients came back.
+    """The victim, with counters of the images in its forward passes and of the gradients in its backward passes.
 
-    classes: how many the victim tells apart.
+    classes: number of classes of the victim.
     """
 
     def __init__(self, victim: nn.Module, classes: int) -> None:
@@ -56,20 +56,21 @@ MakeImages = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor]
 
 
 def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adversarial]:
-    """The attack `library:name`, to be called as ours are: attack(model, images, labels, targets=None).
+    """Return the attack `library:name`, called like our own: attack(model, images, labels, targets=None).
 
-    Images that fool the model already are left as they are, and the library does not see them. Gradient evaluations
-    are counted for a whole batch and spread evenly over the images that the library was given, since it may take them
-    in any order; so is the detail `queries`, the forward passes, theirs for checking and searching among them. The
-    detail `rejected` tells the images that came back blank or not finite, and were put back: failures. Random numbers
-    come from a seed that depends on the method and the images; the caller's generators are left as they were.
+    Images that already fool the model are not passed to the library. Gradient evaluations are counted per batch and
+    divided evenly among the images that the library was given, because it may process them in any order. The detail
+    `queries` counts forward passes in the same way, including those for checks and searches. The detail `rejected`
+    marks the images that came back blank or not finite; they are replaced by the originals and count as failures.
+    Random numbers come from a seed that depends on the method and the images; the caller's generators are left
+    unchanged.
     Raises InvalidInput if the library fails, or returns anything but images of the same shape in [0, 1].
     """
     library, _, name = method.partition(":")
     module = importlib.import_module(f"foolflow.attacks.peers.{library}")
     try:
         make_images = module.make(name, parameters)
-    except Exception as error:  # whatever the library raises while it is imported, or given its parameters
+    except Exception as error:  # any error of the library, on import or for its parameters
         raise _failed(method, error) from error
     return partial(run_peer, make_images, method)
 
@@ -83,7 +84,7 @@ def run_peer(
     *,
     targets: Tensor | None = None,
 ) -> Adversarial:
-    """As `load_peer` says, with the function that makes the images."""
+    """Run `make_images` on a batch, as described in `load_peer`."""
     check_images(images, labels, targets)
     none = torch.zeros_like(labels)
     with frozen(model):
@@ -100,13 +101,13 @@ def run_peer(
                 theirs = make_images(
                     counted, given.clone(), labels[standing], None if targets is None else targets[standing]
                 )
-            except Exception as error:  # whatever the library raises
+            except Exception as error:  # any error of the library
                 if is_out_of_memory(error):
-                    raise  # it is tried again on fewer images
+                    raise  # the caller retries with fewer images
                 raise _failed(method, error) from error
-        accepted, refused = _accept(theirs, given, method)
+        accepted, replaced = _accept(theirs, given, method)
         made, rejected = images.clone(), torch.zeros_like(standing)
-        made[standing], rejected[standing] = accepted, refused
+        made[standing], rejected[standing] = accepted, replaced
         concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
         return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
 
@@ -120,10 +121,12 @@ def _details(queries: Tensor, rejected: Tensor) -> dict[str, Tensor]:
 
 
 def _accept(theirs: Any, given: Tensor, method: str) -> tuple[Tensor, Tensor]:
-    """The images, in the box, what cannot count put back; and which were put back: bool (N,)."""
+    """Return the images, clipped to the box, with unusable ones replaced; and which were replaced: bool (N,)."""
     if not isinstance(theirs, Tensor) or theirs.shape != given.shape or not theirs.is_floating_point():
         found = f"{theirs.dtype} {tuple(theirs.shape)}" if isinstance(theirs, Tensor) else type(theirs).__name__
-        raise InvalidInput(f"attack {method} returns {found}; images, {given.dtype} {tuple(given.shape)}, are needed")
+        raise InvalidInput(
+            f"attack {method} returns {found}; expected {given.dtype} images of shape {tuple(given.shape)}"
+        )
     made = theirs.detach().to(given)
     finite = made.flatten(1).isfinite().all(1)
     low, high = (made[finite].min(), made[finite].max()) if finite.any() else (0, 1)
@@ -139,7 +142,7 @@ def _is_blank(images: Tensor) -> Tensor:
 
 
 def _spread(total: int, among: Tensor) -> Tensor:
-    """`total` in whole numbers, as even as they can be, over the rows that are `among`: int64 (N,)."""
+    """Divide `total` into whole numbers, as evenly as possible, over the rows that are `among`: int64 (N,)."""
     each, rest = divmod(total, int(among.sum()))
     rank = among.cumsum(0)
     return torch.where(among, each + (rank <= rest).long(), 0)
@@ -147,7 +150,7 @@ def _spread(total: int, among: Tensor) -> Tensor:
 
 @contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """The global generators, which is where libraries draw from, seeded within and afterwards as before."""
+    """Seed the global random generators, which libraries use, and restore them afterwards."""
     kept_python, kept_numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)

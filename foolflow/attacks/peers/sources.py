@@ -1,6 +1,6 @@
-"""What an installed library offers, read from its source: to import it takes seconds, on each call of snakemake.
+"""Find out what an installed library offers by reading its source, because importing it takes seconds.
 
-The libraries differ in where their attacks are and how they are called; the modules beside this one know that.
+Where a library keeps its attacks and how they are called is known to the module of that library.
 """
 
 import ast
@@ -17,7 +17,7 @@ from foolflow.workflow.config.numbers import numbers_read_as_text
 from foolflow.workflow.signatures import is_expressible, type_problem
 
 IN_THE_EXTRA = 'it is in the extra `peers`: pip install --editable ".[peers]"'
-MANY = 20  # more names than these are not all listed
+MANY = 20  # above this number of names, only the closest matches are listed
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Definition:
 
 
 def parameter(annotation: str, default: str | None = None) -> Parameter:
-    """A parameter that is ours, not the library's."""
+    """A parameter that we add, with annotation and default as text."""
     return Parameter(_expression(annotation), None if default is None else _expression(default))
 
 
@@ -46,7 +46,7 @@ def _expression(text: str) -> ast.expr:
 
 
 def installed(distribution: str) -> str | None:
-    """The version of an installed distribution."""
+    """Return the version of a distribution, or None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -54,7 +54,7 @@ def installed(distribution: str) -> str | None:
 
 
 def find(module: str, name: str) -> Definition | None:
-    """What `module` of an installed library means by `name`, its imports and aliases followed within the library."""
+    """Find the definition of `name` in `module`, following imports and aliases within the library."""
     for node in _statements(module):
         match node:
             case ast.ClassDef(name=defined) | ast.FunctionDef(name=defined) if defined == name:
@@ -70,7 +70,7 @@ def find(module: str, name: str) -> Definition | None:
 
 
 def names(module: str) -> Iterator[str]:
-    """The public names that `module` defines, imports or gives to another."""
+    """Yield the public names that `module` defines, imports or assigns."""
     for node in _statements(module):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
@@ -83,7 +83,7 @@ def names(module: str) -> Iterator[str]:
 
 
 def lineage(definition: Definition) -> Iterator[Definition]:
-    """A class and the classes of the library that it derives from, the nearest first."""
+    """Yield a class and its base classes within the library, the nearest first."""
     yield definition
     if isinstance(definition.node, ast.ClassDef):
         for base in definition.node.bases:
@@ -96,7 +96,7 @@ def derives(definition: Definition, base: str) -> bool:
 
 
 def parameters(definition: Definition) -> dict[str, Parameter]:
-    """What a function takes, or a class when it is made (without self)."""
+    """Return the parameters of a function, or of the constructor of a class, without self."""
     if isinstance(definition.node, ast.FunctionDef):
         return _parameters(definition.node.args)
     for ancestor in lineage(definition):
@@ -116,7 +116,7 @@ def _parameters(arguments: ast.arguments) -> dict[str, Parameter]:
 
 @cache
 def _statements(module: str) -> list[ast.stmt]:
-    """The statements of a module's top level, those under an `if` or a `try` among them."""
+    """Return the top-level statements of a module, including those in an `if` or a `try`."""
     return list(_flat(ast.parse(_file(module).read_bytes()).body))
 
 
@@ -129,7 +129,7 @@ def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _file(module: str) -> Path:
     package, *rest = module.split(".")
-    spec = importlib.util.find_spec(package)  # of a package at the top: nothing is imported
+    spec = importlib.util.find_spec(package)  # for a top-level package this imports nothing
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(module)
     path = Path(spec.origin).parent.joinpath(*rest)
@@ -143,27 +143,27 @@ def _imported_module(module: str, node: ast.ImportFrom) -> str:
     return ".".join([*parts[: len(parts) - node.level + 1], *([node.module] if node.module else [])])
 
 
-def without(taken: Mapping[str, Parameter], *left_out: str) -> dict[str, Parameter]:
-    """What of `taken` a config may give: what it can express, and none of the names that are `left_out`."""
-    return {name: one for name, one in taken.items() if name not in left_out and is_expressible(one.annotation)}
+def configurable(parameters: Mapping[str, Parameter], *excluded: str) -> dict[str, Parameter]:
+    """Return the parameters that a config can set: those that it can express, except the `excluded` names."""
+    return {name: one for name, one in parameters.items() if name not in excluded and is_expressible(one.annotation)}
 
 
 def unknown_name(library: str, name: str, known: Collection[str]) -> str:
     if len(known) <= MANY:
-        hint = f"there are {', '.join(sorted(known))}"
+        hint = f"available: {', '.join(sorted(known))}"
     else:
         as_written = {one.lower(): one for one in known}
         close = difflib.get_close_matches(name.lower(), as_written, n=5, cutoff=0.4) or sorted(as_written)[:5]
-        hint = f"among its {len(known)} are {', '.join(as_written[one] for one in close)}"
+        hint = f"among its {len(known)} attacks: {', '.join(as_written[one] for one in close)}"
     return f"method: {library} has no attack {name!r}; {hint}"
 
 
 def parameter_problems(name: str, given: Mapping[str, Any], takes: Mapping[str, Parameter]) -> Iterator[str]:
-    """Problems of calling `name`, which takes `takes`, with `given`. Each begins with the key that it is about."""
+    """Yield the problems of calling `name`, with parameters `takes`, with `given`. Each line starts with its key."""
     for key, value in sorted(given.items(), key=lambda item: str(item[0])):
         if key not in takes:
             yield f"parameters.{key}: unknown; {name} takes {', '.join(takes) or 'none'}"
-        elif problem := type_problem(_one(key, value), _annotation(takes[key])):
+        elif problem := type_problem(_first_epsilon(key, value), _annotation(takes[key])):
             yield f"parameters.{key}: {problem}"
         else:
             yield from numbers_read_as_text(value, f"parameters.{key}")
@@ -172,13 +172,13 @@ def parameter_problems(name: str, given: Mapping[str, Any], takes: Mapping[str, 
             yield f"parameters.{key}: missing; {name} needs it"
 
 
-def _one(key: str, value: Any) -> Any:
-    """One of several epsilons stands for all; the config's schema has checked that they are numbers."""
+def _first_epsilon(key: str, value: Any) -> Any:
+    """Return the first of several epsilons. The schema has checked that all are numbers."""
     return value[0] if key == "epsilon" and isinstance(value, list) else value
 
 
 def _annotation(one: Parameter) -> ast.expr | None:
-    """The annotation; without one, what the default tells: a number, a truth value or a text."""
+    """Return the annotation or, without one, the type of the default: number, boolean or string."""
     if one.annotation is None and isinstance(one.default, ast.Constant) and one.default.value is not None:
         kind = type(one.default.value).__name__
         return _expression("float" if kind == "int" else kind)

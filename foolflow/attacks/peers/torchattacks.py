@@ -1,6 +1,6 @@
 """Torchattacks' attacks (Kim 2020, arXiv 2010.01950), `torchattacks:<class of torchattacks>`.
 
-Its `eps` is called epsilon here, and is needed where an attack has one.
+Its `eps` is called epsilon here and is required.
 """
 
 import ast
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.peers.running import Counted, MakeImages
 
 DISTRIBUTION = "torchattacks"
-INSTALL = "pip install --no-deps torchattacks (it asks for a release of requests from 2020, and uses none)"
+INSTALL = "pip install --no-deps torchattacks (it pins requests to a release of 2020 that it does not need)"
 MODULE = "torchattacks"
 
 
@@ -30,19 +30,19 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         yield f"targets: {name} does not support targets"
     takes = dict(list(sources.parameters(attack).items())[1:])  # after the model
     has_radius = "eps" in takes
-    takes = sources.without(takes, "eps", "seed")
+    takes = sources.configurable(takes, "eps", "seed")
     if has_radius:
         takes["epsilon"] = sources.parameter("float")
     yield from sources.parameter_problems(name, given, takes)
 
 
 def _is_attack(definition: sources.Definition) -> bool:
-    """An attack by itself: what wraps other attacks takes objects that no config can name."""
+    """Whether it is an attack, and not a wrapper of other attacks, whose arguments a config cannot express."""
     return sources.derives(definition, "Attack") and ".wrappers." not in definition.module
 
 
 def _has_targets(attack: sources.Definition) -> bool:
-    """Whether the class, or what it derives from, sets `supported_mode` to a list with "targeted"."""
+    """Whether the class or one of its bases sets `supported_mode` to a list with "targeted"."""
     for ancestor in sources.lineage(attack):
         for node in ast.walk(ancestor.node):
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "self.supported_mode":

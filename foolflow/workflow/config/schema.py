@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,8 +22,16 @@ Validator = extend(
 
 @cache
 def load_schema() -> Config:
-    """Return the project's schemas/config.schema.yaml, parsed."""
-    return yaml.safe_load((project_folder() / "schemas/config.schema.yaml").read_text(encoding="utf-8"))
+    """Return the project's schema: schemas/config.schema.yaml, and for each study schemas/studies/<name>.yaml."""
+    folder = project_folder() / "schemas"
+    schema = _parsed(folder / "config.schema.yaml")
+    studies = {file.stem: _parsed(file) for file in sorted((folder / "studies").glob("*.yaml"))}
+    schema["properties"]["studies"]["properties"] = studies
+    return schema
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))
 
 
 def schema_problems(config: Config, schema: Config) -> Iterator[str]:

@@ -31,7 +31,7 @@ def test_targets(attacked, other_classes):
     assert torch.equal(made.predictions, other_classes[:12])
 
 
-def test_its_plots_are_not_needed_and_not_pretended(attacked):
+def test_visdom_is_neither_needed_nor_left_in_sys_modules(attacked):
     attacked("advlib:ddn", steps=1, count=2)
     assert sys.modules.get("visdom") is None
 
@@ -39,7 +39,7 @@ def test_its_plots_are_not_needed_and_not_pretended(attacked):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("advlib:dnd", {}, "method: adv-lib has no attack 'dnd'; there are alma, apgd"),
+        ("advlib:dnd", {}, "method: adv-lib has no attack 'dnd'; available: alma, apgd"),
         ("advlib:ddn", {"targeted": True}, "parameters.targeted: unknown; ddn takes steps, "),
         ("advlib:fmn", {}, "parameters.norm: missing; fmn needs it"),
         ("advlib:alma", {"distance": 2}, "parameters.distance: 2 is not of type str"),
@@ -47,6 +47,6 @@ def test_its_plots_are_not_needed_and_not_pretended(attacked):
         ("advlib:pgd_linf", {}, "parameters.epsilon: missing; pgd_linf needs it"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)

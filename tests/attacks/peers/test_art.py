@@ -42,10 +42,10 @@ def test_targets(attacked, other_classes):
         ("art:DeepFool", {"max_iter": 1.5}, "parameters.max_iter: 1.5 is not of type int"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)
 
 
-def test_targets_of_an_attack_without_any_are_told(problems_of):
+def test_targets_of_an_untargeted_attack_are_reported(problems_of):
     assert problems_of("art:DeepFool", targeted=True) == ["targets: DeepFool does not support targets"]

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-def test_standard_leaves_nobody_standing_that_it_can_reach(attacked):
+def test_standard_fools_every_image_within_reach(attacked):
     images, made = attacked("autoattack:standard", count=6, epsilon=0.3)
     assert made.success.all()
     assert (made.images - images).abs().max() <= 0.3 + 1e-6
@@ -10,7 +10,7 @@ def test_standard_leaves_nobody_standing_that_it_can_reach(attacked):
     assert torch.equal(again.images, made.images)
 
 
-def test_a_part_alone(attacked):
+def test_a_single_part_runs_alone(attacked):
     images, made = attacked("autoattack:custom", attacks=["apgd-ce"], epsilon=0.5, norm="L2", count=6)
     assert (made.images - images).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
     assert made.gradient_evaluations.sum() > 0
@@ -19,7 +19,7 @@ def test_a_part_alone(attacked):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("autoattack:strong", {}, "method: AutoAttack has no attack 'strong'; there are custom, plus, rand, standard"),
+        ("autoattack:strong", {}, "method: AutoAttack has no attack 'strong'; available: custom, plus, rand, standard"),
         ("autoattack:standard", {}, "parameters.epsilon: missing; standard needs it"),
         ("autoattack:standard", {"epsilon": 0.1, "norm": "Linfty"}, "parameters.norm: 'Linfty' is not of type 'Linf'"),
         ("autoattack:standard", {"epsilon": 0.1, "attacks": ["fab"]}, "parameters.attacks: unknown"),
@@ -27,12 +27,11 @@ def test_a_part_alone(attacked):
         ("autoattack:custom", {"epsilon": 0.1, "attacks": ["pgd"]}, "parameters.attacks: 'pgd' is not one of apgd-ce"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)
 
 
 def test_it_has_no_targets(problems_of):
-    assert problems_of("autoattack:standard", {"epsilon": 0.1}, targeted=True) == [
-        "targets: standard does not support targets"
-    ]
+    problems = problems_of("autoattack:standard", {"epsilon": 0.1}, targeted=True)
+    assert problems == ["targets: standard does not support targets"]

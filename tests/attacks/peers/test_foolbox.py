@@ -21,7 +21,7 @@ def test_boundary_needs_no_gradient(attacked):
     assert torch.equal(l2(images, made) > 0, made.success & (l2(images, made) > 0))
 
 
-def test_where_no_start_is_found_the_image_alone_fails(attacked, trained):
+def test_without_a_start_only_that_image_fails(attacked, trained):
     """Noise has one class, so it starts no attack at another; foolbox would give up the batch."""
     images, made = attacked("foolbox:BoundaryAttack", steps=5, targets=torch.full((12,), 8), count=12)
     failed = ~made.success
@@ -68,7 +68,7 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("foolbox:L2FMN", {}, "method: foolbox has no attack 'L2FMN'; among its 69 are L2FMNAttack"),
+        ("foolbox:L2FMN", {}, "method: foolbox has no attack 'L2FMN'; among its 69 attacks: L2FMNAttack"),
         ("foolbox:Attack", {}, "method: foolbox has no attack 'Attack'"),
         ("foolbox:L2FMNAttack", {"step": 3}, "parameters.step: unknown; L2FMNAttack takes steps, max_stepsize"),
         ("foolbox:L2FMNAttack", {"steps": "many"}, "parameters.steps: 'many' is not of type int"),
@@ -76,16 +76,16 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
         ("foolbox:FGSM", {}, "parameters.epsilon: missing; FGSM needs it"),
         ("foolbox:BoundaryAttack", {"init_attack": "x"}, "parameters.init_attack: unknown"),
         ("foolbox:InversionAttack", {"distance": "l7"}, "parameters.distance: 'l7' is not of type 'l0' or 'l1'"),
-        ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs them"),
+        ("foolbox:GenAttack", {"epsilon": 0.1}, "targets: missing; GenAttack needs targets"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)
     assert len(found) < 300
 
 
 @pytest.mark.parametrize("name", ["L2DeepFoolAttack", "NewtonFoolAttack"])
-def test_targets_of_an_attack_without_any_are_told(problems_of, name):
+def test_targets_of_an_untargeted_attack_are_reported(problems_of, name):
     assert problems_of(f"foolbox:{name}", targeted=True) == [f"targets: {name} does not support targets"]
     assert problems_of("foolbox:L2FMNAttack", targeted=True) == []

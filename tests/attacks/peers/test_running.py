@@ -31,27 +31,27 @@ def test_the_class_is_the_victims():
     assert 0 < made.success.sum() < 40
 
 
-def test_images_that_fool_already_are_left_as_they_are_and_cost_nothing():
+def test_misclassified_images_are_unchanged_and_cost_nothing():
     labels = LABELS.clone()
     labels[:10] = (labels[:10] + 1) % 5
-    seen = []
+    batch_sizes = []
 
     def attack(model, images, labels, targets):
-        seen.append(len(images))
+        batch_sizes.append(len(images))
         return noise(model, images, labels, targets)
 
     made = run(attack, labels)
-    assert seen == [30]
+    assert batch_sizes == [30]
     assert torch.equal(made.images[:10], IMAGES[:10])
     assert made.success[:10].all()
     assert made.details["queries"][:10].sum() == 0
     nobody = run(attack, (LABELS + 1) % 5)
-    assert seen == [30]
+    assert batch_sizes == [30]
     assert torch.equal(nobody.images, IMAGES)
     assert nobody.details.keys() == made.details.keys()
 
 
-def test_targets_reach_the_attack_and_are_what_success_means():
+def test_targets_reach_the_attack_and_define_success():
     targets = (LABELS + 1) % 5
 
     def attack(model, images, labels, targets):
@@ -78,7 +78,7 @@ def test_gradient_evaluations_are_counted_on_the_victim():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_an_image_that_is_not_finite_is_a_failure_and_no_error(bad):
+def test_a_non_finite_image_is_a_failure_but_no_error(bad):
     def attack(model, images, labels, targets):
         images[3, 0, 1, 1] = bad
         return 1 - images
@@ -127,7 +127,7 @@ def test_nonsense_is_one_line_that_names_the_attack(attack, words):
     assert words in str(caught.value)
 
 
-def test_random_numbers_depend_on_the_images_alone_and_the_callers_are_left():
+def test_random_numbers_depend_only_on_the_images_and_the_callers_state_is_kept():
     def attack(model, images, labels, targets):
         return torch.rand_like(images) * random.random() * float(np.random.rand())
 
@@ -147,7 +147,7 @@ def test_random_numbers_depend_on_the_images_alone_and_the_callers_are_left():
     assert draw() == after
 
 
-def test_the_victim_stays_as_it_was():
+def test_the_victim_is_unchanged():
     model = random_affine(2).train()
     run_peer(noise, "fake:attack", model, IMAGES, LABELS)
     assert model.training

@@ -19,18 +19,18 @@ def test_targets(attacked, other_classes):
 @pytest.mark.parametrize(
     ("method", "parameters", "line"),
     [
-        ("torchattacks:Pgd", {}, "method: torchattacks has no attack 'Pgd'; among its 37 are PGD"),
+        ("torchattacks:Pgd", {}, "method: torchattacks has no attack 'Pgd'; among its 37 attacks: PGD"),
         ("torchattacks:MultiAttack", {}, "method: torchattacks has no attack 'MultiAttack'"),
         ("torchattacks:PGD", {}, "parameters.epsilon: missing; PGD needs it"),
         ("torchattacks:CW", {"steps": "many"}, "parameters.steps: 'many' is not of type float"),
         ("torchattacks:CW", {"step": 3}, "parameters.step: unknown; CW takes c, kappa, steps, lr"),
     ],
 )
-def test_what_a_config_gets_wrong_is_one_line(problems_of, method, parameters, line):
+def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     (found,) = problems_of(method, parameters)
     assert found.startswith(line)
 
 
-def test_targets_of_an_attack_without_any_are_told(problems_of):
+def test_targets_of_an_untargeted_attack_are_reported(problems_of):
     assert problems_of("torchattacks:DeepFool", targeted=True) == ["targets: DeepFool does not support targets"]
     assert problems_of("torchattacks:PGD", {"epsilon": 0.1}, targeted=True) == []

@@ -1,0 +1,149 @@
+"""The workflow runs from any folder, within another workflow, and from a project path that contains a space."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.end_to_end.conftest import BARE, SNAKEMAKE, copy_project
+
+NETWORK = """
+from torch import nn
+
+from widths import WIDTH
+
+
+class Small(nn.Module):
+    def __init__(self, channels, size, classes):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.Linear(channels * size * size, WIDTH), nn.ReLU(), nn.Linear(WIDTH, classes)
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+"""
+
+# Only what it uses: no device, seeds, defenses or detectors.
+CONFIG = {
+    "datasets": {"squares": {"source": "npz", "path": "data/squares.npz", "val": 20}},
+    "models": {"small": {"python": "networks/small.py:Small", "training": {"epochs": 2}}},
+    "attacks": {"sweep": {"method": "fgsm", "parameters": {"epsilon": [0.1, 0.3]}}},
+    "studies": {
+        "fgsm_sweep": {"sweeps": [{"dataset": "squares", "model": "small", "attack": "sweep", "modified_epsilon": 0.3}]}
+    },
+}
+TABLE = "tables/fgsm_sweep.md"
+
+
+@pytest.fixture
+def elsewhere(tmp_path) -> Path:
+    """A user's folder with images, a network in two files, and a config of their own."""
+    folder = tmp_path / "the user's folder"
+    (folder / "data").mkdir(parents=True)
+    (folder / "networks").mkdir()
+    generator = np.random.default_rng(0)
+    labels = np.tile([0, 1], 80)
+    images = (
+        generator.integers(0, 100, (160, 8, 8, 1), dtype=np.uint8)
+        + (100 * labels).astype(np.uint8)[:, None, None, None]
+    )
+    parts = {"x_train": images[:120], "y_train": labels[:120], "x_test": images[120:], "y_test": labels[120:]}
+    np.savez(folder / "data/squares.npz", **parts)
+    (folder / "networks/small.py").write_text(NETWORK)
+    (folder / "networks/widths.py").write_text("WIDTH = 8\n")
+    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
+    return folder
+
+
+def snakemake(folder: Path, *arguments: object, ok: bool = True) -> str:
+    done = subprocess.run([SNAKEMAKE, *map(str, arguments)], cwd=folder, env=BARE, capture_output=True, text=True)
+    output = done.stdout + done.stderr
+    assert (done.returncode == 0) == ok, output[-3000:]
+    assert "Traceback" not in output
+    return output
+
+
+def test_a_config_of_its_own_from_another_folder_and_a_project_path_with_a_space(root, elsewhere, tmp_path):
+    project = copy_project(root, tmp_path / "a project's folder").folder
+    call = ["-s", project / "Snakefile", "--replace-workflow-config", "--configfile", "mine.yaml"]
+    snakemake(elsewhere, *call, "--cores", 2, f"results/{TABLE}")
+    assert "small" in (elsewhere / "results" / TABLE).read_text()
+    assert not (project / "results").exists()
+    assert "Nothing to be done" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
+    # The user's files are found from the user's folder by the digest, too.
+    (elsewhere / "networks/widths.py").write_text("WIDTH = 9\n")
+    assert "train_victim" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
+
+
+def test_another_working_directory_and_the_demos_overlay_under_ones_own(root, tmp_path):
+    (tmp_path / "mine.yaml").write_text("datasets: {digits: {test: 400}}\n")
+    target = "results/demo/data/digits/test.safetensors"
+    profile = root / "profiles/demo"
+    call = ["-s", root / "profiles/demo/Snakefile", "--workflow-profile", profile, "-d", "there", "--cores", 1]
+    output = snakemake(tmp_path, *call, "--configfile", "mine.yaml", "--", target)
+    assert (tmp_path / "there" / target).exists()
+    log = (tmp_path / "there/results/demo/logs/data/digits/split.log").read_text()
+    assert "test: 400 images" in log
+    assert "Finished jobid" in output
+
+
+HOST = """
+configfile: "host.yaml"
+
+
+module foolflow:
+    snakefile:
+        "{project}/Snakefile"
+    config:
+        config["robustness"]
+    prefix:
+        "robust"
+
+
+use rule * from foolflow as foolflow_*
+
+
+rule everything:
+    default_target: True
+    input:
+        rules.foolflow_all.input,
+    output:
+        "host.txt",
+    resources:
+        gpu=3, # more than this machine has: nothing of Foolflow's caps it
+    shell:
+        "env > {{output}}"
+"""
+
+
+@pytest.fixture
+def host(root, elsewhere) -> Path:
+    (elsewhere / "Snakefile").write_text(HOST.format(project=root))
+    (elsewhere / "host.yaml").write_text(yaml.safe_dump({"robustness": CONFIG | {"results": "measured"}}))
+    # Names that the project has, too: those of the host must not be taken for the project's.
+    (elsewhere / "scripts").mkdir()
+    (elsewhere / "scripts/train.py").write_text("raise SystemExit('the script of the host')\n")
+    (elsewhere / "config.yaml").write_text("results: nowhere\n")
+    return elsewhere
+
+
+def test_within_another_workflow_with_a_prefix_and_other_results(host):
+    snakemake(host, "--cores", 2)
+    assert "small" in (host / "robust/measured" / TABLE).read_text()
+    assert (host / "robust/measured/manifest.json").exists()
+    assert (host / "robust/measured/tables/times.md").exists()
+    assert not (host / "results").exists()
+    environment = (host / "host.txt").read_text()
+    assert "PYTHONPATH" not in environment  # nothing leaks into the host's own jobs
+    assert "FOOLFLOW" not in environment
+    assert "Nothing to be done" in snakemake(host, "-n")
+
+
+def test_a_problem_of_the_config_does_not_end_the_host_without_a_word(host):
+    (host / "host.yaml").write_text(yaml.safe_dump({"robustness": CONFIG | {"device": "gpu"}}))
+    output = snakemake(host, "-n", ok=False)
+    assert "config: device: 'gpu' is not one of auto, cpu, cuda" in output
+    assert "WorkflowError" in output
