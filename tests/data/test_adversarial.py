@@ -56,3 +56,10 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path):
     path.write_text("damaged")
     with pytest.raises(InvalidInput, match=f"^{path} is not a safetensors file"):
         load_set(path)
+
+
+def test_tensors_about_different_numbers_of_images_are_one_line(tmp_path):
+    path = tmp_path / "adversarial.safetensors"
+    AdversarialSet(tensors(2) | {"flow_loss": np.zeros(3)}).save(path)
+    with pytest.raises(InvalidInput, match=r"rows are missing \(.*images \(2, 1, 4, 4\).*\); run the attack again$"):
+        load_set(path)
