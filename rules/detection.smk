@@ -5,7 +5,7 @@ DETECTION_FIGURES = detection.figures(config)
 
 
 rule score_detector:
-    """Score clean val and test images, and the adversarial sets of a victim, with a detector."""
+    """Score the clean val and test images and a victim's adversarial sets with a detector."""
     input:
         val="<results>/data/{dataset}/val.safetensors",
         test="<results>/data/{dataset}/test.safetensors",
@@ -33,7 +33,8 @@ rule score_detector:
         code=score_code,
         spec=score_spec,
     message:
-        "{wildcards.detector} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+        "Run {wildcards.detector} on {wildcards.dataset}/{wildcards.model} "
+        "(defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
         r"""
         {params.program} score_detector \
@@ -53,7 +54,7 @@ rule score_detector:
 
 
 use rule table from tables as tabulate_detection with:
-    """What each detector finds of the clean and of the adversarial images, published numbers next to it."""
+    """Tabulate the detection rates on clean and adversarial images, next to the published rates."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
     output:
@@ -67,7 +68,7 @@ use rule table from tables as tabulate_detection with:
 
 
 use rule figure from figures as draw_detection with:
-    """The ROC curves of each detector, one for each attack."""
+    """Draw the ROC curves of each detector, one per attack."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
     output:
@@ -81,7 +82,7 @@ use rule figure from figures as draw_detection with:
 
 
 rule detection:
-    """Adversarial images detected by feature squeezing, also those of an attack that knows the detector; table, ROC curves."""
+    """Feature squeezing as a detector, also against attacks that know the detector; table, ROC curves."""
     input:
         rules.tabulate_detection.output,
         rules.draw_detection.output,

@@ -5,7 +5,7 @@ TRANSFER_FIGURES = transfer.figures(config)
 
 
 use rule table from tables as tabulate_transfer with:
-    """The transfer matrices: success by source and target."""
+    """Tabulate the transfer matrices: success by source and target."""
     input:
         judgements=judgements_of("transfer", transfer.cells(config)),
     output:
@@ -19,7 +19,7 @@ use rule table from tables as tabulate_transfer with:
 
 
 use rule figure from figures as draw_transfer with:
-    """The transfer matrices as heat maps."""
+    """Draw the transfer matrices as heat maps."""
     input:
         tables=rules.tabulate_transfer.output.csv,
     output:
@@ -33,7 +33,7 @@ use rule figure from figures as draw_transfer with:
 
 
 rule transfer:
-    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
+    """How often the adversarial images of each victim fool the other victims; tables and heat maps."""
     input:
         rules.tabulate_transfer.output,
         rules.draw_transfer.output,
