@@ -184,7 +184,7 @@ def test_verify_lists_what_other_code_produced_and_touch_hides_nothing(demo, tou
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    assert "was produced by today's code" in verify(0)
+    assert "was produced by the current code" in verify(0)
     manifest = (demo.results / "manifest.json").read_bytes()
     with demo.edited("foolflow/attacks/fgsm.py", "direction = -direction", "direction = -1 * direction"):
         if touched:

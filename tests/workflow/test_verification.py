@@ -79,5 +79,5 @@ def test_what_is_no_manifest_is_one_line(root, run, content):
     (run.parent / "manifest.json").write_text(content)
     done = verify(root, run)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {run.parent / 'manifest.json'} is no manifest of a run")
+    assert done.stderr.startswith(f"error: {run.parent / 'manifest.json'} is not a manifest")
     assert done.stderr.count("\n") == 1
