@@ -1,11 +1,11 @@
 """Digest the code that a job runs: a script and every first-party module that it imports, directly or not.
 
-Snakemake does not see what a script imports, so each rule carries this digest as a param. It hashes syntax trees:
-comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, how a job runs, does not count either.
-Imports by name (`importlib`) are invisible here, so the rules name those modules.
+Snakemake does not see what a script imports, so each rule has this digest as a param. The digest covers syntax trees:
+comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, which defines how a job runs, does not
+count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
-Code is named by module (`scripts.train`, `foolflow.attacks.fgsm`), a file of the package that is read rather than
-imported as `foolflow.pages:leaderboard.html`, and a file of the user's by its path, relative to the working directory.
+A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
+(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory.
 """
 
 import ast
@@ -20,9 +20,9 @@ PLUMBING = "foolflow.jobs"
 
 
 def code_digest(*names: str) -> str:
-    """The digest, and after it `names`, from which it can be computed again: what provenance records.
+    """Return the digest followed by `names`, so that provenance can compute it again.
 
-    Raises FileNotFoundError, SyntaxError: a file is missing, or is not Python.
+    Raises FileNotFoundError if a file is missing, and SyntaxError if it is not valid Python.
     """
     digest = hashlib.sha256()
     for name in sorted(closure(*names)):
@@ -31,7 +31,7 @@ def code_digest(*names: str) -> str:
 
 
 def closure(*names: str) -> set[str]:
-    """`names` and all first-party code that they import, directly or not, without the plumbing."""
+    """Return `names` and all first-party code that they import, directly or not, except `foolflow.jobs`."""
     found: set[str] = set()
     pending = list(names)
     while pending:
@@ -43,7 +43,7 @@ def closure(*names: str) -> set[str]:
 
 
 def forget() -> None:
-    """Read the files again: they may have changed since (a test edits them)."""
+    """Clear the cache, because files have changed. Only tests need this."""
     _read.cache_clear()
 
 
@@ -53,12 +53,12 @@ def _is_plumbing(name: str) -> bool:
 
 @cache
 def _read(name: str) -> tuple[str, tuple[str, ...]]:
-    """(the code without comments and docstrings, the first-party code that it imports)"""
+    """Return the code without comments and docstrings, and the names of the first-party code that it imports."""
     path = _path(name)
     if path.suffix != ".py":
         return hashlib.sha256(path.read_bytes()).hexdigest(), ()
     tree = ast.parse(path.read_bytes(), filename=str(path))
-    _drop_what_does_not_run(tree)
+    _drop_inert_code(tree)
     beside = path.parent if name.endswith(".py") else None
     imported = {found for dotted in _imported(tree) for found in _first_party(dotted, beside)}
     return ast.unparse(tree), tuple(sorted(imported))
@@ -66,7 +66,7 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
 
 def _path(name: str) -> Path:
     if name.endswith(".py"):
-        return Path(name)  # the user's
+        return Path(name)  # a user's file
     module, _, file = name.partition(":")
     top, *rest = module.split(".")
     folder = (PACKAGE if top == "foolflow" else project_folder() / top).joinpath(*rest)
@@ -76,8 +76,11 @@ def _path(name: str) -> Path:
 
 
 def _first_party(dotted: str, beside: Path | None) -> Iterator[str]:
-    """The code that `import dotted` runs: a module and the packages above it, of the package, or of the user's own
-    beside the importing file. A name in a module is its module."""
+    """Yield the first-party code that `import dotted` runs: a module and its parent packages.
+
+    The module belongs to the project or, in a user's file, lies in the folder `beside`. `dotted` may end in a name that
+    the module defines.
+    """
     parts = dotted.split(".")
     for length in range(1, len(parts) + 1):
         if parts[0] in ("foolflow", "scripts"):
@@ -92,7 +95,7 @@ def _first_party(dotted: str, beside: Path | None) -> Iterator[str]:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """The dotted names that the code imports, or reaches as attributes of the package (`foolflow.attacks.fgsm`)."""
+    """Yield the dotted names that the code imports or accesses as attributes (`foolflow.attacks.fgsm`)."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -104,8 +107,8 @@ def _imported(tree: ast.Module) -> Iterator[str]:
                 yield name
 
 
-def _drop_what_does_not_run(tree: ast.Module) -> None:
-    """Remove docstrings, and the imports that only a type checker sees."""
+def _drop_inert_code(tree: ast.Module) -> None:
+    """Remove docstrings and the `if TYPE_CHECKING:` blocks."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
@@ -114,12 +117,12 @@ def _drop_what_does_not_run(tree: ast.Module) -> None:
             node, clean=False
         ):
             body.pop(0)
-        body[:] = [kept for child in body for kept in _what_runs(child)]
+        body[:] = [kept for child in body for kept in _without_type_checking(child)]
         if not body and not isinstance(node, ast.Module):
             body.append(ast.Pass())
 
 
-def _what_runs(node: ast.stmt) -> list[ast.stmt]:
+def _without_type_checking(node: ast.stmt) -> list[ast.stmt]:
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         return node.orelse
     return [node]

@@ -260,7 +260,7 @@ def test_every_job_left_a_log_without_warnings_or_tracebacks(demo):
         assert "Warning" not in text, f"{log}: {text}"
         assert re.match(r"\w+\.py on \S+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n  ", text), log
         # Other tests have asked the demo for what cannot be had.
-        assert re.search(r"^(done in [\d.]+ s, with at most [\d,]+ MB of memory$|error: )", text, re.MULTILINE), log
+        assert re.search(r"^(done in [\d.]+ s, peak memory [\d,]+ MB$|error: )", text, re.MULTILINE), log
 
 
 def test_a_table_says_where_the_time_went(demo):
