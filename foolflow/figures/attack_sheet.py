@@ -16,7 +16,7 @@ SHORT = 16  # characters; longer titles take two lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell. The first images that were classified correctly before the attack."""
+    """Draw the first images that were classified correctly before the attack. spec: title; cell."""
     cell, names = spec["cell"], artefacts.split(spec["cell"]).class_names
     records = artefacts.records(cell)
     shown = records[records["clean_prediction"] == records["label"]].head(COUNT)

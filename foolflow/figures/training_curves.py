@@ -14,7 +14,7 @@ ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy":
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell."""
+    """Draw the training of one victim. spec: title; cell."""
     return draw(spec["title"], artefacts.history(spec["cell"]))
 
 
