@@ -19,8 +19,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument(
-        "--records", type=Path, nargs="+", required=True, help="the records of the last jobs of each study"
-    )
+    parser.add_argument("--records", type=Path, nargs="*", default=[], help="records of the last jobs of each study")
     add_output(parser, "--manifest")
     run_job(main, parser)

@@ -19,13 +19,22 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     Raises InvalidInput if there is no image to show.
     """
     path = artefacts.files["examples"][spec["place"]]
-    shown = ("clean", "adversarial", f"clean, {spec['filter']}", f"adversarial, {spec['filter']}")
+    shown = {
+        "clean": "clean",
+        "adversarial": "adversarial",
+        "clean, filtered": f"clean, {spec['filter']}",
+        "adversarial, filtered": f"adversarial, {spec['filter']}",
+    }
     with open_tensors(path) as file:
         texts = json.loads(file.metadata()["texts"])
-        answers = {name: texts["panels"][name] for name in shown}
         rows = [
-            Row(name, file.get_tensor(name), [label for label, _ in given], [confidence for _, confidence in given])
-            for name, given in answers.items()
+            Row(
+                label,
+                file.get_tensor(panel),
+                [prediction for prediction, _ in texts["panels"][panel]],
+                [confidence for _, confidence in texts["panels"][panel]],
+            )
+            for label, panel in shown.items()
         ]
     if not texts["labels"]:
         raise InvalidInput(f"{path}: the attack fooled the undefended victim on no image, so there is none to show")

@@ -1,0 +1,62 @@
+"""Every target of the Makefile does what it says; on a small scale where the real one takes long.
+
+`make demo` makes the demo of the other tests, and the gate calls `make lint` and `make test`.
+"""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.end_to_end.conftest import make
+
+# What each target is exercised by; slurm-demo's test is in tests/slurm.
+EXERCISED = {"help", "demo", "slurm-demo", "reproduce", "verify", "test", "lint", "bench", "chaos", "clean"}
+
+
+def test_every_target_is_exercised_and_explained(root):
+    text = (root / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", text, re.MULTILINE))
+    assert targets == EXERCISED
+    listed = make(root, "help").stdout
+    assert all(re.search(rf"^{target} +\w", listed, re.MULTILINE) for target in targets)
+    gate = (root / ".ci/run").read_text()
+    assert "\nmake lint\n" in gate
+    assert "\nmake test\n" in gate
+
+
+def test_reproduce_plans_every_study(fresh):
+    planned = make(fresh.folder, "reproduce", "ARGS=--dry-run").stdout
+    jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE))
+    assert int(jobs["train_victim"]) > 20
+    assert int(jobs["total"]) <= 500
+
+
+def test_verify_compares_with_a_manifest_and_with_todays_code(demo):
+    same = make(demo.folder, "verify", "RESULTS=results/demo", "MANIFEST=results/demo/manifest.json")
+    assert re.search(r"^(\d+) of \1 artefacts in results/demo are those of", same.stdout, re.MULTILINE)
+    today = make(demo.folder, "verify", "RESULTS=results/demo")
+    assert "every artefact in results/demo was produced by today's code" in today.stdout
+    nowhere = make(demo.folder, "verify", "RESULTS=nowhere", ok=False)
+    assert "error: --results: nowhere is not a folder" in nowhere.stderr
+
+
+def test_bench_measures_our_attacks(fresh):
+    small = "--images 10 --batch-size 10 --repeats 1 --threads 1 --clock cpu --attacks fgsm"
+    make(fresh.folder, "bench", f"ARGS={small}")
+    folder = fresh.folder / "results/bench"
+    table = pd.read_csv(folder / "bench.csv")
+    assert (table["images_per_second"] > 0).all()
+    assert Image.open(folder / "bench.png").size[0] > 300
+
+
+@pytest.mark.parametrize("kept", [Path("results/mine.csv"), Path("results/victims/weights.safetensors")])
+def test_clean_removes_the_demo_alone(fresh, kept):
+    for path in (fresh.results / "manifest.json", fresh.folder / kept):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    make(fresh.folder, "clean")
+    assert not fresh.results.exists()
+    assert (fresh.folder / kept).exists()
