@@ -1,4 +1,6 @@
-"""A template: the figures of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`."""
+"""A template: the figures of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`, and
+`localrule: True`, which Snakemake does not pass on.
+"""
 
 from foolflow.workflow.commands import as_options, program
 
@@ -12,7 +14,6 @@ rule figure:
         "<logs>/figures/<study>.log",
     benchmark:
         "<benchmarks>/figures/<study>.tsv"
-    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

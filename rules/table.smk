@@ -1,4 +1,6 @@
-"""A template: the tables of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`."""
+"""A template: the tables of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`, and
+`localrule: True`, which Snakemake does not pass on.
+"""
 
 from foolflow.workflow.commands import as_options, program
 
@@ -13,7 +15,6 @@ rule table:
         "<logs>/tables/<study>.log",
     benchmark:
         "<benchmarks>/tables/<study>.tsv"
-    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
