@@ -89,6 +89,7 @@ rule attack_shard:
             --log {log:q}
         """
 
+
 rule gather_attack:
     """Put the shares of an attack together."""
     input:

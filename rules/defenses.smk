@@ -3,6 +3,7 @@ from foolflow.studies import defenses
 DEFENSES_TABLES = defenses.tables(config, reference("r3_defenses"))
 DEFENSES_FIGURES = defenses.figures(config)
 
+
 rule squeeze_examples:
     """Show what the filters of an evaluation make of a few images, and how the victims behind them classify these."""
     input:

@@ -3,6 +3,7 @@ from foolflow.studies import detection
 DETECTION_TABLES = detection.tables(config, reference("xu2017_detection"))
 DETECTION_FIGURES = detection.figures(config)
 
+
 rule score_detector:
     """Score clean val and test images, and the adversarial sets of a victim, with a detector."""
     input:

@@ -3,6 +3,7 @@ from foolflow.studies import leaderboard
 LEADERBOARD_TABLES = leaderboard.tables(config, None)
 LEADERBOARD_FIGURES = leaderboard.figures(config)
 
+
 rule write_leaderboard_page:
     """All boards on one page: sorted, filtered, and with the images behind each number."""
     input:
