@@ -38,7 +38,7 @@ DATA_MIRROR = config["data_mirror"] or os.environ.get("FOOLFLOW_DATA_MIRROR", ""
 # cluster (`--jobs`, here `nodes`), whose scheduler assigns GPUs, or inside another workflow, which has its own limits.
 if (
     workflow.is_main_process
-    and not workflow.modifier.is_module
+    and workflow.modifier.parent_modifier is None  # this is no module of another workflow
     and workflow.resource_settings.nodes is None
     and "gpu" not in workflow.global_resources
 ):

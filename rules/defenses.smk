@@ -55,6 +55,7 @@ use rule table from tables as tabulate_defenses with:
         **table_files("defenses", DEFENSES_TABLES),
     pathvars:
         study="defenses",
+    localrule: True
     params:
         program=program,
         code=tables_code(DEFENSES_TABLES),
@@ -72,6 +73,7 @@ use rule figure from figures as draw_defenses with:
         **figure_files("defenses", DEFENSES_FIGURES),
     pathvars:
         study="defenses",
+    localrule: True
     params:
         program=program,
         code=figures_code(DEFENSES_FIGURES),

@@ -61,6 +61,7 @@ use rule table from tables as tabulate_detection with:
         **table_files("detection", DETECTION_TABLES),
     pathvars:
         study="detection",
+    localrule: True
     params:
         program=program,
         code=tables_code(DETECTION_TABLES),
@@ -75,6 +76,7 @@ use rule figure from figures as draw_detection with:
         **figure_files("detection", DETECTION_FIGURES),
     pathvars:
         study="detection",
+    localrule: True
     params:
         program=program,
         code=figures_code(DETECTION_FIGURES),

@@ -98,6 +98,7 @@ use rule table from tables as tabulate_fgsm_sweep with:
         **table_files("fgsm_sweep", FGSM_SWEEP_TABLES),
     pathvars:
         study="fgsm_sweep",
+    localrule: True
     params:
         program=program,
         code=tables_code(FGSM_SWEEP_TABLES),
@@ -115,6 +116,7 @@ use rule figure from figures as draw_fgsm_sweep with:
         **figure_files("fgsm_sweep", FGSM_SWEEP_FIGURES),
     pathvars:
         study="fgsm_sweep",
+    localrule: True
     params:
         program=program,
         code=figures_code(FGSM_SWEEP_FIGURES),

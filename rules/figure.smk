@@ -1,6 +1,7 @@
 """Template of the rule that draws the figures of a study.
 
-`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`.
+`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
+Snakemake does not inherit.
 """
 
 from foolflow.workflow.commands import as_options, program
@@ -15,7 +16,6 @@ rule figure:
         "<logs>/figures/<study>.log",
     benchmark:
         "<benchmarks>/figures/<study>.tsv"
-    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

@@ -55,6 +55,7 @@ use rule table from tables as tabulate_leaderboard with:
         **table_files("leaderboard", LEADERBOARD_TABLES),
     pathvars:
         study="leaderboard",
+    localrule: True
     params:
         program=program,
         code=tables_code(LEADERBOARD_TABLES),
@@ -69,6 +70,7 @@ use rule figure from figures as draw_leaderboard with:
         **figure_files("leaderboard", LEADERBOARD_FIGURES),
     pathvars:
         study="leaderboard",
+    localrule: True
     params:
         program=program,
         code=figures_code(LEADERBOARD_FIGURES),

@@ -47,6 +47,7 @@ use rule table from tables as tabulate_times with:
         provenance="<results>/provenance/tables/times.json",
     pathvars:
         study="times",
+    localrule: True
     params:
         program=program,
         code=code_digest("scripts.tabulate", "foolflow.tables.times"),

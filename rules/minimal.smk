@@ -15,6 +15,7 @@ use rule table from tables as tabulate_minimal with:
         **table_files("minimal", MINIMAL_TABLES),
     pathvars:
         study="minimal",
+    localrule: True
     params:
         program=program,
         code=tables_code(MINIMAL_TABLES),
@@ -30,6 +31,7 @@ use rule figure from figures as draw_minimal with:
         **figure_files("minimal", MINIMAL_FIGURES),
     pathvars:
         study="minimal",
+    localrule: True
     params:
         program=program,
         code=figures_code(MINIMAL_FIGURES),
@@ -58,6 +60,7 @@ use rule figure from figures as draw_perturbation with:
     wildcard_constraints:
         image=r"0|[1-9]\d*",
         model=names_matching({cell["model"] for cell in minimal.cells(config)}),
+    localrule: True
     params:
         program=program,
         code=code_digest("scripts.draw", "foolflow.figures.perturbation"),

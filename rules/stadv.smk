@@ -13,6 +13,7 @@ use rule table from tables as tabulate_stadv with:
         **table_files("stadv", STADV_TABLES),
     pathvars:
         study="stadv",
+    localrule: True
     params:
         program=program,
         code=tables_code(STADV_TABLES),
@@ -30,6 +31,7 @@ use rule figure from figures as draw_stadv with:
         **figure_files("stadv", STADV_FIGURES),
     pathvars:
         study="stadv",
+    localrule: True
     params:
         program=program,
         code=figures_code(STADV_FIGURES),

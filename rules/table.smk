@@ -1,6 +1,7 @@
 """Template of the rule that makes the tables of a study.
 
-`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`.
+`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
+Snakemake does not inherit.
 """
 
 from foolflow.workflow.commands import as_options, program
@@ -16,7 +17,6 @@ rule table:
         "<logs>/tables/<study>.log",
     benchmark:
         "<benchmarks>/tables/<study>.tsv"
-    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:

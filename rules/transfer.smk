@@ -12,6 +12,7 @@ use rule table from tables as tabulate_transfer with:
         **table_files("transfer", TRANSFER_TABLES),
     pathvars:
         study="transfer",
+    localrule: True
     params:
         program=program,
         code=tables_code(TRANSFER_TABLES),
@@ -26,6 +27,7 @@ use rule figure from figures as draw_transfer with:
         **figure_files("transfer", TRANSFER_FIGURES),
     pathvars:
         study="transfer",
+    localrule: True
     params:
         program=program,
         code=figures_code(TRANSFER_FIGURES),
