@@ -12,6 +12,8 @@ which needs no download. To attack a victim of a workflow run instead:
 import argparse
 import json
 import platform
+import sys
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,19 +23,18 @@ from bench.contenders import Task, all_tasks
 from bench.measuring import CLOCKS, Measured, measure, pose
 from bench.rendering import draw, table, write_table
 from bench.victims import load_trained_victim, train_digits_victim
-from foolflow.compute.device import choose_device, describe_device
+from foolflow.compute.device import compute_on, describe_device
 from foolflow.errors import InvalidInput
 from foolflow.figures.style import save_figure
-from foolflow.jobs.command_line import add_compute_options, run_job
 
 PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    torch.set_num_threads(arguments.threads)
-    device = choose_device(arguments.device)
     if (arguments.weights is None) != (arguments.split is None):
         raise InvalidInput("give both --weights and --split, or neither")
+    tasks = chosen_tasks(arguments.attacks)
+    device = compute_on(arguments.device, arguments.threads)
     if arguments.weights is None:
         name, (model, images, labels) = "LeNet, digits", train_digits_victim()
     else:
@@ -46,11 +47,6 @@ def main(arguments: argparse.Namespace) -> None:
         batch_size=arguments.batch_size,
         clock=arguments.clock,
     )
-    tasks = [
-        task
-        for task in all_tasks()
-        if not arguments.attacks or set(arguments.attacks) & {*task.name.replace(",", "").split()}
-    ]
     title = f"Images per second: {name}, {describe_device(device)}"
     notes = [
         f"{len(problem.labels)} images in batches of {arguments.batch_size}, {arguments.repeats} repeats, "
@@ -58,14 +54,23 @@ def main(arguments: argparse.Namespace) -> None:
         + "".join(f", {peer} {found}" for peer in PEERS if (found := _version(peer)))
         + "."
     ]
-    to = argparse.Namespace(png=arguments.out / "bench.png", pdf=arguments.out / "bench.pdf")
     measured: list[tuple[Task, list[Measured]]] = []
     for task in tasks:  # write after each task, so that a long run can be inspected or stopped early
         measured.append((task, measure(problem, task, arguments.repeats, report=lambda line: print(line, flush=True))))
         data = table(measured)
         write_table(data, title, notes, arguments.out)
-        save_figure(draw(data, title), to)
+        save_figure(draw(data, title), arguments.out / "bench.png", arguments.out / "bench.pdf")
     print((arguments.out / "bench.md").read_text(encoding="utf-8"))
+
+
+def chosen_tasks(words: Collection[str]) -> list[Task]:
+    """Return the tasks with one of these words in their name; without words, all of them."""
+    tasks = all_tasks()
+    names = [set(task.name.lower().replace(",", "").split()) for task in tasks]
+    wanted = {word.lower() for word in words}
+    if unknown := wanted - set().union(*names):
+        raise InvalidInput(f"--attacks: no attack has {', '.join(sorted(unknown))} in its name")
+    return [task for task, own in zip(tasks, names, strict=True) if not wanted or wanted & own]
 
 
 def _processor() -> str:
@@ -89,11 +94,17 @@ if __name__ == "__main__":
     parser.add_argument("--split", type=Path, help="images to attack: a split of a workflow run")
     parser.add_argument("--model", type=json.loads, help="the model's config entry as JSON, for a model of your own")
     parser.add_argument("--name", help="name of the victim, for the title")
-    parser.add_argument("--attacks", nargs="+", help="only attacks with one of these words in their name: FGSM l2 ...")
+    parser.add_argument(
+        "--attacks", nargs="+", default=[], help="only attacks with one of these words in their name: FGSM l2 ..."
+    )
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=250)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=sorted(CLOCKS), default="wall", help="cpu: for one thread on a busy machine")
     parser.add_argument("--out", type=Path, default=Path("results/bench"))
-    add_compute_options(parser)
-    run_job(main, parser)
+    parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads to compute with")
+    try:
+        main(parser.parse_args())
+    except InvalidInput as error:
+        sys.exit(f"error: {error}")

@@ -32,6 +32,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="foolflow-scaling-") as folder:
             project = copied(Path(folder) / "foolflow", shards)
             costs = [measure(project, arguments) for arguments in KINDS.values()]
+            if not (project / TARGET).is_file():
+                sys.exit(f"the stub run has not reached {TARGET}, so the numbers mean nothing")
         seconds = [f"{cpu:.1f}" for cpu, _ in costs]
         memory = max(megabytes for _, megabytes in costs)
         each = 1000 * costs[1][0] / shards

@@ -75,7 +75,7 @@ def judge(
     Raises InvalidInput if the set does not belong to this split, and for the reasons that `classify` does.
     """
     images, index = torch.from_numpy(made.tensors["images"]), made.tensors["index"]
-    if images.shape[1:] != test.images.shape[1:] or index.max(initial=-1) >= len(test):
+    if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
         raise InvalidInput(f"{origin} was not made from this test split; run the attack again")
     labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(made.tensors["target"])
     found = classify(victim, images, device)

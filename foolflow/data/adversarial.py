@@ -44,4 +44,7 @@ def load_set(path: Path) -> AdversarialSet:
     missing = [name for name in REQUIRED if name not in tensors]
     if missing:
         raise InvalidInput(f"{path} is not an adversarial set: it has no {', '.join(missing)}; run the attack again")
+    if len({tensor.shape[:1] for tensor in tensors.values()}) > 1:
+        shapes = ", ".join(f"{name} {tensor.shape}" for name, tensor in tensors.items())
+        raise InvalidInput(f"{path} is not an adversarial set: rows are missing ({shapes}); run the attack again")
     return AdversarialSet(tensors)

@@ -66,7 +66,7 @@ class Artefacts:
         """Return the attack's `seconds`, `images_per_second` and `device`."""
         return read_json(self._one("runs", *_keys(cell), cell["attack"]))
 
-    def tensor(self, cell: Cell, name: str, rows: Sequence[int] | None = None) -> np.ndarray:
+    def tensor(self, cell: Cell, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
         """Return a tensor of an adversarial set, such as `images` or `flow`.
 
         rows: the images to read, as indices into the set and the rows of its judgement; None: all.

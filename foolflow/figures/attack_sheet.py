@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
@@ -16,12 +17,18 @@ SHORT = 16  # characters; longer titles take two lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the first images that were classified correctly before the attack. spec: title; cell."""
+    """Draw the first images that were classified correctly before the attack. spec: title; cell.
+
+    Raises InvalidInput if there is none.
+    """
     cell, names = spec["cell"], artefacts.split(spec["cell"]).class_names
     records = artefacts.records(cell)
     shown = records[records["clean_prediction"] == records["label"]].head(COUNT)
-    titles = [f"{names[row.label]} → {names[row.prediction]} ({names[row.target]})" for row in shown.itertuples()]
-    images = artefacts.tensor(cell, "images", shown.index)
+    if shown.empty:
+        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+    classes = zip(shown["label"], shown["prediction"], shown["target"], strict=True)
+    titles = [f"{names[label]} → {names[prediction]} ({names[target]})" for label, prediction, target in classes]
+    images = artefacts.tensor(cell, "images", shown.index.to_numpy())
     return draw(spec["title"], images, titles, list(shown["success"]))
 
 

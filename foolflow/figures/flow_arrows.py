@@ -45,7 +45,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     if fooled.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the attack fooled no image, so there is none to show")
     shown = fooled.drop_duplicates("label").head(COUNT)
-    flows, images = (artefacts.tensor(cell, name, shown.index) for name in ("flow", "images"))
+    flows, images = (artefacts.tensor(cell, name, shown.index.to_numpy()) for name in ("flow", "images"))
     examples = [
         Warped(
             clean=split.images[record["index"]].astype("float32") / 255,

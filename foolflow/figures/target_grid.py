@@ -24,13 +24,12 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     right = records[records["clean_prediction"] == records["label"]]
     if right.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
-    shown = right.drop_duplicates("label").set_index("label")["index"]
-    clean = {label: split.images[index] for label, index in shown.items()}
-    chosen = right[right["index"].isin(shown)]
-    images = artefacts.tensor(cell, "images", chosen.index)
-    attacked = {
-        (row.label, row.target): (image, row.success) for row, image in zip(chosen.itertuples(), images, strict=True)
-    }
+    first = right.drop_duplicates("label")
+    clean = {label: split.images[index] for label, index in zip(first["label"], first["index"], strict=True)}
+    chosen = right[right["index"].isin(first["index"])]
+    images = artefacts.tensor(cell, "images", chosen.index.to_numpy())
+    places = zip(chosen["label"], chosen["target"], strict=True)
+    attacked = dict(zip(places, zip(images, chosen["success"], strict=True), strict=True))
     return draw(spec["title"], split.class_names, clean, attacked)
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, house_style
 
 # Columns of adversarial training. If the two curves diverge, the network has overfitted to the attack it trains on.
 ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy": "val, PGD"}
+STEPS = [1, 2, 2.5, 5, 10]  # between ticks, as Matplotlib's automatic locator has them
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -32,7 +34,7 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
                 axes.plot(history["epoch"], values, color=colour, label=label, marker="o", markersize=3)
             axes.axvline(best, color=GREY, linestyle=":", label=f"weights kept (epoch {best})")
             axes.set(xlabel="epoch", ylabel=name)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator("auto", steps=STEPS, integer=True))
         for colour, column in zip(COLOURS[2:], robust, strict=False):
             values = 100 * history[column]
             accuracy.plot(history["epoch"], values, color=colour, label=ATTACKED[column], marker="s", markersize=3)

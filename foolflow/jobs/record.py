@@ -40,9 +40,9 @@ def code_that_runs(code: str) -> str:
 
     code: a digest followed by the names it was computed from, and by packages as `name==version`.
     """
-    names = code.split()[1:]
-    packages = [name for name in names if "==" in name]
-    return " ".join([code_digest(*(name for name in names if name not in packages)), *packages])
+    names = [name for name in code.split()[1:] if "==" not in name]
+    packages = [name.partition("==")[0] for name in code.split()[1:] if "==" in name]
+    return " ".join([code_digest(*names), *(f"{package}=={_version(package)}" for package in packages)])
 
 
 def write_record(
@@ -84,11 +84,11 @@ def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], o
     if not code or not all(output.exists() for output in outputs):
         return False
     try:
-        record = json.loads(path.read_text())
-    except (OSError, ValueError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        recorded = record["code"], record["config"], set(record["inputs"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False
-    given = {checksum(file) for file in inputs}
-    return bool((record["code"], record["config"], set(record["inputs"].values())) == (code, config, given))
+    return recorded == (code, config, {checksum(file) for file in inputs})
 
 
 def checksum(path: Path) -> str:

@@ -5,12 +5,13 @@ comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, w
 count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
 A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
-(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory.
+(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory. What a user's file
+imports counts as well, if it lies beside that file or in the project's folder.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -32,19 +33,26 @@ def code_digest(*names: str) -> str:
 
 def closure(*names: str) -> set[str]:
     """Return `names` and all first-party code that they import, directly or not, except `foolflow.jobs`."""
+    # A job appends the folder of each of the user's files to its path.
+    folders = tuple(sorted({Path(name).parent for name in names if _is_users(name)}))
     found: set[str] = set()
     pending = list(names)
     while pending:
         name = pending.pop()
         if name not in found and not _is_plumbing(name):
             found.add(name)
-            pending += _read(name)[1]
+            pending += _imports(name, folders if _is_users(name) else ())
     return found
 
 
 def forget() -> None:
     """Clear the cache, because files have changed. Only tests need this."""
     _read.cache_clear()
+    _imports.cache_clear()
+
+
+def _is_users(name: str) -> bool:
+    return name.endswith(".py")
 
 
 def _is_plumbing(name: str) -> bool:
@@ -52,21 +60,34 @@ def _is_plumbing(name: str) -> bool:
 
 
 @cache
-def _read(name: str) -> tuple[str, tuple[str, ...]]:
-    """Return the code without comments and docstrings, and the names of the first-party code that it imports."""
+def _read(name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
+    """Return the code without comments and docstrings, and its imports: each with its level and its dotted name."""
     path = _path(name)
     if path.suffix != ".py":
         return hashlib.sha256(path.read_bytes()).hexdigest(), ()
     tree = ast.parse(path.read_bytes(), filename=str(path))
     _drop_inert_code(tree)
-    beside = path.parent if name.endswith(".py") else None
-    imported = {found for dotted in _imported(tree) for found in _first_party(dotted, beside)}
-    return ast.unparse(tree), tuple(sorted(imported))
+    return ast.unparse(tree), tuple(sorted(set(_imported(tree))))
+
+
+@cache
+def _imports(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
+    """Return the first-party code that `name` imports. folders: further places where a user's file may find some."""
+    found: set[str] = set()
+    for level, dotted in _read(name)[1]:
+        parts = dotted.split(".")
+        if level:
+            found.update(_users_code(_path(name).parents[level - 1], parts))
+            continue
+        found.update(_projects_code(parts))
+        for folder in folders:
+            found.update(_users_code(folder, parts))
+    return tuple(sorted(found))
 
 
 def _path(name: str) -> Path:
-    if name.endswith(".py"):
-        return Path(name)  # a user's file
+    if _is_users(name):
+        return Path(name)
     module, _, file = name.partition(":")
     top, *rest = module.split(".")
     folder = (PACKAGE if top == "foolflow" else project_folder() / top).joinpath(*rest)
@@ -75,36 +96,34 @@ def _path(name: str) -> Path:
     return folder / "__init__.py" if folder.is_dir() else folder.with_name(f"{folder.name}.py")
 
 
-def _first_party(dotted: str, beside: Path | None) -> Iterator[str]:
-    """Yield the first-party code that `import dotted` runs: a module and its parent packages.
+def _projects_code(parts: Sequence[str]) -> Iterator[str]:
+    """Yield the project's code that `import a.b.c` runs: a module and its parent packages.
 
-    The module belongs to the project or, in a user's file, lies in the folder `beside`. `dotted` may end in a name that
-    the module defines.
+    The last part may be a name that the module defines.
     """
-    parts = dotted.split(".")
+    names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    yield from (name for name in names if _path(name).is_file())
+
+
+def _users_code(folder: Path, parts: Sequence[str]) -> Iterator[str]:
+    """Yield the same of a user's code in `folder`."""
     for length in range(1, len(parts) + 1):
-        if parts[0] in ("foolflow", "scripts"):
-            name = ".".join(parts[:length])
-            if _path(name).is_file():
-                yield name
-        elif beside is not None:
-            stem = beside.joinpath(*parts[:length])
-            yield from (
-                str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file()
-            )
+        stem = folder.joinpath(*parts[:length])
+        yield from (str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file())
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the dotted names that the code imports or accesses as attributes (`foolflow.attacks.fgsm`)."""
+def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yield the level and dotted names of imports, and attributes of the package (`foolflow.attacks.fgsm`) as names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = f"{node.module}." if node.module else ""
+            yield from ((node.level, f"{above}{alias.name}") for alias in node.names)
         elif isinstance(node, ast.Attribute):
             name = ast.unparse(node)
             if name.startswith("foolflow."):
-                yield name
+                yield 0, name
 
 
 def _drop_inert_code(tree: ast.Module) -> None:

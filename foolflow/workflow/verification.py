@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foolflow.errors import in_one_line
 from foolflow.jobs.record import checksum, code_that_runs
 from foolflow.workflow.provenance import read_records
 
@@ -39,16 +40,27 @@ def made_by_other_code(results: Path) -> list[Difference]:
     """
     found = []
     for record in read_records(results).values():
-        code = record["code"]
-        now = code_that_runs(code) if code else code
+        change = _change_of_code(record["code"])
         for path, sha256 in record["outputs"].items():
-            if now != code:
-                found.append(
-                    Difference(path, f"was made by code {code.split()[0]}; the current code is {now.split()[0]}")
-                )
+            if change is not None:
+                found.append(Difference(path, change))
             elif sha256 is not None and (problem := _problem(results / path, sha256)) is not None:
                 found.append(Difference(path, problem))
     return sorted(found, key=lambda difference: _workflow_order(difference.path))
+
+
+def _change_of_code(code: str) -> str | None:
+    """Describe how the current code differs from the recorded one; None if it does not, or if the job has no digest."""
+    if not code:
+        return None
+    try:
+        now = code_that_runs(code)
+    except (OSError, SyntaxError) as error:
+        return f"was made by code {code.split()[0]}, which cannot be read now ({in_one_line(error)})"
+    for then, today in zip(code.split(), now.split(), strict=True):
+        if then != today:  # the digest, or a package
+            return f"was made by code {then}; the current code is {today}"
+    return None
 
 
 def _problem(path: Path, sha256: str) -> str | None:

@@ -60,11 +60,18 @@ class Site:
         (self.folder / name).write_text(text)
         return self.folder / name
 
+    @property
+    def judgement(self) -> Path:
+        return self.results / "judgements/study/tiny/mlp/none/0"
+
     # What the rules would call, with every output where a former one lies.
 
     def split(self, dataset: dict, raw: Path | None = None) -> list:
         spec = {"name": "tiny", "dataset": dataset}
-        return ["split.py", "--spec", json.dumps(spec), "--raw", raw or self.folder, "--to", self.data]
+        outputs = [
+            word for part in ("train", "val", "test") for word in (f"--{part}", self.data / f"{part}.safetensors")
+        ]
+        return ["split", "--spec", json.dumps(spec), "--raw", raw or self.folder, *outputs]
 
     def train(self, **model: Any) -> list:
         spec = {"name": "victims/tiny/mlp/none/0", "model": MODEL | model, "defense": {}}
@@ -73,53 +80,56 @@ class Site:
         inputs = ["--train", self.data / "train.safetensors", "--val", self.data / "val.safetensors"]
         outputs = ["--weights", self.weights, "--history", self.victim / "history.csv"]
         outputs += ["--training", self.victim / "training.json", "--checkpoint", self.victim / "checkpoint.safetensors"]
-        return ["train.py", "--spec", json.dumps(spec), *inputs, *outputs, "--device", "cpu"]
+        return ["train", "--spec", json.dumps(spec), *inputs, *outputs, "--device", "cpu"]
 
     def run_attack(self, attack: dict | None = None, device: str = "cpu", **spec: Any) -> list:
         spec = {"attack": attack or FGSM, "model": MODEL, "defense": {}} | spec
         inputs = ["--images", self.data / "test.safetensors", "--weights", self.weights]
-        outputs = ["--adversarial", self.attack / "adversarial.safetensors"]
-        outputs += ["--records", self.attack / "records.parquet", "--run", self.attack / "run.json"]
-        return ["attack.py", "--spec", json.dumps(spec), *inputs, *outputs, "--device", device]
+        outputs = ["--adversarial", self.attack / "adversarial.safetensors", "--run", self.attack / "run.json"]
+        return ["attack", "--spec", json.dumps(spec), *inputs, *outputs, "--device", device]
 
-    def measure(self, **spec: Any) -> list:
-        spec = {"model": MODEL, "defense": {}} | spec
-        inputs = ["--splits", self.data / "test.safetensors", "--weights", self.weights]
-        inputs += ["--training", self.victim / "training.json"]
-        metrics = ["--metrics", self.victim / "metrics.json"]
-        return ["measure_victim.py", "--spec", json.dumps(spec), *inputs, *metrics, "--device", "cpu"]
+    def attack_shard(self, number: int) -> list:
+        folder = self.attack / f"shards/{number}_of_2"
+        program, *call = self.run_attack(FGSM | {"batch_size": 10})
+        outputs = ["--adversarial", folder / "adversarial.safetensors", "--run", folder / "run.json"]
+        return [program, *call, *outputs, "--shard", number, "--shards", 2]
 
-    def defend(self, defense: dict) -> list:
-        spec = json.dumps({"model": MODEL, "defense": defense})
-        inputs = ["--images", self.data / "test.safetensors", "--undefended", self.weights]
-        weights = self.results / "victims/tiny/mlp/filtered/0/weights.safetensors"
-        return ["defend.py", "--spec", spec, *inputs, "--weights", weights]
-
-    def evaluate(self) -> list:
-        spec = json.dumps({"model": MODEL, "defense": {}})
+    def gather(self) -> list:
         inputs = ["--images", self.data / "test.safetensors", "--weights", self.weights]
-        inputs += ["--adversarial", self.attack / "adversarial.safetensors"]
-        inputs += ["--records", self.attack / "records.parquet"]
-        evaluation = ["--evaluation", self.results / "evaluations/own.parquet"]
-        return ["evaluate.py", "--spec", spec, *inputs, *evaluation, "--device", "cpu"]
+        outputs = ["--adversarial", self.attack / "adversarial.safetensors", "--run", self.attack / "run.json"]
+        shards = ["--folder", self.attack / "shards", "--shards", 2]
+        return ["gather_attack", "--spec", json.dumps({"attack": FGSM}), *inputs, *shards, *outputs]
+
+    def judge(self, **spec: Any) -> list:
+        """The victim judges the adversarial set, after the clean images."""
+        spec = {"model": MODEL, "defense": {}, "sets": [{"attack": "fgsm", "source": "mlp/none"}]} | spec
+        inputs = ["--test", self.data / "test.safetensors", "--weights", self.weights]
+        inputs += ["--sets", self.attack / "adversarial.safetensors"]
+        outputs = ["--records", self.judgement / "records.parquet", "--accuracy", self.judgement / "accuracy.json"]
+        return ["judge", "--spec", json.dumps(spec), *inputs, *outputs, "--device", "cpu"]
 
     def export(self) -> list:
-        inputs = ["--images", self.data / "test.safetensors", "--records", self.attack / "records.parquet"]
+        inputs = ["--images", self.data / "test.safetensors"]
         inputs += ["--adversarial", self.attack / "adversarial.safetensors"]
-        return ["export_images.py", "--spec", '{"epsilon": 0.1}', *inputs, "--folder", self.results / "datasets/tiny"]
+        return ["export_images", "--spec", '{"epsilon": 0.1}', *inputs, "--folder", self.results / "datasets/tiny"]
 
-    def summarise(self) -> list:
-        inputs = ["--records", self.attack / "records.parquet", "--run", self.attack / "run.json"]
-        return ["summarise_attack.py", *inputs, "--summary", self.attack / "summary.json"]
+    def tabulate(self) -> list:
+        cell = {"dataset": "tiny", "model": "mlp", "defense": "none", "seed": 0, "attack": "fgsm", "source": None}
+        spec = {"board": {"name": "tiny", "dataset": "tiny"}, "attempts": [cell]}
+        spec = [{"name": "tiny", "module": "leaderboard", "spec": spec}]
+        inputs = ["--input", "judgements", self.judgement / "records.parquet"]
+        files = (("--csv", "csv"), ("--markdown", "md"), ("--html", "html"))
+        outputs = [word for option, suffix in files for word in (option, self.results / f"tables/tiny.{suffix}")]
+        return ["tabulate", "--spec", json.dumps(spec), *inputs, *outputs]
 
 
 @dataclass(frozen=True)
 class Case:
     """One thing that is wrong.
 
-    make: lays it out in the site; returns the call of a script, its name first.
+    make: lays it out in the site; returns the call of a program, its name first.
     words: what the line has to say.
-    apart: whether the script has a process of its own, as it has when Snakemake runs it.
+    apart: whether the program has a process of its own, as it has when Snakemake runs it.
     """
 
     name: str
@@ -135,14 +145,14 @@ def table(*cases: tuple) -> Any:
     return pytest.mark.parametrize("case", listed, ids=[case.name for case in listed])
 
 
-def run_inside(script: str, *arguments: Any) -> tuple[int, str]:
+def run_inside(program: str, *arguments: Any) -> tuple[int, str]:
     """Exit status and all that the user sees. Within this process: PyTorch's import takes seconds."""
     seen = io.StringIO()
     code: Any = 0
-    called = [script, *map(str, arguments)]
+    called = [f"scripts/{program}.py", *map(str, arguments)]
     with redirect_stdout(seen), redirect_stderr(seen), mock.patch.object(sys, "argv", called):
         try:
-            runpy.run_path(str(ROOT / "scripts" / script), run_name="__main__")
+            runpy.run_module(f"scripts.{program}", run_name="__main__", alter_sys=False)
         except SystemExit as end:
             code = end.code
         except BaseException:
@@ -150,9 +160,9 @@ def run_inside(script: str, *arguments: Any) -> tuple[int, str]:
     return (1, f"{seen.getvalue()}{code}\n") if isinstance(code, str) else (code or 0, seen.getvalue())
 
 
-def run_apart(script: str, *arguments: Any, before: tuple = ()) -> tuple[int, str]:
+def run_apart(program: str, *arguments: Any, before: tuple = ()) -> tuple[int, str]:
     """The same in a process of its own, as Snakemake has it. before: a command that runs the rest."""
-    command = [*before, sys.executable, ROOT / "scripts" / script, *arguments]
+    command = [*before, sys.executable, ROOT / "scripts", program, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -202,11 +212,12 @@ def made_once(tmp_path_factory) -> Path:
     save_victim(site.weights, build_victim(MODEL, {}, split.shape), model=MODEL, defense={}, shape=split.shape)
     (site.victim / "history.csv").write_text("epoch\n1\n")
     (site.victim / "training.json").write_text("{}\n")
-    median = {"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}
-    calls = (site.run_attack(), site.measure(), site.evaluate(), site.export(), site.summarise(), site.defend(median))
-    for call in calls:
-        code, output = run_inside(*call)
-        assert code == 0, output
+    shards = (site.attack_shard(number) for number in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(site.folder)
+        for call in (site.run_attack(), *shards, site.gather(), site.judge(), site.export(), site.tabulate()):
+            code, output = run_inside(*call)
+            assert code == 0, output
     return site.folder
 
 

@@ -281,7 +281,9 @@ def fetch(content: bytes):
         (mirror / "mnist").mkdir(parents=True)
         for name in IDX_FILES:
             (mirror / "mnist" / name).write_bytes(content)
-        return ["fetch.py", "--source", "mnist", "--raw", site.results / "data/mnist/raw"]
+        raw = site.results / "data/mnist/raw"
+        options = ["--raw", raw, "--files", *(raw / name for name in IDX_FILES)]
+        return ["fetch", "--source", "mnist", "--mirror", mirror, *options]
 
     return make
 
@@ -290,8 +292,7 @@ def fetch(content: bytes):
     ("wrong checksum", fetch(idx(IMAGES)), IDX_FILES[0], "has MD5 ", "; replace or remove this file in the data"),
     ("truncated", fetch(b""), IDX_FILES[0], "(0 bytes) has MD5 "),
 )
-def test_files_of_a_mirror(refused, case, site, monkeypatch):
-    monkeypatch.setenv("FOOLFLOW_DATA_MIRROR", str(site.folder / "mirror"))
+def test_files_of_a_mirror(refused, case):
     refused(case)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 
+from foolflow.data.adversarial import load_set
 from foolflow.data.reading import read_json
 from foolflow.models.victims import build_victim, save_victim
 from tests.bad_input.conftest import SHAPE, Case, Site, assert_one_line, contents, run_apart, run_inside, table
@@ -73,7 +74,7 @@ def huge_attack(site: Site) -> list:
     return site.run_attack({"method": "fgsm", "parameters": {"epsilon": epsilons}})
 
 
-FULL = "cannot be written: No space left on device; free some space there, or name another folder"
+FULL = "cannot be written: No space left on device; free some space there or choose another folder"
 
 
 @table(
@@ -85,7 +86,7 @@ def test_a_full_disk(on_disk, site, case):
     on_disk(case, few_kilobytes_more(site))
 
 
-READ_ONLY = "cannot be written: Read-only file system; give yourself the right to it, or name another folder"
+READ_ONLY = "cannot be written: Read-only file system; grant yourself permission or choose another folder"
 
 
 @table(
@@ -147,7 +148,7 @@ class Net(nn.Sequential):
 WITHIN = """
 import re, resource, runpy, sys
 import torch, torchvision, pandas, pyarrow.parquet
-import foolflow.attacks.fgsm, foolflow.attacks.running, foolflow.statistics.intervals
+import foolflow.attacks.fgsm, foolflow.attacks.running, foolflow.attacks.judging
 torch.set_num_threads(1)
 size = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 2**10 + int(sys.argv[1]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (size, size))
@@ -183,24 +184,26 @@ def test_a_batch_that_does_not_fit_in_memory_is_attacked_in_parts(site):
         code, output = run_apart(*call, before=before)
         assert code == 0, output
         assert ("20 images at once do not fit in memory; trying halves" in output) == bool(before)
-        made.append(pd.read_parquet(site.attack / "records.parquet"))
+        made.append(load_set(site.attack / "adversarial.safetensors").tensors)
     whole, parts = made
     assert parts["index"].tolist() == whole["index"].tolist()
-    assert parts["clean_confidence"].to_numpy() == pytest.approx(whole["clean_confidence"].to_numpy(), rel=1e-4)
-    assert parts["linf"].to_numpy() == pytest.approx(whole["linf"].to_numpy(), abs=1e-6)
+    assert parts["images"] == pytest.approx(whole["images"], abs=1e-6)
 
 
 @needs_proc
 def test_a_batch_that_does_not_fit_in_memory_is_measured_in_parts(site):
     torch.manual_seed(0)
-    call = deep(1, Site.measure)(site)
-    measured = []
+    call = deep(1, Site.judge)(site)
+    measured, confidences = [], []
     for before in ((), WITHIN_150_MB):
         code, output = run_apart(*call, before=before)
         assert code == 0, output
         assert ("20 images at once do not fit in memory; trying halves" in output) == bool(before)
-        measured.append(read_json(site.victim / "metrics.json")["splits"])
+        measured.append(read_json(site.judgement / "accuracy.json"))
+        records = pd.read_parquet(site.judgement / "records.parquet")
+        confidences.append(records["clean_confidence"].to_numpy())
     assert measured[0] == measured[1]
+    assert confidences[1] == pytest.approx(confidences[0], rel=1e-4)
 
 
 @needs_proc
@@ -237,14 +240,14 @@ def no_memory(error: Exception):
 )
 def test_out_of_memory_elsewhere(refused, monkeypatch, error):
     monkeypatch.setattr("foolflow.models.victims.load_victim", no_memory(error))
-    refused(Case("no memory", Site.measure, ("out of memory (", "lower the batch_size, or run where there is more")))
+    refused(Case("no memory", Site.judge, ("out of memory (", "lower batch_size or use a machine with more memory")))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("x"), ZeroDivisionError()])
 def test_a_mistake_of_ours_keeps_its_traceback(site, monkeypatch, error):
     """Which is what whoever mends it needs."""
     monkeypatch.setattr("foolflow.models.victims.load_victim", no_memory(error))
-    code, output = run_inside(*site.measure())
+    code, output = run_inside(*site.judge())
     assert code == 1
     assert "Traceback" in output
     assert "error: " not in output

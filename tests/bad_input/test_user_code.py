@@ -9,7 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from foolflow.models.victims import build_victim, save_victim
-from tests.bad_input.conftest import CLASSES, MODEL, SHAPE, Site, run_inside, table
+from tests.bad_input.conftest import CLASSES, SHAPE, Site, run_inside, table
 
 NET = """
 import torch
@@ -74,7 +74,7 @@ def test_models(refused, case):
     refused(case)
 
 
-def larger(forward: str, call=Site.measure):
+def larger(forward: str, call=Site.judge):
     """Use a victim that passes the check, which has two images, and fails on more images."""
 
     def make(site: Site) -> list:
@@ -122,7 +122,7 @@ def adversarial(change: str) -> str:
     ("it exits", attack("raise SystemExit('enough')"), "your own code failed: SystemExit: enough"),
     ("it takes no epsilon", attack("return images", parameters={"epsilon": 0.1}), "unexpected keyword", "'epsilon'"),
     ("it takes no targets", attack("return images", targets="random"), "unexpected keyword", "'targets'"),
-    ("wrong shape", attack("return images[:3]"), "returns torch.float32 (3, 1, 8, 8); an Adversarial or images"),
+    ("wrong shape", attack("return images[:3]"), "returns torch.float32 (3, 1, 8, 8); expected an Adversarial or"),
     ("wrong type", attack("return images.double()"), "returns torch.float64"),
     ("not a tensor", attack("return images.numpy()"), "returns ndarray"),
     ("nothing", attack("pass"), "returns NoneType"),
@@ -130,7 +130,11 @@ def adversarial(change: str) -> str:
     ("below 0", attack("return images - 0.5"), "returns images that leave [0, 1] or are not finite"),
     ("NaN", attack("return images * float('nan')"), "returns images that leave [0, 1] or are not finite"),
     ("Adversarial: few images", attack(adversarial("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
-    ("Adversarial: few rows", attack(adversarial("{'iterations': labels[:3]}")), "returns iterations (3,); one row"),
+    (
+        "Adversarial: few rows",
+        attack(adversarial("{'iterations': labels[:3]}")),
+        "returns iterations (3,); expected one row for each of 20",
+    ),
     (
         "Adversarial: no tensors",
         attack(adversarial("{'details': {'x': 3}}")),
@@ -153,9 +157,12 @@ def test_a_failing_peer_gives_one_line(site):
 
 
 def records(site: Site, call: list) -> pd.DataFrame:
-    code, output = run_inside(*call)
-    assert code == 0, output
-    return pd.read_parquet(site.attack / "records.parquet")
+    """Run an attack, and let its victim judge what it made."""
+    victim = {part: entry for part, entry in json.loads(call[2]).items() if part != "attack"}
+    for one in (call, site.judge(**victim)):
+        code, output = run_inside(*one)
+        assert code == 0, output
+    return pd.read_parquet(site.judgement / "records.parquet")
 
 
 def test_an_attack_that_edits_in_place_is_measured_against_the_original_images(site):
@@ -177,16 +184,12 @@ def test_an_attack_does_not_change_the_model(site):
     assert both[0] == both[1]
 
 
-def images_filter(body: str, call=Site.defend):
+def images_filter(body: str, call=Site.judge):
+    """Put the user's filter in front of the victim."""
+
     def make(site: Site) -> list:
         file = site.write("squeeze.py", f"import torch\ndef squeeze(images):\n    {body}\n")
-        defense = {"python": f"{file}:squeeze", "at": ["test"]}
-        if call is Site.defend:
-            return call(site, defense)
-        same = {"python": f"{site.write('same.py', 'def same(images): return images')}:same", "at": ["test"]}
-        torch.manual_seed(0)
-        save_victim(site.weights, build_victim(MODEL, same, SHAPE), model=MODEL, defense=same, shape=SHAPE)
-        return call(site, defense=defense)
+        return call(site, defense={"python": f"{file}:squeeze", "at": ["test"]})
 
     return make
 
@@ -203,12 +206,12 @@ def images_filter(body: str, call=Site.defend):
     ),
     (
         "it raises later, without a gradient",
-        images_filter("if len(images) > 2: raise RuntimeError('a\\nb')\n    return images", Site.measure),
+        images_filter("if len(images) > 2: raise RuntimeError('a\\nb')\n    return images", Site.judge),
         "squeeze failed: RuntimeError: a b (",
     ),
     (
         "wrong shape later",
-        images_filter("return images if len(images) == 2 else images[:5]", Site.measure),
+        images_filter("return images if len(images) == 2 else images[:5]", Site.judge),
         "filter returns (5, 1, 8, 8) for images of shape (20, 1, 8, 8)",
     ),
 )

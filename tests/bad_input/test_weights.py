@@ -4,10 +4,11 @@ import json
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
 from foolflow.data.splits import Split, save_split
@@ -22,7 +23,7 @@ def weights(content):
     def make(site: Site) -> list:
         changed = content(site.weights.read_bytes())
         site.weights.unlink() if changed is None else site.weights.write_bytes(changed)
-        return site.measure()
+        return site.judge()
 
     return make
 
@@ -36,7 +37,7 @@ def described(change):
             description = json.loads(file.metadata()["victim"])
         text = change(description)
         save_file(tensors, site.weights, metadata=None if text is None else {"victim": text})
-        return site.measure()
+        return site.judge()
 
     return make
 
@@ -45,7 +46,7 @@ def shaped(**shape):
     return described(lambda victim: json.dumps(victim | {"shape": victim["shape"] | shape}))
 
 
-def victim(model: dict, shape: dict, call=Site.measure, change=lambda network: None):
+def victim(model: dict, shape: dict, call=Site.judge, change=lambda network: None):
     """Replace the victim by another one."""
 
     def make(site: Site) -> list:
@@ -64,7 +65,7 @@ def not_finite(network: torch.nn.Module) -> None:
 
 def pickled(site: Site) -> list:
     site.weights.write_bytes(pickle.dumps(Executes(site.folder / EXECUTED)))
-    return site.measure()
+    return site.judge()
 
 
 SMALLER = {"architecture": "mlp.MLP", "arguments": {"batch_norm": True}}
@@ -92,7 +93,6 @@ FEWER, LARGER = SHAPE | {"classes": 3}, SHAPE | {"size": 2 * SIZE}
         "and 3 classes; the images have 1 x 8 x 8 pixels and 4",
     ),
     ("the same, attacked", victim(MODEL, FEWER, Site.run_attack), "and 3 classes; the images have 1 x 8 x 8 pixels"),
-    ("the same, evaluated", victim(MODEL, FEWER, Site.evaluate), "and 3 classes; the images have 1 x 8 x 8 pixels"),
     ("another size of images", victim(MODEL, LARGER), "a victim for 1 x 16 x 16 pixels"),
     ("weights that are NaN", victim(MODEL, SHAPE, change=not_finite), "holds weights that are not finite"),
 )
@@ -131,25 +131,24 @@ def labelled(labels: np.ndarray, images: np.ndarray | None = None):
     return make
 
 
-def shorter(site: Site) -> list:
-    """Make the records cover fewer images than the adversarial set."""
-    path = site.attack / "records.parquet"
-    pd.read_parquet(path)[:-1].to_parquet(path, index=False)
-    return site.evaluate()
+def rewritten(change):
+    """Replace the tensors of the adversarial set by `change(tensors)`."""
 
+    def make(site: Site) -> list:
+        path = site.attack / "adversarial.safetensors"
+        save_arrays(change(load_arrays(path)), path)
+        return site.judge()
 
-def beyond(site: Site) -> list:
-    path = site.attack / "records.parquet"
-    pd.read_parquet(path).assign(index=lambda records: records["index"] + 1000).to_parquet(path, index=False)
-    return site.evaluate()
+    return make
 
 
 def gone(_: bytes) -> None:
     return None
 
 
-SET, RECORDS = "attacks/tiny/mlp/none/0/fgsm/adversarial.safetensors", "attacks/tiny/mlp/none/0/fgsm/records.parquet"
-RUN = "attacks/tiny/mlp/none/0/fgsm/run.json"
+SET = "attacks/tiny/mlp/none/0/fgsm/adversarial.safetensors"
+SHARD = "attacks/tiny/mlp/none/0/fgsm/shards/1_of_2"
+RECORDS = "judgements/study/tiny/mlp/none/0/records.parquet"
 TEST = "data/tiny/test.safetensors"
 
 
@@ -158,13 +157,43 @@ TEST = "data/tiny/test.safetensors"
     ("truncated split", damaged(Site.run_attack, TEST), "test.safetensors is not a split written by foolflow"),
     ("labels out of range", labelled(np.arange(8)), "labels go from 0 to 7; with 4 classes they must be 0 to 3"),
     ("no images in it", labelled(np.arange(0)), "test.safetensors: no images"),
-    ("missing records", damaged(Site.evaluate, RECORDS, gone), "records.parquet is missing; run the rule that makes"),
-    ("truncated records", damaged(Site.evaluate, RECORDS), "records.parquet is not a Parquet file"),
-    ("records of fewer images", shorter, "has 20 images,", "records.parquet has 19 rows; run the attack again"),
-    ("records of images that do not exist", beyond, "tells of image 1019;", "test.safetensors has 20"),
-    ("truncated adversarial set", damaged(Site.evaluate, SET), "adversarial.safetensors is not a safetensors file"),
+    ("missing records", damaged(Site.tabulate, RECORDS, gone), "records.parquet is missing; run the rule that makes"),
+    ("truncated records", damaged(Site.tabulate, RECORDS), "records.parquet is not a Parquet file"),
+    (
+        "a set with rows missing",
+        rewritten(lambda tensors: tensors | {"index": tensors["index"][:-1]}),
+        "index (19,)",
+        "images (20, 1, 8, 8)",
+        "run the attack again",
+    ),
+    (
+        "a set without the places of its images",
+        rewritten(lambda tensors: {name: tensor for name, tensor in tensors.items() if name != "index"}),
+        "is not an adversarial set: it has no index; run the attack again",
+    ),
+    (
+        "a set of images that do not exist",
+        rewritten(lambda tensors: tensors | {"index": tensors["index"] + 1000}),
+        "adversarial.safetensors: not made from this test split; run the attack again",
+    ),
+    ("truncated adversarial set", damaged(Site.judge, SET), "adversarial.safetensors is not a safetensors file"),
+    (
+        "missing adversarial set",
+        damaged(Site.judge, SET, gone),
+        "adversarial.safetensors is missing; run the rule that",
+    ),
     ("the same, exported", damaged(Site.export, SET), "adversarial.safetensors is not a safetensors file"),
-    ("truncated JSON", damaged(Site.summarise, RUN), "run.json is not JSON", "remove it and run the rule that makes"),
+    (
+        "a truncated shard",
+        damaged(Site.gather, f"{SHARD}/adversarial.safetensors"),
+        "1_of_2/adversarial.safetensors is not a safetensors file",
+    ),
+    (
+        "truncated JSON",
+        damaged(Site.gather, f"{SHARD}/run.json"),
+        "run.json is not JSON",
+        "remove it and run the rule that makes",
+    ),
 )
 def test_results(refused, case):
     refused(case)

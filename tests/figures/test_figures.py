@@ -1,7 +1,5 @@
 """Figures show the data that they are given, and equal data give equal bytes. People judge how they look."""
 
-import argparse
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -113,9 +111,9 @@ DRAWN = {
 def test_the_same_data_give_the_same_bytes(draw, tmp_path):
     saved = []
     for name in ("one", "two"):
-        to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
-        save_figure(draw(), to)
-        saved.append((to.png.read_bytes(), to.pdf.read_bytes()))
+        png, pdf = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
+        save_figure(draw(), png, pdf)
+        saved.append((png.read_bytes(), pdf.read_bytes()))
     assert saved[0] == saved[1]
     assert saved[0][0].startswith(b"\x89PNG")
     assert saved[0][1].startswith(b"%PDF")

@@ -1,4 +1,4 @@
-import argparse
+import json
 import subprocess
 import sys
 
@@ -45,9 +45,9 @@ def test_dark_cells_have_light_numbers():
 def test_the_same_data_give_the_same_bytes(tmp_path):
     saved = []
     for name in ("one", "two"):
-        to = argparse.Namespace(png=tmp_path / f"{name}.png", pdf=tmp_path / f"{name}.pdf")
-        save_figure(draw("title", SHOWN), to)
-        saved.append((to.png.read_bytes(), to.pdf.read_bytes()))
+        png, pdf = tmp_path / f"{name}.png", tmp_path / f"{name}.pdf"
+        save_figure(draw("title", SHOWN), png, pdf)
+        saved.append((png.read_bytes(), pdf.read_bytes()))
     assert saved[0] == saved[1]
 
 
@@ -59,17 +59,21 @@ ATTEMPTS = [
 ]
 
 
-@pytest.mark.parametrize("study", ["leaderboard", "transfer"])
-def test_the_script_draws_the_table_of_each_study(study, root, tmp_path):
+@pytest.mark.parametrize(("study", "module"), [("leaderboard", "board"), ("transfer", "transfer_matrix")])
+def test_the_script_draws_the_table_of_each_study(study, module, root, tmp_path):
     """The table has several seeds and a model name that pandas would parse as a missing value."""
     if study == "leaderboard":
         table = leaderboard.tabulate(Board("zoo", "mnist", None), ATTEMPTS)
     else:
         table = transfer.tabulate("zoo", "mnist", "fgsm", ATTEMPTS)
-    table.data.to_csv(tmp_path / "table.csv", index=False)
-    spec = f'{{"study": "{study}", "title": "title"}}'
-    command = [sys.executable, root / "scripts/draw_heat_map.py", "--spec", spec, "--table", tmp_path / "table.csv"]
+    csv = tmp_path / f"tables/{study}/zoo.csv"
+    csv.parent.mkdir(parents=True)
+    table.data.to_csv(csv, index=False)
+    name = f"{study}/zoo"
+    spec = json.dumps([{"name": name, "module": module, "spec": {"title": "title", "table": name}}])
+    command = [sys.executable, root / "scripts", "draw", "--spec", spec, "--input", "tables", csv]
     to = ["--png", tmp_path / "map.png", "--pdf", tmp_path / "map.pdf"]
-    done = subprocess.run([*command, *to], capture_output=True, text=True)
+    done = subprocess.run([*command, *to], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "map.pdf").read_bytes().startswith(b"%PDF")

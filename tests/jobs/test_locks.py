@@ -1,21 +1,23 @@
-"""Two processes on one artefact: one after the other, and the second does not do again what the first has done."""
+"""Two processes on one artefact: one after the other."""
 
 import itertools
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
+
+from foolflow.jobs import locks
+from foolflow.jobs.locks import only_job_on
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from foolflow.jobs.locks import only_job_on
-output, job, seconds, fails = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4] == "fails"
-with only_job_on(output, job) as made_meanwhile:
-    print(f"in {time.monotonic()} {made_meanwhile}", flush=True)
+output, seconds, fails = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "fails"
+with only_job_on(output) as waited:
+    print(f"in {time.monotonic()} {waited}", flush=True)
     time.sleep(seconds)
     print(f"out {time.monotonic()}", flush=True)
     if fails:
@@ -23,58 +25,79 @@ with only_job_on(output, job) as made_meanwhile:
 """
 
 
-def start(output, job="job", seconds=0.5, fails="well"):
-    return subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(output), job, str(seconds), fails], stdout=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def start(tmp_path):
+    """Start a process that holds an output, in a working directory of the test's own."""
+
+    def started(output="weights", seconds=0.5, fails="works"):
+        command = [sys.executable, "-c", HOLDER, str(output), str(seconds), fails]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    return started
 
 
 def entered(process):
-    """Whether it found the work done, once it is in."""
+    """Wait until the process holds its output; return whether it had to wait."""
     for line in process.stdout:
         if line.startswith("in "):
             return line.split()[2] == "True"
-    raise AssertionError("it never came in")
+    raise AssertionError("the process ended without holding its output")
 
 
-def test_the_second_waits_and_learns_that_the_same_was_made(tmp_path):
-    output = tmp_path / "new" / "weights.safetensors"
-    first = start(output)
+def files_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("fails", ["works", "fails"])
+def test_the_second_waits_and_knows_it(start, tmp_path, fails):
+    first = start("new/weights.safetensors", fails=fails)
     assert entered(first) is False
-    second = start(output)
+    second = start("new/weights.safetensors")
+    assert entered(second) is True
+    assert (first.wait(), second.wait()) == (int(fails == "fails"), 0)
+    assert files_in(tmp_path) == [".snakemake"]
+
+
+def test_a_path_is_one_output_however_it_is_written(start, tmp_path):
+    first = start("weights")
+    assert entered(first) is False
+    second = start(tmp_path / "weights")
     assert entered(second) is True
     assert first.wait() == second.wait() == 0
-    assert list(output.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("job", "fails"), [("another job", "well"), ("job", "fails"), ("", "well")], ids=["other", "failed", "untold"]
-)
-def test_the_second_makes_what_the_first_did_not(tmp_path, job, fails):
-    first = start(tmp_path / "x", job="" if job == "" else "job", fails=fails)
-    assert entered(first) is False
-    second = start(tmp_path / "x", job=job)
-    assert entered(second) is False
-    assert first.wait() == (1 if fails == "fails" else 0)
-    assert second.wait() == 0
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_killed_job_leaves_no_lock_behind(tmp_path):
-    first = start(tmp_path / "x", seconds=60)
+def test_other_outputs_are_not_waited_for(start):
+    first = start("weights", seconds=60)
     entered(first)
-    second = start(tmp_path / "x", seconds=0)
-    time.sleep(0.2)
+    assert entered(start("history", seconds=0)) is False
+    first.kill()
+    first.wait()
+
+
+def test_who_waits_says_so(start):
+    first = start(seconds=60)
+    entered(first)
+    second = start(seconds=0)
+    assert second.stdout.readline() == "weights: another job is making it; waiting for that job to end\n"
+    first.kill()
+    assert second.wait(timeout=10) == 0
+    first.wait()
+
+
+def test_a_killed_job_leaves_no_lock_behind(start, tmp_path):
+    first = start(seconds=60)
+    entered(first)
+    second = start(seconds=0)
+    assert "waiting" in second.stdout.readline()
     os.kill(first.pid, signal.SIGKILL)
-    assert entered(second) is False
+    assert entered(second) is True
     assert second.wait(timeout=10) == 0
     assert first.wait() == -signal.SIGKILL
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == [".snakemake"]
 
 
-def test_of_many_no_two_are_ever_inside(tmp_path):
-    """Lock files are removed and made again while others wait: the time that breaks a careless lock."""
-    many = [start(tmp_path / "x", job=f"job {number}", seconds=0.02) for number in range(12)]
+def test_of_many_no_two_are_ever_inside(start, tmp_path):
+    many = [start(seconds=0.02) for _ in range(12)]
     spans = []
     for process in many:
         lines = [line.split() for line in process.communicate()[0].splitlines()]
@@ -83,4 +106,19 @@ def test_of_many_no_two_are_ever_inside(tmp_path):
         spans.append(times)
     spans.sort()
     assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(spans))
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path) == [".snakemake"]
+
+
+def test_where_no_lock_can_be_taken_the_job_runs_without_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".snakemake").write_text("a file where the folder should be")
+    with only_job_on(tmp_path / "weights") as waited:
+        assert waited is False
+    monkeypatch.setattr(locks, "FOLDER", tmp_path / "locks")
+
+    def unsupported(*args, **options):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(locks.FileLock, "acquire", unsupported)
+    with only_job_on(tmp_path / "weights") as waited:
+        assert waited is False

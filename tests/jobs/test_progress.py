@@ -1,9 +1,7 @@
-import os
-
 import pytest
 
 from foolflow.jobs import progress
-from foolflow.jobs.progress import TERMINAL, Progress
+from foolflow.jobs.progress import Progress, log_throughput
 
 
 @pytest.fixture
@@ -15,39 +13,42 @@ def clock(monkeypatch):
 
 def test_the_time_left_counts_what_this_run_did_and_not_an_earlier_one(clock):
     lines = []
-    told = Progress("training", "epochs", write=lines.append)
-    told.begin(10, done=6)
+    training = Progress("training", "epochs", write=lines.append)
+    training.begin(10, done=6)
     clock[0] += 12
-    told.at(7.5)
+    training.update(7.5)
     assert lines == ["training: 7.5 of 10 epochs, 20 s left"]
 
 
 def test_the_log_hears_more_often_than_the_terminal_and_neither_every_time(clock, monkeypatch):
-    reading, writing = os.pipe()
-    monkeypatch.setenv(TERMINAL, str(writing))
+    shown = []
+    monkeypatch.setattr(progress, "print_to_terminal", shown.append)
     lines = []
-    told = Progress("attack", "batches", write=lines.append)
-    told.begin(1000)
+    attack = Progress("attack", "batches", write=lines.append)
+    attack.begin(1000)
     for done in range(1, 101):
         clock[0] += 1
-        told.at(done)
-    os.close(writing)
-    with os.fdopen(reading) as terminal:
-        shown = terminal.read().splitlines()
+        attack.update(done)
     assert len(lines) == 10
     assert shown == [
         f"attack: {done} of 1,000 batches, {left} min left" for done, left in ((30, 16), (60, 16), (90, 15))
     ]
 
 
-def test_a_closed_terminal_is_no_reason_to_stop(monkeypatch, capsys):
-    reading, writing = os.pipe()
-    os.close(reading)
-    os.close(writing)
-    monkeypatch.setenv(TERMINAL, str(writing))
-    progress.print_to_terminal("line")
-    progress.print_to_terminal("line")
-    assert capsys.readouterr().err.count("the terminal is gone") == 1
+def test_without_another_way_to_write_it_goes_to_standard_output(clock, capsys):
+    attack = Progress("attack", "batches")
+    attack.begin(4)
+    clock[0] += 10
+    attack.update(1)
+    assert capsys.readouterr().out == "attack: 1 of 4 batches, 30 s left\n"
+
+
+def test_throughput_is_logged_per_second(monkeypatch, capsys):
+    now = iter([5.0, 9.0])
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: next(now))
+    with log_throughput(10_000):
+        pass
+    assert capsys.readouterr().out == "10,000 images in 4.0 s: 2,500.0 images/s\n"
 
 
 @pytest.mark.parametrize(

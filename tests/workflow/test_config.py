@@ -9,11 +9,12 @@ import yaml
 
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.schema import load_schema
 
 
 @pytest.fixture(scope="module")
-def schema(root):
-    return yaml.safe_load((root / "schemas/config.schema.yaml").read_text())
+def schema():
+    return load_schema()
 
 
 @pytest.fixture
@@ -305,10 +306,10 @@ def test_a_librarys_attack_is_checked_without_importing_it(root):
     code = """
 import sys, pathlib, yaml
 from foolflow.workflow.config.checks import problems
-root = pathlib.Path()
-config = yaml.safe_load((root / "config.yaml").read_text())
+from foolflow.workflow.config.schema import load_schema
+config = yaml.safe_load(pathlib.Path("config.yaml").read_text())
 config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
-print(problems(config, yaml.safe_load((root / "schemas/config.schema.yaml").read_text())))
+print(problems(config, load_schema()))
 print({"torch", "foolbox"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)

@@ -1,0 +1,170 @@
+"""Judging a set: whoever made the images, and whoever judges them, the numbers are measured here."""
+
+import numpy as np
+import pytest
+import torch
+
+from foolflow.attacks.fgsm import fgsm
+from foolflow.attacks.judging import classify, judge, to_8_bits
+from foolflow.attacks.running import run_attack
+from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.splits import Split
+from foolflow.errors import InvalidInput
+
+CPU = torch.device("cpu")
+NAMES = tuple("0123456789")
+
+
+class Constant(torch.nn.Module):
+    def forward(self, images):
+        return torch.zeros(len(images), 3) + 0 * images.sum()
+
+
+class Brightest(torch.nn.Module):
+    """Logits are the mean brightness of thirds of the image's columns."""
+
+    def forward(self, images):
+        return torch.stack([part.flatten(1).mean(1) for part in images.chunk(3, dim=3)], dim=1)
+
+
+def split_of(images, labels, names=NAMES):
+    return Split(to_8_bits(images).numpy(), labels.numpy(), names)
+
+
+def set_of(images, index=None, target=-1, **details):
+    count = len(images)
+    zeros = np.zeros(count, np.int64)
+    made = {
+        "images": images.numpy(),
+        "index": np.arange(count) if index is None else np.asarray(index),
+        "epsilon": np.full(count, np.nan),
+        "target": np.full(count, target),
+        "iterations": zeros,
+        "gradient_evaluations": zeros,
+    }
+    return AdversarialSet(made | details)
+
+
+def judged(model, split, made):
+    return judge(model, split, classify(model, torch.from_numpy(split.images), CPU), made, CPU)
+
+
+def test_rounding_to_8_bits_is_judged_on_the_rounded_images(trained):
+    images, labels = trained.images[:50], trained.labels[:50]
+    made = fgsm(trained.model, images, labels, epsilon=0.1)
+    records = judged(trained.model, split_of(images, labels), set_of(made.images))
+    rounded = torch.from_numpy(np.round(made.images.numpy() * 255) / 255).float()
+    assert (records["prediction_8bit"] == trained.model(rounded).argmax(1).numpy()).all()
+    assert (records["success_8bit"] == (records["prediction_8bit"] != records["label"])).all()
+
+
+def test_confidences_are_the_softmax_of_the_predicted_class(trained):
+    split = split_of(trained.images[:60], trained.labels[:60])
+    made = run_attack(trained.model, split, {"method": "deepfool"}, CPU)
+    records = judged(trained.model, split, made)
+    clean = trained.model(torch.from_numpy(split.images).float() / 255).softmax(1).detach().numpy()
+    attacked = trained.model(torch.from_numpy(made.tensors["images"])).softmax(1).detach().numpy()
+    rows = np.arange(60)
+    assert records["clean_confidence"].to_numpy() == pytest.approx(clean[rows, records["clean_prediction"]])
+    assert records["confidence"].to_numpy() == pytest.approx(attacked[rows, records["prediction"]], abs=1e-5)
+
+
+def test_norms_are_those_of_the_perturbation():
+    images = torch.zeros(1, 1, 2, 2)
+    made = images.clone()
+    made[0, 0, 0] = torch.tensor([0.3, 0.4])
+    records = judged(Constant(), split_of(images, torch.zeros(1, dtype=torch.int64)), set_of(made))
+    assert records.loc[0, "l0"] == 2
+    assert records.loc[0, "l2"] == pytest.approx(0.5)
+    assert records.loc[0, "linf"] == pytest.approx(0.4)
+
+
+def test_a_pixel_that_changes_in_any_channel_counts_once():
+    images = torch.zeros(1, 3, 2, 2)
+    made = images.clone()
+    made[0, 0, 0, 0] = made[0, 2, 0, 0] = made[0, 1, 1, 1] = 0.5
+    records = judged(Constant(), split_of(images, torch.zeros(1, dtype=torch.int64)), set_of(made))
+    assert records.loc[0, "l0"] == 2
+
+
+def columns(*bright):
+    """Images of three columns, one of which is bright."""
+    images = torch.zeros(len(bright), 1, 2, 3)
+    images[range(len(bright)), :, :, list(bright)] = 1
+    return images
+
+
+def test_each_record_is_about_the_image_that_its_index_names():
+    """Of three images, the last one twice: once unchanged and once seen as class 0."""
+    split = split_of(columns(0, 1, 2), torch.tensor([0, 2, 2]), tuple("abc"))
+    records = judged(Brightest(), split, set_of(columns(2, 0, 1), index=[2, 2, 1]))
+    assert records["label"].tolist() == [2, 2, 2]
+    assert records["clean_prediction"].tolist() == [2, 2, 1]
+    assert records["prediction"].tolist() == [2, 0, 1]
+    assert records["success"].tolist() == [False, True, True]
+    assert records["l0"].tolist() == [0, 4, 0]
+
+
+def test_with_a_target_success_is_to_be_seen_as_the_target():
+    split = split_of(columns(0, 0, 0), torch.tensor([0, 0, 0]), tuple("abc"))
+    records = judged(Brightest(), split, set_of(columns(1, 2, 1), target=np.array([1, 1, -1])))
+    assert records["success"].tolist() == [True, False, True]
+
+
+def test_another_victim_judges_the_same_images_by_itself():
+    split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
+    made = set_of(columns(1, 0))
+    own, others = judged(Brightest(), split, made), judged(Constant(), split, made)
+    assert own["success"].tolist() == [True, True]
+    assert others["prediction"].tolist() == [0, 0]
+    assert others["success"].tolist() == [False, True]
+    assert others[["index", "l0", "l2", "linf"]].equals(own[["index", "l0", "l2", "linf"]])
+
+
+def test_a_detail_of_one_number_an_image_becomes_a_column():
+    split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
+    details = {"flow_loss": np.float32([1, 2]), "flow": np.zeros((2, 2, 2, 3), np.float32)}
+    records = judged(Brightest(), split, set_of(columns(1, 0), **details))
+    assert records["flow_loss"].tolist() == [1, 2]
+    assert "flow" not in records
+
+
+def test_a_set_without_images_has_records_without_rows():
+    split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
+    records = judged(Brightest(), split, set_of(columns(0)[:0]))
+    assert len(records) == 0
+    assert list(records) == list(judged(Brightest(), split, set_of(columns(0))))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [set_of(columns(0, 1), index=[0, 2]), set_of(columns(0), index=[-1]), set_of(torch.zeros(1, 1, 3, 3))],
+    ids=["beyond_the_split", "before_the_split", "of_another_shape"],
+)
+def test_a_set_of_another_split_is_one_line(made):
+    split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
+    clean = classify(Brightest(), torch.from_numpy(split.images), CPU)
+    with pytest.raises(InvalidInput, match=r"^set\.safetensors: not made from this test split; run the attack again$"):
+        judge(Brightest(), split, clean, made, CPU, origin="set.safetensors")
+
+
+def test_a_random_victim_sees_the_same_images_the_same_way():
+    class Noisy(torch.nn.Module):
+        def forward(self, images):
+            return torch.randn(len(images), 3)
+
+    images = columns(0, 1, 2)
+    state = torch.get_rng_state()
+    first, second = classify(Noisy(), images, CPU), classify(Noisy(), images, CPU)
+    assert torch.equal(first.confidences, second.confidences)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("logits", [lambda images: images.flatten(1) / 0, lambda images: images, lambda images: None])
+def test_a_victim_that_returns_no_logits_is_one_line(logits):
+    class Broken(torch.nn.Module):
+        def forward(self, images):
+            return logits(images)
+
+    with pytest.raises(InvalidInput, match=r"^the model returns [^\n]+$"):
+        classify(Broken(), columns(0, 1), CPU)

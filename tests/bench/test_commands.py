@@ -1,0 +1,52 @@
+"""The commands themselves, small: `make bench` is run too rarely to notice that it has broken."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from bench.__main__ import chosen_tasks
+from bench.contenders import all_tasks
+from foolflow.errors import InvalidInput
+
+
+@pytest.fixture
+def bench(root):
+    def run(module: str, *options: str) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", module, *options]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+
+    return run
+
+
+def test_the_benchmark_leaves_its_table_and_figure(bench, tmp_path):
+    small = ["--images", "20", "--repeats", "1", "--threads", "1", "--device", "cpu"]
+    done = bench("bench", "--attacks", "fgsm", *small, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    data = pd.read_csv(tmp_path / "bench.csv")
+    assert set(data["attack"]) == {"FGSM 0.1"}
+    assert {"Foolflow", "image by image"} <= set(data["library"])
+    assert (data["images"] == 20).all()
+    assert (tmp_path / "bench.md").read_text() in done.stdout
+    assert all((tmp_path / file).stat().st_size > 1000 for file in ("bench.png", "bench.pdf"))
+
+
+def test_an_attack_that_nobody_runs_is_one_line():
+    with pytest.raises(InvalidInput, match="--attacks: no attack has rotation in its name"):
+        chosen_tasks(["FGSM", "rotation"])
+
+
+def test_attacks_are_chosen_by_the_words_of_their_names():
+    assert [task.name for task in chosen_tasks(["L2"])] == ["PGD l2 1", "DeepFool l2"]
+    assert [task.name for task in chosen_tasks([])] == [task.name for task in all_tasks()]
+
+
+def test_the_cost_of_the_workflow_is_measured(bench):
+    done = bench("bench.scaling", "--shards", "3")
+    assert done.returncode == 0, done.stderr
+    *_, row = done.stdout.splitlines()
+    jobs, *costs = (cell.strip() for cell in row.strip("|").split("|"))
+    assert jobs == "3"
+    assert len(costs) == 5
+    assert all(float(cost) > 0 for cost in costs)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from foolflow.data.adversarial import REQUIRED, AdversarialSet, load_set
+from foolflow.errors import InvalidInput
+
+
+def tensors(count):
+    generator = np.random.default_rng(0)
+    return {
+        "images": generator.random((count, 1, 4, 4), np.float32),
+        "index": np.arange(count)[::-1].copy(),
+        "epsilon": np.full(count, np.nan),
+        "target": np.full(count, -1),
+        "iterations": np.ones(count, np.int64),
+        "gradient_evaluations": np.ones(count, np.int64),
+        "flow": generator.random((count, 2, 4, 4), np.float32).transpose(0, 1, 3, 2),  # not contiguous
+    }
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_set_is_read_as_it_was_saved(tmp_path, count):
+    made = AdversarialSet(tensors(count))
+    made.save(tmp_path / "attacks/deep/adversarial.safetensors")
+    found = load_set(tmp_path / "attacks/deep/adversarial.safetensors")
+    assert len(found) == len(made) == count
+    assert set(found.tensors) == set(made.tensors)
+    for name, tensor in made.tensors.items():
+        np.testing.assert_array_equal(found.tensors[name], tensor)
+        assert found.tensors[name].dtype == tensor.dtype
+
+
+def test_details_are_what_not_every_attack_has():
+    assert list(AdversarialSet(tensors(2)).details) == ["flow"]
+
+
+def test_equal_sets_are_equal_files(tmp_path):
+    for name in ("a", "b"):
+        AdversarialSet(tensors(3)).save(tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("missing", REQUIRED)
+def test_a_file_without_what_a_set_needs_is_one_line(tmp_path, missing):
+    path = tmp_path / "adversarial.safetensors"
+    save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors(2).items() if name != missing}, path)
+    with pytest.raises(InvalidInput, match=f"^{path} is not an adversarial set: it has no {missing}; run the attack"):
+        load_set(path)
+
+
+def test_a_missing_or_damaged_file_is_one_line(tmp_path):
+    path = tmp_path / "adversarial.safetensors"
+    with pytest.raises(InvalidInput, match=f"^{path} is missing; run the rule that makes it$"):
+        load_set(path)
+    path.write_text("damaged")
+    with pytest.raises(InvalidInput, match=f"^{path} is not a safetensors file"):
+        load_set(path)
+
+
+def test_tensors_about_different_numbers_of_images_are_one_line(tmp_path):
+    path = tmp_path / "adversarial.safetensors"
+    AdversarialSet(tensors(2) | {"flow_loss": np.zeros(3)}).save(path)
+    with pytest.raises(InvalidInput, match=r"rows are missing \(.*images \(2, 1, 4, 4\).*\); run the attack again$"):
+        load_set(path)

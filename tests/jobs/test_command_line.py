@@ -1,0 +1,204 @@
+"""What every program does around its own work: the log, the record, errors, and two of the same job at once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, named_inputs
+from foolflow.workflow.code_digest import code_digest, forget
+
+PROGRAM = """
+import sys, time
+from foolflow.errors import InvalidInput
+from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, run_job
+from foolflow.jobs.files import write_text
+
+def main(arguments):
+    print("at work")
+    sys.stdout.flush()
+    time.sleep(arguments.spec.get("sleep", 0))
+    if arguments.spec.get("fails") == "invalid":
+        raise InvalidInput("the input is wrong; replace it")
+    if arguments.spec.get("fails") == "unexpected":
+        raise ZeroDivisionError("division by zero")
+    if arguments.spec.get("fails") == "disk":
+        raise OSError(28, "No space left on device", "/full/disk")
+    write_text(arguments.made, arguments.read.read_text().upper())
+    write_text(arguments.timing, str(time.time()))
+    return [arguments.timing]
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    add_input(parser, "--read")
+    add_output(parser, "--made")
+    add_output(parser, "--timing")
+    run_job(main, parser)
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the program in the test's own folder."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    (tmp_path / "input").write_text("words")
+
+    def started(spec=None, **options):
+        given = {
+            "spec": json.dumps(spec or {}),
+            "read": "input",
+            "made": "results/made",
+            "timing": "results/timing",
+            "code": "0000000000000000 program.py",
+            "provenance": "results/provenance/job.json",
+            "log": "job.log",
+        }
+        words = [word for name, value in (given | options).items() for word in (f"--{name}", value)]
+        return subprocess.Popen(
+            [sys.executable, "program.py", *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return started
+
+
+@pytest.fixture
+def run(start):
+    def ran(*arguments, **options):
+        process = start(*arguments, **options)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    return ran
+
+
+def test_a_job_logs_what_it_was_given_and_records_what_it_made(run, tmp_path):
+    done = run({"a": 1})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "results/made").read_text() == "WORDS"
+    log = (tmp_path / "job.log").read_text()
+    assert log.startswith("program.py on ")
+    assert '  spec: {"a": 1}\n' in log
+    assert "  read: input\n" in log
+    assert "at work\ndone in " in log
+    record = json.loads((tmp_path / "results/provenance/job.json").read_text())
+    assert record["config"] == {"a": 1}
+    assert list(record["inputs"]) == ["input"]
+    assert {name: sha256 is None for name, sha256 in record["outputs"].items()} == {"made": False, "timing": True}
+
+
+def test_the_record_names_the_code_that_ran_though_the_rule_was_given_an_older_digest(run, tmp_path, monkeypatch):
+    run(code="0000000000000000 program.py")
+    record = json.loads((tmp_path / "results/provenance/job.json").read_text())
+    monkeypatch.chdir(tmp_path)
+    forget()
+    assert record["code"] == code_digest("program.py")
+
+
+def test_without_a_log_and_a_record_it_prints_and_records_nothing(start, tmp_path):
+    words = ["--spec", "{}", "--read", "input", "--made", "made", "--timing", "timing"]
+    command = [sys.executable, "program.py", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "at work" in done.stdout
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("fails", "reason"),
+    [
+        ("invalid", "the input is wrong; replace it"),
+        (
+            "disk",
+            "/full/disk: No space left on device; free some space there or choose another folder "
+            "(results: in the config), then run again",
+        ),
+    ],
+)
+def test_an_error_that_the_user_can_fix_is_one_line_in_the_log_and_on_the_terminal(run, tmp_path, fails, reason):
+    done = run({"fails": fails})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"results/made: error: {reason}\n"
+    log = (tmp_path / "job.log").read_text()
+    assert log.endswith(f"at work\nerror: {reason}\n")
+    assert "Traceback" not in log
+    assert not (tmp_path / "results/provenance").exists()
+
+
+def test_any_other_error_has_its_traceback_in_the_log(run, tmp_path):
+    done = run({"fails": "unexpected"})
+    assert done.returncode == 1
+    assert done.stderr == "results/made: error: ZeroDivisionError: division by zero (the log has more)\n"
+    log = (tmp_path / "job.log").read_text()
+    assert "Traceback (most recent call last)" in log
+    assert log.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_what_a_killed_job_left_is_removed(run, tmp_path):
+    (tmp_path / "results").mkdir()
+    for name in (".made.17.partial", ".timing.17.partial"):
+        (tmp_path / "results" / name).write_text("half")
+    assert run().returncode == 0
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["made", "provenance", "timing"]
+
+
+def wait_until(log, says):
+    for _ in range(600):
+        if log.exists() and says in log.read_text():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{log} does not say {says!r}")
+
+
+def test_a_job_that_waited_for_itself_has_nothing_left_to_do(start, tmp_path):
+    """As when Snakemake was killed and started again, while its job went on."""
+    first = start({"sleep": 1}, log="first.log")
+    wait_until(tmp_path / "first.log", says="at work")
+    second = start({"sleep": 1}, log="second.log")
+    assert first.wait(timeout=60) == second.wait(timeout=60) == 0
+    log = (tmp_path / "second.log").read_text()
+    assert log.endswith("the job that this one waited for has made it\n")
+    assert "at work" not in log
+    assert "results/made: another job is making it; waiting for that job to end" in second.stderr.read()
+
+
+@pytest.mark.parametrize("other", ["failed", "killed", "of_another_config", "of_another_input", "of_other_code"])
+def test_a_job_that_waited_for_another_does_its_own_work(start, tmp_path, other):
+    spec = {"sleep": 1} | ({"fails": "invalid"} if other == "failed" else {})
+    (tmp_path / "other_input").write_text("other words")
+    first = start(spec, log="first.log")
+    wait_until(tmp_path / "first.log", says="at work")
+    if other == "of_other_code":
+        (tmp_path / "program.py").write_text(PROGRAM.replace("upper()", "title()"))
+    changed = {"of_another_config": {"sleep": 0}}.get(other, {"sleep": 1})
+    second = start(changed, log="second.log", **({"read": "other_input"} if other == "of_another_input" else {}))
+    wait_until(tmp_path / "second.log", says="waiting for that job to end")
+    if other == "killed":
+        os.kill(first.pid, signal.SIGKILL)
+    first.wait(timeout=60)
+    assert second.wait(timeout=60) == 0
+    assert "at work" in (tmp_path / "second.log").read_text()
+    made = {"of_another_input": "OTHER WORDS", "of_other_code": "Words"}.get(other, "WORDS")
+    assert (tmp_path / "results/made").read_text() == made
+
+
+def test_files_are_inputs_and_outputs_by_their_options():
+    parser = job_parser(None)
+    add_named_inputs(parser)
+    add_input(parser, "--other-splits", nargs="*", default=[], required=False)
+    add_output(parser, "--csv", nargs="+")
+    words = ["--input", "judgements", "a", "b", "--input", "splits", "c", "--csv", "d", "e"]
+    arguments = parser.parse_args(words)
+    assert {name: list(map(str, files)) for name, files in named_inputs(arguments).items()} == {
+        "judgements": ["a", "b"],
+        "splits": ["c"],
+    }
+    assert (arguments.inputs, arguments.outputs) == (["input", "other_splits"], ["csv"])
+    assert list(map(str, arguments.csv)) == ["d", "e"]
+    assert arguments.other_splits == []

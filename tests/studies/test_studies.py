@@ -1,0 +1,155 @@
+"""What the studies make of the configs that we ship."""
+
+import copy
+import importlib
+import json
+
+import pytest
+import yaml
+
+from foolflow.studies.cells import VICTIM, sets_of, source_of, victims_of
+from foolflow.studies.stadv import explored_attacks
+from foolflow.workflow.config.defaults import with_defaults
+from tests.conftest import ROOT
+
+STUDIES = sorted(
+    path.stem for path in (ROOT / "rules").glob("*.smk") if (ROOT / f"foolflow/studies/{path.stem}.py").exists()
+)
+REFERENCES = {
+    "fgsm_sweep": "r4_fgsm_sweep",
+    "minimal": "r2_minimal",
+    "stadv": "r1_stadv",
+    "defenses": "r3_defenses",
+    "detection": "xu2017_detection",
+}
+KINDS = {"tables": "foolflow.tables", "figures": "foolflow.figures"}
+
+
+def merged(below, above):
+    """As Snakemake lays one config file over another: mappings are merged, anything else is replaced."""
+    if isinstance(below, dict) and isinstance(above, dict):
+        return below | {key: merged(below.get(key), value) for key, value in above.items()}
+    return above
+
+
+def config_with(*overlays):
+    found = {}
+    for file in ("config.yaml", *overlays):
+        found = merged(found, yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
+    found = with_defaults(found)
+    return found | {"attacks": found["attacks"] | explored_attacks(found)}
+
+
+@pytest.fixture(scope="module", params=[(), ("profiles/demo/workflow.yaml",)], ids=["shipped", "demo"])
+def config(request):
+    return config_with(*request.param)
+
+
+def exhibits(config, study):
+    """(kind, exhibit) of each table and figure."""
+    module = importlib.import_module(f"foolflow.studies.{study}")
+    name = REFERENCES.get(study)
+    reference = yaml.safe_load((ROOT / f"reference/{name}.yaml").read_text(encoding="utf-8")) if name else None
+    found = [("tables", one) for one in module.tables(config, reference)]
+    found += [("figures", one) for one in module.figures(config)]
+    if study == "minimal":
+        shown = config["studies"]["minimal"]["perturbation"]
+        found += [
+            ("figures", module.perturbation_figure(config, model, image))
+            for model in shown["models"]
+            for image in shown["images"]
+        ]
+    return found
+
+
+def test_every_study_of_the_config_is_a_pair_of_files(config):
+    assert set(config["studies"]) == set(STUDIES)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_cells_name_what_the_config_has(config, study):
+    module = importlib.import_module(f"foolflow.studies.{study}")
+    cells = module.cells(config)
+    scored = module.scored(config) if study == "detection" else []
+    assert cells or scored
+    defenses = {"none", *config["defenses"]}
+    for cell in [*cells, *scored]:
+        assert cell["dataset"] in config["datasets"]
+        assert cell["model"] in config["models"]
+        assert cell["defense"] in defenses
+        assert cell["seed"] in config["seeds"]
+        assert cell["attack"] in config["attacks"]
+        model, _, defense = source_of(cell).partition("/")
+        assert model in config["models"]
+        assert defense in defenses
+    judged = {(*(cell[key] for key in VICTIM), cell["attack"], source_of(cell)) for cell in cells}
+    assert len(victims_of(cells)) == len({row[:4] for row in judged})
+    assert len(sets_of(cells)) == len({(row[0], row[3], *row[4:]) for row in judged})
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_table_and_figure_has_its_module_and_caption(config, study):
+    found = exhibits(config, study)
+    assert {kind for kind, _ in found} == set(KINDS)
+    for kind, one in found:
+        assert callable(importlib.import_module(f"{KINDS[kind]}.{one['module']}").build)
+        assert (ROOT / "report" / one["caption"]).is_file(), one["caption"]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_spec_survives_the_way_to_its_job(config, study):
+    for _, one in exhibits(config, study):
+        assert json.loads(json.dumps(one["spec"], sort_keys=True)) == one["spec"], one["name"]
+        assert all(isinstance(text, str) and text for text in one["labels"].values()), one["labels"]
+        assert "result" in one["labels"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_of_them_have_one_name(config, kind):
+    names = [one["name"] for study in STUDIES for found, one in exhibits(config, study) if found == kind]
+    assert sorted(names) == sorted(set(names))
+    assert "times" not in names  # the run's own table
+    assert all(name == name.strip("/") and ".." not in name for name in names)
+
+
+def test_the_names_in_the_report_are_unique(config):
+    for study in STUDIES:
+        labels = [tuple(sorted(one["labels"].items())) for _, one in exhibits(config, study)]
+        assert len(labels) == len(set(labels)), study
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_figures_of_a_table_name_a_table_of_their_study(config, study):
+    found = exhibits(config, study)
+    tables = {one["name"] for kind, one in found if kind == "tables"}
+    for kind, one in found:
+        if kind == "figures" and "table" in one["spec"]:
+            assert one["spec"]["table"] in tables
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_config_without_the_study_does_without_it(config, study):
+    """What another room, or the rules that all share, asks of it is then empty."""
+    less = copy.deepcopy(config)
+    del less["studies"][study]
+    module = importlib.import_module(f"foolflow.studies.{study}")
+    if study in ("defenses", "detection", "fgsm_sweep", "leaderboard", "transfer"):
+        assert module.cells(less) == []
+    assert set(explored_attacks(less)) == (set() if study == "stadv" else set(explored_attacks(config)))
+
+
+def test_every_table_and_figure_module_is_used_by_a_study(config):
+    """Besides the table of where the time went, which belongs to no study."""
+    used = {(kind, one["module"]) for study in STUDIES for kind, one in exhibits(config, study)}
+    for kind, package in KINDS.items():
+        files = (ROOT / package.replace(".", "/")).glob("*.py")
+        building = {path.stem for path in files if "\ndef build(" in path.read_text(encoding="utf-8")}
+        assert {module for found, module in used if found == kind} | {"times"} == building | {"times"}
+
+
+def test_every_caption_is_used(config):
+    used = {one["caption"] for study in STUDIES for _, one in exhibits(config, study)}
+    rules = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "rules").glob("*.smk"))
+    rules += (ROOT / "Snakefile").read_text(encoding="utf-8")
+    unused = [path.name for path in (ROOT / "report").glob("*.rst") if path.name not in used and path.name not in rules]
+    assert unused == []

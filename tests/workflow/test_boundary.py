@@ -1,0 +1,154 @@
+"""How a job runs is no part of its result, so `foolflow.jobs` is in no digest. That is right only while nothing in it
+can change a number: it imports no science, and science takes only a few names from it.
+"""
+
+import ast
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from foolflow.workflow import code_digest as module
+from foolflow.workflow.code_digest import closure, code_digest, forget
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
+NO_SCIENCE = ("jobs", "workflow", "studies")
+
+# What the plumbing may import besides the standard library and itself.
+FOR_THE_PLUMBING = {"filelock", "foolflow.errors", "foolflow.workflow.code_digest", "foolflow.workflow.project"}
+
+# What science may use of the plumbing: files are written whole, progress is told, and a user's file is named in
+# errors. The bytes of a file are the caller's; those of JSON and text are fixed here.
+FOR_SCIENCE = {
+    "files.remove_partials",
+    "files.whole_file",
+    "files.whole_folder",
+    "files.write_json",
+    "files.write_text",
+    "progress.Progress",
+    "progress.log_throughput",
+    "error_reporting.line_in_user_file",
+    "error_reporting.register_user_file",
+}
+
+# And the programs, which call both.
+FOR_PROGRAMS = FOR_SCIENCE | {
+    "command_line.add_compute_options",
+    "command_line.add_input",
+    "command_line.add_named_inputs",
+    "command_line.add_output",
+    "command_line.job_parser",
+    "command_line.named_inputs",
+    "command_line.run_job",
+    "supervision.continue_in_child",
+}
+
+
+def imported(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name) of everything that a file imports, wherever in the file; for `import a.b`, the name is ''."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            yield from ((node.module or "", alias.name) for alias in node.names)
+
+
+def of_the_plumbing(path: Path) -> set[str]:
+    """What a file uses of foolflow.jobs, as `module.name`; a whole module or the package counts as `*`."""
+    used = set()
+    for source, name in imported(path):
+        if source == "foolflow" and name == "jobs":
+            used.add("*")
+        elif f"{source}.".startswith("foolflow.jobs."):
+            inside = source.removeprefix("foolflow.jobs").removeprefix(".")
+            used.add(f"{inside}.{name}" if inside and name else "*")
+    return used
+
+
+def files_of(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found
+    return found
+
+
+def test_the_plumbing_imports_no_science():
+    for path in files_of("foolflow/jobs"):
+        for source, _ in imported(path):
+            allowed = source.partition(".")[0] in sys.stdlib_module_names or source in FOR_THE_PLUMBING
+            assert allowed or source.startswith("foolflow.jobs."), f"{path}: {source}"
+
+
+def test_nor_does_what_the_plumbing_imports():
+    for name in FOR_THE_PLUMBING - {"filelock"}:
+        for source, _ in imported(ROOT / f"{name.replace('.', '/')}.py"):
+            allowed = source.partition(".")[0] in sys.stdlib_module_names or source in FOR_THE_PLUMBING
+            assert allowed, f"{name}: {source}"
+
+
+def test_science_takes_from_the_plumbing_only_what_cannot_change_a_number():
+    packages = {path.name for path in (ROOT / "foolflow").iterdir() if (path / "__init__.py").is_file()}
+    assert packages > set(NO_SCIENCE)
+    files = [path for package in packages - set(NO_SCIENCE) for path in files_of(f"foolflow/{package}")]
+    files += sorted((ROOT / "foolflow").glob("*.py"))
+    used = {path.relative_to(ROOT).as_posix(): of_the_plumbing(path) for path in files}
+    assert {path: names - FOR_SCIENCE for path, names in used.items() if names - FOR_SCIENCE} == {}
+
+
+def test_the_programs_take_little_more():
+    used = {path.name: of_the_plumbing(path) for path in files_of("scripts")}
+    assert {path: names - FOR_PROGRAMS for path, names in used.items() if names - FOR_PROGRAMS} == {}
+
+
+def test_the_lists_have_no_name_that_nobody_uses():
+    everything = [path for path in files_of("foolflow") if not path.is_relative_to(ROOT / "foolflow/jobs")]
+    used = set().union(*(of_the_plumbing(path) for path in [*everything, *files_of("scripts")]))
+    assert used >= FOR_PROGRAMS
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch) -> Path:
+    """A copy of the project's code, which may be edited."""
+    for folder in ("foolflow", "scripts"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(module, "PACKAGE", tmp_path / "foolflow")
+    monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def digests() -> dict[str, str]:
+    forget()
+    return {program: code_digest(f"scripts.{program}") for program in PROGRAMS}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_no_program_counts_the_plumbing(program):
+    reached = closure(f"scripts.{program}")
+    assert len(reached) > 3
+    assert not [name for name in reached if f"{name}.".startswith("foolflow.jobs.")]
+
+
+def test_rewording_the_plumbing_rebuilds_nothing(copied):
+    before = digests()
+    for path in sorted((copied / "foolflow/jobs").rglob("*.py")):
+        path.write_text("VALUE = 'at the top'\n" + path.read_text().replace("e", "a") + "\nthis is not even Python\n")
+    assert digests() == before
+
+
+def test_editing_anything_else_rebuilds_what_runs_it(copied):
+    before = digests()
+    reached = {program: closure(f"scripts.{program}") for program in PROGRAMS}
+    for name in sorted(set().union(*reached.values())):
+        path = module._path(name)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(f"{text}\nADDED = 1\n", encoding="utf-8")
+        after = digests()
+        changed = {program for program in PROGRAMS if after[program] != before[program]}
+        assert changed == {program for program in PROGRAMS if name in reached[program]}, name
+        path.write_text(text, encoding="utf-8")
+    assert digests() == before

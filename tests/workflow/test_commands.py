@@ -1,0 +1,63 @@
+"""Words of the commands that the rules run, in the hands of a shell."""
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from foolflow.jobs.command_line import add_named_inputs, job_parser, named_inputs
+from foolflow.workflow import commands
+from foolflow.workflow.commands import as_json, as_options, program
+
+PYTHON = sys.executable
+AWKWARD = ["a b.csv", "it's.csv", 'say "so".csv', "$HOME.csv", "back\\slash.csv", "new\nline.csv", "*.csv", "-x;ls.csv"]
+
+
+def words(command):
+    """The words that a shell makes of a command."""
+    code = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    done = subprocess.run(
+        ["sh", "-c", f"{shlex.quote(PYTHON)} -c {shlex.quote(code)} {command}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_named_inputs_reach_the_program_whatever_their_paths():
+    inputs = {"judgements": [f"my results/{name}" for name in AWKWARD], "splits": "one 'split'", "tables": []}
+    parser = job_parser(None)
+    add_named_inputs(parser)
+    arguments = parser.parse_args(words(as_options(inputs)))
+    assert {name: list(map(str, paths)) for name, paths in named_inputs(arguments).items()} == {
+        "judgements": inputs["judgements"],
+        "splits": ["one 'split'"],
+    }
+
+
+def test_without_inputs_there_are_no_options():
+    assert as_options({}) == ""
+    assert as_options({"tables": []}) == ""
+
+
+@pytest.mark.parametrize("name", ["my project", "it's", 'a "b"', "$HOME"])
+def test_the_program_is_found_wherever_the_project_lies(tmp_path, monkeypatch, name):
+    project = tmp_path / name
+    monkeypatch.setattr(commands, "project_folder", lambda: project)
+    monkeypatch.setattr(commands.sys, "executable", str(tmp_path / name / "bin/python"))
+    assert words(program([])(None, None)) == [str(project / "bin/python"), str(project / "scripts")]
+
+
+def test_with_an_environment_of_its_own_the_rule_runs_that_environments_python(tmp_path, monkeypatch):
+    monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
+    assert words(program(["conda"])(None, None)) == ["python", str(tmp_path / "scripts")]
+
+
+def test_a_json_param_does_not_depend_on_the_order_of_the_keys():
+    value = {"b": [1, {"d": None, "c": 'it\'s\n"so"'}], "a": 0.1}
+    assert as_json(value) == as_json(dict(reversed(value.items())))
+    assert "\n" not in as_json(value)
+    assert json.loads(words(shlex.quote(as_json(value)))[0]) == value

@@ -1,0 +1,105 @@
+"""What the jobs of a run recorded, gathered into one manifest."""
+
+import json
+
+import pytest
+
+from foolflow.errors import InvalidInput
+from foolflow.workflow.provenance import behind, manifest, producers, read_records
+
+MACHINE = {"software": {"torch": "2.0"}, "hardware": {"processor": "fast"}}
+OTHER_MACHINE = {"software": {"torch": "2.1"}, "hardware": {"processor": "fast"}}
+
+
+def record(outputs, inputs, machine=MACHINE, **more):
+    about = {"code": "0123 scripts.train", "config": {"a": 1}, "commit": "abc"}
+    return about | machine | {"inputs": inputs, "outputs": outputs} | more
+
+
+@pytest.fixture
+def records():
+    """Two data sets, a victim, an attack on it and a table of it; and jobs of an earlier config."""
+    return {
+        "data/digits": record({"data/test": "t1", "data/train": "t2"}, {"/home/mine.npz": "m1"}),
+        "data/unused": record({"data/unused": "u1"}, {}),
+        "victims/lenet": record({"victims/weights": "w1", "victims/history": None}, {"data/train": "t2"}),
+        "attacks/fgsm": record({"attacks/set": "s1"}, {"data/test": "t1", "victims/weights": "w1"}, OTHER_MACHINE),
+        "attacks/dropped": record({"attacks/dropped": "d1"}, {"victims/weights": "w1"}),
+        "tables/study": record({"tables/a.csv": "a1"}, {"attacks/set": "s1", "victims/history": "h1"}),
+        "tables/dropped": record({"tables/b.csv": "b1"}, {"attacks/dropped": "d1"}),
+    }
+
+
+def test_jobs_are_followed_back_to_the_data(records):
+    assert behind(records, ["tables/study"]) == ["attacks/fgsm", "data/digits", "tables/study", "victims/lenet"]
+    assert behind(records, ["victims/lenet"]) == ["data/digits", "victims/lenet"]
+    assert behind(records, []) == []
+
+
+def test_each_artefact_has_one_producer(records):
+    made_by = producers(records)
+    assert made_by["victims/history"] == "victims/lenet"
+    assert len(made_by) == 9
+
+
+def test_a_manifest_holds_what_led_to_the_last_jobs_and_no_stale_record(records):
+    made = manifest(records, ["tables/study"])
+    assert made["artefacts"] == {
+        "attacks/set": {"sha256": "s1", "job": "attacks/fgsm"},
+        "data/test": {"sha256": "t1", "job": "data/digits"},
+        "data/train": {"sha256": "t2", "job": "data/digits"},
+        "tables/a.csv": {"sha256": "a1", "job": "tables/study"},
+        "victims/weights": {"sha256": "w1", "job": "victims/lenet"},
+    }
+    assert set(made["jobs"]) == {"attacks/fgsm", "data/digits", "tables/study", "victims/lenet"}
+    assert "dropped" not in json.dumps(made)
+
+
+def test_a_manifest_has_the_checksum_of_what_no_job_made(records):
+    jobs = manifest(records, ["tables/study"])["jobs"]
+    assert jobs["data/digits"]["inputs"] == {"/home/mine.npz": "m1"}
+    assert jobs["attacks/fgsm"]["inputs"] == {"data/test": None, "victims/weights": None}
+
+
+def test_a_manifest_says_which_job_ran_where(records):
+    made = manifest(records, ["tables/study"])
+    machines = {name: made["machines"][job["machine"]] for name, job in made["jobs"].items()}
+    assert machines == dict.fromkeys(machines, MACHINE) | {"attacks/fgsm": OTHER_MACHINE}
+    assert len(made["machines"]) == 2
+    for job in made["jobs"].values():
+        assert (job["code"], job["config"], job["commit"]) == ("0123 scripts.train", {"a": 1}, "abc")
+
+
+def test_timings_make_no_difference(records):
+    """Neither those that vary, nor when the files were written."""
+    before = json.dumps(manifest(records, ["tables/study"]))
+    assert "victims/history" not in json.loads(before)["artefacts"]
+    records["tables/study"]["inputs"]["victims/history"] = "h2"
+    assert json.dumps(manifest(records, ["tables/study"])) == before
+    again = manifest(dict(reversed(records.items())), ["tables/study"])
+    assert json.dumps(again, sort_keys=True) == json.dumps(json.loads(before), sort_keys=True)
+
+
+def test_records_are_named_after_their_jobs(tmp_path, records):
+    for name in ("data/digits", "attacks/digits/stadv-tau-0.05"):
+        path = tmp_path / "provenance" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(records["data/digits"]))
+    assert read_records(tmp_path) == dict.fromkeys(
+        ["attacks/digits/stadv-tau-0.05", "data/digits"], records["data/digits"]
+    )
+    assert read_records(tmp_path / "elsewhere") == {}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "3", "{}", '{"inputs": {}}', '{"inputs": [], "outputs": {}}', "\xff"]
+)
+def test_a_damaged_record_is_one_line(tmp_path, content):
+    path = tmp_path / "provenance/victims/lenet.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(InvalidInput) as caught:
+        read_records(tmp_path)
+    assert str(caught.value).startswith(f"{path} is not a job's record (")
+    assert str(caught.value).endswith("); run the job again")
+    assert "\n" not in str(caught.value)
