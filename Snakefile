@@ -1,4 +1,4 @@
-"""Foolflow: attack, defend and measure image classifiers. `snakemake --list` shows the targets."""
+"""Foolflow: attack, defend and measure image classifiers. `snakemake --list-target-rules` lists the targets."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,9 @@ from snakemake.utils import min_version
 
 min_version("9.19")
 
-# The project's own files, wherever Snakemake is called from and whoever includes this file.
+# Find the project's files from any working directory, and when another workflow includes this file.
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-if not (PROJECT / "foolflow").is_dir():  # the copy in a wheel lies within the package
+if not (PROJECT / "foolflow").is_dir():  # in a wheel, this file is inside the package
     PROJECT_PACKAGES = PROJECT.parents[1]
 else:
     PROJECT_PACKAGES = PROJECT
@@ -18,7 +18,7 @@ if str(PROJECT_PACKAGES) not in sys.path:
 
 from foolflow.workflow.overlays import lay_over
 
-# A profile's overlay first, then the files of --configfile.
+# Later files override earlier ones: config.yaml, the overlays of a profile, the files of --configfile.
 lay_over(workflow, [PROJECT / "config.yaml", *globals().get("OVERLAYS", [])])
 
 
@@ -70,8 +70,10 @@ include: "rules/manifest.smk"
 
 
 rule all:
-    """Every study of the config, and the manifest of all that they made (the default)."""
+    """All studies in the config, the manifest and the table of times (the default)."""
     default_target: True
     input:
+        # The manifest is made of these, too, but Snakemake notices a deleted file only where it is asked for.
+        [getattr(rules, study).input for study in config["studies"]],
         rules.write_manifest.output,
         rules.tabulate_times.output,

@@ -1,5 +1,5 @@
 rule attack_victim:
-    """Run one attack, at all of its epsilons, on one victim."""
+    """Run one attack on one victim, at all epsilons of the attack."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
@@ -26,7 +26,8 @@ rule attack_victim:
         code=attack_code,
         spec=attack_spec,
     message:
-        "{wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+        "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
+        "(defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
         r"""
         {params.program} attack \
@@ -45,7 +46,7 @@ rule attack_victim:
 
 
 rule attack_shard:
-    """Run one share of an attack that has `shards`: some of its batches."""
+    """Run one shard of a divided attack: a part of its batches."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
@@ -70,7 +71,8 @@ rule attack_shard:
         code=attack_code,
         spec=attack_spec,
     message:
-        "{wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed}), {wildcards.shard} of {wildcards.shards}"
+        "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
+        "(defense {wildcards.defense}, seed {wildcards.seed}), shard {wildcards.shard} of {wildcards.shards}"
     shell:
         r"""
         {params.program} attack \
@@ -91,7 +93,7 @@ rule attack_shard:
 
 
 rule gather_attack:
-    """Put the shares of an attack together."""
+    """Combine the shards of a divided attack into one adversarial set."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
@@ -117,10 +119,11 @@ rule gather_attack:
         program=program,
         code=gather_code,
         spec=attack_spec,
-        # Files of a thousand shards are more than a command line holds, so the program is given their folder.
+        # The paths of a thousand shards do not fit on a command line, so the program receives their folder.
         shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],
     message:
-        "Gather {wildcards.attack} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+        "Combine the shards of {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
+        "(defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
         r"""
         {params.program} gather_attack \

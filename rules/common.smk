@@ -1,4 +1,4 @@
-"""What the rules share: the checked config, digests of the code, and each job's part of the config."""
+"""Shared by all rules: the validated config, code digests, and each job's part of the config."""
 
 import importlib
 import os
@@ -29,17 +29,16 @@ config["attacks"] |= explored_attacks(config)
 
 program = program_param(workflow.deployment_settings.deployment_method)
 
-# Where a job computes is no part of its result, so it is a resource and not a param.
+# The device does not define a result, so it is a resource and not a param: changing it reruns nothing.
 DEVICE = config["device"]
 GPUS_PER_JOB = int(DEVICE == "cuda" or (DEVICE == "auto" and len(visible_gpus()) > 0))
 DATA_MIRROR = config["data_mirror"] or os.environ.get("FOOLFLOW_DATA_MIRROR", "")
 
-# On this machine there are at most as many such jobs at a time as it has GPUs. `jobs` (here: nodes) is set for a
-# cluster, whose scheduler hands out its own; `--resources gpu=N` has the last word, and a host workflow decides for
-# itself.
+# Run at most one GPU job per GPU of this machine at a time. Set no limit if the user does (`--resources gpu=N`), on a
+# cluster (`--jobs`, here `nodes`), whose scheduler assigns GPUs, or inside another workflow, which has its own limits.
 if (
     workflow.is_main_process
-    and not workflow.modifier.is_module
+    and workflow.modifier.parent_modifier is None  # this is no module of another workflow
     and workflow.resource_settings.nodes is None
     and "gpu" not in workflow.global_resources
 ):
@@ -47,22 +46,17 @@ if (
 
 
 def more_each_attempt(amount):
-    """A resource that grows by `amount` with every attempt: a job that ran out of time or memory is given more."""
+    """Return a resource that grows by `amount` with each attempt, for jobs that ran out of time or memory."""
     return lambda wildcards, attempt: amount * attempt
 
 
 def names_matching(names):
-    """A wildcard constraint: one of `names`, or nothing at all."""
+    """Return a wildcard constraint that matches one of `names`, or nothing if there are none."""
     return "|".join(names) or "(?!)"
 
 
-def columns(rows, *keys):
-    """The rows as lists by key, for `expand(..., zip, **columns(rows))`."""
-    return {key: [row[key] for row in rows] for key in keys or (rows[0] if rows else ())}
-
-
 def paths(pattern, rows):
-    """The path of each row, each once, in order."""
+    """Format `pattern` with each row. Return the paths in order, without duplicates."""
     return list(dict.fromkeys(pattern.format(**row) for row in rows))
 
 
@@ -74,11 +68,11 @@ def datasets_from(*sources):
 
 
 def raw_files(wildcards):
-    """The files that a data set is made of: downloaded, or the user's own."""
+    """Return the files that a data set is read from: the downloaded ones, or the user's."""
     dataset = config["datasets"][wildcards.dataset]
     if dataset["source"] in DOWNLOADS:
         return [f"<results>/data/{wildcards.dataset}/raw/{file}" for file in DOWNLOADS[dataset["source"]].files]
-    # Relative to the working directory, whatever prefix a host workflow gives the results.
+    # `local`: the prefix of a host workflow applies to the results, not to the user's files.
     return [local(file) for file in source_files(dataset)]
 
 
@@ -107,21 +101,21 @@ def defense_entry(name):
 
 
 def weights_of(wildcards):
-    """A victim's weights. A filter that acts at test alone stands in front of the undefended ones."""
+    """Return a victim's weights. A defense that acts only at test time uses the undefended weights."""
     victim = dict(wildcards)
     trained = victim["defense"] if victim["defense"] in trained_defenses(config) else "none"
     return VICTIM_WEIGHTS.format(**victim | {"defense": trained})
 
 
 def own_or_builtin(entry, package, module):
-    """The code that a config entry names: the user's file (`python:`) or a module of the package."""
+    """Return the code that a config entry names: the user's file (`python:`) or a module of the package."""
     if "python" in entry:
         return [entry["python"].rpartition(":")[0]]
     return [f"foolflow.{package}.{module}"] if module else []
 
 
 def victim_modules(wildcards):
-    """The code from which a victim's network and filter are built by name."""
+    """Return the code of a victim's network and filter, which are loaded by name."""
     model = config["models"][wildcards.model]
     defense = defense_entry(wildcards.defense)
     architecture = model.get("architecture", "").partition(".")[0]
@@ -132,7 +126,7 @@ def victim_modules(wildcards):
 
 
 def victim_entries(wildcards):
-    """What a victim is built from, without how it was trained."""
+    """Return the config entries that a victim is built from, without its training."""
     model = {key: value for key, value in config["models"][wildcards.model].items() if key != "training"}
     defense = {key: value for key, value in defense_entry(wildcards.defense).items() if key != "training"}
     return {"model": model, "defense": defense}
@@ -182,7 +176,7 @@ def _attack_code(wildcards, *programs):
 
 
 def _peer_code(library, *names):
-    """Of an attack of another library: its version is part of what runs."""
+    """Return the digest for an attack of another library, followed by that library's version."""
     peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
     if installed(peer.DISTRIBUTION) is None:
         raise WorkflowError(f"{peer.DISTRIBUTION} is not installed; {peer.INSTALL}")
@@ -191,7 +185,7 @@ def _peer_code(library, *names):
 
 
 def squeezer_modules(squeezers):
-    """The code of filters that are loaded by name."""
+    """Return the code of these filters, which are loaded by name."""
     return [module for entry in squeezers for module in own_or_builtin(entry, "defenses", entry.get("method"))]
 
 
@@ -204,13 +198,13 @@ def undivided_attacks():
 
 
 def shard_paths(file):
-    """An input function: this file of each share of an attack, in order."""
+    """Return an input function that lists `file` of each shard of an attack, in order."""
 
-    def found(wildcards):
+    def shards_of(wildcards):
         shards = config["attacks"][wildcards.attack]["shards"]
         return [f"{SHARD}/{file}".format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
 
-    return found
+    return shards_of
 
 
 # ---- Judgements -------------------------------------------------------------------------------------------------
@@ -223,7 +217,7 @@ def study_module(name):
 
 
 def judged_cells(wildcards):
-    """The cells of a study whose judge is this victim, one for each adversarial set."""
+    """Return the cells of a study that this victim judges, one per adversarial set."""
     victim = {**wildcards, "seed": int(wildcards.seed)}
     cells = [
         cell
@@ -243,7 +237,7 @@ def judge_spec(wildcards):
 
 
 def other_splits(wildcards):
-    """The splits besides test whose accuracy a study shows."""
+    """Return the splits, besides test, on which the study shows this victim's accuracy."""
     shown = getattr(study_module(wildcards.study), "victims", lambda config: [])(config)
     victim = {**wildcards, "seed": int(wildcards.seed)}
     wanted = any(all(row[key] == victim[key] for key in row) for row in shown)
@@ -255,7 +249,7 @@ def judge_code(wildcards):
 
 
 def judgements_of(study, cells):
-    """The judgements of a study's cells: an input of its tables and figures."""
+    """Return the judgements of a study's cells, an input of its tables and figures."""
     return paths(f"{JUDGEMENT}/records.parquet", [{"study": study, **victim} for victim in victims_of(cells)])
 
 
@@ -264,7 +258,7 @@ def accuracies_of(study, victims):
 
 
 def sets_made(cells, file="adversarial.safetensors"):
-    """The adversarial sets behind some cells, or another file of their attacks."""
+    """Return the adversarial sets of the cells, or another file of the same attacks."""
     return paths(f"{ATTACK}/{file}", sets_of(cells))
 
 
@@ -272,11 +266,11 @@ def test_splits(cells):
     return paths("<results>/data/{dataset}/test.safetensors", cells)
 
 
-# ---- Inputs of single studies ------------------------------------------------------------------------------------
+# ---- Inputs of individual studies -------------------------------------------------------------------------------
 
 
 def squeezed_cell(wildcards):
-    """The undefended victim, and the attack on it, whose images the filters of an evaluation are shown."""
+    """Return the undefended victim and the attack whose images an evaluation shows before and after its filters."""
     wanted = {"evaluation": wildcards.evaluation, "model": wildcards.model, "seed": int(wildcards.seed)}
     return next(
         cell for cell in study_module("defenses").squeezed(config) if all(cell[key] == wanted[key] for key in wanted)
@@ -305,7 +299,7 @@ def squeeze_spec(wildcards):
 
 
 def scored_cells(wildcards):
-    """The attacks of a detection."""
+    """Return the attacks that a detector is tested with, as cells."""
     wanted = {**wildcards, "seed": int(wildcards.seed)}
     cells = [
         cell for cell in study_module("detection").scored(config) if all(cell[key] == wanted[key] for key in wanted)
@@ -332,12 +326,12 @@ def score_code(wildcards):
 
 
 def reference(name):
-    """Published numbers, as part of what a table is made from."""
+    """Load published numbers. They are part of a table's spec, so a change rebuilds the table."""
     return yaml.safe_load((PROJECT / f"reference/{name}.yaml").read_text(encoding="utf-8"))
 
 
 def table_files(study, exhibits):
-    """The outputs of a study's tables."""
+    """Return the outputs of a study's tables."""
     return {
         "csv": [f"<results>/tables/{one['name']}.csv" for one in exhibits],
         "markdown": [f"<results>/tables/{one['name']}.md" for one in exhibits],
@@ -347,7 +341,7 @@ def table_files(study, exhibits):
 
 
 def figure_files(study, exhibits):
-    """The outputs of a study's figures."""
+    """Return the outputs of a study's figures."""
     return {
         "png": [_reported(f"<results>/figures/{one['name']}.png", study, one) for one in exhibits],
         "pdf": [f"<results>/figures/{one['name']}.pdf" for one in exhibits],

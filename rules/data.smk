@@ -1,5 +1,5 @@
 rule fetch_idx:
-    """Download MNIST or FashionMNIST, or take it from the data mirror; every file is checked."""
+    """Download MNIST or FashionMNIST, or copy it from the data mirror, and verify the checksums."""
     output:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["mnist"].files),
         provenance="<results>/provenance/data/{dataset}/raw.json",
@@ -19,7 +19,7 @@ rule fetch_idx:
         mirror=DATA_MIRROR,
     params:
         program=program,
-        # No digest of the code: whatever fetched them, the files are those of the published checksums.
+        # No code digest: the published checksums determine the files, whatever code fetched them.
         source=lambda wildcards: config["datasets"][wildcards.dataset]["source"],
     message:
         "Fetch {wildcards.dataset}"
@@ -36,7 +36,7 @@ rule fetch_idx:
 
 
 rule fetch_cifar10:
-    """Download CIFAR-10, or take it from the data mirror; every file is checked."""
+    """Download CIFAR-10, or copy it from the data mirror, and verify the checksums."""
     output:
         files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
         provenance="<results>/provenance/data/{dataset}/raw.json",
@@ -56,7 +56,7 @@ rule fetch_cifar10:
         mirror=DATA_MIRROR,
     params:
         program=program,
-        # No digest of the code: whatever fetched them, the files are those of the published checksums.
+        # No code digest: the published checksums determine the files, whatever code fetched them.
         source=lambda wildcards: config["datasets"][wildcards.dataset]["source"],
     message:
         "Fetch {wildcards.dataset}"
@@ -73,7 +73,7 @@ rule fetch_cifar10:
 
 
 rule split_dataset:
-    """Divide a data set into train, val and test."""
+    """Split a data set into train, val and test."""
     input:
         raw=raw_files,
     output:

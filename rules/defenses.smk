@@ -5,7 +5,7 @@ DEFENSES_FIGURES = defenses.figures(config)
 
 
 rule squeeze_examples:
-    """Show what the filters of an evaluation make of a few images, and how the victims behind them classify these."""
+    """Filter a few clean and adversarial images with each defense of an evaluation, and classify the results."""
     input:
         images=lambda wildcards: test_splits([squeezed_cell(wildcards)]),
         undefended=lambda wildcards: paths(VICTIM_WEIGHTS, [squeezed_cell(wildcards)]),
@@ -31,7 +31,7 @@ rule squeeze_examples:
         code=squeeze_code,
         spec=squeeze_spec,
     message:
-        "Squeeze examples of {wildcards.evaluation} ({wildcards.model}, seed {wildcards.seed})"
+        "Filter examples for {wildcards.evaluation} ({wildcards.model}, seed {wildcards.seed})"
     shell:
         r"""
         {params.program} squeeze_examples \
@@ -48,13 +48,14 @@ rule squeeze_examples:
 
 
 use rule table from tables as tabulate_defenses with:
-    """R3's tables: the accuracy of each defense under each attack, and signs of gradient masking."""
+    """Tabulate the accuracy of each defense under each attack, with signs of gradient masking (R3)."""
     input:
         judgements=judgements_of("defenses", defenses.cells(config)),
     output:
         **table_files("defenses", DEFENSES_TABLES),
     pathvars:
         study="defenses",
+    localrule: True
     params:
         program=program,
         code=tables_code(DEFENSES_TABLES),
@@ -62,9 +63,9 @@ use rule table from tables as tabulate_defenses with:
 
 
 use rule figure from figures as draw_defenses with:
-    """R3's figures: training curves, and images before and after each filter."""
+    """Draw the training curves, and images before and after each filter (R3)."""
     input:
-        # Its times differ from run to run; the weights say whether anything else has changed.
+        # A history contains times, which differ between runs. The weights show whether anything else has changed.
         histories=ancient(paths(rules.train_victim.output.history, defenses.trained(config))),
         weights=paths(rules.train_victim.output.weights, defenses.trained(config)),
         examples=paths(rules.squeeze_examples.output.examples, defenses.squeezed(config)),
@@ -72,6 +73,7 @@ use rule figure from figures as draw_defenses with:
         **figure_files("defenses", DEFENSES_FIGURES),
     pathvars:
         study="defenses",
+    localrule: True
     params:
         program=program,
         code=figures_code(DEFENSES_FIGURES),
@@ -79,7 +81,7 @@ use rule figure from figures as draw_defenses with:
 
 
 rule defenses:
-    """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks; tables, training curves, examples."""
+    """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks; tables, curves, examples."""
     input:
         rules.tabulate_defenses.output,
         rules.draw_defenses.output,

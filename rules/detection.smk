@@ -5,7 +5,7 @@ DETECTION_FIGURES = detection.figures(config)
 
 
 rule score_detector:
-    """Score clean val and test images, and the adversarial sets of a victim, with a detector."""
+    """Score the clean val and test images and a victim's adversarial sets with a detector."""
     input:
         val="<results>/data/{dataset}/val.safetensors",
         test="<results>/data/{dataset}/test.safetensors",
@@ -33,7 +33,8 @@ rule score_detector:
         code=score_code,
         spec=score_spec,
     message:
-        "{wildcards.detector} on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+        "Run {wildcards.detector} on {wildcards.dataset}/{wildcards.model} "
+        "(defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
         r"""
         {params.program} score_detector \
@@ -53,13 +54,14 @@ rule score_detector:
 
 
 use rule table from tables as tabulate_detection with:
-    """What each detector finds of the clean and of the adversarial images, published numbers next to it."""
+    """Tabulate the detection rates on clean and adversarial images, next to the published rates."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
     output:
         **table_files("detection", DETECTION_TABLES),
     pathvars:
         study="detection",
+    localrule: True
     params:
         program=program,
         code=tables_code(DETECTION_TABLES),
@@ -67,13 +69,14 @@ use rule table from tables as tabulate_detection with:
 
 
 use rule figure from figures as draw_detection with:
-    """The ROC curves of each detector, one for each attack."""
+    """Draw the ROC curves of each detector, one per attack."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
     output:
         **figure_files("detection", DETECTION_FIGURES),
     pathvars:
         study="detection",
+    localrule: True
     params:
         program=program,
         code=figures_code(DETECTION_FIGURES),
@@ -81,7 +84,7 @@ use rule figure from figures as draw_detection with:
 
 
 rule detection:
-    """Adversarial images detected by feature squeezing, also those of an attack that knows the detector; table, ROC curves."""
+    """Feature squeezing as a detector, also against attacks that know the detector; table, ROC curves."""
     input:
         rules.tabulate_detection.output,
         rules.draw_detection.output,

@@ -1,5 +1,5 @@
 rule judge_victim:
-    """Judge what a victim makes of the adversarial sets that a study needs from it, and of the clean images."""
+    """Judge the adversarial sets of a study with one victim, and measure the victim's clean accuracy."""
     input:
         test="<results>/data/{dataset}/test.safetensors",
         other_splits=other_splits,
@@ -26,7 +26,8 @@ rule judge_victim:
         code=judge_code,
         spec=judge_spec,
     message:
-        "Judge {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense}, seed {wildcards.seed}) for {wildcards.study}"
+        "Judge with {wildcards.model} on {wildcards.dataset} "
+        "(defense {wildcards.defense}, seed {wildcards.seed}) for {wildcards.study}"
     shell:
         r"""
         {params.program} judge \

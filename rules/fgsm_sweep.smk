@@ -3,12 +3,12 @@ from foolflow.studies import fgsm_sweep
 FGSM_SWEEP_TABLES = fgsm_sweep.tables(config, reference("r4_fgsm_sweep"))
 FGSM_SWEEP_FIGURES = fgsm_sweep.figures(config)
 
-# Each sweep, with the epsilon at which the data set is modified under the name that the paths have for it.
+# The sweeps, with `modified_epsilon` under the name of its wildcard.
 SWEEPS = [{**sweep, "epsilon": sweep["modified_epsilon"]} for sweep in fgsm_sweep.cells(config)]
 
 
 rule export_modified:
-    """Turn an adversarial set into 8-bit images that torchvision's ImageFolder loads."""
+    """Export an adversarial set as 8-bit images that torchvision's ImageFolder can load."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         adversarial=f"{ATTACK}/adversarial.safetensors",
@@ -46,7 +46,7 @@ rule export_modified:
 
 
 rule measure_modified:
-    """Measure a victim's accuracy on a modified data set, read back from its files."""
+    """Measure a victim's accuracy on an exported data set, read back from its files."""
     input:
         folder=rules.export_modified.output.folder,
         weights=weights_of,
@@ -90,7 +90,7 @@ rule measure_modified:
 
 
 use rule table from tables as tabulate_fgsm_sweep with:
-    """R4's table: accuracy per epsilon, published next to it, and the test whether the model does worse."""
+    """Tabulate the accuracy at each epsilon, next to the published values, and test for a drop (R4)."""
     input:
         judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
         modified=paths(rules.measure_modified.output.result, SWEEPS),
@@ -98,6 +98,7 @@ use rule table from tables as tabulate_fgsm_sweep with:
         **table_files("fgsm_sweep", FGSM_SWEEP_TABLES),
     pathvars:
         study="fgsm_sweep",
+    localrule: True
     params:
         program=program,
         code=tables_code(FGSM_SWEEP_TABLES),
@@ -105,7 +106,7 @@ use rule table from tables as tabulate_fgsm_sweep with:
 
 
 use rule figure from figures as draw_fgsm_sweep with:
-    """R4's figures: accuracy against epsilon, and samples at each epsilon."""
+    """Draw the accuracy against epsilon, and sample images at each epsilon (R4)."""
     input:
         tables=rules.tabulate_fgsm_sweep.output.csv,
         judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
@@ -115,6 +116,7 @@ use rule figure from figures as draw_fgsm_sweep with:
         **figure_files("fgsm_sweep", FGSM_SWEEP_FIGURES),
     pathvars:
         study="fgsm_sweep",
+    localrule: True
     params:
         program=program,
         code=figures_code(FGSM_SWEEP_FIGURES),

@@ -5,7 +5,7 @@ LEADERBOARD_FIGURES = leaderboard.figures(config)
 
 
 rule write_leaderboard_page:
-    """All boards on one page: sorted, filtered, and with the images behind each number."""
+    """Write one page with all boards, to sort and filter, and with the images behind each number."""
     input:
         splits=test_splits(leaderboard.cells(config)),
         judgements=judgements_of("leaderboard", leaderboard.cells(config)),
@@ -34,7 +34,7 @@ rule write_leaderboard_page:
         spec=as_json(leaderboard.specs(config)),
         inputs=lambda wildcards, input: as_options(input),
     message:
-        "Write the page of the leaderboard"
+        "Write the leaderboard page"
     shell:
         r"""
         {params.program} write_leaderboard_page \
@@ -48,13 +48,14 @@ rule write_leaderboard_page:
 
 
 use rule table from tables as tabulate_leaderboard with:
-    """The boards: their victims under every attack, in the worst case, and ranked."""
+    """Tabulate each board: the ranked victims under every attack and in the worst case."""
     input:
         judgements=judgements_of("leaderboard", leaderboard.cells(config)),
     output:
         **table_files("leaderboard", LEADERBOARD_TABLES),
     pathvars:
         study="leaderboard",
+    localrule: True
     params:
         program=program,
         code=tables_code(LEADERBOARD_TABLES),
@@ -62,13 +63,14 @@ use rule table from tables as tabulate_leaderboard with:
 
 
 use rule figure from figures as draw_leaderboard with:
-    """The boards as heat maps."""
+    """Draw the boards as heat maps."""
     input:
         tables=rules.tabulate_leaderboard.output.csv,
     output:
         **figure_files("leaderboard", LEADERBOARD_FIGURES),
     pathvars:
         study="leaderboard",
+    localrule: True
     params:
         program=program,
         code=figures_code(LEADERBOARD_FIGURES),
@@ -76,7 +78,7 @@ use rule figure from figures as draw_leaderboard with:
 
 
 rule leaderboard:
-    """Every victim under every attack, and under the worst of them on each image; tables, heat maps and a page."""
+    """Every victim under every attack, and under the worst attack on each image; tables, heat maps and a page."""
     input:
         rules.tabulate_leaderboard.output,
         rules.draw_leaderboard.output,

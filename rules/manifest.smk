@@ -1,5 +1,5 @@
 rule write_manifest:
-    """Gather what the jobs recorded when they ran: checksums, code, config, software and hardware."""
+    """Collect the records of all jobs in the manifest: checksums, code, config, software and hardware."""
     input:
         [getattr(rules, study).input for study in config["studies"]],
     output:
@@ -31,9 +31,9 @@ rule write_manifest:
 
 
 use rule table from tables as tabulate_times with:
-    """Where the time went, rule by rule: not in the manifest, since no two runs take the same time."""
+    """Tabulate the time spent in each rule. Times differ between runs, so the manifest leaves them out."""
     input:
-        # Last of all, when every other job has left its benchmark file.
+        # The manifest depends on all other jobs, so their benchmark files exist by then.
         manifest=rules.write_manifest.output.manifest,
     output:
         csv="<results>/tables/times.csv",
@@ -47,6 +47,7 @@ use rule table from tables as tabulate_times with:
         provenance="<results>/provenance/tables/times.json",
     pathvars:
         study="times",
+    localrule: True
     params:
         program=program,
         code=code_digest("scripts.tabulate", "foolflow.tables.times"),

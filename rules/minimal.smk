@@ -5,16 +5,17 @@ MINIMAL_FIGURES = minimal.figures(config)
 
 
 use rule table from tables as tabulate_minimal with:
-    """R2's tables: accuracy, the smallest perturbations that each attack finds, and the attacks' speed."""
+    """Tabulate accuracy, the smallest perturbations that each attack finds, and the speed of the attacks (R2)."""
     input:
         judgements=judgements_of("minimal", minimal.attacks(config)),
         accuracies=accuracies_of("minimal", minimal.victims(config)),
-        # Timings differ from run to run; the judgements say whether anything else has changed.
+        # Timings differ between runs. The judgements show whether anything else has changed.
         runs=ancient(sets_made(minimal.attacks(config), "run.json")),
     output:
         **table_files("minimal", MINIMAL_TABLES),
     pathvars:
         study="minimal",
+    localrule: True
     params:
         program=program,
         code=tables_code(MINIMAL_TABLES),
@@ -22,7 +23,7 @@ use rule table from tables as tabulate_minimal with:
 
 
 use rule figure from figures as draw_minimal with:
-    """R2's figures: accuracies, and robust accuracy against distance."""
+    """Draw the accuracies, and the robust accuracy against distance (R2)."""
     input:
         tables=rules.tabulate_minimal.output.csv,
         judgements=judgements_of("minimal", minimal.attacks(config)),
@@ -30,6 +31,7 @@ use rule figure from figures as draw_minimal with:
         **figure_files("minimal", MINIMAL_FIGURES),
     pathvars:
         study="minimal",
+    localrule: True
     params:
         program=program,
         code=figures_code(MINIMAL_FIGURES),
@@ -37,7 +39,7 @@ use rule figure from figures as draw_minimal with:
 
 
 use rule figure from figures as draw_perturbation with:
-    """R2's figure: an image of the test split, its perturbation, and the two together."""
+    """Draw an image of the test split, its perturbation, and their sum (R2)."""
     input:
         judgements=lambda wildcards: judgements_of("minimal", [minimal.perturbation(config, wildcards.model)]),
         splits=lambda wildcards: test_splits([minimal.perturbation(config, wildcards.model)]),
@@ -58,6 +60,7 @@ use rule figure from figures as draw_perturbation with:
     wildcard_constraints:
         image=r"0|[1-9]\d*",
         model=names_matching({cell["model"] for cell in minimal.cells(config)}),
+    localrule: True
     params:
         program=program,
         code=code_digest("scripts.draw", "foolflow.figures.perturbation"),
@@ -67,7 +70,7 @@ use rule figure from figures as draw_perturbation with:
 
 
 rule minimal:
-    """R2: the zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
+    """R2: a zoo of MNIST networks and the smallest perturbations that fool them; tables, security curves, images."""
     input:
         rules.tabulate_minimal.output,
         rules.draw_minimal.output,

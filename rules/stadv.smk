@@ -5,7 +5,7 @@ STADV_FIGURES = stadv.figures(config)
 
 
 use rule table from tables as tabulate_stadv with:
-    """R1's tables: accuracy, success, explorations and the post-mortem, published numbers next to them."""
+    """Tabulate accuracy, success, explorations and the post-mortem, next to the published numbers (R1)."""
     input:
         judgements=judgements_of("stadv", stadv.cells(config)),
         accuracies=accuracies_of("stadv", stadv.victims(config)),
@@ -13,6 +13,7 @@ use rule table from tables as tabulate_stadv with:
         **table_files("stadv", STADV_TABLES),
     pathvars:
         study="stadv",
+    localrule: True
     params:
         program=program,
         code=tables_code(STADV_TABLES),
@@ -20,7 +21,7 @@ use rule table from tables as tabulate_stadv with:
 
 
 use rule figure from figures as draw_stadv with:
-    """R1's figures: accuracies, explorations, the post-mortem, and attacked images with their flows."""
+    """Draw the accuracies, the explorations, the post-mortem, and attacked images with their flows (R1)."""
     input:
         tables=rules.tabulate_stadv.output.csv,
         judgements=judgements_of("stadv", stadv.attacks(config)),
@@ -30,6 +31,7 @@ use rule figure from figures as draw_stadv with:
         **figure_files("stadv", STADV_FIGURES),
     pathvars:
         study="stadv",
+    localrule: True
     params:
         program=program,
         code=figures_code(STADV_FIGURES),
@@ -37,7 +39,7 @@ use rule figure from figures as draw_stadv with:
 
 
 rule stadv:
-    """R1: stAdv on MNIST and FashionMNIST; accuracy and success, grids, flows, explorations and the post-mortem."""
+    """R1: stAdv on MNIST and FashionMNIST; accuracy, success, grids, flows, explorations and a post-mortem."""
     input:
         rules.tabulate_stadv.output,
         rules.draw_stadv.output,

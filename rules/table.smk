@@ -1,4 +1,8 @@
-"""A template: the tables of a study. `use rule` gives it the pathvar <study>, inputs, outputs, `code` and `spec`."""
+"""Template of the rule that makes the tables of a study.
+
+`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
+Snakemake does not inherit.
+"""
 
 from foolflow.workflow.commands import as_options, program
 
@@ -13,7 +17,6 @@ rule table:
         "<logs>/tables/<study>.log",
     benchmark:
         "<benchmarks>/tables/<study>.tsv"
-    localrule: True
     conda:
         "../envs/plots.yaml"
     resources:
@@ -23,7 +26,7 @@ rule table:
         program=program(workflow.deployment_settings.deployment_method),
         code="",
         spec="[]",
-        # Derived from the inputs, which are a trigger of their own.
+        # Snakemake ignores params that take `input` when it looks for changes; the inputs are a trigger already.
         inputs=lambda wildcards, input: as_options(input),
     message:
         "Make tables: {output.csv}"

@@ -5,13 +5,14 @@ TRANSFER_FIGURES = transfer.figures(config)
 
 
 use rule table from tables as tabulate_transfer with:
-    """The transfer matrices: success by source and target."""
+    """Tabulate the transfer matrices: success by source and target."""
     input:
         judgements=judgements_of("transfer", transfer.cells(config)),
     output:
         **table_files("transfer", TRANSFER_TABLES),
     pathvars:
         study="transfer",
+    localrule: True
     params:
         program=program,
         code=tables_code(TRANSFER_TABLES),
@@ -19,13 +20,14 @@ use rule table from tables as tabulate_transfer with:
 
 
 use rule figure from figures as draw_transfer with:
-    """The transfer matrices as heat maps."""
+    """Draw the transfer matrices as heat maps."""
     input:
         tables=rules.tabulate_transfer.output.csv,
     output:
         **figure_files("transfer", TRANSFER_FIGURES),
     pathvars:
         study="transfer",
+    localrule: True
     params:
         program=program,
         code=figures_code(TRANSFER_FIGURES),
@@ -33,7 +35,7 @@ use rule figure from figures as draw_transfer with:
 
 
 rule transfer:
-    """How well the adversarial images of each victim fool every other one; tables and heat maps."""
+    """How often the adversarial images of each victim fool the other victims; tables and heat maps."""
     input:
         rules.tabulate_transfer.output,
         rules.draw_transfer.output,

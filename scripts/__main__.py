@@ -1,13 +1,13 @@
 """Run one of the programs in this folder as a job: `python scripts train --help`.
 
-A small process stays beside the job and explains the signal that ends it, if one does.
+A small parent process waits for the job. If a signal kills the job, the parent explains it.
 """
 
 import runpy
 import sys
 from pathlib import Path
 
-# Python puts this folder first on the path; the programs are `scripts.<name>`, and foolflow may be beside the folder.
+# Python puts this folder first on the path. Replace it by its parent, which holds `scripts` and, in a clone, foolflow.
 FOLDER = Path(__file__).resolve().parent
 sys.path[0] = str(FOLDER.parent)
 

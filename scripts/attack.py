@@ -1,6 +1,6 @@
-"""Attack one victim: adversarial images, and what only the attack knows about each of them.
+"""Attack one victim. Write the adversarial images and what only the attack knows about them, such as iterations.
 
---spec: {"attack": the config entry, "model": ..., "defense": ...}, the entries that the victim was made from.
+--spec: {"attack", "model", "defense"}: the config entry of the attack, and those that the victim was built from
 """
 
 import argparse
@@ -23,7 +23,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
     )
     start = time.perf_counter()
-    made = run_attack(
+    adversarial_set = run_attack(
         victim,
         split,
         spec["attack"],
@@ -32,9 +32,9 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         progress=Progress(str(arguments.adversarial.parent), "batches"),
     )
     seconds = time.perf_counter() - start
-    made.save(arguments.adversarial)
-    rate = len(made) / seconds
-    print(f"{len(made):,} images in {seconds:.1f} s: {rate:,.1f} images/s")
+    adversarial_set.save(arguments.adversarial)
+    rate = len(adversarial_set) / seconds
+    print(f"{len(adversarial_set):,} images in {seconds:.1f} s: {rate:,.1f} images/s")
     write_json(arguments.run, {"seconds": seconds, "images_per_second": rate, "device": describe_device(device)})
     return [arguments.run]
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     add_input(parser, "--weights", help="the victim")
     add_output(parser, "--adversarial")
     add_output(parser, "--run", help="JSON: seconds, images per second, device")
-    parser.add_argument("--shard", type=int, default=0, help="which share of the batches, from 0")
-    parser.add_argument("--shards", type=int, default=1, help="how many shares there are")
+    parser.add_argument("--shard", type=int, default=0, help="index of this shard, from 0")
+    parser.add_argument("--shards", type=int, default=1, help="number of shards that divide the batches")
     add_compute_options(parser)
     run_job(main, parser)

@@ -1,7 +1,7 @@
 """Draw the figures of a study.
 
---spec: a list of {"name", "module", "spec"}, one for each of --png and --pdf, in order. A figure is made by
-`build(spec, artefacts)` of the module `foolflow.figures.<module>`.
+--spec: a list of {"name", "module", "spec"}, one per figure, in the order of --png and --pdf. The function
+`build(spec, artefacts)` of `foolflow.figures.<module>` draws the figure.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Export an adversarial set as 8-bit PNG files, in one folder per class, as torchvision's ImageFolder reads them.
+"""Export an adversarial set as 8-bit PNG files, one folder per class, as torchvision's ImageFolder expects.
 
-Each file is named after the image's place in the test split.
+Each file is named after the image's index in the test split.
 
---spec: {"epsilon": which of the attack's sets}
+--spec: {"epsilon"}: which of the attack's epsilons to export
 """
 
 import argparse
@@ -20,20 +20,20 @@ from foolflow.jobs.files import whole_folder
 
 def main(arguments: argparse.Namespace) -> None:
     epsilon = arguments.spec["epsilon"]
-    made, split = load_set(arguments.adversarial), load_split(arguments.images)
-    chosen = np.flatnonzero(np.isclose(made.tensors["epsilon"], epsilon))
+    adversarial_set, split = load_set(arguments.adversarial), load_split(arguments.images)
+    chosen = np.flatnonzero(np.isclose(adversarial_set.tensors["epsilon"], epsilon))
     if len(chosen) == 0:
-        raise InvalidInput(f"{arguments.adversarial} has no epsilon {epsilon}")
-    pixels = np.round(made.tensors["images"][chosen] * 255).astype(np.uint8)
-    index = made.tensors["index"][chosen]
+        raise InvalidInput(f"{arguments.adversarial} has no images at epsilon {epsilon}")
+    pixels = np.round(adversarial_set.tensors["images"][chosen] * 255).astype(np.uint8)
+    index = adversarial_set.tensors["index"][chosen]
     write_tree(arguments.folder, pixels, index, split.labels[index], split.class_names)
-    print(f"{len(pixels):,} images in {arguments.folder}")
+    print(f"{len(pixels):,} images written to {arguments.folder}")
 
 
 def write_tree(
     folder: Path, images: np.ndarray, indices: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]
 ) -> None:
-    # ImageFolder numbers the classes by the order of their names; a number in front keeps the order of the labels.
+    # ImageFolder sorts the classes by name. A leading number keeps them in the order of their labels.
     digits = len(str(len(class_names) - 1))
     classes = [f"{label:0{digits}d}_{name.replace('/', '-')}" for label, name in enumerate(class_names)]
     with whole_folder(folder) as partial:

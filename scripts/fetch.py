@@ -1,4 +1,4 @@
-"""Bring the published files of a data set into a folder and verify their checksums."""
+"""Download or copy the published files of a data set and verify their checksums."""
 
 import argparse
 from pathlib import Path
@@ -15,9 +15,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--source", required=True, choices=sorted(DOWNLOADS))
-    parser.add_argument(
-        "--mirror", default="", help="a folder with the published files, looked into before the network"
-    )
+    parser.add_argument("--mirror", default="", help="a folder with the published files, tried before the network")
     parser.add_argument("--raw", type=Path, required=True, help="the folder to fill")
-    add_output(parser, "--files", nargs="+", help="the files, in the folder")
+    add_output(parser, "--files", nargs="+", help="the files that will be in that folder")
     run_job(main, parser)

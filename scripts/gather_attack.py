@@ -1,6 +1,6 @@
-"""Put the shards of one attack together: the set that an undivided run would have made.
+"""Combine the shards of one attack into the adversarial set that an undivided run produces.
 
---spec: {"attack": the config entry, ...}
+--spec: {"attack": the config entry, ...}, as for the shards
 """
 
 import argparse
@@ -16,26 +16,27 @@ from foolflow.jobs.files import write_json
 def main(arguments: argparse.Namespace) -> list[Path]:
     folders = [arguments.folder / f"{shard}_of_{arguments.shards}" for shard in range(arguments.shards)]
     epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
-    made = gather(
+    adversarial_set = gather(
         [load_set(folder / "adversarial.safetensors") for folder in folders],
         epsilons=len(epsilon) if isinstance(epsilon, list) else 1,
     )
-    made.save(arguments.adversarial)
+    adversarial_set.save(arguments.adversarial)
     runs = [read_json(folder / "run.json") for folder in folders]
     seconds = sum(run["seconds"] for run in runs)
     write_json(
-        arguments.run, {"seconds": seconds, "images_per_second": len(made) / seconds, "device": runs[0]["device"]}
+        arguments.run,
+        {"seconds": seconds, "images_per_second": len(adversarial_set) / seconds, "device": runs[0]["device"]},
     )
     return [arguments.run]
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    # The shards are temporary; what they were made from is what an undivided run records.
+    # The shards are temporary, so the record lists the inputs that an undivided run has.
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--weights", help="the victim")
     parser.add_argument("--folder", type=Path, required=True, help="the folder of the shards, 0_of_4 and so on")
-    parser.add_argument("--shards", type=int, required=True, help="how many there are")
+    parser.add_argument("--shards", type=int, required=True, help="number of shards")
     add_output(parser, "--adversarial")
     add_output(parser, "--run")
     run_job(main, parser)

@@ -1,7 +1,7 @@
-"""Judge what one victim makes of adversarial sets, its own and other victims', and of the clean images.
+"""Judge adversarial sets, made on this victim or on others, with one victim, and measure its clean accuracy.
 
---spec: {"model": ..., "defense": ..., the entries that the victim was made from,
-"sets": a list of {"attack", "source"}, one for each of --sets, in order}
+--spec: {"model", "defense"}: the config entries that the victim was built from; {"sets"}: a list of {"attack",
+"source"} in the order of --sets
 """
 
 import argparse
@@ -38,12 +38,12 @@ def main(arguments: argparse.Namespace) -> None:
 
     records = []
     for entry, path in zip(spec["sets"], arguments.sets, strict=True):
-        made = load_set(path)
-        with log_throughput(2 * len(made)):
-            table = judge(victim, test, clean, made, device, origin=str(path))
-        right = table["clean_prediction"] == table["label"]
-        wrong = (table["prediction"] != table["label"])[right].sum()
-        print(f"{entry['attack']} on {entry['source']}: {wrong:,} of {right.sum():,} classified wrongly", flush=True)
+        adversarial_set = load_set(path)
+        with log_throughput(2 * len(adversarial_set)):
+            table = judge(victim, test, clean, adversarial_set, device, origin=str(path))
+        correct = table["clean_prediction"] == table["label"]
+        fooled = (table["prediction"] != table["label"])[correct].sum()
+        print(f"{entry['attack']} on {entry['source']}: {fooled:,} of {correct.sum():,} misclassified", flush=True)
         table.insert(0, "attack", entry["attack"])
         table.insert(1, "source", entry["source"])
         records.append(table)
@@ -54,10 +54,17 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--test", help="the test split")
-    add_input(parser, "--other-splits", nargs="*", default=[], required=False, help="others whose accuracy is wanted")
+    add_input(
+        parser,
+        "--other-splits",
+        nargs="*",
+        default=[],
+        required=False,
+        help="further splits to measure accuracy on",
+    )
     add_input(parser, "--weights", help="the victim")
-    add_input(parser, "--sets", nargs="+", help="adversarial sets")
-    add_output(parser, "--records", help="Parquet: a row for each adversarial image")
-    add_output(parser, "--accuracy", help="JSON: by split, how many clean images there are and how many are right")
+    add_input(parser, "--sets", nargs="+", help="the adversarial sets")
+    add_output(parser, "--records", help="Parquet: one row per adversarial image")
+    add_output(parser, "--accuracy", help="JSON: by split, the number of clean images and how many are correct")
     add_compute_options(parser)
     run_job(main, parser)

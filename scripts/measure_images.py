@@ -1,6 +1,6 @@
 """Measure a victim's accuracy on a folder of images, as torchvision's ImageFolder loads it.
 
---spec: {"model": ..., "defense": ..., "epsilon": written into the result}
+--spec: {"model", "defense"}: the config entries that the victim was built from; {"epsilon"}: copied to the result
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def _open_as_is(path: str) -> Image.Image:
-    """Keep the channels; torchvision's own loader converts every image to RGB."""
+    """Open an image with its own channels. The default loader of torchvision converts every image to RGB."""
     with Image.open(path, formats=("PNG",)) as image:
         image.load()
     return image

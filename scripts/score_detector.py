@@ -1,7 +1,7 @@
-"""Score clean images and adversarial sets with a detector: how far a victim's softmax moves when they are squeezed.
+"""Score clean images and adversarial sets by how much squeezing an image changes the victim's softmax.
 
---spec: {"model": ..., "defense": ..., the victim's entries, "squeezers": a list of {"name": ..., and what a defense
-has}, "attacks": one for each of --sets, in order}
+--spec: {"model", "defense"}: the config entries that the victim was built from; {"squeezers"}: a list of defense
+entries, each with its "name"; {"attacks"}: a list of names in the order of --sets
 """
 
 import argparse
@@ -41,14 +41,19 @@ def main(arguments: argparse.Namespace) -> None:
         tables.append(pd.DataFrame({"images": name, "index": range(len(split)), "label": split.labels} | _numpy(found)))
     clean = classify(victim, torch.from_numpy(test.images), device).classes
     for attack, path in zip(spec["attacks"], arguments.sets, strict=True):
-        made = load_set(path)
-        index, target = made.tensors["index"], torch.from_numpy(made.tensors["target"])
-        found = scores(to_8_bits(torch.from_numpy(made.tensors["images"])))
+        adversarial_set = load_set(path)
+        index, target = adversarial_set.tensors["index"], torch.from_numpy(adversarial_set.tensors["target"])
+        found = scores(to_8_bits(torch.from_numpy(adversarial_set.tensors["images"])))
         labels = torch.from_numpy(test.labels[index])
         success = torch.where(
             target < 0, is_success(found["prediction"], labels, None), is_success(found["prediction"], labels, target)
         )
-        about = {"images": attack, "index": index, "epsilon": made.tensors["epsilon"], "label": labels.numpy()}
+        about = {
+            "images": attack,
+            "index": index,
+            "epsilon": adversarial_set.tensors["epsilon"],
+            "label": labels.numpy(),
+        }
         judged = {"clean_prediction": clean[index].numpy(), "success_8bit": success.numpy()}
         tables.append(pd.DataFrame(about | judged | _numpy(found)))
     with whole_file(arguments.scores) as partial:
@@ -64,7 +69,11 @@ if __name__ == "__main__":
     add_input(parser, "--val", help="the val split")
     add_input(parser, "--test", help="the test split")
     add_input(parser, "--weights", help="the victim")
-    add_input(parser, "--sets", nargs="+", help="adversarial sets that were made on this victim")
-    add_output(parser, "--scores", help="Parquet: a row for each image; `images` is val, test or the attack")
+    add_input(parser, "--sets", nargs="+", help="adversarial sets made on this victim")
+    add_output(
+        parser,
+        "--scores",
+        help="Parquet: one row per image; the column `images` is val, test or the attack",
+    )
     add_compute_options(parser)
     run_job(main, parser)

@@ -1,6 +1,6 @@
-"""Write train, val and test of a data set as safetensors files.
+"""Split a data set into train, val and test, and write each as a safetensors file.
 
---spec: {"name": the data set's name, "dataset": its config entry}
+--spec: {"name", "dataset"}: the name of the data set and its config entry
 """
 
 import argparse
@@ -26,8 +26,8 @@ def main(arguments: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    parser.add_argument("--raw", type=Path, required=True, help="the folder of the downloaded files")
-    add_input(parser, "--files", nargs="*", default=[], required=False, help="what the data set is read from")
+    parser.add_argument("--raw", type=Path, required=True, help="the folder with the downloaded files")
+    add_input(parser, "--files", nargs="*", default=[], required=False, help="the files that the data set is read from")
     for part in ("train", "val", "test"):
         add_output(parser, f"--{part}")
     run_job(main, parser)

@@ -1,6 +1,6 @@
-"""Show what several filters make of a few images, clean and attacked, and how the victims behind them classify these.
+"""Apply several filters to a few clean and adversarial images, and classify the results with the filters' victims.
 
---spec: {"title", "model": the config entry, "attack", "defenses": {name: entry, ...} in the order of --weights}
+--spec: {"model"}: the config entry; {"defenses"}: a dict of name and config entry, in the order of --weights
 """
 
 import argparse
@@ -24,16 +24,16 @@ CPU = torch.device("cpu")
 
 def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
-    split, made = load_split(arguments.images), load_set(arguments.adversarial)
+    split, adversarial_set = load_split(arguments.images), load_set(arguments.adversarial)
     undefended = load_victim(arguments.undefended, model=spec["model"], defense={}, shape=split.shape)
-    attacked = torch.from_numpy(made.tensors["images"])
-    index = torch.from_numpy(made.tensors["index"])
+    attacked = torch.from_numpy(adversarial_set.tensors["images"])
+    index = torch.from_numpy(adversarial_set.tensors["index"])
     labels = torch.from_numpy(split.labels)[index]
     clean = to_float(torch.from_numpy(split.images[index.numpy()]), CPU)
     fooled = (classify(undefended, clean, CPU).classes == labels) & (
         classify(undefended, attacked, CPU).classes != labels
     )
-    rows = _one_of_each_class(labels, fooled)
+    rows = _first_of_each_class(labels, fooled)
     clean, attacked = clean[rows], attacked[rows]
     panels = {"clean": _panel(undefended, clean, clean), "adversarial": _panel(undefended, attacked, attacked)}
     for (name, defense), weights in zip(spec["defenses"].items(), arguments.weights, strict=True):
@@ -45,10 +45,10 @@ def main(arguments: argparse.Namespace) -> None:
         "labels": [split.class_names[label] for label in labels[rows]],
         "panels": {
             name: [
-                [split.class_names[int(place)], float(confidence)]
-                for place, confidence in zip(places, confidences, strict=True)
+                [split.class_names[int(index)], float(confidence)]
+                for index, confidence in zip(classes, confidences, strict=True)
             ]
-            for name, (_, places, confidences) in panels.items()
+            for name, (_, classes, confidences) in panels.items()
         },
     }
     with whole_file(arguments.examples) as partial:
@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> None:
         save_file(tensors, partial, metadata={"texts": json.dumps(texts)})
 
 
-def _one_of_each_class(labels: Tensor, fooled: Tensor) -> list[int]:
+def _first_of_each_class(labels: Tensor, fooled: Tensor) -> list[int]:
     first: dict[int, int] = {}
     for row in fooled.nonzero().squeeze(1).tolist():
         first.setdefault(int(labels[row]), row)
@@ -65,18 +65,18 @@ def _one_of_each_class(labels: Tensor, fooled: Tensor) -> list[int]:
 
 @torch.no_grad()
 def _panel(victim: nn.Module, given: Tensor, shown: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(the images to show, the classes that the victim gives `given`, its confidences)"""
+    """Classify the images `given`. Return the images `shown`, the predicted classes and their confidences."""
     if len(given) == 0:
         return shown, torch.zeros(0), torch.zeros(0)
-    confidences, places = victim(given).softmax(1).max(1)
-    return shown.clamp(0, 1), places, confidences
+    confidences, classes = victim(given).softmax(1).max(1)
+    return shown.clamp(0, 1), classes, confidences
 
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--undefended", help="the victim that was attacked")
-    add_input(parser, "--weights", nargs="+", help="the victims behind the filters")
-    add_input(parser, "--adversarial", help="the set that an attack made of the undefended victim")
+    add_input(parser, "--weights", nargs="+", help="the victims, one per filter")
+    add_input(parser, "--adversarial", help="the adversarial set made on the undefended victim")
     add_output(parser, "--examples")
     run_job(main, parser)

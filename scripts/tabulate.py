@@ -1,7 +1,7 @@
 """Make the tables of a study.
 
---spec: a list of {"name", "module", "spec"}, one for each of --csv, --markdown and --html, in order. A table is made by
-`build(spec, artefacts)` of the module `foolflow.tables.<module>`.
+--spec: a list of {"name", "module", "spec"}, one per table, in the order of --csv, --markdown and --html. The function
+`build(spec, artefacts)` of `foolflow.tables.<module>` makes the table.
 """
 
 import argparse

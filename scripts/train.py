@@ -1,6 +1,6 @@
-"""Train one victim: weights, history, and what the training took.
+"""Train one victim. Write its weights, its history and a summary of the training.
 
---spec: {"name": the victim's path, "model": ..., "defense": ...}, the entries of the config. `name` gives the seed.
+--spec: {"name"}: the victim's path, from which its seeds are derived; {"model", "defense"}: the config entries
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 
 
 def fingerprint(arguments: argparse.Namespace) -> str:
-    """A hash of everything that a checkpoint's weights come from: the spec, the code, the images."""
+    """Hash everything that determines the weights of a checkpoint: the spec, the code and the images."""
     parts = [json.dumps(arguments.spec, sort_keys=True), arguments.code]
     for split in (arguments.train, arguments.val):
         with split.open("rb") as file:
@@ -91,7 +91,7 @@ if __name__ == "__main__":
     add_input(parser, "--train", help="the train split")
     add_input(parser, "--val", help="the val split")
     add_output(parser, "--weights")
-    add_output(parser, "--history", help="CSV: a row for each epoch")
+    add_output(parser, "--history", help="CSV: one row per epoch")
     add_output(parser, "--training", help="JSON: epochs, seconds, device, precision")
     parser.add_argument("--checkpoint", type=Path, required=True, help="written after each epoch, removed at the end")
     add_compute_options(parser)

@@ -1,7 +1,8 @@
-"""Verify a results folder: `make verify` in words.
+"""Verify a results folder: the program behind `make verify`.
 
-With a manifest, of another run or of another machine: is this run the same, and which artefact differs first? Without:
-which artefacts were produced by code other than today's? Ends with status 1 if there are any.
+With the manifest of another run: report whether both runs have the same artefacts, and which artefact differs first.
+Without a manifest: list the artefacts that were produced by code other than the current code. The exit status is 1 if
+any artefact is reported.
 """
 
 import argparse
@@ -27,10 +28,10 @@ def against_manifest(arguments: argparse.Namespace) -> int:
     manifest = load_manifest(arguments.manifest)
     found = differences(arguments.results, manifest)
     total = len(manifest["artefacts"])
-    print(f"{total - len(found)} of {total} artefacts in {arguments.results} are those of {arguments.manifest}")
+    print(f"{total - len(found)} of {total} artefacts in {arguments.results} match {arguments.manifest}")
     if not found:
         return 0
-    print(f"first in the order of the workflow: {found[0].path} {found[0].how}")
+    print(f"the first difference in the order of the workflow: {found[0].path} {found[0].how}")
     own = arguments.results / "manifest.json"
     if own.exists():
         for line in other_circumstances(load_manifest(own), manifest, found[0].path):
@@ -41,14 +42,12 @@ def against_manifest(arguments: argparse.Namespace) -> int:
 
 def against_code(arguments: argparse.Namespace) -> int:
     if not (arguments.results / FOLDER).is_dir():
-        raise InvalidInput(
-            f"--results: {arguments.results} has no folder {FOLDER}/: no job has recorded anything there"
-        )
+        raise InvalidInput(f"--results: {arguments.results} has no folder {FOLDER}/, so no job has run there")
     found = made_by_other_code(arguments.results)
     if not found:
-        print(f"every artefact in {arguments.results} was produced by today's code")
+        print(f"every artefact in {arguments.results} was produced by the current code")
         return 0
-    print(f"{len(found)} artefacts in {arguments.results} are not what today's code produced:")
+    print(f"{len(found)} artefacts in {arguments.results} were not produced by the current code:")
     show(found)
     return 1
 
@@ -68,13 +67,15 @@ def load_manifest(path: Path) -> dict[str, Any]:
             "machines": list(manifest["machines"]),
         }
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InvalidInput(f"{path} is no manifest of a run: {type(error).__name__}: {error}") from error
+        raise InvalidInput(f"{path} is not a manifest: {type(error).__name__}: {error}") from error
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, required=True)
-    parser.add_argument("--manifest", type=lambda text: Path(text) if text else None, help="of another run")
+    parser.add_argument(
+        "--manifest", type=lambda text: Path(text) if text else None, help="the manifest of another run"
+    )
     try:
         sys.exit(main(parser.parse_args()))
     except InvalidInput as error:

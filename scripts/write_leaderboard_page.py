@@ -1,6 +1,6 @@
-"""Write the leaderboard as one page with everything in it.
+"""Write the leaderboard as one self-contained page.
 
---spec: a list of {"board", "attempts"}, as foolflow/tables/leaderboard.py has them.
+--spec: a list of {"board", "attempts"}, each as for `build` in foolflow/tables/leaderboard.py
 """
 
 import argparse
@@ -29,7 +29,7 @@ def section(entry: dict, artefacts: Artefacts) -> Section:
     attempts = load_attempts(entry["attempts"], artefacts)
 
     def read(attempt: Attempt, row: int) -> np.ndarray:
-        """One image of the set: an adversarial set can be large."""
+        """Read one image only: an adversarial set can be large."""
         return artefacts.tensor(vars(attempt) | {"dataset": board.dataset}, "images", [row])[0]
 
     split = artefacts.split({"dataset": board.dataset})

@@ -1,4 +1,4 @@
-"""Write the manifest of a run: what its jobs recorded when they ran."""
+"""Collect the records of a run's jobs in a manifest."""
 
 import argparse
 from pathlib import Path
@@ -19,6 +19,6 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--results", type=Path, required=True, help="the results folder")
-    parser.add_argument("--records", type=Path, nargs="*", default=[], help="those of the last jobs of each study")
+    parser.add_argument("--records", type=Path, nargs="*", default=[], help="records of the last jobs of each study")
     add_output(parser, "--manifest")
     run_job(main, parser)

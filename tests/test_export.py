@@ -54,5 +54,5 @@ def test_a_file_is_named_after_the_place_of_its_image_in_the_test_split(root, tm
 
 def test_an_epsilon_that_the_set_does_not_have_is_one_line(root, tmp_path):
     message = export(root, tmp_path, 2, np.array([0, 1]), epsilon=0.3)
-    assert message == f"error: {tmp_path / 'adversarial.safetensors'} has no epsilon 0.3\n"
+    assert message == f"error: {tmp_path / 'adversarial.safetensors'} has no images at epsilon 0.3\n"
     assert not (tmp_path / "tree").exists()

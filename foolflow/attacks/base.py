@@ -1,4 +1,4 @@
-"""Shared by all attacks: the result, the checks of inputs and logits, margins and success."""
+"""Shared by all attacks: the result type, checks of inputs and logits, margins and success."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from foolflow.errors import InvalidInput
 
-# An image's logits vary by about a millionth of the largest logit from batch to batch.
+# The logits of an image vary between batches by about 1e-6 of the largest logit.
 ROUNDING = 1e-5
 
 
@@ -19,10 +19,10 @@ class Adversarial:
 
     images: float32 (N, C, H, W) in [0, 1].
     predictions: int64 (N,), the classes that the model predicts for `images`.
-    success: bool (N,): the prediction is wrong; if the attack had targets, it is the target.
-    iterations: int64 (N,), steps of the attack on each image.
-    gradient_evaluations: int64 (N,), backward passes of each image.
-    details: further results of this attack: named tensors (N, ...).
+    success: bool (N,): the prediction is wrong or, for a targeted attack, is the target.
+    iterations: int64 (N,), number of steps on each image.
+    gradient_evaluations: int64 (N,), number of backward passes of each image.
+    details: further results that are specific to the attack: named tensors (N, ...).
     """
 
     images: Tensor
@@ -37,7 +37,7 @@ def check_images(images: Tensor, labels: Tensor, targets: Tensor | None = None) 
     """Raise InvalidInput unless images are float32 (N, C, H, W) in [0, 1] and labels and targets are int64 (N,)."""
     if images.dtype != torch.float32 or images.ndim != 4:
         raise InvalidInput(f"images are {images.dtype} of shape {tuple(images.shape)}; expected float32 (N, C, H, W)")
-    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # in this form, NaN fails too
+    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
         raise InvalidInput(f"images go from {images.min():.4g} to {images.max():.4g}; expected [0, 1]")
     for name, classes in (("labels", labels), ("targets", targets)):
         if classes is not None and (classes.dtype != torch.int64 or classes.shape != images.shape[:1]):
@@ -60,19 +60,19 @@ def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) 
 
 
 def check_adversarial(made: Adversarial, images: Tensor) -> None:
-    """Raises InvalidInput if what an attack made of `images` has another shape, leaves [0, 1] or is not finite."""
+    """Raise InvalidInput unless an attack returned float32 images in [0, 1] of the same shape as `images`."""
     found = made.images
     if found.shape != images.shape or found.dtype != torch.float32:
         raise InvalidInput(
             f"the attack returns {found.dtype} of shape {tuple(found.shape)} for {tuple(images.shape)} images; "
-            "float32 of that shape is needed"
+            "expected float32 of the same shape"
         )
     if not (found.min() >= 0 and found.max() <= 1):  # written so that NaN fails, too
         raise InvalidInput("the attack returns images that leave [0, 1] or are not finite")
 
 
 def rival_logits(logits: Tensor, classes: Tensor) -> Tensor:
-    """The logits of all other classes: (N, K), minus infinity at the given class of each image.
+    """Return the logits (N, K) with minus infinity at the given class of each image.
 
     logits: (N, K).  classes: int64 (N,).
     """
@@ -80,7 +80,7 @@ def rival_logits(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def margin(logits: Tensor, classes: Tensor) -> Tensor:
-    """By how much the strongest other class leads the given one: (N,), negative where the given class leads.
+    """Return by how much the strongest other class leads the given one: (N,), negative where the given class leads.
 
     logits: (N, K), or probabilities.  classes: int64 (N,).
     """
@@ -88,9 +88,10 @@ def margin(logits: Tensor, classes: Tensor) -> Tensor:
 
 
 def lead(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """By how many logits an attack wins: (N,), negative where it does not.
+    """Return the margin by which an attack succeeds: (N,), negative where it fails.
 
-    Without targets, the lead of the best wrong class over the label; with targets, of the target over all others.
+    Without targets: the lead of the best wrong class over the label. With targets: the lead of the target over all
+    other classes.
     logits: (N, K).  labels, targets: int64 (N,).
     """
     return margin(logits, labels) if targets is None else -margin(logits, targets)
@@ -99,12 +100,13 @@ def lead(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
 def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
     """Whether a wrong class (or the target) leads by more than the rounding error of float32: bool (N,).
 
-    An image on the decision boundary itself may change its class with the rounding of the next batch.
+    The class of an image right on the decision boundary depends on the rounding, which differs between batches.
     """
     return lead(logits, labels, targets) > ROUNDING * logits.abs().amax(1)
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
+    """Whether each prediction is wrong or, with targets, is the target: bool (N,)."""
     return predictions != labels if targets is None else predictions == targets
 
 
@@ -117,13 +119,13 @@ def conclude(
     iterations: Tensor,
     gradient_evaluations: Tensor,
 ) -> Adversarial:
-    """Classify the finished `images` once more and return the result of the attack."""
+    """Classify the finished `images` and return the result of the attack."""
     predictions = model(images).argmax(1)
     return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)
 
 
 def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
-    """Return one or several epsilons as a list. Raises InvalidInput if any is negative, infinite or NaN."""
+    """Return the epsilons as a list. Raises InvalidInput if there is none, or if one is negative or not finite."""
     values = [float(value) for value in epsilon] if np.ndim(epsilon) else [float(epsilon)]  # type: ignore[arg-type, union-attr]
     if not values or not all(0 <= value < np.inf for value in values):
         raise InvalidInput(f"epsilon: {epsilon} is empty, negative or not finite")
@@ -131,7 +133,7 @@ def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
 
 
 def stack(made: Sequence[Adversarial]) -> Adversarial:
-    """Stack the results at E epsilons: each field gets a leading dimension E."""
+    """Stack the results at E epsilons, so that each field gets a leading dimension E."""
     return Adversarial(
         images=torch.stack([one.images for one in made]),
         predictions=torch.stack([one.predictions for one in made]),
@@ -143,7 +145,7 @@ def stack(made: Sequence[Adversarial]) -> Adversarial:
 
 
 def unstack(made: Adversarial, rank: int) -> Adversarial:
-    """Return the result at one epsilon, the inverse of `stack`. rank: its place among the epsilons."""
+    """Return the result at one epsilon, the inverse of `stack`. rank: the index of the epsilon."""
     return Adversarial(
         images=made.images[rank],
         predictions=made.predictions[rank],

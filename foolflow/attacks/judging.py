@@ -1,4 +1,4 @@
-"""Judge adversarial images: a record for each. Classes, norms and box are measured here, whoever made the images."""
+"""Judge adversarial images: one record each. Predictions and distances are measured here, for every attack alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,14 +18,17 @@ from foolflow.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Classified:
-    """classes: int64 (N,).  confidences: float64 (N,), the softmax probabilities of these classes. On the CPU."""
+    """Predictions for N images, on the CPU.
+
+    classes: int64 (N,).  confidences: float64 (N,), the softmax probabilities of these classes.
+    """
 
     classes: Tensor
     confidences: Tensor
 
 
 def to_8_bits(images: Tensor) -> Tensor:
-    """Round float32 images in [0, 1] to the nearest of 256 levels: uint8 of the same shape."""
+    """Round float32 images in [0, 1] to the nearest of 256 levels. Return uint8 of the same shape."""
     return (images * 255).round().to(torch.uint8)
 
 
@@ -34,12 +37,12 @@ def classify(victim: nn.Module, images: Tensor, device: torch.device) -> Classif
     """Classify images batch by batch. A victim's random numbers are the same on every call.
 
     victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W).
-    Raises InvalidInput unless the logits are finite, (N, classes); or if a single image does not fit in memory.
+    Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
     def one_batch(batch: Tensor) -> tuple[Tensor, Tensor]:
         logits = checked_logits(victim(batch), len(batch))
-        # In float64, since 1 - 1e-8 is 1 in float32.
+        # In float64, because 1 - 1e-8 rounds to 1 in float32.
         return logits.argmax(1).cpu(), logits.double().softmax(1).amax(1).cpu()
 
     with seeded("classify", device=device):
@@ -56,20 +59,24 @@ def judge(
     *,
     origin: str = "set",
 ) -> pd.DataFrame:
-    """Return one record for each image of an adversarial set, in its order, as one victim sees it.
+    """Judge an adversarial set with one victim. Return one record per image, in the order of the set.
 
-    victim: in eval mode; it need not be the one that was attacked.  test: the split that the images were made from.
-    clean: what the victim makes of `test`.  origin: names the set in errors.
-    Columns: index (place in the test split), epsilon (NaN: none), label, target (-1: none), clean_prediction and
-    clean_confidence (the softmax probability of the predicted class), prediction, confidence, success (the prediction
-    is wrong; with a target, it is the target), prediction_8bit and success_8bit (after rounding to 8 bits, as a data
-    set is stored), l0 (pixels changed, in any channel), l2, linf (pixel units), iterations, gradient_evaluations; and
-    the attack's details that are one number an image, such as flow_loss.
-    Raises InvalidInput if the set does not belong to this split, or as `classify` does.
+    victim: in eval mode, not necessarily the one that was attacked.  test: the split that the images were made from.
+    clean: the victim's predictions for `test`.  origin: the name of the set in error messages.
+    Columns:
+        index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if the attack has none.
+        clean_prediction, clean_confidence: on the clean image; the confidence is the softmax probability of the
+            predicted class.
+        prediction, confidence: on the adversarial image.
+        success: the prediction is wrong or, if there is a target, it is the target.
+        prediction_8bit, success_8bit: after rounding to 8 bits, as image files store pixels.
+        l0: number of changed pixels, in any channel.  l2, linf: in pixel units.
+        iterations, gradient_evaluations, and details of the attack with one number per image, such as flow_loss.
+    Raises InvalidInput if the set does not belong to this split, and for the reasons that `classify` does.
     """
     images, index = torch.from_numpy(made.tensors["images"]), made.tensors["index"]
     if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
-        raise InvalidInput(f"{origin}: not made from this test split; run the attack again")
+        raise InvalidInput(f"{origin} was not made from this test split; run the attack again")
     labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(made.tensors["target"])
     found = classify(victim, images, device)
     found_8bit = classify(victim, to_8_bits(images), device).classes
@@ -98,7 +105,7 @@ def _success(predictions: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
 
 
 def _distances(images: Tensor, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
-    """From the clean images: l0, l2 and linf, each (R,)."""
+    """Return the l0, l2 and linf distances from the clean images, each (R,)."""
     found: dict[str, list[Tensor]] = {"l0": [], "l2": [], "linf": []}
     for rows in _blocks(len(images)):
         original = torch.from_numpy(clean[index[rows]]).float() / 255

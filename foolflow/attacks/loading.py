@@ -1,4 +1,4 @@
-"""Load attacks by the names that a config gives them."""
+"""Load the attacks that a config names."""
 
 import importlib
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
 
-Attack = Callable[..., Adversarial]  # of (model, images, labels) and, if the config has targets, targets=
+Attack = Callable[..., Adversarial]  # called with (model, images, labels) and, if targeted, targets=...
 
 
 def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
     """Return the attack of a config entry with its parameters bound.
 
     entry: `method` (foolflow/attacks/<method>.py, or library:attack) or `python` (path/to/file.py:function), and
-    `parameters`.
-    epsilon: replaces the one among the parameters.
+        `parameters`.
+    epsilon: replaces the epsilon among the parameters, unless it is None.
     A user's function is called as function(model, images, labels, **parameters), with targets=... if the config has
-    targets. It returns an Adversarial, or just the adversarial images.
+    targets. It returns an Adversarial or just the adversarial images.
     """
     parameters = dict(entry.get("parameters", {}))
     if epsilon is not None:
@@ -31,7 +31,7 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
     if "python" in entry:
         return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
     method = entry["method"]
-    if ":" in method:  # imported by name, so that other attacks do not depend on this module
+    if ":" in method:  # imported by name, so that the digests of other attacks do not include it
         return importlib.import_module("foolflow.attacks.peers.running").load_peer(method, parameters)
     return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
 
@@ -49,7 +49,7 @@ def _call_users(
     try:
         with frozen(model):
             made = function(model, images.clone(), labels.clone(), **copies, **parameters)
-    except Exception as error:  # any error of the user's function
+    except Exception as error:  # the user's function may raise anything
         if is_out_of_memory(error):
             raise  # the caller retries with fewer images
         raise failed(f"attack {name}", error) from error

@@ -1,4 +1,4 @@
-"""Run one attack of the config on many images of one victim, batch by batch."""
+"""Run an attack from the config on one victim, batch by batch."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,13 +31,15 @@ def run_attack(
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
 ) -> AdversarialSet:
-    """Attack the images of the test split `split` that the config entry selects, with its method and parameters.
+    """Attack the images that the config entry selects, with its method and parameters.
 
-    shard: (i, k), the i-th (from 0) of k equal shares of the batches. The batches, and what becomes of each image, are
-        the same for every k; a share may be empty. `shards.gather` puts the shares together.
-    A batch that does not fit in memory is attacked in halves. Random numbers that a victim draws while it is attacked
-    depend on the batch alone.
-    Raises InvalidInput if the attack fails, or returns anything but images of the same shape in [0, 1].
+    split: the test split.
+    entry: the attack's entry in the config.
+    shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
+        image, are the same for every k. A shard may be empty. `shards.gather` combines the shards.
+    If a batch does not fit in memory, it is attacked in halves. Random numbers that a victim draws during an attack
+    depend only on the batch.
+    Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1].
     """
     selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
@@ -49,7 +51,7 @@ def run_attack(
     made: list[list[dict[str, np.ndarray]]] = [[] for _ in epsilons]
 
     def attack(batch: range) -> list[dict[str, np.ndarray]]:
-        """The tensors of this part of the selection, at each epsilon."""
+        """Return the tensors of this part of the selection, at each epsilon."""
         rows = slice(batch.start, batch.stop)
         indices = selection.indices[rows]
         clean = to_float(torch.from_numpy(split.images[indices]), device)
@@ -109,7 +111,7 @@ def _attack_at_each(
     entry: Mapping[str, Any],
     epsilons: list,
 ) -> Iterator[Adversarial]:
-    """What the attack makes at each epsilon. Ours take all of them at once; others', one after the other."""
+    """Yield the result at each epsilon. Only Foolflow's own attacks accept several epsilons at once."""
     given = {} if targets is None else {"targets": targets}
     if "method" in entry and ":" not in entry["method"] and len(epsilons) > 1:
         made = load_attack(entry, epsilons)(victim, images, labels, **given)

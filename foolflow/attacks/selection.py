@@ -1,4 +1,4 @@
-"""Which images of the test split an attack is run on, and towards which classes."""
+"""Select the images of the test split that an attack runs on, and its target classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from foolflow.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Selection:
-    """indices: int64 (R,), places in the test split.  targets: int64 (R,), or None for an attack without targets."""
+    """R selected images. indices: int64 (R,), in the test split.  targets: int64 (R,), or None: untargeted."""
 
     indices: np.ndarray
     targets: np.ndarray | None
 
 
 def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Selection:
-    """What a config entry asks for.
+    """Select images and targets as the attack's config entry says.
 
-    labels: int64 (N,), of the whole test split.  classes: how many there are.
-    entry: `images`, the first so many, or `per_class`, the first so many of each class (default: all); and `targets`:
-        `random`, a class drawn for each image of the split, the same for every attack and victim; `all`, each image
-        once towards each other class; a class number, all images of other classes towards it; or none.
-    Raises InvalidInput if the class is none of the data set's, or all images are of it.
+    labels: int64 (N,), of the whole test split.  classes: the number of classes.
+    entry: the following keys are used.
+        images, per_class: the number of images from the start of the split, in total or per class (default: all).
+        targets: `random`, a class drawn for each image of the split, the same for all attacks and victims; `all`, every
+            image once towards each other class; a class number, all images of other classes towards that class;
+            absent, untargeted.
+    Raises InvalidInput if the target class does not exist, or if all selected images belong to it.
     """
     indices = _indices(labels, entry)
     match entry.get("targets"):
@@ -40,10 +42,14 @@ def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Select
             return Selection(repeated, (labels[repeated] + steps) % classes)
         case target:
             if target >= classes:
-                raise InvalidInput(f"targets: {target} is no class of this data set, which has 0 to {classes - 1}")
+                raise InvalidInput(
+                    f"targets: {target} is not a class of this data set, whose classes are 0 to {classes - 1}"
+                )
             others = indices[labels[indices] != target]
             if len(others) == 0:
-                raise InvalidInput(f"targets: all {len(indices)} images chosen are of class {target}; take more")
+                raise InvalidInput(
+                    f"targets: all {len(indices)} selected images are of class {target}; select more images"
+                )
             return Selection(others, np.full(len(others), target))
 
 

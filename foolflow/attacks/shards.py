@@ -1,4 +1,4 @@
-"""Divide one attack among several jobs, and put together what they made."""
+"""Divide an attack among several jobs, and combine their results."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,15 @@ from foolflow.data.adversarial import AdversarialSet
 
 
 def share(batches: Sequence[int], part: int, parts: int) -> Sequence[int]:
-    """Return the `part`-th (from 0) of `parts` shares, as equal as whole batches allow."""
+    """Return the `part`-th (from 0) of `parts` shares of the batches. Their sizes differ by at most one batch."""
     return batches[part * len(batches) // parts : (part + 1) * len(batches) // parts]
 
 
 def gather(made: Sequence[AdversarialSet], epsilons: int) -> AdversarialSet:
-    """Return the set that an undivided run would have made.
+    """Combine shards into the set that an undivided run would have produced.
 
-    made: the set of each share, in order; shares without images are skipped.
-    epsilons: how many the attack has; all images at the first come before all at the next, in each share and in the
-    whole.
+    made: the sets of all shards, in order. Shards without images are skipped.
+    epsilons: the number of epsilons of the attack. In each shard and in the result, the images are grouped by epsilon.
     """
     blocks = [{name: np.split(tensor, epsilons) for name, tensor in one.tensors.items()} for one in made if len(one)]
     return AdversarialSet(

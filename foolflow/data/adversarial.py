@@ -1,4 +1,4 @@
-"""An adversarial set as the workflow keeps it: images, and what only their attack knows, in one safetensors file."""
+"""Adversarial sets: images and what only their attack knows about them, in one safetensors file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ REQUIRED = ("images", "index", "epsilon", "target", "iterations", "gradient_eval
 
 @dataclass(frozen=True)
 class AdversarialSet:
-    """tensors: R rows each, row i about image i. With several epsilons, all images at the first one come first.
+    """An adversarial set of R images. Each tensor has R rows. With several epsilons, the rows are grouped by epsilon.
 
-    images: float32 (R, C, H, W) in [0, 1].  index: int64, places in the test split.
-    epsilon: float64, NaN: the attack has none.  target: int64, -1: none.
-    iterations, gradient_evaluations: int64.
-    Others are details of the attack, such as stAdv's `flow`, (R, 2, H, W), and `flow_loss`, (R,).
+    images: float32 (R, C, H, W) in [0, 1].  index: int64 (R,), in the test split.
+    epsilon: float64 (R,), NaN if the attack has none.  target: int64 (R,), -1 if the attack has none.
+    iterations, gradient_evaluations: int64 (R,).
+    All other tensors are details of the attack, such as stAdv's `flow` (R, 2, H, W) and `flow_loss` (R,).
     """
 
     tensors: Mapping[str, np.ndarray]
@@ -39,7 +39,7 @@ class AdversarialSet:
 
 
 def load_set(path: Path) -> AdversarialSet:
-    """Raises InvalidInput if the file is missing or damaged, or is no adversarial set."""
+    """Load an adversarial set. Raises InvalidInput if the file is missing, damaged, or not an adversarial set."""
     tensors = read_tensors(path)
     missing = [name for name in REQUIRED if name not in tensors]
     if missing:

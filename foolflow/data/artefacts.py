@@ -1,4 +1,4 @@
-"""Find what a table or figure is made from among the files that its job was given."""
+"""Find the inputs of a table or figure among the files of its job."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
@@ -13,13 +13,15 @@ from foolflow.data.records import read_records
 from foolflow.data.splits import Split, load_split
 from foolflow.errors import InvalidInput
 
-Cell = Mapping[str, Any]  # dataset, model, defense, seed and, where they matter, attack and source (model/defense)
+Cell = Mapping[str, Any]  # see foolflow/studies/cells.py
 
 VICTIM = ("dataset", "model", "defense", "seed")
 
 
 class Artefacts:
-    """The inputs of a job, by the names that its rule gives them. Their paths say which victim or attack they are of:
+    """The input files of a job, by the names that its rule gives them.
+
+    The path of a file identifies its data set, victim or attack:
 
     splits       data/{dataset}/{part}.safetensors
     judgements   judgements/{study}/{dataset}/{model}/{defense}/{seed}/records.parquet
@@ -29,7 +31,7 @@ class Artefacts:
     histories    victims/{dataset}/{model}/{defense}/{seed}/history.csv
     tables       tables/{name}.csv
 
-    Anything else is read through `files`.
+    Other inputs are read through `files`.
     """
 
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
@@ -38,9 +40,9 @@ class Artefacts:
         self._judgement = cache(read_records)
 
     def records(self, cell: Cell) -> pd.DataFrame:
-        """The judgement of one adversarial set, a row for each image: see `foolflow.attacks.judging.judge`.
+        """Return the judgement of one adversarial set, one row per image: see `foolflow.attacks.judging.judge`.
 
-        cell: the victim and the attack; `source`: the victim that was attacked (default: the cell's own).
+        Raises InvalidInput if there is no such judgement.
         """
         table = self._judgement(self._one("judgements", *_keys(cell)))
         source = cell.get("source") or f"{cell['model']}/{cell['defense']}"
@@ -50,7 +52,7 @@ class Artefacts:
         return found.reset_index(drop=True)
 
     def accuracy(self, cell: Cell) -> dict[str, Any]:
-        """By split: `n` images and how many of them are `correct`."""
+        """Return for each split the number of images `n`, and how many of them are classified correctly, `correct`."""
         return read_json(self._one("accuracies", *_keys(cell)))
 
     def split(self, cell: Cell, part: str = "test") -> Split:
@@ -61,13 +63,13 @@ class Artefacts:
         return pd.read_csv(self._one("histories", *_keys(cell)))
 
     def run(self, cell: Cell) -> dict[str, Any]:
-        """What the attack took: `seconds`, `images_per_second`, `device`."""
+        """Return the attack's `seconds`, `images_per_second` and `device`."""
         return read_json(self._one("runs", *_keys(cell), cell["attack"]))
 
     def tensor(self, cell: Cell, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-        """A tensor of an adversarial set, such as `images` or `flow`.
+        """Return a tensor of an adversarial set, such as `images` or `flow`.
 
-        rows: the places of the images in the set, which are the row labels of `records(cell)`; None: all images.
+        rows: the images to read, as indices into the set and the rows of its judgement; None: all.
         """
         with open_tensors(self.adversarial(cell)) as file:
             if rows is None:
@@ -76,24 +78,24 @@ class Artefacts:
             return np.stack([tensor[row : row + 1][0] for row in rows])
 
     def adversarial(self, cell: Cell) -> Path:
-        """cell: of the victim that was attacked, or with its name as `source`."""
+        """Return the file of an adversarial set. The cell is of the attacked victim, or names it as `source`."""
         model, defense = (cell.get("source") or f"{cell['model']}/{cell['defense']}").split("/")
         return self._one("adversarial", cell["dataset"], model, defense, str(cell["seed"]), cell["attack"])
 
     def table(self, name: str, **options: Any) -> pd.DataFrame:
-        """The CSV of a table; `options` are those of pandas.read_csv."""
+        """Read the CSV of a table. options: those of pandas.read_csv."""
         (path,) = (path for path in self.files["tables"] if path.as_posix().endswith(f"tables/{name}.csv"))
         return pd.read_csv(path, **options)
 
     def _one(self, kind: str, *keys: str) -> Path:
         found = self._by_folder.get((kind, *keys))
         if found is None:
-            raise InvalidInput(f"the job was given no {kind} of {'/'.join(keys)}")
+            raise InvalidInput(f"the inputs of the job include no {kind} of {'/'.join(keys)}")
         return found
 
     @cached_property
     def _by_folder(self) -> dict[tuple[str, ...], Path]:
-        """By kind and the last folders of the path."""
+        """Index the files by kind and by the last folders of their paths."""
         depth = {"judgements": 4, "accuracies": 4, "histories": 4, "adversarial": 5, "runs": 5}
         return {
             (kind, *path.parts[-1 - depth[kind] : -1]): path

@@ -1,4 +1,4 @@
-"""Read the files that other jobs wrote. A missing or damaged file gives a one-line error that names it."""
+"""Read the files that other jobs wrote. Each function raises InvalidInput, naming the file, if it is unusable."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Any]:
-    """Open a safetensors file that yields NumPy arrays."""
+    """Open a safetensors file and yield it. Its tensors are NumPy arrays."""
     try:
         with safe_open(path, framework="numpy") as file:
             yield file
@@ -35,6 +35,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:
+    """Return the error for a file that is missing or not of this kind."""
     if not path.exists():
         return InvalidInput(f"{path} is missing; run the rule that makes it")
     return InvalidInput(f"{path} is not {kind} ({in_one_line(error)[:200]}); remove it and run the rule that makes it")

@@ -1,4 +1,4 @@
-"""The files and the reader of each source of images. No heavy imports, since the rules import this module, too."""
+"""The files and the reader of each source of images. The rules import this module, so it has no heavy imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# The module in foolflow/data/readers for each source; its `read(dataset, raw)` returns (train, test or None).
+# The module in foolflow/data/readers that reads each source. Its `read(dataset, raw)` returns (train, test or None).
 READERS = {
     "mnist": "idx",
     "fashion_mnist": "idx",
@@ -27,7 +27,7 @@ READERS = {
 class Download:
     """The published files of one source.
 
-    mirror_folder: where a data mirror keeps them.  files: their paths within both `raw/` and mirror_folder.
+    mirror_folder: their folder in a data mirror.  files: their paths, relative both to `raw/` and to mirror_folder.
     """
 
     mirror_folder: str
@@ -48,7 +48,7 @@ DOWNLOADS = {
 
 
 def source_files(dataset: Mapping[str, Any]) -> list[str]:
-    """The user's files that a data set is read from; none for `digits`, which come with scikit-learn."""
+    """Return the user's files that a data set is read from. There are none for `digits`, a part of scikit-learn."""
     if dataset["source"] == "npz":
         return [dataset["path"]]
     if dataset["source"] == "folder":

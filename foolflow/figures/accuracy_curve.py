@@ -17,7 +17,7 @@ PUBLISHED = {
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: table, the name of the table."""
+    """Draw the curves of a table. spec: table, its name."""
     return draw(artefacts.table(spec["table"]))
 
 

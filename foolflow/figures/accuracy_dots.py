@@ -16,7 +16,7 @@ HIDDEN = ("published_train", "published_val")
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; table, the name of the table."""
+    """Draw the accuracies of a table. spec: title; table, its name."""
     return draw(spec["title"], artefacts.table(spec["table"]))
 
 

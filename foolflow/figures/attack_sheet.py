@@ -17,7 +17,7 @@ SHORT = 16  # characters; longer titles take two lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell. The first images that were classified correctly before the attack.
+    """Draw the first images that were classified correctly before the attack. spec: title; cell.
 
     Raises InvalidInput if there is none.
     """

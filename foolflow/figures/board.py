@@ -12,12 +12,12 @@ from foolflow.statistics.attempts import short_names
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; table, the name of the table."""
+    """Draw the table of a board. spec: title; table, its name."""
     return draw(spec["title"], heat_map(read_shown(artefacts, spec["table"])))
 
 
 def heat_map(table: pd.DataFrame) -> HeatMap:
-    """table: the CSV of `foolflow.tables.leaderboard`."""
+    """Arrange the table. table: the CSV of `foolflow.tables.leaderboard`."""
     table = table.assign(victim=table["model"] + "/" + table["defense"])
     victims = list(dict.fromkeys(table["victim"]))
     columns = list(dict.fromkeys(table["against"]))  # clean, the worst case, the attacks

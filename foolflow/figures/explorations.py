@@ -13,7 +13,7 @@ from foolflow.figures.style import COLOURS, house_style
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; table, the name of the table."""
+    """Draw the explorations of a table. spec: title; table, its name."""
     return draw(spec["title"], artefacts.table(spec["table"], dtype={"value": str}))
 
 

@@ -35,7 +35,10 @@ class Warped:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell. The first fooled image of each class. Raises InvalidInput if there is none."""
+    """Draw the first image of each class that was fooled. spec: title; cell.
+
+    Raises InvalidInput if there is none.
+    """
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     records = artefacts.records(cell)
     fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]

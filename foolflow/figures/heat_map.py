@@ -41,15 +41,15 @@ NUMBERS = ("n", "accuracy", "success", "low", "high", "sd", "rank")
 
 
 def read_shown(artefacts: Artefacts, name: str) -> pd.DataFrame:
-    """The rows of a table that a heat map shows: the means over seeds where there are several."""
-    # An empty cell is missing, and nothing else is: a user may have named a model `null`.
+    """Read the rows of a table that a heat map shows: with several seeds, their means."""
+    # Only an empty cell is a missing value: a user may have named a model `null`.
     table = artefacts.table(name, dtype=str, keep_default_na=False)
     table = table.assign(**{column: pd.to_numeric(table[column]) for column in NUMBERS if column in table})
     return table[table["seed"] == MEAN] if MEAN in set(table["seed"]) else table
 
 
 def details(table: pd.DataFrame, down: str, across: str) -> pd.DataFrame:
-    """The interval of each rate, or the standard deviation of a mean, as text."""
+    """Format the interval of each rate, or the standard deviation of a mean."""
 
     def text(row: pd.Series) -> str:
         if pd.notna(row["sd"]):

@@ -27,7 +27,10 @@ class Shown:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell; image, its place in the test split. Raises InvalidInput if it was not attacked."""
+    """Draw one image. spec: title; cell; image, its index in the test split.
+
+    Raises InvalidInput if the image was not attacked.
+    """
     cell, image = spec["cell"], spec["image"]
     records, split = artefacts.records(cell), artefacts.split(cell)
     rows = np.flatnonzero(records["index"] == image)
@@ -78,5 +81,5 @@ def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> 
 
 
 def _percent(share: float) -> str:
-    """Return a share as text. A share below 1 is never rounded up to 100 %."""
+    """Format a share in percent. A share below 1 is never rounded up to 100 %."""
     return f"{min(100 * share, 99.9):.1f} %" if share < 1 else "100 %"

@@ -37,7 +37,7 @@ class Panel:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: false_positives; detectors, each with one of the files `scores`."""
+    """Draw the curves of all detectors. spec: false_positives; detectors, in the order of the input `scores`."""
     detectors = load_detectors(spec["detectors"], artefacts.files["scores"])
     several_seeds = len({one.seed for one in detectors}) > 1
     panels = []
@@ -55,7 +55,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def _curves(one: Detector) -> Iterator[Curve]:
-    """A curve for each attack that fooled the victim at all."""
+    """Yield a curve for each attack that fooled the victim at least once."""
     clean = one.scores_of("test")
     for scored in one.attacked:
         found = scored.records.loc[scored.records["success_8bit"].astype(bool), "score"].to_numpy()

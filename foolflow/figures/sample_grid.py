@@ -13,7 +13,7 @@ from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
 
 COLUMNS = 10
-NO_EPSILON = -1.0  # in place of NaN, for an attack that has none
+NO_EPSILON = -1.0  # replaces NaN, for an attack without epsilon
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Row:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell. The first correctly classified image of each class, clean and at every epsilon.
+    """Draw the first correctly classified image of each class, clean and at every epsilon. spec: title; cell.
 
     Raises InvalidInput if there is none.
     """

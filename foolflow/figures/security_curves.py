@@ -29,7 +29,10 @@ class Curve:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: attacked, a list of cells. Each image counts at the smallest distance that any attack found."""
+    """Draw each victim's curve, with the smallest distance that any attack found for each image.
+
+    spec: attacked, a list of cells.
+    """
     found: dict[tuple, list[pd.Series]] = {}
     for cell in spec["attacked"]:
         victim = (cell["dataset"], cell["model"], cell["seed"])

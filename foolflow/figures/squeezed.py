@@ -13,8 +13,9 @@ from foolflow.figures.sample_grid import Row, draw
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; place, which of the files `examples`; filter, its name.
+    """Draw the examples of one filter.
 
+    spec: title; place, the index of the file in the input `examples`; filter, its name.
     Raises InvalidInput if there is no image to show.
     """
     path = artefacts.files["examples"][spec["place"]]

@@ -1,4 +1,4 @@
-"""The style of every figure, and saving: the same data give the same bytes."""
+"""The style of all figures, and saving them reproducibly: the same data give the same bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from foolflow.jobs.files import whole_file
 
 mpl.use("Agg")
 
-# The palette of Okabe and Ito, which colour-blind readers can distinguish, too.
+# The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"
 RIGHT, WRONG = "#1a1a1a", "#C0392B"

@@ -15,7 +15,7 @@ from foolflow.figures.style import COLOURS, WRONG, house_style
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell, of an attack with `targets: all`. The first image of each class that is classified correctly.
+    """Draw the first correctly classified image of each class. spec: title; cell, of an attack with `targets: all`.
 
     Raises InvalidInput if there is none.
     """

@@ -16,7 +16,7 @@ STEPS = [1, 2, 2.5, 5, 10]  # between ticks, as Matplotlib's automatic locator h
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; cell."""
+    """Draw the training of one victim. spec: title; cell."""
     return draw(spec["title"], artefacts.history(spec["cell"]))
 
 

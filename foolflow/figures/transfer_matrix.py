@@ -12,12 +12,12 @@ from foolflow.statistics.attempts import short_names
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; table, the name of the table."""
+    """Draw a transfer matrix. spec: title; table, its name."""
     return draw(spec["title"], heat_map(read_shown(artefacts, spec["table"])))
 
 
 def heat_map(table: pd.DataFrame) -> HeatMap:
-    """table: the CSV of `foolflow.tables.transfer`."""
+    """Arrange the table. table: the CSV of `foolflow.tables.transfer`."""
     victims = list(dict.fromkeys(table["target"]))
     names = [short_names(victims)[victim] for victim in victims]
     return HeatMap(

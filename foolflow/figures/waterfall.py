@@ -13,7 +13,7 @@ TOTAL, RISE, FALL = COLOURS[0], COLOURS[2], COLOURS[1]
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """spec: title; table, the name of the table."""
+    """Draw the steps of a table. spec: title; table, its name."""
     return draw(spec["title"], artefacts.table(spec["table"]))
 
 

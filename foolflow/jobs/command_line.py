@@ -1,4 +1,4 @@
-"""What every program in scripts/ shares: how it reads its job, what it logs and records, and how it fails."""
+"""Shared by all programs in scripts/: command-line options, logging, provenance records and error handling."""
 
 import argparse
 import gc
@@ -21,58 +21,62 @@ from foolflow.jobs.locks import only_job_on
 from foolflow.jobs.record import code_that_runs, is_recorded, write_record
 from foolflow.jobs.terminal import print_to_terminal, redirect_to
 
-LONGEST = 2000  # characters of a parameter that a log repeats
+LONGEST = 2000  # characters of a parameter in a log
 
-# Runs a job, and returns those of its outputs that differ from run to run, such as timings.
+# The function that does the work of a job. It returns the outputs that differ between runs, such as timings.
 Main = Callable[[argparse.Namespace], Collection[Path] | None]
 
 
 def job_parser(description: str | None) -> argparse.ArgumentParser:
-    """A parser with the options that every job has."""
+    """Return a parser with the options that every job has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spec", type=json.loads, help="the job's part of the config, as JSON")
-    parser.add_argument("--code", default="", help="the digest of the code, and what it was computed from")
-    parser.add_argument("--log", type=Path, help="where to write what the job prints (default: the terminal)")
-    parser.add_argument("--provenance", type=Path, help="where to record what produced the outputs")
+    parser.add_argument("--code", default="", help="the code digest and the names it was computed from")
+    parser.add_argument("--log", type=Path, help="the file for the job's output (default: the terminal)")
+    parser.add_argument("--provenance", type=Path, help="the file for the record of what produced the outputs")
     parser.set_defaults(inputs=[], outputs=[])
     return parser
 
 
 def add_input(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:
-    """A file or folder that the job reads, or with `nargs` several: its checksum is recorded."""
+    """Add an option for a file or folder that the job reads (several with `nargs`). Its checksum is recorded."""
     action = parser.add_argument(option, type=Path, **{"required": True} | settings)
     parser.set_defaults(inputs=[*parser.get_default("inputs"), action.dest])
 
 
 def add_named_inputs(parser: argparse.ArgumentParser) -> None:
-    """Inputs that the rule names: `--input judgements FILE FILE ...`, once for each name."""
+    """Add the option for inputs that the rule names: `--input judgements FILE FILE ...`, once per name."""
     parser.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
     parser.set_defaults(inputs=[*parser.get_default("inputs"), "input"])
 
 
 def named_inputs(arguments: argparse.Namespace) -> dict[str, list[Path]]:
+    """Return the files given with `--input`, by name."""
     return {name: [Path(file) for file in files] for name, *files in arguments.input}
 
 
 def add_output(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:
-    """A file or folder that the job makes, or with `nargs` several. No other job works on the first one meanwhile."""
+    """Add an option for a file or folder that the job writes (several with `nargs`).
+
+    The first output of a job is locked while the job runs.
+    """
     action = parser.add_argument(option, type=Path, **{"required": True} | settings)
     parser.set_defaults(outputs=[*parser.get_default("outputs"), action.dest])
 
 
 def add_compute_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads to compute with")
-    parser.add_argument("--gpus", type=int, default=0, help="1: compute on a GPU that no other Foolflow job uses")
+    parser.add_argument("--threads", type=int, default=1, help="number of CPU threads")
+    parser.add_argument("--gpus", type=int, default=0, help="1: use a GPU that no other Foolflow job uses")
 
 
 def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
-    """Run `main`, log what it was given and what it took, and record what produced its outputs.
+    """Run `main`, log its parameters, time and memory, and record what produced its outputs.
 
-    An error that the user can fix ends in one line on standard error and exit status 1. While another job works on
-    the same output, this one waits; if that was the same job of the same code, there is nothing left to do.
+    An error that the user can fix ends the job with one line on standard error and exit status 1. If another process
+    is producing the same output, wait for it; if it ran the same job with the same code, do nothing more.
     """
-    gc.freeze()  # what has been imported by now stays
+    gc.freeze()  # the imported modules are never garbage
     gc.enable()
     arguments = parser.parse_args()
     if arguments.log is not None:
@@ -85,7 +89,7 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
         with only_job_on(outputs[0]) as waited:
             job = {"code": arguments.code, "config": arguments.spec, "inputs": inputs, "outputs": outputs}
             if waited and arguments.provenance is not None and is_recorded(arguments.provenance, **job):
-                print("the job that this one waited for has made it")
+                print("nothing to do: the job that this one waited for produced the same outputs")
                 return
             for path in outputs:
                 remove_partials(path)
@@ -95,9 +99,9 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
                 write_record(arguments.provenance, **job, varying=varying)
     except InvalidInput as error:
         _fail(outputs[0], error)
-    except (Exception, SystemExit) as error:  # SystemExit: a user's code may call sys.exit
+    except (Exception, SystemExit) as error:  # SystemExit: the user's code may call sys.exit
         if (reason := system_error(error) or user_code_error(error)) is None:
-            print_to_terminal(f"{outputs[0]}: error: {type(error).__name__}: {error} (the log has more)")
+            print_to_terminal(f"{outputs[0]}: error: {type(error).__name__}: {error} (see the log for the traceback)")
             raise
         _fail(outputs[0], reason)
 
@@ -114,7 +118,7 @@ def _paths(arguments: argparse.Namespace, names: list[str]) -> list[Path]:
 
 
 def _fail(output: Path, reason: object) -> NoReturn:
-    """Say why in the log, and where whoever started the workflow sees it."""
+    """Report the reason in the log and on the terminal, then exit."""
     print_to_terminal(f"{output}: error: {reason}")
     sys.exit(f"error: {reason}")
 
@@ -132,7 +136,7 @@ def _gpu(arguments: argparse.Namespace) -> Iterator[None]:
 
 @contextmanager
 def _logged(script: str, arguments: argparse.Namespace) -> Iterator[None]:
-    """Log before the job what runs, where, and with which parameters; after it, what it took."""
+    """Log the program, the machine and the parameters before the job, and time and memory after it."""
     print(f"{script} on {platform.node()}, {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
     for name, value in sorted(vars(arguments).items()):
         print(f"  {name}: {_shown(value)}")
@@ -140,7 +144,7 @@ def _logged(script: str, arguments: argparse.Namespace) -> Iterator[None]:
     start = time.monotonic()
     yield
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"done in {time.monotonic() - start:.1f} s, with at most {megabytes:,.0f} MB of memory")
+    print(f"done in {time.monotonic() - start:.1f} s, peak memory {megabytes:,.0f} MB")
 
 
 def _shown(value: Any) -> str:

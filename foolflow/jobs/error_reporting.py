@@ -1,4 +1,4 @@
-"""Turn errors that a user can fix into one line: a full disk, too little memory, an exception in the user's code."""
+"""Turn errors that the user can fix into one line: a full disk, too little memory, an exception in their own code."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
 FREE_SPACE = "free some space there or choose another folder (results: in the config), then run again"
-PERMIT = "grant yourself permission or choose another folder (results: in the config), then run again"
+PERMIT = "change its permissions or choose another folder (results: in the config), then run again"
 REMEDIES = {
     errno.ENOSPC: FREE_SPACE,
     errno.EDQUOT: FREE_SPACE,
@@ -20,18 +20,18 @@ REMEDIES = {
     errno.ENOENT: "check the path; if it is a result, run the rule that makes it",
 }
 
-_user_files: set[Path] = set()  # absolute
+_user_files: set[Path] = set()  # absolute paths
 
 
 def register_user_file(file: Path) -> None:
-    """Note that `file` is the user's code, so that its errors are reported in one line."""
+    """Mark `file` as the user's code, so that its errors are reported in one line."""
     _user_files.add(file.absolute())
 
 
 def system_error(error: BaseException, path: Path | None = None) -> InvalidInput | None:
-    """Turn a system error into a message the user can act on; None for any other error, which needs its traceback.
+    """Turn a system error into a message the user can act on. Return None for other errors, which keep their traceback.
 
-    path: the file being written; None: the file that the error names.
+    path: the file being written (default: the file that the error names).
     """
     if is_out_of_memory(error):
         return InvalidInput(
@@ -48,7 +48,7 @@ def system_error(error: BaseException, path: Path | None = None) -> InvalidInput
 
 
 def _error_number(error: BaseException) -> int | None:
-    """The operating system's error number; safetensors has it only in its message."""
+    """Return the operating system's error number. The errors of safetensors contain it only in the message."""
     if isinstance(error, OSError):
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error)) if type(error).__name__ == "SafetensorError" else None
@@ -56,13 +56,13 @@ def _error_number(error: BaseException) -> int | None:
 
 
 def user_code_error(error: BaseException) -> InvalidInput | None:
-    """An error that passed through a file of the user's, in one line; None for any other error."""
+    """Report an error raised in the user's code, or called from it, in one line. Return None for other errors."""
     where = line_in_user_file(error)
     return InvalidInput(f"your own code failed: {in_one_line(error)}{where}") if where else None
 
 
 def line_in_user_file(error: BaseException) -> str:
-    """' (file, line N)' for the innermost line of the user's code, or nothing."""
+    """Return ' (file, line N)' for the innermost line of the user's code, or an empty string."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).absolute() in _user_files]
     return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""

@@ -1,4 +1,4 @@
-"""Write files atomically: each appears whole or not at all."""
+"""Write files and folders atomically: each is either complete or absent."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from foolflow.jobs.error_reporting import system_error
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name `path` in system errors raised within the block, such as a full disk."""
+    """Report system errors raised in the block, such as a full disk, as InvalidInput that names `path`."""
     try:
         yield
     except Exception as error:
@@ -24,7 +24,7 @@ def _naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `path` if the block ends without an error, and is removed otherwise.
+    """Yield a temporary path. Rename it to `path` if the block succeeds, and remove it otherwise.
 
     Raises InvalidInput, naming `path`, if the disk is full or the folder is not writable.
     """
@@ -35,12 +35,15 @@ def whole_file(path: Path) -> Iterator[Path]:
             yield partial
             partial.replace(path)
     finally:
-        with suppress(OSError):  # where nothing can be written, nothing can be removed
+        with suppress(OSError):  # if the folder is not writable, there is nothing to remove
             partial.unlink(missing_ok=True)
 
 
 def remove_partials(path: Path) -> None:
-    """Remove what killed jobs left of `path`, or of files in it. Call it only while no other job can be writing."""
+    """Remove the partial files that killed jobs left for `path` or inside it.
+
+    Call it only while no other job can write there.
+    """
     for partial in [*path.parent.glob(f".{path.name}.*.partial*"), *path.glob(".*.partial*")]:
         if partial.is_dir():
             shutil.rmtree(partial, ignore_errors=True)
@@ -59,7 +62,7 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Like `whole_file`, for a folder: the old one is replaced if the block ends without an error."""
+    """Write a folder like `whole_file` writes a file. An existing folder is replaced if the block succeeds."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with _naming(path):

@@ -1,4 +1,4 @@
-"""Give each job a GPU of its own on a machine with several."""
+"""Assign each job its own GPU on a machine with several."""
 
 import os
 import re
@@ -12,9 +12,9 @@ from filelock import FileLock, Timeout
 
 
 def visible_gpus() -> list[str]:
-    """The GPUs that CUDA_VISIBLE_DEVICES names; without it, the numbers of the GPUs that NVIDIA's driver lists.
+    """Return the GPUs in CUDA_VISIBLE_DEVICES or, if it is not set, the numbers of those that NVIDIA's driver lists.
 
-    PyTorch knows them too, but takes seconds to import.
+    PyTorch could list them, but takes seconds to import.
     """
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
@@ -25,11 +25,11 @@ def visible_gpus() -> list[str]:
 
 @contextmanager
 def own_gpu() -> Iterator[str | None]:
-    """Within the block, no other Foolflow job on this machine uses the GPU that is yielded.
+    """Reserve a GPU for the block and yield its name. No other Foolflow job on this machine uses it meanwhile.
 
-    CUDA_VISIBLE_DEVICES names that GPU alone, so enter before CUDA starts. Waits while every GPU is taken; a job that
-    ends or dies releases its GPU. Yields None, and changes nothing, where there is no GPU, and under Slurm, which has
-    already given the job its own.
+    Waits while all GPUs are taken. A job releases its GPU when it ends, even if it is killed. In the block,
+    CUDA_VISIBLE_DEVICES lists only the reserved GPU, so enter it before CUDA is initialised. Yields None and changes
+    nothing if there is no GPU, or under Slurm, which assigns GPUs itself.
     """
     gpus = [] if "SLURM_JOB_ID" in os.environ else visible_gpus()
     if not gpus:
@@ -37,7 +37,7 @@ def own_gpu() -> Iterator[str | None]:
         return
     gpu, lock = _claim(gpus)
     before = {name: os.environ.get(name) for name in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER")}
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the numbering of nvidia-smi
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # the order in which nvidia-smi numbers the GPUs
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     try:
         yield gpu
@@ -51,7 +51,7 @@ def own_gpu() -> Iterator[str | None]:
 
 
 def _claim(gpus: list[str]) -> tuple[str, FileLock]:
-    """The first free GPU, and its lock."""
+    """Wait for a free GPU. Return its name and its lock."""
     folder = Path(tempfile.gettempdir()) / f"foolflow-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     announced = False
@@ -64,6 +64,6 @@ def _claim(gpus: list[str]) -> tuple[str, FileLock]:
                 continue
             return gpu, lock
         if not announced:
-            print(f"every GPU ({', '.join(gpus)}) is taken; waiting for one", flush=True)
+            print(f"all GPUs ({', '.join(gpus)}) are in use; waiting for one", flush=True)
             announced = True
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""One job at a time makes an artefact, even when an orphan of an earlier, killed run is still working on it."""
+"""Let only one job at a time produce an artefact, even if an orphaned job of a killed run is still working on it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,15 +9,15 @@ from filelock import FileLock, Timeout
 
 from foolflow.jobs.terminal import print_to_terminal
 
-FOLDER = Path(".snakemake/foolflow/locks")  # in the working directory, where Snakemake keeps its own state
+FOLDER = Path(".snakemake/foolflow/locks")  # in the working directory, next to Snakemake's own state
 
 
 @contextmanager
 def only_job_on(output: Path) -> Iterator[bool]:
-    """Hold `output` within the block; entering waits until no other process holds it.
+    """Lock `output` for the block, after waiting for any other process that holds the lock.
 
-    Yields whether another process had to be waited for. The kernel releases the lock when its process ends, however
-    that happens. On a file system without locks, and where no file can be created, the block runs without one.
+    Yields whether it had to wait. The kernel releases the lock when its process ends, for whatever reason. If the file
+    system has no locks, or no file can be created, the block runs without a lock.
     """
     name = hashlib.sha256(str(output.absolute()).encode()).hexdigest()[:32]
     lock = FileLock(FOLDER / f"{name}.lock")
@@ -28,7 +28,7 @@ def only_job_on(output: Path) -> Iterator[bool]:
             lock.acquire(blocking=False)
         except Timeout:
             waited = True
-            line = f"{output}: another job is making it; waiting for that job to end"
+            line = f"{output}: another job is producing it; waiting for that job to end"
             print(line, flush=True)
             print_to_terminal(line)
             lock.acquire()

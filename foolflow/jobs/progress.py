@@ -1,4 +1,4 @@
-"""Report how far a job is and how long it will take: in its log and, if it takes long, on the terminal."""
+"""Report the progress of a job and the time left, in its log and, for long jobs, on the terminal."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ EVERY = {"log": 10.0, "terminal": 30.0}  # seconds
 
 
 class Progress:
-    """Reports how far `name` is, at most every few seconds.
+    """Progress reports of the job `name`, at most one every few seconds.
 
     unit: what is counted, such as images.  write: writes a line to the log (default: to standard output).
     """
@@ -24,12 +24,13 @@ class Progress:
         self._reported = dict.fromkeys(EVERY, self._start)
 
     def begin(self, total: float, done: float = 0.0) -> None:
-        """done: the part of `total` that an earlier run did."""
+        """Start the clock. done: the part of `total` that an earlier run has completed."""
         self._total, self._first = total, done
         self._start = time.monotonic()
         self._reported = dict.fromkeys(EVERY, self._start)
 
     def update(self, done: float) -> None:
+        """Report that `done` of the total is completed, if a report is due."""
         now = time.monotonic()
         due = [where for where, every in EVERY.items() if now - self._reported[where] >= every]
         if not due:
@@ -43,7 +44,7 @@ class Progress:
 
 @contextmanager
 def log_throughput(count: int) -> Iterator[None]:
-    """Log how long the block took for `count` images, and the images per second."""
+    """Log the time that the block takes for `count` images, and the images per second."""
     start = time.perf_counter()
     yield
     seconds = time.perf_counter() - start

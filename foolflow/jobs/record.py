@@ -1,6 +1,6 @@
-"""Record what produced a job's outputs, when it runs: the code, its part of the config, inputs, software, hardware.
+"""Record, when a job runs, what produces its outputs: code, its part of the config, inputs, software and hardware.
 
-`foolflow.workflow.provenance` gathers these records into the manifest.
+`foolflow.workflow.provenance` collects these records in the manifest.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from foolflow.jobs.files import write_json
 from foolflow.workflow.code_digest import code_digest
 from foolflow.workflow.project import project_folder
 
-# The packages that can change a number. Exact versions of everything are in requirements.lock.
+# The packages that can affect a result. requirements.lock has the exact versions of all packages.
 PACKAGES = (
     "kornia",
     "matplotlib",
@@ -36,7 +36,7 @@ PACKAGES = (
 
 
 def code_that_runs(code: str) -> str:
-    """The digest of the code as it is now, for the one that the rule was given when the Snakefile was read.
+    """Compute the digest again from the current code, which may have changed since the Snakefile was read.
 
     code: a digest followed by the names it was computed from, and by packages as `name==version`.
     """
@@ -54,10 +54,10 @@ def write_record(
     outputs: Sequence[Path],
     varying: Collection[Path] = (),
 ) -> None:
-    """Write the record of one job. Paths in it are relative to the results folder, where they are below it.
+    """Write the record of one job. Paths inside the results folder are recorded relative to it.
 
-    path: below `provenance/` of the results folder.  outputs: below the results folder.
-    varying: outputs that differ from run to run, such as timings; they are listed without a checksum.
+    path: the record, in `provenance/` of the results folder.  outputs: files and folders in the results folder.
+    varying: outputs that differ between runs, such as timings; they are listed without a checksum.
     """
     results = Path(os.path.commonpath([path.absolute(), *(output.absolute() for output in outputs)]))
     write_json(
@@ -80,7 +80,7 @@ def write_record(
 
 
 def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], outputs: Sequence[Path]) -> bool:
-    """Whether the outputs are there, made by this very job: the same code, part of the config and inputs."""
+    """Whether the outputs exist and were produced by the same job: the same code, part of the config and inputs."""
     if not code or not all(output.exists() for output in outputs):
         return False
     try:
@@ -92,7 +92,7 @@ def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], o
 
 
 def checksum(path: Path) -> str:
-    """The sha256 of a file; of a folder, that of a list of its files' names and checksums."""
+    """Return the sha256 of a file, or for a folder that of a list of its files' names and checksums."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
         listed = "".join(f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
@@ -107,7 +107,7 @@ def _name(file: Path, results: Path) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the project, with `-dirty` if files differ from it; the version where there is no repository."""
+    """Return the project's commit, with `-dirty` if files have changed, or its version if there is no repository."""
     command = ["git", "-C", str(project_folder()), "describe", "--always", "--abbrev=40", "--dirty", "--exclude", "*"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
@@ -124,7 +124,7 @@ def _version(package: str) -> str | None:
 
 
 def _processor() -> str:
-    """The processor's name; platform.processor() is empty on many Linux systems."""
+    """Return the processor's name. On many Linux systems platform.processor() is empty."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -132,7 +132,7 @@ def _processor() -> str:
 
 
 def _gpus() -> list[str]:
-    """The names of the GPUs that NVIDIA's driver lists; nvidia-smi would take half a second of every job."""
+    """Return the names of the GPUs that NVIDIA's driver lists. Calling nvidia-smi would cost each job half a second."""
     found = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         found += [line.partition(":")[2].strip() for line in file.read_text().splitlines() if line.startswith("Model:")]

@@ -1,4 +1,4 @@
-"""Watch over a job from a small process beside it, since a job that a signal ends cannot say so itself."""
+"""Supervise a job from a small parent process, because a job that is killed by a signal cannot report it."""
 
 import faulthandler
 import gc
@@ -9,23 +9,23 @@ from types import FrameType
 from typing import NoReturn
 
 KILLED = (
-    "a job was killed (SIGKILL). If nobody did that on purpose, the machine ran out of memory: "
+    "a job was killed (SIGKILL). If nobody killed it on purpose, the machine ran out of memory: "
     "run fewer jobs at a time (--cores), lower batch_size, or use a machine with more memory"
 )
-CRASHED = "a job crashed in compiled code, in a library or in your own; the end of its log says where"
+CRASHED = "a job crashed in compiled code, of a library or your own; the end of its log shows where"
 CRASHES = {signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV}
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def continue_in_child() -> None:
-    """Return in a child process. The parent waits for it, explains a deadly signal, and exits as the child did.
+    """Fork, and return in the child. The parent waits, explains a fatal signal, and exits with the child's status.
 
-    Call it before anything large is imported.
+    Call it before importing anything large.
     """
     child = os.fork()
     if child == 0:
         faulthandler.enable()
-        gc.disable()  # until the job begins (`run_job`): collecting while PyTorch is imported takes a tenth of a second
+        gc.disable()  # until `run_job` enables it: garbage collection during the import of PyTorch takes 0.1 s
         return
 
     def pass_on(number: int, frame: FrameType | None) -> None:
@@ -45,7 +45,7 @@ def continue_in_child() -> None:
 
 
 def leave() -> NoReturn:
-    """End a job that has done its work. The interpreter would take half a second to tear PyTorch down."""
+    """Exit at once, with status 0. A normal exit would take half a second to tear down PyTorch."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

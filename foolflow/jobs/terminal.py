@@ -1,14 +1,14 @@
-"""Send a job's output to its log, and keep a way to the terminal of whoever started the workflow."""
+"""Redirect a job's output to its log, but keep access to the terminal from which the workflow was started."""
 
 import os
 import sys
 from pathlib import Path
 
-_terminal: int | None = None  # a file descriptor; None: the job has no log of its own
+_terminal: int | None = None  # file descriptor; None: the output has not been redirected
 
 
 def redirect_to(log: Path) -> None:
-    """From now on this process and its children write to `log`; `print_to_terminal` still reaches the old place."""
+    """Redirect the output of this process and its children to `log`. `print_to_terminal` keeps the old one."""
     global _terminal
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
@@ -20,11 +20,11 @@ def redirect_to(log: Path) -> None:
 
 
 def print_to_terminal(line: str) -> None:
-    """Write a line where whoever started the workflow sees it; nowhere if the job has no log of its own."""
+    """Write a line to the terminal from which the workflow was started. Without `redirect_to`, do nothing."""
     global _terminal
     if _terminal is None:
         return
     try:
         os.write(_terminal, f"{line}\n".encode())
-    except OSError:  # it was closed: nobody is watching any more
+    except OSError:  # the terminal was closed
         _terminal = None

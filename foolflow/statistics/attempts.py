@@ -1,4 +1,4 @@
-"""Attempts: what a victim makes of an adversarial set, its own or another victim's."""
+"""Attempts: one adversarial set, made on this or another victim, as judged by one victim."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from foolflow.data.artefacts import Artefacts, Cell
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attack on one victim. source: model/defense that the images were made on; None: the victim itself.
+    """One attack on one victim.
 
-    records: row i is about image i of the adversarial set, as `judge` makes them; clean_prediction and prediction are
-    the victim's, the norms are those of the perturbation.
+    source: the victim that the images were made on, as model/defense; None: the victim itself.
+    records: from `judge`, row i for image i of the adversarial set.
     """
 
     model: str
@@ -29,14 +29,16 @@ class Attempt:
 
 
 def load_attempts(cells: Sequence[Cell], artefacts: Artefacts) -> list[Attempt]:
-    """cells: dataset and the fields of an Attempt except its records."""
+    """Load the attempt of each cell. cells: dataset and the fields of an Attempt except its records."""
     keys = ("model", "defense", "seed", "attack", "source")
     return [Attempt(**{key: cell[key] for key in keys}, records=artefacts.records(cell)) for cell in cells]
 
 
 def short_names(victims: Sequence[str]) -> dict[str, str]:
-    """What tells these victims, model/defense, apart: the model where no defense differs, the defense where no model
-    does."""
+    """Return the shortest distinct name of each victim, model/defense.
+
+    This is the model if all have the same defense, the defense if all have the same model, and otherwise both.
+    """
     pairs = {victim: tuple(victim.split("/")) for victim in victims}
     models, defenses = ({pair[part] for pair in pairs.values()} for part in (0, 1))
     if len(defenses) == 1 and len(models) > 1:

@@ -1,11 +1,17 @@
-"""What the studies share: cells, which say who is attacked with what and who judges it, and exhibits.
+"""Shared by all studies: cells, exhibits and their labels.
 
-A cell is a dict with `dataset`, `model`, `defense` and `seed`, the victim; where they matter, `attack` and
-`source`, the victim that the images were made on (model/defense, of the same seed; none or null: the victim itself).
+A cell is a dict that names a victim, which also judges, and what it was attacked with:
+    dataset, model, defense, seed: the victim.
+    attack: present in cells of adversarial sets.
+    source: the victim that the images were made on, as model/defense with the same seed; absent or None if they were
+        made on the victim itself.
 
-An exhibit is a table or a figure: `name`, its file's path without the suffix; `module`, which has its function `build`,
-below foolflow/tables or foolflow/figures; `spec`, what that function is given; `caption`, a file in report/; `labels`,
-what Snakemake's report lists it by.
+An exhibit is a dict that describes a table or a figure:
+    name: the path of its file, without the suffix.
+    module: the module in foolflow/tables or foolflow/figures whose function `build` makes it.
+    spec: the argument of that function.
+    caption: a file in report/.
+    labels: its labels in Snakemake's report.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,24 +25,25 @@ VICTIM = ("dataset", "model", "defense", "seed")
 
 
 def victims_of(cells: Iterable[Mapping[str, Any]]) -> list[Cell]:
-    """The victims of the cells, each once, in order."""
+    """Return the victims of the cells, without duplicates, in order."""
     return _unique({key: cell[key] for key in VICTIM} for cell in cells)
 
 
 def sets_of(cells: Iterable[Mapping[str, Any]]) -> list[Cell]:
-    """The adversarial sets of the cells, each once, in order: the victims that were attacked, and the attacks."""
+    """Return the adversarial sets of the cells, without duplicates, in order: each an attacked victim and an attack."""
     return _unique(
         {"dataset": cell["dataset"], **attacked(cell), "seed": cell["seed"], "attack": cell["attack"]} for cell in cells
     )
 
 
 def attacked(cell: Mapping[str, Any]) -> dict[str, str]:
-    """The model and the defense of the victim that the images of a cell were made on."""
+    """Return the model and the defense of the victim that a cell's images were made on."""
     model, _, defense = source_of(cell).partition("/")
     return {"model": model, "defense": defense}
 
 
 def source_of(cell: Mapping[str, Any]) -> str:
+    """Return the victim that a cell's images were made on, as model/defense."""
     return cell.get("source") or f"{cell['model']}/{cell['defense']}"
 
 
@@ -45,7 +52,7 @@ def _unique(rows: Iterable[Cell]) -> list[Cell]:
 
 
 def entries(config: Config, study: str, key: str) -> Sequence[Any]:
-    """A list in a study's part of the config; empty if the config has no such study."""
+    """Return a list from a study's part of the config; empty if the config does not contain the study."""
     return config["studies"].get(study, {}).get(key, [])
 
 
@@ -54,7 +61,7 @@ def exhibit(name: str, module: str, spec: Any, caption: str, labels: Mapping[str
 
 
 def labels(result: str, cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The labels of an exhibit about several data sets, models and attacks at once."""
+    """Return the labels of an exhibit that shows these cells."""
     rows = list(cells)
 
     def listed(key: str) -> str:
@@ -64,12 +71,12 @@ def labels(result: str, cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def trained_defenses(config: Config) -> list[str]:
-    """The defenses with a training of their own; the others act at test alone, in front of the undefended weights."""
+    """Return the defenses that train their own weights; the others only filter the input of the undefended model."""
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
 
 
 def in_order(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
-    """The undefended victims of some data sets and models, data set by data set."""
+    """Yield the undefended victims of these data sets and models, grouped by data set."""
     models = list(models)
     for dataset in datasets:
         for model in models:

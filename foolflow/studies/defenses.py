@@ -12,12 +12,12 @@ KINDS = ("static", "white_box", "adaptive", "black_box")
 
 
 def evaluations(config: Config) -> dict[str, Any]:
-    """Each evaluation of the study, by name."""
+    """Return the evaluations of the study, by name."""
     return {entry["name"]: entry for entry in entries(config, "defenses", "evaluations")}
 
 
 def table_cells(config: Config, entry: Config) -> list[Cell]:
-    """Every victim of an evaluation under every attack, kind by kind."""
+    """Return a cell for every victim of an evaluation under every attack, grouped by victim and kind."""
     return [
         {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
@@ -31,16 +31,12 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
 
 
 def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
-    """Whether the victim has no filter, and the attack, apart from its `filter_gradient`, is a white-box attack too."""
-    without = [
+    """Whether an adaptive attack repeats a white-box attack, because the victim has no filter to adapt to."""
+    adaptive, *white_box = [
         {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
         for name in (attack, *entry.get("white_box", []))
     ]
-    return (
-        not _has_filter(config, defense)
-        and "filter_gradient" in config["attacks"][attack]
-        and without[0] in without[1:]
-    )
+    return not _has_filter(config, defense) and "filter_gradient" in config["attacks"][attack] and adaptive in white_box
 
 
 def _has_filter(config: Config, defense: str) -> bool:
@@ -52,14 +48,14 @@ def cells(config: Config) -> list[Cell]:
 
 
 def trained(config: Config) -> list[Cell]:
-    """The victims of all evaluations that have a training of their own."""
+    """Return the victims of all evaluations that have their own weights."""
     return [victim for victim in victims_of(cells(config)) if victim["defense"] in trained_defenses(config)]
 
 
 def squeezed(config: Config) -> list[Cell]:
-    """The undefended victims whose attacked images are shown before and after the filters of an evaluation.
+    """Return the undefended victims whose images are shown before and after the filters of an evaluation.
 
-    Each with the `evaluation`, the `attack` and the `filters`, names of defenses.
+    Each cell also has the `evaluation`, the `attack` and the `filters`, which are names of defenses.
     """
     found = []
     for name, entry in evaluations(config).items():
@@ -121,14 +117,14 @@ def _squeezed(place: int, cell: Cell, name: str) -> Exhibit:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown or repeated names, and attacks with several epsilons."""
+    """Report unknown and repeated names, and attacks with several epsilons."""
     evaluations = config["studies"]["defenses"]["evaluations"]
     yield from repeated_names("studies.defenses.evaluations", evaluations)
     for place, entry in enumerate(evaluations):
         key = f"studies.defenses.evaluations.{place}"
         yield from unknown_victims(key, entry, config)
         examples = [entry["examples"]] if "examples" in entry else []
-        kinds = {kind: entry.get(kind, []) for kind in ("static", "white_box", "adaptive", "black_box")}
+        kinds = {kind: entry.get(kind, []) for kind in KINDS}
         for field, attacks in {**kinds, "examples": examples}.items():
             yield from unknown(f"{key}.{field}", attacks, "attacks", config["attacks"])
             yield from several_epsilons(f"{key}.{field}", attacks, config)

@@ -1,4 +1,4 @@
-"""Adversarial images detected by feature squeezing, also those of an attack that knows the detector."""
+"""Feature squeezing as a detector of adversarial images, also against attacks that know the detector."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ TITLE = "Detection by feature squeezing"
 
 
 def detections(config: Config) -> list[Cell]:
-    """Each detector at each of its victims, with the `attacks` that it is held against."""
+    """Return a cell for each detector on each of its victims, with the `attacks` that it is tested against."""
     return [
         {key: detection[key] for key in ("dataset", "model", "detector")}
         | {"defense": "none", "seed": seed}
@@ -27,7 +27,7 @@ def detections(config: Config) -> list[Cell]:
 
 
 def scored(config: Config) -> list[Cell]:
-    """Each attack of each detection."""
+    """Return a cell for each attack of each detection."""
     return [
         {key: detection[key] for key in ("dataset", "model", "defense", "seed", "detector")} | attack
         for detection in detections(config)
@@ -36,12 +36,12 @@ def scored(config: Config) -> list[Cell]:
 
 
 def cells(config: Config) -> list[Cell]:
-    """None: the detectors judge the images themselves."""
+    """Return no cells: the detectors score the images themselves."""
     return []
 
 
 def squeezers(config: Config, detector: str) -> list[dict[str, Any]]:
-    """The filters of a detector, in its order: the entries of its defenses, without where these act."""
+    """Return the config entries of a detector's filters, in its order, without the key `at`."""
     kept = ("method", "python", "parameters")
     return [
         {"name": name} | {key: value for key, value in config["defenses"][name].items() if key in kept}
@@ -68,12 +68,12 @@ def _spec(config: Config) -> dict[str, Any]:
 
 
 def _filter_of(entry: Config) -> dict[str, Any]:
-    """The part of a defense, or of an attack's squeezer, that defines its filter."""
+    """Return the part of a defense, or of an attack's squeezer, that defines its filter."""
     return {"parameters": {}} | {key: entry[key] for key in ("method", "python", "parameters") if key in entry}
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown names, attacks with several epsilons, and adaptive attacks on another detector."""
+    """Report unknown names, attacks with several epsilons, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
     for place, detection in enumerate(config["studies"]["detection"]["detections"]):
         key = f"studies.detection.detections.{place}"

@@ -10,7 +10,7 @@ TITLE = "R4: FGSM sweep"
 
 
 def cells(config: Config) -> list[Cell]:
-    """Each sweep, once per seed."""
+    """Return a cell for each sweep and seed."""
     return [
         {key: sweep[key] for key in ("dataset", "model", "attack", "modified_epsilon")}
         | {"defense": "none", "seed": seed}
@@ -50,7 +50,7 @@ def _samples(sweep: Cell) -> Exhibit:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown names, and attacks without the epsilons that a sweep needs."""
+    """Report unknown names, and attacks without the epsilons that a sweep needs."""
     for place, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
         key = f"studies.fgsm_sweep.sweeps.{place}"
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):

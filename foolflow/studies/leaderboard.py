@@ -1,4 +1,4 @@
-"""Every victim of a board under every attack, and under the worst of them on each image."""
+"""Every victim of a board under every attack, and under the worst attack on each image."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +10,12 @@ TITLE = "Leaderboard"
 
 
 def boards(config: Config) -> dict[str, Any]:
-    """Each board of the study, by name."""
+    """Return the boards of the study, by name."""
     return {board["name"]: board for board in entries(config, "leaderboard", "boards")}
 
 
 def attempts(config: Config, board: Config) -> list[Cell]:
-    """Each attack of a board on each of its victims; then what was made on the sources of `transfer_from`."""
+    """Return a cell for each attack on each victim of a board, followed by the sets transferred from other victims."""
     return [
         {"dataset": board["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
@@ -32,7 +32,7 @@ def cells(config: Config) -> list[Cell]:
 
 
 def specs(config: Config) -> list[dict[str, Any]]:
-    """What each board's table is made from."""
+    """Return the spec of each board's table."""
     keys = ("name", "dataset", "norm", "epsilon")
     return [
         {"board": {key: board[key] for key in keys if key in board}, "attempts": attempts(config, board)}
@@ -64,7 +64,7 @@ def figures(config: Config) -> list[Exhibit]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown or repeated names, and attacks that have no epsilon within that of their board."""
+    """Report unknown and repeated names, and attacks without an epsilon within the bound of their board."""
     boards = config["studies"]["leaderboard"]["boards"]
     yield from repeated_names("studies.leaderboard.boards", boards)
     for place, board in enumerate(boards):

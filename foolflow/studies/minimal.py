@@ -16,17 +16,17 @@ def victims(config: Config) -> list[Cell]:
 
 
 def attacks(config: Config) -> list[Cell]:
-    """Each attack of the study on each of its victims, victim by victim."""
+    """Return a cell for each attack on each victim of the study, grouped by victim."""
     return [
         victim | {"attack": attack} for victim in victims(config) for attack in config["studies"]["minimal"]["attacks"]
     ]
 
 
 def perturbation(config: Config, model: str) -> Cell:
-    """What the figure of one image's perturbation is about: the study's first data set and the first seed."""
+    """Return the cell of the perturbation figures of a model, on the study's first data set and the first seed."""
     study = config["studies"]["minimal"]
-    place = {"dataset": study["datasets"][0], "model": model, "defense": "none", "seed": config["seeds"][0]}
-    return place | {"attack": study["perturbation"]["attack"]}
+    victim = {"dataset": study["datasets"][0], "model": model, "defense": "none", "seed": config["seeds"][0]}
+    return victim | {"attack": study["perturbation"]["attack"]}
 
 
 def cells(config: Config) -> list[Cell]:
@@ -82,7 +82,7 @@ def figures(config: Config) -> list[Exhibit]:
 
 
 def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
-    """One image of the test split, its perturbation, and the two together."""
+    """Return the figure of an image of the test split, its perturbation and their sum."""
     cell = perturbation(config, model)
     title = f"{cell['dataset']}, image {image} of the test split: {cell['attack']} on {model}"
     return exhibit(
@@ -95,12 +95,12 @@ def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
 
 
 def _selection(attack: Config) -> str:
-    """The images that an attack runs on, in words."""
+    """Describe which images an attack runs on."""
     return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown names, and attacks whose distances cannot be compared."""
+    """Report unknown names, and attacks whose distances cannot be compared."""
     key, study, attacks = "studies.minimal", config["studies"]["minimal"], config["attacks"]
     shown = study["perturbation"]
     yield from unknown(f"{key}.datasets", study["datasets"], "datasets", config["datasets"])

@@ -1,4 +1,4 @@
-"""R1: stAdv on MNIST and FashionMNIST, what its parameters do, and why a reproduction of it failed."""
+"""R1: stAdv on MNIST and FashionMNIST, the effect of its parameters, and why a reproduction of it failed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,24 +12,24 @@ TITLE = "R1: stAdv"
 
 
 def victims(config: Config) -> list[Cell]:
-    """The victims whose accuracy is tabulated, data set by data set."""
+    """Return the victims of the accuracy table, grouped by data set."""
     study = config["studies"]["stadv"]
     return list(in_order(config, study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:
-    """The study's attack on each of its victims."""
+    """Return a cell for the study's attack on each of its victims."""
     return [victim | {"attack": config["studies"]["stadv"]["attack"]} for victim in victims(config)]
 
 
 def grids(config: Config) -> list[Cell]:
-    """The attack towards every class on each victim, if the study has one."""
+    """Return a cell for the attack towards every class on each victim, if the study has such an attack."""
     grid = config["studies"]["stadv"].get("grid")
     return [victim | {"attack": grid} for victim in victims(config)] if grid else []
 
 
 def varied(explored: Config) -> list[Cell]:
-    """The attacks that an exploration adds, one for each value of each parameter, named after both."""
+    """Return the attacks that an exploration adds: one for each value of each parameter, named after both."""
     return [
         {"parameter": parameter, "value": value, "attack": f"{explored['attack']}-{parameter}-{value}"}
         for parameter, values in explored["parameters"].items()
@@ -38,7 +38,7 @@ def varied(explored: Config) -> list[Cell]:
 
 
 def explored_attacks(config: Config) -> dict[str, Any]:
-    """Config entries of the attacks that the explorations add, by name."""
+    """Return the config entries of the attacks that the explorations add, by name."""
     explored = config["studies"].get("stadv", {}).get("explorations")
     if explored is None:
         return {}
@@ -51,7 +51,7 @@ def explored_attacks(config: Config) -> dict[str, Any]:
 
 
 def settings(config: Config) -> list[Cell]:
-    """Each value of each parameter that is varied, on each model."""
+    """Return a cell for each value of each varied parameter, on each model."""
     explored = config["studies"]["stadv"].get("explorations")
     if explored is None:
         return []
@@ -63,7 +63,7 @@ def settings(config: Config) -> list[Cell]:
 
 
 def steps(config: Config) -> list[Cell]:
-    """The attack of each step of the post-mortem, and how its success is counted."""
+    """Return a cell for each step of the post-mortem, with how its success is counted."""
     study = config["studies"]["stadv"].get("post_mortem")
     if study is None:
         return []
@@ -165,7 +165,7 @@ def _post_mortem_title(config: Config) -> str:
 
 
 def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
-    """Each part of the study with its key, and the kind of entry that each of its fields names."""
+    """Yield each part of the study: its key, its entry, and for each field the kind of entry that it names."""
     key, post_mortem = "studies.stadv", study.get("post_mortem", {})
     yield key, study, {"datasets": "datasets", "models": "models", "attack": "attacks", "grid": "attacks"}
     explored = {"dataset": "datasets", "models": "models", "attack": "attacks"}
@@ -176,7 +176,7 @@ def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
 
 
 def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:
-    """Parameters that the explored attack does not take, and added attacks whose name is taken."""
+    """Report parameters that the explored attack does not take, and names of added attacks that already exist."""
     key, attack, added = "studies.stadv.explorations", attacks[explored["attack"]], varied(explored)
     names = [setting["attack"] for setting in added]
     for parameter, value, name in (setting.values() for setting in added):
@@ -190,13 +190,13 @@ def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown names, attacks without targets, and parameters that cannot be explored."""
+    """Report unknown names, attacks without targets, and parameters that cannot be explored."""
     study, attacks = config["studies"]["stadv"], config["attacks"]
     for key, part, fields in _named(study):
         for field, kind in fields.items():
             names = part.get(field, [])
             yield from unknown(f"{key}.{field}", [names] if isinstance(names, str) else names, kind, config[kind])
-            # Success is counted, and the grid's columns are chosen, by target.
+            # Success and the columns of the grid depend on the target.
             if kind == "attacks" and names and "targets" not in attacks.get(names, {"targets": None}):
                 yield f"{key}.{field}: {names} has no targets; give it `targets: random` or `targets: all`"
     if study.get("explorations", {}).get("attack") in attacks:

@@ -1,4 +1,4 @@
-"""How well the adversarial images of each victim fool every other one."""
+"""How often the adversarial images of each victim fool the other victims."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +10,12 @@ TITLE = "Transfer"
 
 
 def matrices(config: Config) -> dict[str, Any]:
-    """Each matrix of the study, by name."""
+    """Return the matrices of the study, by name."""
     return {matrix["name"]: matrix for matrix in entries(config, "transfer", "matrices")}
 
 
 def attempts(config: Config, matrix: Config) -> list[Cell]:
-    """Each victim of a matrix on each one's images, target by target."""
+    """Return a cell for each pair of victims of a matrix, grouped by target."""
     names = [f"{model}/{defense}" for model in matrix["models"] for defense in matrix["defenses"]]
     return [
         {"dataset": matrix["dataset"], "model": model, "defense": defense, "seed": seed}
@@ -56,7 +56,7 @@ def figures(config: Config) -> list[Exhibit]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Unknown or repeated names, matrices of one victim, and attacks that make several images of one."""
+    """Report unknown and repeated names, matrices with one victim, and attacks with several results per image."""
     matrices = config["studies"]["transfer"]["matrices"]
     yield from repeated_names("studies.transfer.matrices", matrices)
     for place, matrix in enumerate(matrices):

@@ -25,7 +25,7 @@ class Victim:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: title; victims, a list of cells; reference."""
+    """Build the table. spec: title; victims, a list of cells; reference."""
     victims = [
         Victim(cell["dataset"], cell["model"], cell["seed"], artefacts.accuracy(cell)) for cell in spec["victims"]
     ]

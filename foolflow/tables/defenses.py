@@ -58,7 +58,10 @@ class Roles:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: title; dataset; cells with kind; roles, the attacks that reveal gradient masking, or null; reference."""
+    """Build the table.
+
+    spec: title; dataset; cells with kind; roles, the attacks that reveal gradient masking, or None; reference.
+    """
     keys = ("model", "defense", "seed", "kind", "attack")
     cells = [Cell(**{key: cell[key] for key in keys}, outcomes=artefacts.records(cell)) for cell in spec["cells"]]
     roles = None if spec["roles"] is None else Roles(**spec["roles"])

@@ -15,7 +15,7 @@ CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: false_positives; detectors, each with one of the files `scores`; reference."""
+    """Build the table. spec: false_positives; detectors, in the order of the input `scores`; reference."""
     detectors = load_detectors(spec["detectors"], artefacts.files["scores"])
     return tabulate(detectors, spec["false_positives"], spec["reference"])
 

@@ -22,7 +22,10 @@ class Setting:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: title; fixed, the parameters that all settings share, as text; settings, cells with parameter and value."""
+    """Build the table.
+
+    spec: title; fixed, the parameters that all settings share, as text; settings, cells with parameter and value.
+    """
     settings = [
         Setting(cell["model"], cell["parameter"], cell["value"], artefacts.records(cell)) for cell in spec["settings"]
     ]

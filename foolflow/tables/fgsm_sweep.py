@@ -32,7 +32,7 @@ class Sweep:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: sweeps, a list of cells, each with one of the files `modified`; reference."""
+    """Build the table. spec: sweeps, a list of cells in the order of the input `modified`; reference."""
     sweeps = [
         Sweep(cell["dataset"], cell["model"], cell["attack"], cell["seed"], artefacts.records(cell), read_json(file))
         for cell, file in zip(spec["sweeps"], artefacts.files["modified"], strict=True)

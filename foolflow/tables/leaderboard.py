@@ -101,7 +101,7 @@ def _standing(
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: board with name, dataset and, where it has them, norm and epsilon; attempts, a list of cells."""
+    """Build the table. spec: board with name, dataset and optionally norm and epsilon; attempts, a list of cells."""
     return tabulate(Board.of(spec["board"]), load_attempts(spec["attempts"], artefacts))
 
 

@@ -28,7 +28,7 @@ class Attacked:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: attacked, a list of cells, victim by victim."""
+    """Build the table. spec: attacked, a list of cells, grouped by victim."""
     return tabulate(
         [
             Attacked(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.records(cell))

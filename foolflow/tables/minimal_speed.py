@@ -22,7 +22,7 @@ class Run:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: attacked, a list of cells."""
+    """Build the table. spec: attacked, a list of cells."""
     return tabulate(
         [
             Run(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.run(cell))
@@ -45,8 +45,8 @@ def tabulate(runs: Sequence[Run]) -> Table:
         data=data,
         display=_display(data),
         notes=[
-            f"Attacked images per second, on {devices}. Reading, judging and writing the images is not included. "
-            "Jobs ran in parallel, so the numbers vary from run to run; `bench/` compares speed on equal terms.",
+            f"Attacked images per second, on {devices}. Reading, judging and writing the images is not included. Jobs "
+            "ran in parallel, so the numbers vary from run to run; `bench/` compares speed on equal terms.",
         ],
         varies=True,
     )

@@ -24,7 +24,7 @@ class Step:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: title; steps, cells with change, any_class and clean_errors."""
+    """Build the table. spec: title; steps, cells with change, any_class and clean_errors."""
     keys = ("change", "model", "attack", "any_class", "clean_errors")
     steps = [Step(**{key: cell[key] for key in keys}, records=artefacts.records(cell)) for cell in spec["steps"]]
     return tabulate(spec["title"], steps)

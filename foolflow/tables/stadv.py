@@ -23,7 +23,7 @@ class Attacked:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: title; attacked, a list of cells; reference."""
+    """Build the table. spec: title; attacked, a list of cells; reference."""
     attacked = []
     for cell in spec["attacked"]:
         test = artefacts.accuracy(cell)["test"]

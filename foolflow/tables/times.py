@@ -18,7 +18,7 @@ NOTES = (
 
 
 def build(spec: None, artefacts: Artefacts) -> Table:
-    """The files that `benchmark:` writes are in the results folder, next to the manifest."""
+    """Build the table from the files that `benchmark:` writes to the results folder, next to the manifest."""
     (manifest,) = artefacts.files["manifest"]
     return times_table(read_benchmarks(manifest.parent / "benchmarks"))
 

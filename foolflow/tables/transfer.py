@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """spec: matrix with name, dataset and attack; attempts, a list of cells."""
+    """Build the table. spec: matrix with name, dataset and attack; attempts, a list of cells."""
     return tabulate(**spec["matrix"], attempts=load_attempts(spec["attempts"], artefacts))
 
 

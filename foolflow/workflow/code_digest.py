@@ -1,12 +1,12 @@
 """Digest the code that a job runs: a script and every first-party module that it imports, directly or not.
 
-Snakemake does not see what a script imports, so each rule carries this digest as a param. It hashes syntax trees:
-comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, how a job runs, does not count either.
-Imports by name (`importlib`) are invisible here, so the rules name those modules.
+Snakemake does not see what a script imports, so each rule has this digest as a param. The digest covers syntax trees:
+comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, which defines how a job runs, does not
+count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
-Code is named by module (`scripts.train`, `foolflow.attacks.fgsm`), a file of the package that is read rather than
-imported as `foolflow.pages:leaderboard.html`, and a file of the user's by its path, relative to the working directory.
-What a user's file imports counts as well, if it lies beside that file or below the project's folder.
+A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
+(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory. What a user's file
+imports counts as well, if it lies beside that file or in the project's folder.
 """
 
 import ast
@@ -21,9 +21,9 @@ PLUMBING = "foolflow.jobs"
 
 
 def code_digest(*names: str) -> str:
-    """The digest, and after it `names`, from which it can be computed again: what provenance records.
+    """Return the digest followed by `names`, so that provenance can compute it again.
 
-    Raises FileNotFoundError, SyntaxError: a file is missing, or is not Python.
+    Raises FileNotFoundError if a file is missing, and SyntaxError if it is not valid Python.
     """
     digest = hashlib.sha256()
     for name in sorted(closure(*names)):
@@ -32,7 +32,7 @@ def code_digest(*names: str) -> str:
 
 
 def closure(*names: str) -> set[str]:
-    """`names` and all first-party code that they import, directly or not, without the plumbing."""
+    """Return `names` and all first-party code that they import, directly or not, except `foolflow.jobs`."""
     # A job appends the folder of each of the user's files to its path.
     folders = tuple(sorted({Path(name).parent for name in names if _is_users(name)}))
     found: set[str] = set()
@@ -46,7 +46,7 @@ def closure(*names: str) -> set[str]:
 
 
 def forget() -> None:
-    """Read the files again: they may have changed since (a test edits them)."""
+    """Clear the cache, because files have changed. Only tests need this."""
     _read.cache_clear()
     _imports.cache_clear()
 
@@ -61,18 +61,18 @@ def _is_plumbing(name: str) -> bool:
 
 @cache
 def _read(name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
-    """(the code without comments and docstrings, what it imports: the level of a relative import, and dotted names)"""
+    """Return the code without comments and docstrings, and its imports: each with its level and its dotted name."""
     path = _path(name)
     if path.suffix != ".py":
         return hashlib.sha256(path.read_bytes()).hexdigest(), ()
     tree = ast.parse(path.read_bytes(), filename=str(path))
-    _drop_what_does_not_run(tree)
+    _drop_inert_code(tree)
     return ast.unparse(tree), tuple(sorted(set(_imported(tree))))
 
 
 @cache
 def _imports(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
-    """The first-party code that `name` imports. folders: where else a user's file may find some."""
+    """Return the first-party code that `name` imports. folders: further places where a user's file may find some."""
     found: set[str] = set()
     for level, dotted in _read(name)[1]:
         parts = dotted.split(".")
@@ -97,21 +97,23 @@ def _path(name: str) -> Path:
 
 
 def _projects_code(parts: Sequence[str]) -> Iterator[str]:
-    """The project's code that `import a.b.c` runs: a module and the packages above it. A name in a module is its
-    module."""
+    """Yield the project's code that `import a.b.c` runs: a module and its parent packages.
+
+    The last part may be a name that the module defines.
+    """
     names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
     yield from (name for name in names if _path(name).is_file())
 
 
 def _users_code(folder: Path, parts: Sequence[str]) -> Iterator[str]:
-    """The same of a user's code in a folder."""
+    """Yield the same of a user's code in `folder`."""
     for length in range(1, len(parts) + 1):
         stem = folder.joinpath(*parts[:length])
         yield from (str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file())
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """The level and the dotted names of imports, and the package's attributes (`foolflow.attacks.fgsm`) as names."""
+    """Yield the level and dotted names of imports, and attributes of the package (`foolflow.attacks.fgsm`) as names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
@@ -124,8 +126,8 @@ def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield 0, name
 
 
-def _drop_what_does_not_run(tree: ast.Module) -> None:
-    """Remove docstrings, and the imports that only a type checker sees."""
+def _drop_inert_code(tree: ast.Module) -> None:
+    """Remove docstrings and the `if TYPE_CHECKING:` blocks."""
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if not isinstance(body, list):
@@ -134,12 +136,12 @@ def _drop_what_does_not_run(tree: ast.Module) -> None:
             node, clean=False
         ):
             body.pop(0)
-        body[:] = [kept for child in body for kept in _what_runs(child)]
+        body[:] = [kept for child in body for kept in _without_type_checking(child)]
         if not body and not isinstance(node, ast.Module):
             body.append(ast.Pass())
 
 
-def _what_runs(node: ast.stmt) -> list[ast.stmt]:
+def _without_type_checking(node: ast.stmt) -> list[ast.stmt]:
     if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
         return node.orelse
     return [node]

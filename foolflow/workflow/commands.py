@@ -1,4 +1,4 @@
-"""Words of the commands that the rules run."""
+"""Build parts of the shell commands that the rules run."""
 
 import json
 import sys
@@ -10,11 +10,11 @@ from foolflow.workflow.project import project_folder
 
 
 def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
-    """Return the param with which a rule starts a program of scripts/: `{params.program} train --spec ...`.
+    """Return the param that starts a program of scripts/: `{params.program} train --spec ...`.
 
-    It takes `input`, so that Snakemake counts it as derived: where the project lies outdates nothing.
-    deployment: the methods of `--software-deployment-method`. With one, `python` is that of the rule's environment;
-    without, it is the interpreter that runs Snakemake, whether or not its environment is activated.
+    The param takes `input`, so that Snakemake ignores its changes: moving the project triggers no job.
+    deployment: the methods of `--software-deployment-method`. If there are any, the program runs with the `python` of
+    the rule's environment; otherwise, with the interpreter that runs Snakemake.
     """
     python = "python" if list(deployment) else quote(sys.executable)
     command = f"{python} {quote(str(project_folder() / 'scripts'))}"
@@ -22,7 +22,7 @@ def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
 
 
 def as_options(inputs: Any) -> str:
-    """The named inputs of a job as options of its program: `--input judgements FILE FILE --input splits FILE`."""
+    """Format the named inputs of a job as options: `--input judgements FILE FILE --input splits FILE`."""
     return " ".join(
         " ".join(["--input", name, *(quote(str(file)) for file in ([files] if isinstance(files, str) else files))])
         for name, files in inputs.items()
@@ -31,5 +31,5 @@ def as_options(inputs: Any) -> str:
 
 
 def as_json(value: Any) -> str:
-    """One line, keys sorted: Snakemake compares params by their repr."""
+    """Format `value` as one line of JSON with sorted keys, because Snakemake compares params by their repr."""
     return json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""Read the config files that are laid over one another."""
+"""Read several config files, each of which overrides the previous one."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,9 +10,9 @@ from foolflow.workflow.config.syntax import syntax_problem
 
 
 def lay_over(workflow: Any, files: Iterable[Path]) -> None:
-    """Read the config files in order, each over the one before; those of `--configfile` stay on top.
+    """Read the config files in order. Each overrides the previous one, and `--configfile` overrides all of them.
 
-    Raises WorkflowError, in one line, if a file is not YAML or holds no keys.
+    Raises WorkflowError with one line if a file is not YAML or has no keys.
     """
     for file in files:
         if problem := syntax_problem(Path(file)):

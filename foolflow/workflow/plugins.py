@@ -11,7 +11,7 @@ from foolflow.jobs.error_reporting import line_in_user_file, register_user_file
 
 
 def split_reference(reference: str) -> tuple[Path, str]:
-    """Split `path/to/file.py:name` into (path, name). Raises InvalidInput for another form or a missing file."""
+    """Split `path/to/file.py:name` into path and name. Raises InvalidInput for any other form or a missing file."""
     file, separator, name = reference.rpartition(":")
     if not separator or not file.endswith(".py") or not name.isidentifier():
         raise InvalidInput(f"python: {reference!r} is not of the form path/to/file.py:name")
@@ -34,19 +34,19 @@ def load_object(reference: str) -> Any:
 
 def _import_file(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"user_{file.stem}", file)
-    assert spec is not None  # because split_reference only accepts .py files
+    assert spec is not None  # split_reference accepts only .py files
     assert spec.loader is not None
     register_user_file(file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module here
-    sys.path.append(str(file.absolute().parent))  # for imports of neighbouring files
+    sys.path.append(str(file.absolute().parent))  # so that the file can import its neighbours
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # any error of the user's file
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
         raise InvalidInput(f"{file} cannot be imported: {in_one_line(error)}{line_in_user_file(error)}") from error
     return module
 
 
 def failed(what: str, error: BaseException) -> InvalidInput:
-    """Report an error raised by the user's code `what`, with its line."""
+    """Return an InvalidInput that reports an error in the user's code `what`, with its line."""
     return InvalidInput(f"{what} failed: {in_one_line(error)}{line_in_user_file(error)}")

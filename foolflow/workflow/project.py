@@ -1,4 +1,4 @@
-"""Where the project's own files are, wherever it runs: in a clone, or installed from a wheel."""
+"""Locate the project's files, in a clone or in an installed wheel."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ PACKAGE = Path(__file__).resolve().parents[1]  # the folder `foolflow`
 
 
 def project_folder() -> Path:
-    """The folder with Snakefile, rules/, scripts/ and config.yaml: the clone, or `foolflow/project` of a wheel."""
+    """Return the folder with Snakefile, rules/, scripts/ and config.yaml: a clone, or `foolflow/project` in a wheel."""
     clone = PACKAGE.parent
     return clone if (clone / "Snakefile").is_file() else PACKAGE / "project"

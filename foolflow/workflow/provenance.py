@@ -1,7 +1,7 @@
-"""Gather what the jobs of a run recorded when they ran (`foolflow.jobs.record`) into one manifest.
+"""Collect the records that the jobs of a run wrote (`foolflow.jobs.record`) in one manifest.
 
-Nothing is computed here that a job could not have known: a manifest says what made its artefacts, whatever has been
-edited or touched since.
+The manifest is computed from the records alone, so it describes what produced the artefacts, even if code or files have
+been edited or touched since.
 """
 
 import json
@@ -11,13 +11,13 @@ from typing import Any
 
 from foolflow.errors import InvalidInput, in_one_line
 
-FOLDER = "provenance"  # of the results folder
+FOLDER = "provenance"  # in the results folder
 
 Record = Mapping[str, Any]
 
 
 def read_records(results: Path) -> dict[str, Record]:
-    """Every record of a results folder, by the name of its job. Raises InvalidInput if one is damaged."""
+    """Return all records of a results folder by the names of their jobs. Raises InvalidInput if one is damaged."""
     found = {}
     for path in sorted((results / FOLDER).rglob("*.json")):
         try:
@@ -30,12 +30,12 @@ def read_records(results: Path) -> dict[str, Record]:
 
 
 def producers(records: Mapping[str, Record]) -> dict[str, str]:
-    """The job that made each artefact."""
+    """Return the job that produced each artefact."""
     return {artefact: job for job, record in records.items() for artefact in record["outputs"]}
 
 
 def behind(records: Mapping[str, Record], jobs: Iterable[str]) -> list[str]:
-    """These jobs and all whose artefacts they were made from, directly or not, in order of their names."""
+    """Return these jobs and all jobs whose artefacts they depend on, directly or not, sorted by name."""
     made_by = producers(records)
     found: set[str] = set()
     pending = list(jobs)
@@ -48,12 +48,12 @@ def behind(records: Mapping[str, Record], jobs: Iterable[str]) -> list[str]:
 
 
 def manifest(records: Mapping[str, Record], jobs: Iterable[str]) -> dict[str, Any]:
-    """What these jobs and those behind them made, from what, with which code, where.
+    """Return the manifest of these jobs and of all jobs that they depend on.
 
-    Artefacts that differ from run to run, such as timings, are left out, and so is the time: the same run twice has
-    the same manifest.
-    `artefacts`: by path, `sha256` and `job`.  `jobs`: by name, `code`, `config`, `commit`, `machine` (a place in
-    `machines`) and `inputs`; an input that no job made has its checksum.  `machines`: `software` and `hardware`.
+    `artefacts`: by path, `sha256` and `job`.  `jobs`: by name, `code`, `config`, `commit`, `machine` (an index into
+    `machines`) and `inputs`, with a checksum for each input that no job produced.  `machines`: `software`, `hardware`.
+    Running the same thing twice gives the same manifest, because it contains no times and no artefacts that differ
+    between runs, such as timings.
     """
     chosen = behind(records, jobs)
     made_by = producers(records)

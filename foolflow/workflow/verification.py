@@ -1,4 +1,4 @@
-"""Verify a results folder: against a manifest, or against the code as it is now."""
+"""Verify a results folder against a manifest or against the current code."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ from foolflow.errors import in_one_line
 from foolflow.jobs.record import checksum, code_that_runs
 from foolflow.workflow.provenance import read_records
 
-# Each is made of those before it.
+# In order: each stage depends only on earlier ones.
 STAGES = ("data", "victims", "attacks", "judgements", "datasets", "evaluations", "tables", "figures", "pages")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """path: of an artefact, below the results folder.  how: in words."""
+    """An artefact that differs. path: relative to the results folder.  how: the difference in words."""
 
     path: str
     how: str
 
 
 def differences(results: Path, manifest: Mapping[str, Any]) -> list[Difference]:
-    """The artefacts of `manifest` that are missing from `results` or have other bytes, in the order of the workflow.
+    """Return the artefacts of `manifest` that are missing from `results` or differ there, in workflow order.
 
-    Everything that the first one was made of is as the manifest says, so the cause lies there.
+    Everything that the first of them was made from matches the manifest, so the cause lies in that step.
     """
     found = []
-    for path, artefact in sorted(manifest["artefacts"].items(), key=lambda item: _place(item[0])):
+    for path, artefact in sorted(manifest["artefacts"].items(), key=lambda item: _workflow_order(item[0])):
         if (problem := _problem(results / path, artefact["sha256"])) is not None:
             found.append(Difference(path, problem))
     return found
 
 
 def made_by_other_code(results: Path) -> list[Difference]:
-    """The artefacts that were produced by code other than today's, or changed since; in the order of the workflow.
+    """Return the artefacts that were not produced by the current code or that changed since, in workflow order.
 
-    Each job recorded its code when it ran, so a new time (`snakemake --touch`) hides nothing.
+    Each job recorded its code when it ran, so `snakemake --touch` cannot hide an outdated artefact.
     """
     found = []
     for record in read_records(results).values():
@@ -46,11 +46,11 @@ def made_by_other_code(results: Path) -> list[Difference]:
                 found.append(Difference(path, change))
             elif sha256 is not None and (problem := _problem(results / path, sha256)) is not None:
                 found.append(Difference(path, problem))
-    return sorted(found, key=lambda difference: _place(difference.path))
+    return sorted(found, key=lambda difference: _workflow_order(difference.path))
 
 
 def _change_of_code(code: str) -> str | None:
-    """How today's code differs from the recorded one, in words; None: it does not, or the job has no digest."""
+    """Describe how the current code differs from the recorded one; None if it does not, or if the job has no digest."""
     if not code:
         return None
     try:
@@ -59,7 +59,7 @@ def _change_of_code(code: str) -> str | None:
         return f"was made by code {code.split()[0]}, which cannot be read now ({in_one_line(error)})"
     for then, today in zip(code.split(), now.split(), strict=True):
         if then != today:  # the digest, or a package
-            return f"was made by code {then}, which is {today} now"
+            return f"was made by code {then}; the current code is {today}"
     return None
 
 
@@ -70,13 +70,13 @@ def _problem(path: Path, sha256: str) -> str | None:
     return None if found == sha256 else f"has sha256 {found[:12]}, not {sha256[:12]}"
 
 
-def _place(path: str) -> tuple[int, str]:
+def _workflow_order(path: str) -> tuple[int, str]:
     stage = path.partition("/")[0]
     return STAGES.index(stage) if stage in STAGES else len(STAGES), path
 
 
 def other_circumstances(here: Mapping[str, Any], manifest: Mapping[str, Any], path: str) -> Iterator[str]:
-    """What may explain that the artefact `path` differs: code, config, inputs, software and hardware.
+    """Yield what may explain a difference in the artefact `path`: code, config, inputs, software and hardware.
 
     here: the manifest of the results folder itself.
     """
@@ -89,7 +89,7 @@ def other_circumstances(here: Mapping[str, Any], manifest: Mapping[str, Any], pa
             yield f"{key}: {_short(ours[key])} here, {_short(theirs[key])} in the manifest"
     for name, sha256 in sorted(theirs["inputs"].items()):
         if ours["inputs"].get(name, sha256) != sha256:
-            yield f"input: {name} has other bytes here"
+            yield f"input: {name} has different content here"
     machines = [one["machines"][job["machine"]] for one, job in ((here, ours), (manifest, theirs))]
     for kind in ("software", "hardware"):
         for name, value in sorted(machines[1][kind].items()):

@@ -86,7 +86,7 @@ def test_a_full_disk(on_disk, site, case):
     on_disk(case, few_kilobytes_more(site))
 
 
-READ_ONLY = "cannot be written: Read-only file system; grant yourself permission or choose another folder"
+READ_ONLY = "cannot be written: Read-only file system; change its permissions or choose another folder"
 
 
 @table(

@@ -140,8 +140,8 @@ def adversarial(change: str) -> str:
         attack(adversarial("{'details': {'x': 3}}")),
         "returns x int; expected one row for each of 20",
     ),
-    ("a target that is not a class", attack("return images", targets=7), "targets: 7 is no class", "0 to 3"),
-    ("none left to attack", attack("return images", targets=0, images=1), "all 1 images chosen are of class 0"),
+    ("a target that is not a class", attack("return images", targets=7), "targets: 7 is not a class", "0 to 3"),
+    ("none left to attack", attack("return images", targets=0, images=1), "all 1 selected images are of class 0"),
 )
 def test_attacks(refused, case):
     refused(case)

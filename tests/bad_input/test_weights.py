@@ -174,7 +174,7 @@ TEST = "data/tiny/test.safetensors"
     (
         "a set of images that do not exist",
         rewritten(lambda tensors: tensors | {"index": tensors["index"] + 1000}),
-        "adversarial.safetensors: not made from this test split; run the attack again",
+        "adversarial.safetensors was not made from this test split; run the attack again",
     ),
     ("truncated adversarial set", damaged(Site.judge, SET), "adversarial.safetensors is not a safetensors file"),
     (

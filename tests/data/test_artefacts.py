@@ -82,7 +82,7 @@ def test_records_are_those_of_the_judge_and_of_the_set(artefacts):
 def test_what_was_not_judged_is_one_line(artefacts):
     with pytest.raises(InvalidInput, match=r"^no judgement of pgd on lenet/squeezed by digits/lenet/squeezed/0$"):
         artefacts.records(SQUEEZED | {"attack": "pgd"})
-    with pytest.raises(InvalidInput, match=r"^the job was given no judgements of digits/mlp/none/0$"):
+    with pytest.raises(InvalidInput, match=r"^the inputs of the job include no judgements of digits/mlp/none/0$"):
         artefacts.records(LENET | {"model": "mlp", "attack": "pgd"})
 
 

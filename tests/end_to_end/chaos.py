@@ -163,7 +163,7 @@ def disturb(
 def _count_logs(disturbed: Disturbed) -> None:
     logs = [path.read_text(errors="replace") for path in (disturbed.project.results / "logs").rglob("*.log")]
     disturbed.outcome.resumed += sum("resumed after epoch" in log for log in logs)
-    disturbed.outcome.waited += sum("waiting for it to end" in log for log in logs)
+    disturbed.outcome.waited += sum("waiting for that job to end" in log for log in logs)
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ class Small(nn.Module):
         return self.layers(images)
 """
 
-# Only what it uses: no device, seeds, defenses or detectors.
+# A minimal config, without device, seeds, defenses or detectors.
 CONFIG = {
     "datasets": {"squares": {"source": "npz", "path": "data/squares.npz", "val": 20}},
     "models": {"small": {"python": "networks/small.py:Small", "training": {"epochs": 2}}},
@@ -40,7 +40,7 @@ TABLE = "tables/fgsm_sweep.md"
 
 @pytest.fixture
 def elsewhere(tmp_path) -> Path:
-    """A user's folder with images, a network in two files, and a config of their own."""
+    """Return a user's folder with images, a network in two files, and a config."""
     folder = tmp_path / "the user's folder"
     (folder / "data").mkdir(parents=True)
     (folder / "networks").mkdir()
@@ -73,7 +73,7 @@ def test_a_config_of_its_own_from_another_folder_and_a_project_path_with_a_space
     assert "small" in (elsewhere / "results" / TABLE).read_text()
     assert not (project / "results").exists()
     assert "Nothing to be done" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
-    # The user's files are found from the user's folder by the digest, too.
+    # The digest includes a file that the user's network imports.
     (elsewhere / "networks/widths.py").write_text("WIDTH = 9\n")
     assert "train_victim" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
 
@@ -113,7 +113,7 @@ rule everything:
     output:
         "host.txt",
     resources:
-        gpu=3, # more than this machine has: nothing of Foolflow's caps it
+        gpu=3, # more than this machine has, but Foolflow sets no limit inside another workflow
     shell:
         "env > {{output}}"
 """
@@ -123,7 +123,7 @@ rule everything:
 def host(root, elsewhere) -> Path:
     (elsewhere / "Snakefile").write_text(HOST.format(project=root))
     (elsewhere / "host.yaml").write_text(yaml.safe_dump({"robustness": CONFIG | {"results": "measured"}}))
-    # Names that the project has, too: those of the host must not be taken for the project's.
+    # The host has files with the same names as files of the project, which must not be confused with them.
     (elsewhere / "scripts").mkdir()
     (elsewhere / "scripts/train.py").write_text("raise SystemExit('the script of the host')\n")
     (elsewhere / "config.yaml").write_text("results: nowhere\n")
@@ -137,7 +137,7 @@ def test_within_another_workflow_with_a_prefix_and_other_results(host):
     assert (host / "robust/measured/tables/times.md").exists()
     assert not (host / "results").exists()
     environment = (host / "host.txt").read_text()
-    assert "PYTHONPATH" not in environment  # nothing leaks into the host's own jobs
+    assert "PYTHONPATH" not in environment  # no variable leaks into the host's own jobs
     assert "FOOLFLOW" not in environment
     assert "Nothing to be done" in snakemake(host, "-n")
 

@@ -1,7 +1,9 @@
 """The demo, run once from a fresh copy: what it leaves, and that a second run has nothing to do."""
 
+import hashlib
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -11,6 +13,26 @@ from torchvision.datasets import ImageFolder
 
 import foolflow
 from foolflow.attacks.warp import warp
+from foolflow.workflow.verification import STAGES
+
+BIT_DEPTH_4 = {"method": "bit_depth", "at": ["test"], "parameters": {"bits": 4}}
+
+
+def load(demo, victim, **settings):
+    """A victim (model/defense) of the demo."""
+    return foolflow.load_victim(demo.results / f"victims/digits/{victim}/0/weights.safetensors", **settings)
+
+
+def adversarial(demo, victim, attack):
+    """The tensors of an adversarial set, made on a victim (model/defense)."""
+    return load_file(demo.results / f"attacks/digits/{victim}/0/{attack}/adversarial.safetensors")
+
+
+def judged(demo, study, victim, attack, source=None):
+    """The records of one adversarial set in the judgement of a victim; source: the victim that it was made on."""
+    records = pd.read_parquet(demo.results / f"judgements/{study}/digits/{victim}/0/records.parquet")
+    chosen = (records["attack"] == attack) & (records["source"] == (source or victim))
+    return records[chosen].reset_index(drop=True)
 
 
 def test_every_study_is_there(demo):
@@ -43,7 +65,8 @@ def test_every_study_is_there(demo):
         "flow/digits/C/none/0/stadv",
         "attack_sheet/digits/C/none/0/stadv",
     )
-    for name in (*figures, *images, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
+    evaluations = ("training/r3/six_conv/0", "squeezed/r3/six_conv/0")
+    for name in (*figures, *images, *evaluations, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):
             assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000
 
@@ -53,33 +76,39 @@ def test_a_second_run_has_nothing_to_do(demo):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_no_half_written_file_or_checkpoint_is_left(demo):
-    left = [path for pattern in ("**/*.partial*", "**/checkpoint*") for path in demo.results.glob(pattern)]
+def test_no_half_written_file_checkpoint_or_lock_is_left(demo):
+    left = [path for pattern in ("**/*.partial*", "**/checkpoint*", "**/*.lock") for path in demo.results.glob(pattern)]
     assert left == []
 
 
-def test_the_metrics_of_a_victim_are_what_its_weights_do(demo):
-    metrics = json.loads((demo.results / "victims/digits/lenet/none/0/metrics.json").read_text())
-    victim = foolflow.load_victim(demo.results / "victims/digits/lenet/none/0/weights.safetensors")
-    for part, measured in metrics["splits"].items():
+def test_the_accuracy_of_a_victim_is_what_its_weights_do(demo):
+    measured = json.loads((demo.results / "judgements/minimal/digits/CNN_d/none/0/accuracy.json").read_text())
+    assert set(measured) == {"train", "val", "test"}
+    victim = load(demo, "CNN_d/none")
+    table = pd.read_csv(demo.results / "tables/minimal_accuracy.csv").set_index("model").loc["CNN_d"]
+    for part, counted in measured.items():
         data = load_file(demo.results / f"data/digits/{part}.safetensors")
         with torch.no_grad():
             right = (victim(data["images"].float() / 255).argmax(1) == data["labels"]).sum().item()
-        assert (measured["correct"], measured["n"]) == (right, len(data["labels"]))
-        assert measured["interval"][0] < measured["accuracy"] < measured["interval"][1]
-    assert metrics["precision"] in ("float32", "bfloat16")
-    assert metrics["images_per_second"] > 0
+        assert (counted["correct"], counted["n"]) == (right, len(data["labels"]))
+        assert table[part] == pytest.approx(right / counted["n"])
+    assert table["low"] < table["test"] < table["high"]
+
+
+def test_a_training_says_what_it_took(demo):
+    training = json.loads((demo.results / "victims/digits/lenet/none/0/training.json").read_text())
+    history = pd.read_csv(demo.results / "victims/digits/lenet/none/0/history.csv")
+    assert training["epochs"] == len(history) == 12
+    assert training["precision"] in ("float32", "bfloat16")
+    assert training["images_per_second"] > 0
 
 
 def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
-    folder = demo.results / "attacks/digits/lenet/none/0/fgsm_sweep"
-    images, records = (
-        load_file(folder / "adversarial.safetensors")["images"],
-        pd.read_parquet(folder / "records.parquet"),
-    )
-    victim = foolflow.load_victim(demo.results / "victims/digits/lenet/none/0/weights.safetensors")
+    made = adversarial(demo, "lenet/none", "fgsm_sweep")
+    labels = load_file(demo.results / "data/digits/test.safetensors")["labels"][made["index"]]
+    victim = load(demo, "lenet/none")
     with torch.no_grad():
-        right = (victim(images).argmax(1).numpy() == records["label"]).groupby(records["epsilon"]).mean()
+        right = pd.Series((victim(made["images"]).argmax(1) == labels).numpy()).groupby(made["epsilon"].numpy()).mean()
     table = pd.read_csv(demo.results / "tables/fgsm_sweep.csv").set_index("epsilon")
     assert table["accuracy"].iloc[1:].tolist() == pytest.approx(right.tolist())
     assert table["accuracy"].is_monotonic_decreasing
@@ -92,11 +121,11 @@ def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
 def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(demo, attack):
     table = pd.read_csv(demo.results / "tables/minimal_attacks.csv").set_index(["model", "attack"])
     assert table.groupby("model")["to_best"].min().eq(1).all()
-    folder = demo.results / "attacks/digits/CNN/none/0" / attack
-    made = load_file(folder / "adversarial.safetensors")["images"]
+    tensors = adversarial(demo, "CNN/none", attack)
+    made = tensors["images"]
     data = load_file(demo.results / "data/digits/test.safetensors")
     clean, labels = data["images"][: len(made)].float() / 255, data["labels"][: len(made)]
-    victim = foolflow.load_victim(demo.results / "victims/digits/CNN/none/0/weights.safetensors")
+    victim = load(demo, "CNN/none")
     with torch.no_grad():
         right, fooled = victim(clean).argmax(1) == labels, victim(made).argmax(1) != labels
     distances = (made - clean).flatten(1).norm(dim=1)[right & fooled].sort().values
@@ -104,8 +133,7 @@ def test_the_table_of_minimal_perturbations_is_what_the_adversarial_images_do(de
     assert (row["n"], row["fooled"]) == (int(right.sum()), len(distances))
     assert row["median_l2"] == pytest.approx(distances[(row["n"] + 1) // 2 - 1].item(), rel=1e-5)
     assert row["mean_l2"] == pytest.approx(distances.mean().item(), rel=1e-5)
-    records = pd.read_parquet(folder / "records.parquet")
-    assert row["gradient_evaluations"] == pytest.approx(records.loc[right.numpy(), "gradient_evaluations"].mean())
+    assert row["gradient_evaluations"] == pytest.approx(tensors["gradient_evaluations"][right].double().mean().item())
 
 
 def test_any_attacked_image_and_network_is_a_target_and_no_other_image(demo):
@@ -121,24 +149,21 @@ def test_any_attacked_image_and_network_is_a_target_and_no_other_image(demo):
 
 
 def test_the_success_of_stadv_is_what_its_images_do(demo):
-    folder = demo.results / "attacks/digits/C/none/0/stadv"
-    made, records = load_file(folder / "adversarial.safetensors"), pd.read_parquet(folder / "records.parquet")
-    victim = foolflow.load_victim(demo.results / "victims/digits/C/none/0/weights.safetensors")
-    clean = (
-        load_file(demo.results / "data/digits/test.safetensors")["images"][records["index"].to_numpy()].float() / 255
-    )
+    made, test = adversarial(demo, "C/none", "stadv"), load_file(demo.results / "data/digits/test.safetensors")
+    clean, labels = test["images"][made["index"]].float() / 255, test["labels"][made["index"]]
+    victim = load(demo, "C/none")
     with torch.no_grad():
-        right = victim(clean).argmax(1).numpy() == records["label"]
-        reached = victim(made["images"]).argmax(1).numpy() == records["target"]
+        right = victim(clean).argmax(1) == labels
+        reached = victim(made["images"]).argmax(1) == made["target"]
     assert torch.allclose(warp(clean, made["flow"]), made["images"], atol=1e-5)
     table = pd.read_csv(demo.results / "tables/stadv_success.csv").set_index("model")
-    assert table.loc["C", "n"] == right.sum()
-    assert table.loc["C", "success"] == pytest.approx(reached[right].mean())
+    assert table.loc["C", "n"] == right.sum().item()
+    assert table.loc["C", "success"] == pytest.approx(reached[right].double().mean().item())
     assert table.loc["C", "success"] > 0.98
 
 
 def test_the_post_mortem_counts_as_its_steps_say(demo):
-    records = pd.read_parquet(demo.results / "attacks/digits/B_students/none/0/students/records.parquet")
+    records = judged(demo, "stadv", "B_students/none", "students")
     table = pd.read_csv(demo.results / "tables/stadv_post_mortem.csv")
     assert table["n"].tolist()[0] == len(records) == 60
     assert table["count"].tolist()[0] == (records["prediction"] != records["label"]).sum()
@@ -160,27 +185,41 @@ def test_torchvision_loads_the_modified_data_set(demo):
     assert table.loc[0.25, "accuracy_modified"] == pytest.approx(table.loc[0.25, "accuracy_8bit"])
 
 
-def test_a_victim_evaluated_on_its_own_set_agrees_with_the_attacks_records(demo):
-    records = pd.read_parquet(demo.results / "attacks/digits/six_conv/none/0/deepfool/records.parquet")
-    own = "evaluations/digits/six_conv/none/0/on/six_conv/none/0/deepfool.parquet"
-    evaluation = pd.read_parquet(demo.results / own)
-    assert (evaluation["index"] == records["index"]).all()
-    assert (evaluation["clean_prediction"] == records["clean_prediction"]).all()
-    assert (evaluation["prediction"] != records["prediction"]).mean() < 0.05  # on the boundary, rounding decides
+def test_two_studies_judge_the_same_images_of_a_victim_alike(demo):
+    one, other = (judged(demo, study, "six_conv/none", "deepfool") for study in ("defenses", "leaderboard"))
+    assert len(one) == 100
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_judgement_is_what_its_victim_makes_of_the_images(demo):
+    """Of images that were made on another victim, and of its own."""
+    test = load_file(demo.results / "data/digits/test.safetensors")
+    victim = load(demo, "six_conv/feature_squeezing")
+    for source in ("six_conv/none", "six_conv/feature_squeezing"):
+        records = judged(demo, "leaderboard", "six_conv/feature_squeezing", "deepfool", source)
+        made = adversarial(demo, source, "deepfool")
+        clean, labels = test["images"][made["index"]].float() / 255, test["labels"][made["index"]]
+        with torch.no_grad():
+            assert (victim(clean).argmax(1).numpy() == records["clean_prediction"]).all()
+            predictions = victim(made["images"]).argmax(1).numpy()
+        assert (predictions != records["prediction"]).mean() < 0.05  # on the boundary, rounding decides
+        assert (records["index"] == made["index"].numpy()).all()
+        assert (records["label"] == labels.numpy()).all()
+        assert (records["success"] == (records["prediction"] != records["label"])).all()
+        assert records["l2"].tolist() == pytest.approx((made["images"] - clean).flatten(1).norm(dim=1).tolist())
 
 
 def test_a_board_is_what_the_adversarial_images_do(demo):
     table = pd.read_csv(demo.results / "tables/leaderboard/digits_zoo.csv").set_index(["model", "against"])
     data = load_file(demo.results / "data/digits/test.safetensors")
     clean, labels = data["images"][:100].float() / 255, data["labels"][:100]
-    victim = foolflow.load_victim(demo.results / "victims/digits/CNN_bn/none/0/weights.safetensors")
+    victim = load(demo, "CNN_bn/none")
     with torch.no_grad():
         right = victim(clean).argmax(1) == labels
         assert table.loc[("CNN_bn", "clean"), "right"] == right.sum().item()
         robust = right.clone()
         for attack in ("dichotomy", "deepfool"):
-            folder = demo.results / "attacks/digits/CNN_bn/none/0" / attack
-            made = load_file(folder / "adversarial.safetensors")["images"]
+            made = adversarial(demo, "CNN_bn/none", attack)["images"]
             within = (made - clean).flatten(1).norm(dim=1) <= 1.5
             stands = right & ~(within & (victim(made).argmax(1) != labels))
             assert table.loc[("CNN_bn", attack), "right"] == pytest.approx(
@@ -194,8 +233,7 @@ def test_the_transfer_matrix_is_what_the_target_makes_of_the_sources_images(demo
     table = pd.read_csv(demo.results / "tables/transfer/digits_zoo.csv").set_index(["source", "target"])
     data = load_file(demo.results / "data/digits/test.safetensors")
     clean, labels = data["images"][:100].float() / 255, data["labels"][:100]
-    target = foolflow.load_victim(demo.results / "victims/digits/MLP/none/0/weights.safetensors")
-    made = load_file(demo.results / "attacks/digits/CNN/none/0/deepfool/adversarial.safetensors")["images"]
+    target, made = load(demo, "MLP/none"), adversarial(demo, "CNN/none", "deepfool")["images"]
     with torch.no_grad():
         right, fooled = target(clean).argmax(1) == labels, target(made).argmax(1) != labels
     row = table.loc[("CNN/none", "MLP/none")]
@@ -212,11 +250,13 @@ def test_the_table_of_defenses_is_what_each_victim_does(demo):
         ("feature_squeezing", "white_box", "pgd"),
         ("adversarial_training", "static", "fgsm"),
     ):
-        victim = foolflow.load_victim(demo.results / f"victims/digits/six_conv/{defense}/0/weights.safetensors")
+        victim = (
+            load(demo, "six_conv/none", defense=BIT_DEPTH_4)
+            if defense == "bit_depth_4"
+            else load(demo, f"six_conv/{defense}")
+        )
         source = "none" if kind == "static" else defense
-        made = load_file(demo.results / f"attacks/digits/six_conv/{source}/0/{attack}/adversarial.safetensors")[
-            "images"
-        ]
+        made = adversarial(demo, f"six_conv/{source}", attack)["images"]
         with torch.no_grad():
             right = (victim(made).argmax(1) == data["labels"][: len(made)]).float().mean().item()
         assert table.loc[(defense, kind, attack), "accuracy"] == pytest.approx(right, abs=0.02)  # as rounding has it
@@ -230,45 +270,70 @@ def test_the_table_of_defenses_is_what_each_victim_does(demo):
     assert table.loc["none", "warnings"].isna().all()
 
 
-def test_a_filter_at_test_alone_has_the_undefended_weights(demo):
+def test_a_filter_at_test_alone_stands_in_front_of_the_undefended_weights(demo):
+    assert not (demo.results / "victims/digits/six_conv/bit_depth_4").exists()
+    plain, filtered = load(demo, "six_conv/none"), load(demo, "six_conv/none", defense=BIT_DEPTH_4)
+    records = judged(demo, "defenses", "six_conv/bit_depth_4", "fgsm")
+    test = load_file(demo.results / "data/digits/test.safetensors")
+    clean = test["images"][adversarial(demo, "six_conv/bit_depth_4", "fgsm")["index"]].float() / 255
+    with torch.no_grad():
+        squeezed = plain((clean * 15).round() / 15)
+        assert torch.equal(filtered(clean), squeezed)
+    assert (squeezed.argmax(1).numpy() == records["clean_prediction"]).all()
+
+
+def test_a_filter_that_was_trained_with_has_the_weights_of_the_bare_network(demo):
     plain, defended = (
         load_file(demo.results / f"victims/digits/six_conv/{defense}/0/weights.safetensors")
-        for defense in ("none", "bit_depth_4")
+        for defense in ("none", "feature_squeezing")
     )
-    assert {f"network.{name}" for name in plain} == defended.keys()
-    assert all(torch.equal(tensor, defended[f"network.{name}"]) for name, tensor in plain.items())
+    assert {name: tensor.shape for name, tensor in plain.items()} == {
+        name: tensor.shape for name, tensor in defended.items()
+    }
+    assert any(not torch.equal(tensor, defended[name]) for name, tensor in plain.items())
 
 
 def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):
-    import hashlib
-
     manifest = json.loads((demo.results / "manifest.json").read_text())
-    assert len(manifest["artefacts"]) > 50
+    assert len(manifest["artefacts"]) > 150
     for path, entry in manifest["artefacts"].items():
         if (demo.results / path).is_file():
             assert hashlib.sha256((demo.results / path).read_bytes()).hexdigest() == entry["sha256"]
-        assert len(entry["code"]) == 16
-    assert manifest["software"]["torch"] == torch.__version__.partition("+")[0]
+        job = manifest["jobs"][entry["job"]]
+        assert len(job["code"].split()[0]) == 16
+        assert manifest["machines"][job["machine"]]["software"]["torch"] == torch.__version__.partition("+")[0]
+    kinds = {path.parts[0] for path in map(Path, manifest["artefacts"])}
+    assert kinds == set(STAGES)
+    # Files that tell how long something took differ from run to run, and other tests make other perturbations.
+    files = {path.relative_to(demo.results) for path in demo.results.rglob("*") if path.is_file()}
+    unlisted = {
+        path.name.partition(".")[0]
+        for path in files
+        if path.parts[0] in kinds - {"datasets"}
+        and path.as_posix() not in manifest["artefacts"]
+        and path.parts[:2] != ("figures", "minimal")
+    }
+    assert unlisted == {"history", "training", "run", "minimal_speed", "times"}
 
 
 def test_every_job_left_a_log_without_warnings_or_tracebacks(demo):
     logs = list((demo.results / "logs").rglob("*.log"))
-    assert len(logs) > 25
+    assert len(logs) > 100
     for log in logs:
         text = log.read_text()
         assert "Traceback" not in text, log
         assert "Warning" not in text, f"{log}: {text}"
         assert re.match(r"\w+\.py on \S+, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\n  ", text), log
         # Other tests have asked the demo for what cannot be had.
-        assert re.search(r"^(done in [\d.]+ s, with at most [\d,]+ MB of memory$|error: )", text, re.MULTILINE), log
+        assert re.search(r"^(done in [\d.]+ s, peak memory [\d,]+ MB$|error: )", text, re.MULTILINE), log
 
 
 def test_a_table_says_where_the_time_went(demo):
     times = pd.read_csv(demo.results / "tables/times.csv").set_index("rule")
-    assert {"train_victim", "attack_victim", "tabulate_fgsm_sweep", "draw_sample_grid"} <= set(times.index)
+    assert {"train_victim", "attack_victim", "tabulate_fgsm_sweep", "draw_fgsm_sweep"} <= set(times.index)
     assert times["share"].sum() == pytest.approx(1)
     benchmarks = list((demo.results / "benchmarks").rglob("*.tsv"))
-    assert 150 < times["jobs"].sum() < len(benchmarks)  # not its own, nor those of other tests that came later
+    assert 100 < times["jobs"].sum() < len(benchmarks)  # not its own, nor those of other tests that came later
 
 
 def test_training_logs_tell_the_progress(demo):
@@ -283,7 +348,7 @@ def test_a_log_tells_how_fast_and_on_what_its_job_computed(demo):
         pytest.skip("the jobs run on a GPU")
     logs = [path.read_text() for path in (demo.results / "logs").rglob("*.log")]
     computed = [log for log in logs if "\n  device: " in log]
-    assert len(computed) > 90
+    assert len(computed) > 80
     for log in computed:
         assert "\ndevice: cpu, 1 thread(s)\n" in log
         assert "images/s" in log

@@ -132,8 +132,8 @@ def kill_when(project, target, condition):
     [
         (
             signal.SIGKILL,
-            "error: a job was killed (SIGKILL); if by nobody, then by the kernel",
-        ),  # where memory runs out
+            "error: a job was killed (SIGKILL). If nobody killed it on purpose, the machine ran out of memory",
+        ),
         (signal.SIGSEGV, "error: a job crashed in compiled code"),
     ],
 )

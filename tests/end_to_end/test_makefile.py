@@ -36,9 +36,9 @@ def test_reproduce_plans_every_study(fresh):
 
 def test_verify_compares_with_a_manifest_and_with_todays_code(demo):
     same = make(demo.folder, "verify", "RESULTS=results/demo", "MANIFEST=results/demo/manifest.json")
-    assert re.search(r"^(\d+) of \1 artefacts in results/demo are those of", same.stdout, re.MULTILINE)
+    assert re.search(r"^(\d+) of \1 artefacts in results/demo match", same.stdout, re.MULTILINE)
     today = make(demo.folder, "verify", "RESULTS=results/demo")
-    assert "every artefact in results/demo was produced by today's code" in today.stdout
+    assert "every artefact in results/demo was produced by the current code" in today.stdout
     nowhere = make(demo.folder, "verify", "RESULTS=nowhere", ok=False)
     assert "error: --results: nowhere is not a folder" in nowhere.stderr
 

@@ -6,241 +6,253 @@ import shutil
 
 import pytest
 
-MODELS = ("lenet", "MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn", "B", "B_students", "C", "six_conv")
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
 MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
 DEFENSES = ("none", "adversarial_training", "feature_squeezing", "bit_depth_4")  # of the demo's `defenses`
 BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its boards
+BOARDS = ("leaderboard/digits_zoo", "leaderboard/digits_squeezed")
 FILTERED_ATTACKS = ("fgsm", "pgd", "pgd_huge", "pgd_adaptive")
-DEFENDED_ATTACKS = (
-    *((defense, name) for defense in DEFENSES for name in ("fgsm", "pgd", "pgd_huge")),
-    *(("bit_depth_4", "pgd_adaptive"), ("feature_squeezing", "pgd_adaptive"), ("feature_squeezing", "deepfool")),
-)
 SQUEEZED_ATTACKS = (*FILTERED_ATTACKS, "deepfool")
-BOARDS = ("digits_zoo", "digits_squeezed")
 EXPLORED = ("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "value_tolerance-0.01", "gradient_tolerance-0.001")
 STADV = (
     *((model, name) for model in ("B", "C") for name in ("stadv", "stadv_grid")),
     *(("B", f"stadv_fixed-{name}") for name in EXPLORED),
 )
-STADV_RESULTS = ("stadv_explorations", "stadv_post_mortem")
-TABLES = (
-    *("fgsm_sweep", "stadv_accuracy", "stadv_success", *STADV_RESULTS),
-    *("minimal_accuracy", "minimal_attacks", "defenses_r3"),
-)
+STADV_RESULTS = ("stadv_accuracy", "stadv_explorations", "stadv_post_mortem")
+
+# By study: one job makes all its tables, one all its figures.
+TABLES = {
+    "fgsm_sweep": ("fgsm_sweep",),
+    "stadv": (*STADV_RESULTS, "stadv_success"),
+    "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
+    "defenses": ("defenses_r3",),
+    "detection": ("detection",),
+    "transfer": ("transfer/digits_zoo",),
+    "leaderboard": BOARDS,
+}
+FIGURES = {
+    "fgsm_sweep": ("fgsm_sweep", "samples/digits/lenet/none/0/fgsm_sweep"),
+    "stadv": (
+        *STADV_RESULTS,
+        *(
+            f"{kind}/digits/{model}/none/0/{name}"
+            for kind, name in (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
+            for model in ("B", "C")
+        ),
+    ),
+    "minimal": ("minimal_accuracy", "minimal_security"),
+    "defenses": ("training/r3/six_conv/0", "squeezed/r3/six_conv/0"),
+    "detection": ("detection",),
+    "transfer": ("transfer/digits_zoo",),
+    "leaderboard": BOARDS,
+}
+JUDGES = {
+    "fgsm_sweep": ("lenet/none",),
+    "stadv": ("B/none", "B_students/none", "C/none"),
+    "minimal": tuple(f"{model}/none" for model in ZOO),
+    "defenses": tuple(f"six_conv/{defense}" for defense in DEFENSES),
+    "transfer": tuple(f"{model}/none" for model in BOARD_ZOO),
+    "leaderboard": (*(f"{model}/none" for model in BOARD_ZOO), "six_conv/none", "six_conv/feature_squeezing"),
+}
 
 
 def files(stem, *endings):
     return {f"{stem}.{ending}" for ending in endings}
 
 
-def victim(model, defense="none"):
-    folder = f"victims/digits/{model}/{defense}/0"
-    return trained(model, defense) | {f"{folder}/metrics.json"}
+def recorded(job, *outputs):
+    """The outputs of a job, and the record of what produced them."""
+    return {*outputs, f"provenance/{job}.json"}
+
+
+def split():
+    return recorded("data/digits/splits", *(f"data/digits/{part}.safetensors" for part in ("train", "val", "test")))
 
 
 def trained(model, defense="none"):
     folder = f"victims/digits/{model}/{defense}/0"
-    return {f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "training.json")}
+    made = (f"{folder}/{name}" for name in ("weights.safetensors", "history.csv", "training.json"))
+    return recorded(folder, *made)
 
 
 def attack(model, name, defense="none"):
     folder = f"attacks/digits/{model}/{defense}/0/{name}"
-    return attacked(model, name, defense) | {f"{folder}/summary.json"}
+    return recorded(folder, f"{folder}/adversarial.safetensors", f"{folder}/run.json")
 
 
-def attacked(model, name, defense="none"):
-    folder = f"attacks/digits/{model}/{defense}/0/{name}"
-    return {f"{folder}/{file}" for file in ("adversarial.safetensors", "records.parquet", "run.json")}
+def judgements(study, *victims):
+    """Of the judges of a study (model/defense), all or some."""
+    folders = [f"judgements/{study}/digits/{victim}/0" for victim in victims or JUDGES[study]]
+    return {
+        path for folder in folders for path in recorded(folder, f"{folder}/records.parquet", f"{folder}/accuracy.json")
+    }
 
 
-def table(name):
-    return files(f"tables/{name}", "csv", "md", "html")
+def tables(study):
+    made = (path for name in TABLES[study] for path in files(f"tables/{name}", "csv", "md", "html"))
+    return recorded(f"tables/{study}", *made)
 
 
-# Made of everything, so outdated by anything.
-MANIFEST = {"manifest.json"} | table("times")
+def figures(study):
+    made = (path for name in FIGURES[study] for path in figure(name))
+    return recorded(f"figures/{study}", *made)
 
 
 def figure(name):
     return files(f"figures/{name}", "png", "pdf")
 
 
-def static(name):
-    return {f"evaluations/digits/six_conv/{defense}/0/on/six_conv/none/0/{name}.parquet" for defense in DEFENSES}
+def shown(*studies):
+    """The tables of studies, and the figures that are drawn from the tables or from the same judgements."""
+    return {path for study in studies for make in (tables, figures) for path in make(study)}
 
 
-def squeezed(defense):
-    """Examples of FGSM before and after a filter."""
-    made = figure(f"squeezed/digits/six_conv/{defense}/0/fgsm")
-    return made | {f"evaluations/digits/six_conv/{defense}/0/squeezed/fgsm.safetensors"}
+def perturbation():
+    return recorded("figures/minimal/CNN/7", *figure("minimal/CNN/7"))
 
 
-def minimal(*changed):
-    """What the study `minimal` shows of its attacks, and the changed ones: (model, attack)."""
-    made = {path for model, name in changed for path in attack(model, name)}
-    return made | table("minimal_attacks") | table("minimal_speed") | figure("minimal_security")
+def page():
+    return recorded("pages/leaderboard", "pages/leaderboard.html")
 
 
-def transfer(*victims):
-    """The matrix of the study `transfer`, and its evaluations from or to these victims."""
-    pairs = [(target, source) for target in BOARD_ZOO for source in BOARD_ZOO if target != source]
-    evaluated = {
-        f"evaluations/digits/{target}/none/0/on/{source}/none/0/deepfool.parquet"
-        for target, source in pairs
-        if target in victims or source in victims
-    }
-    return evaluated | table("transfer/digits_zoo") | figure("transfer/digits_zoo")
+def squeezed():
+    """Examples of FGSM before and after each filter."""
+    examples = "evaluations/squeezed/r3/six_conv/0"
+    return recorded(examples, f"{examples}.safetensors")
 
 
-def leaderboard(*boards):
-    shown = {path for name in boards for make in (table, figure) for path in make(f"leaderboard/{name}")}
-    return shown | {"pages/leaderboard.html"}
+def scores():
+    """What the detector makes of the clean images and of every attack."""
+    scored = "evaluations/digits/CNN/none/0/detection/joint_mnist"
+    return recorded(scored, f"{scored}.parquet")
 
 
-def detection(*scored):
-    """The study `detection`, and its scores of these: attacks, or `clean`."""
-    folder = "evaluations/digits/CNN/none/0/detection/joint_mnist"
-    scores = {f"{folder}/clean.parquet" if name == "clean" else f"{folder}/on/{name}.parquet" for name in scored}
-    return scores | table("detection") | figure("detection")
+def modified():
+    """The data set that R4 modifies, and the victim's accuracy on it."""
+    exported = "datasets/digits/lenet/none/0/fgsm_sweep/0.25"
+    measured = "evaluations/digits/lenet/none/0/modified/fgsm_sweep/0.25"
+    return recorded(exported, exported) | recorded(measured, f"{measured}.json")
 
 
-def stadv_images():
-    """The figures that show images of stAdv."""
-    shown = (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
-    return {
-        path for kind, name in shown for model in ("B", "C") for path in figure(f"{kind}/digits/{model}/none/0/{name}")
-    }
+def each(make, *names):
+    """What `make` makes of every name."""
+    return {path for name in names for path in make(*((name,) if isinstance(name, str) else name))}
 
+
+# Made of everything, so outdated by anything.
+MANIFEST = {"manifest.json"} | recorded("tables/times", *files("tables/times", "csv", "md", "html"))
 
 RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: "
 
 CASES = {
-    "a figure's module redraws that figure alone": (
+    "a figure's module redraws the figures of its study alone": (
         ("foolflow/figures/accuracy_curve.py", 'loc="upper center"', 'loc="lower center"'),
-        figure("fgsm_sweep") | MANIFEST,
+        figures("fgsm_sweep") | MANIFEST,
+    ),
+    "a table's module remakes the tables of its study, and the figures that are drawn from them": (
+        ("foolflow/tables/explorations.py", '"its 95 % interval"', '"95 % interval of the median"'),
+        shown("stadv") | MANIFEST,
     ),
     "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
         ("foolflow/attacks/deepfool.py", "NUDGE = 1e-4", "NUDGE = 2e-4"),
-        attack("six_conv", "deepfool")
-        | static("deepfool")
-        | table("defenses_r3")
-        | minimal(*((model, "deepfool") for model in ZOO))
+        each(attack, *((model, "deepfool") for model in ZOO))
+        | attack("six_conv", "deepfool")
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
-        | transfer(*BOARD_ZOO)
-        | leaderboard(*BOARDS)
-        | detection("deepfool")
+        | each(judgements, "minimal", "defenses", "transfer", "leaderboard")
+        | scores()
+        | tables("defenses")
+        | shown("minimal", "detection", "transfer", "leaderboard")
+        | perturbation()
+        | page()
         | MANIFEST,
     ),
     "stAdv's module remakes its sets and what shows them, and not what the students ran": (
         ("foolflow/attacks/stadv.py", "SHIFT = 2.0", "SHIFT = 1.0"),
-        {path for model, name in STADV for path in attack(model, name)}
-        | {path for name in ("stadv_success", *STADV_RESULTS) for path in table(name)}
-        | {path for name in STADV_RESULTS for path in figure(name)}
-        | stadv_images()
-        | MANIFEST,
+        each(attack, *STADV) | judgements("stadv", "B/none", "C/none") | shown("stadv") | MANIFEST,
+    ),
+    "how an image is judged concerns every judgement and what shows it, and no attack": (
+        ("foolflow/attacks/judging.py", "(images * 255).round()", "(255 * images).round()"),
+        each(judgements, *JUDGES) | scores() | squeezed() | shown(*TABLES) | perturbation() | page() | MANIFEST,
     ),
     "how arrows are drawn": (
         ("foolflow/figures/flow_arrows.py", "SHORTEST = 0.05", "SHORTEST = 0.1"),
-        {path for path in stadv_images() if "/flow/" in path} | MANIFEST,
+        figures("stadv") | MANIFEST,
     ),
     "a model's learning rate retrains that model alone": (
         ("config.yaml", RATE + "0.002", RATE + "0.003"),
-        victim("MLP_d")
-        | table("minimal_accuracy")
-        | figure("minimal_accuracy")
-        | minimal(*(("MLP_d", name) for name in MINIMAL_ATTACKS))
+        trained("MLP_d")
+        | each(attack, *(("MLP_d", name) for name in MINIMAL_ATTACKS))
+        | judgements("minimal", "MLP_d/none")
+        | shown("minimal")
         | MANIFEST,
     ),
     "a model's module retrains the models of that module": (
         ("foolflow/models/mlp.py", "widths: Sequence[int] = (512, 512)", "widths: Sequence[int] = (512, 256)"),
-        victim("MLP")
-        | victim("MLP_d")
-        | victim("MLP_bn")
-        | table("minimal_accuracy")
-        | figure("minimal_accuracy")
-        | minimal(*((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
-        | transfer("MLP")
-        | leaderboard("digits_zoo")
+        each(trained, "MLP", "MLP_d", "MLP_bn")
+        | each(attack, *((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
+        | judgements("minimal", "MLP/none", "MLP_d/none", "MLP_bn/none")
+        | judgements("transfer")  # each judges the images that were made on MLP
+        | judgements("leaderboard", "MLP/none")
+        | shown("minimal", "transfer", "leaderboard")
+        | page()
         | MANIFEST,
     ),
     "a defense's module retrains what is defended": (
         ("foolflow/defenses/median_filter.py", "median_blur(padded, size)", "median_blur(padded, (size, size))"),
-        victim("six_conv", "feature_squeezing")
-        | {path for name in ("deepfool", "fgsm") for path in static(name) if "feature_squeezing" in path}
-        | {path for name in SQUEEZED_ATTACKS for path in attack("six_conv", name, "feature_squeezing")}
-        | squeezed("feature_squeezing")
+        trained("six_conv", "feature_squeezing")
+        | each(attack, *(("six_conv", name, "feature_squeezing") for name in SQUEEZED_ATTACKS))
+        | judgements("defenses", "six_conv/feature_squeezing")
+        | judgements("leaderboard", "six_conv/feature_squeezing")
+        | squeezed()
         | attack("CNN", "pgd_undetected_mnist")  # it and the detector squeeze by a median, too
-        | detection("clean", "deepfool", "fgsm_mnist", "pgd_undetected_mnist")
-        | table("defenses_r3")
-        | figure("training/digits/six_conv/feature_squeezing/0")
-        | leaderboard("digits_squeezed")
+        | scores()
+        | shown("defenses", "detection", "leaderboard")
+        | page()
         | MANIFEST,
     ),
     "a defense that acts at test alone trains nothing": (
         ("foolflow/defenses/bit_depth.py", "steps = 2**bits - 1", "steps = 2**bits"),
-        trained("six_conv", "bit_depth_4")
-        | {path for name in ("deepfool", "fgsm") for path in static(name) if "bit_depth_4" in path}
-        | {path for name in FILTERED_ATTACKS for path in attack("six_conv", name, "bit_depth_4")}
-        | squeezed("bit_depth_4")
+        each(attack, *(("six_conv", name, "bit_depth_4") for name in FILTERED_ATTACKS))
+        | judgements("defenses", "six_conv/bit_depth_4")
+        | squeezed()
         | attack("CNN", "pgd_undetected_mnist")
-        | detection("clean", "deepfool", "fgsm_mnist", "pgd_undetected_mnist")
-        | table("defenses_r3")
+        | scores()
+        | shown("defenses", "detection")
         | MANIFEST,
     ),
     "an attack's parameter remakes that attack": (
         ("config.yaml", "parameters: { epsilon: 0.1 }", "parameters: { epsilon: 0.2 }"),
-        {path for defense in DEFENSES for path in attack("six_conv", "fgsm", defense)}
-        | static("fgsm")
-        | squeezed("feature_squeezing")
-        | squeezed("bit_depth_4")
-        | table("defenses_r3")
+        each(attack, *(("six_conv", "fgsm", defense) for defense in DEFENSES))
+        | judgements("defenses")
+        | squeezed()
+        | shown("defenses")
         | MANIFEST,
     ),
     "a published number remakes the tables that show it": (
         ("reference/r2_minimal.yaml", "train: 98.70", "train: 98.71"),
-        table("minimal_accuracy") | figure("minimal_accuracy") | MANIFEST,
+        shown("minimal") | MANIFEST,
     ),
     "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        table("fgsm_sweep") | figure("fgsm_sweep") | table("defenses_r3") | leaderboard(*BOARDS) | MANIFEST,
+        shown("fgsm_sweep", "leaderboard") | tables("defenses") | page() | MANIFEST,
     ),
     "the template of the page concerns the page": (
         ("foolflow/pages/leaderboard.html", "<h1>Leaderboard</h1>", "<h1>The leaderboard</h1>"),
-        leaderboard() | MANIFEST,
+        page() | MANIFEST,
     ),
-    "a board's budget concerns that board": (
+    "a board's budget concerns the boards": (
         ("profiles/demo/workflow.yaml", "epsilon: 1.5", "epsilon: 1.0"),
-        leaderboard("digits_zoo") | MANIFEST,
+        shown("leaderboard") | page() | MANIFEST,
     ),
     "how one image's perturbation is drawn": (
         ("foolflow/figures/perturbation.py", 'cmap="RdBu_r"', 'cmap="PuOr"'),
-        figure("minimal/CNN/7") | MANIFEST,
+        perturbation() | MANIFEST,
     ),
-    "how intervals are computed concerns what measures, and nothing that trains or attacks": (
+    "how intervals are computed concerns what is shown, and nothing that trains, attacks or judges": (
         ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
-        {f"victims/digits/{name}/none/0/metrics.json" for name in MODELS}
-        | {f"victims/digits/six_conv/{name}/0/metrics.json" for name in ("feature_squeezing", "adversarial_training")}
-        | {
-            f"attacks/digits/{name}/summary.json"
-            for name in ("lenet/none/0/fgsm_sweep", "six_conv/none/0/deepfool", "six_conv/none/0/fgsm")
-        }
-        | {f"attacks/digits/{model}/none/0/{name}/summary.json" for model in ZOO for name in MINIMAL_ATTACKS}
-        | {
-            f"attacks/digits/{model}/none/0/{name}/summary.json"
-            for model, name in (*STADV, ("B_students", "students"), ("B_students", "students_best"))
-        }
-        | {path for name in TABLES for path in table(name)}
-        | {f"attacks/digits/six_conv/{defense}/0/{name}/summary.json" for defense, name in DEFENDED_ATTACKS}
-        | {f"attacks/digits/CNN/none/0/{name}/summary.json" for name in ("fgsm_mnist", "pgd_undetected_mnist")}
-        | transfer()
-        | leaderboard(*BOARDS)
-        | detection()
-        | {
-            path
-            for name in ("fgsm_sweep", "stadv_accuracy", "minimal_accuracy", "minimal_security", *STADV_RESULTS)
-            for path in figure(name)
-        }
+        shown("fgsm_sweep", "stadv", "minimal", "detection", "transfer", "leaderboard")
+        | tables("defenses")
+        | page()
         | MANIFEST,
     ),
     "how another source is read": (
@@ -264,11 +276,27 @@ CASES = {
         set(),
     ),
     "the number of threads and the memory of a rule": (
-        ("rules/train.smk", "more_each_attempt(4000)", "more_each_attempt(5000)"),
+        ("rules/victims.smk", "more_each_attempt(4000)", "more_each_attempt(5000)"),
         set(),
     ),
     "a caption of the report": (
         ("report/fgsm_sweep.rst", "Accuracy on the test split", "Accuracy"),
+        set(),
+    ),
+    "how progress is printed": (
+        ("foolflow/jobs/progress.py", "} left", "} to go"),
+        set(),
+    ),
+    "what an error tells the user": (
+        ("foolflow/jobs/error_reporting.py", "free some space there", "make room there"),
+        set(),
+    ),
+    "how a lock is taken": (
+        ("foolflow/jobs/locks.py", "lock.acquire(blocking=False)", "lock.acquire(timeout=0)"),
+        set(),
+    ),
+    "how a job is started": (
+        ("scripts/__main__.py", "sys.argv[1] not in programs", "not sys.argv[1] in programs"),
         set(),
     ),
 }
@@ -286,7 +314,7 @@ def test_two_values_that_trade_places_are_a_change(demo):
     old = "learning_rate: 0.001, schedule: one_cycle, weight_decay: 0.05"
     new = "learning_rate: 0.05, schedule: one_cycle, weight_decay: 0.001"
     with demo.edited("config.yaml", old, new):
-        assert victim("MLP") <= demo.outdated()
+        assert trained("MLP") <= demo.outdated()
 
 
 def test_touching_every_file_outdates_nothing(demo):
@@ -314,8 +342,9 @@ def test_another_branch_and_back_outdates_nothing(demo, tmp_path):
     ("deleted", "together"),
     [
         ("victims/digits/lenet/none/0/weights.safetensors", trained("lenet")),
-        ("attacks/digits/lenet/none/0/fgsm_sweep/records.parquet", attacked("lenet", "fgsm_sweep")),
-        ("tables/fgsm_sweep.csv", table("fgsm_sweep")),
+        ("attacks/digits/lenet/none/0/fgsm_sweep/adversarial.safetensors", attack("lenet", "fgsm_sweep")),
+        ("judgements/fgsm_sweep/digits/lenet/none/0/records.parquet", judgements("fgsm_sweep")),
+        ("tables/fgsm_sweep.csv", tables("fgsm_sweep")),
     ],
 )
 def test_a_deleted_intermediate_is_made_again_alone(demo, deleted, together):
@@ -329,15 +358,19 @@ def test_a_deleted_intermediate_is_made_again_alone(demo, deleted, together):
     assert demo.outdated() == set()
 
 
-@pytest.mark.parametrize("leaf", ["tables/fgsm_sweep.html", "figures/fgsm_sweep.pdf", "tables/stadv_accuracy.md"])
-def test_a_deleted_table_or_figure_is_made_again_by_a_plain_run(demo, leaf):
+@pytest.mark.parametrize(
+    ("leaf", "study"),
+    [
+        ("tables/fgsm_sweep.html", "fgsm_sweep"),
+        ("figures/fgsm_sweep.pdf", "fgsm_sweep"),
+        ("tables/stadv_accuracy.md", "stadv"),
+    ],
+)
+def test_a_deleted_table_or_figure_is_made_again_by_a_plain_run(demo, leaf, study):
     (demo.results / leaf).unlink()
-    stem = leaf.rpartition(".")[0]
     outdated = demo.outdated()
     assert leaf in outdated
-    assert {path for path in outdated if not path.startswith(stem)} <= MANIFEST | figure("fgsm_sweep") | figure(
-        "stadv_accuracy"
-    )
+    assert outdated <= shown(study) | MANIFEST
     demo.snakemake("--cores", "2")
     assert demo.outdated() == set()
 
@@ -345,17 +378,16 @@ def test_a_deleted_table_or_figure_is_made_again_by_a_plain_run(demo, leaf):
 def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
     made = fresh.outdated("results/demo/figures/fgsm_sweep.png")
     assert made == (
-        {f"data/digits/{part}.safetensors" for part in ("train", "val", "test")}
+        split()
         | trained("lenet")
-        | attacked("lenet", "fgsm_sweep")
-        | {"datasets/digits/lenet/none/0/fgsm_sweep/0.25"}
-        | {"evaluations/digits/lenet/none/0/modified/fgsm_sweep/0.25.json"}
-        | table("fgsm_sweep")
-        | figure("fgsm_sweep")
+        | attack("lenet", "fgsm_sweep")
+        | judgements("fgsm_sweep")
+        | modified()
+        | shown("fgsm_sweep")
     )
 
 
-@pytest.mark.parametrize("study", ["fgsm_sweep", "stadv", "minimal", "defenses", "transfer", "leaderboard"])
+@pytest.mark.parametrize("study", TABLES)
 def test_each_study_is_a_target_with_a_line_of_what_it_is(fresh, study):
     assert fresh.outdated(study)
     listed = fresh.snakemake("--list-target-rules").stdout

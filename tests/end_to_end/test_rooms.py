@@ -1,4 +1,4 @@
-"""A study is one room: CONTRIBUTING's list of what to touch is complete, and a new column costs no attack."""
+"""Test extending the project: CONTRIBUTING lists all files to touch, and a new judgement column reruns no attack."""
 
 import re
 
@@ -81,7 +81,7 @@ TOY_FIGURES = toy.figures(config)
 
 
 use rule table from tables as tabulate_toy with:
-    """How many images each attack changes."""
+    """Tabulate how many images each attack changes."""
     input:
         judgements=judgements_of("toy", toy.cells(config)),
     output:
@@ -95,7 +95,7 @@ use rule table from tables as tabulate_toy with:
 
 
 use rule figure from figures as draw_toy with:
-    """The same as bars."""
+    """Draw them as bars."""
     input:
         tables=rules.tabulate_toy.output.csv,
     output:
@@ -119,7 +119,7 @@ CONFIG = {"studies": {"toy": {"dataset": "digits", "model": "lenet", "attacks": 
 
 
 def listed(project: Project, what: str) -> set[str]:
-    """The files that CONTRIBUTING tells to touch, with the toy's names in them."""
+    """Return the files that CONTRIBUTING lists in the row `what`, with the names of the toy study filled in."""
     text = (project.folder / "CONTRIBUTING.md").read_text()
     (row,) = re.findall(rf"^\| {what} \| (.*) \|$", text, re.MULTILINE)
     files = set(re.findall(r"`([\w/<>]+\.\w+)`", row))
@@ -129,7 +129,7 @@ def listed(project: Project, what: str) -> set[str]:
 
 
 def test_a_study_is_added_by_the_files_that_contributing_lists(demo, fresh):
-    """And adding it outdates nothing of the others."""
+    """Add a study with exactly the listed files, run it, and check its target and its config errors."""
     files = {
         "foolflow/studies/toy.py": STUDY,
         "foolflow/tables/toy.py": TABLE,
@@ -149,7 +149,7 @@ def test_a_study_is_added_by_the_files_that_contributing_lists(demo, fresh):
     assert table["changed"].tolist() == [500 * 6]  # every image at every epsilon
     assert (fresh.results / "figures/toy.png").stat().st_size > 1000
     assert "toy (A toy study." in fresh.snakemake("--list-target-rules", "--configfile", "mine.yaml").stdout
-    without = fresh.snakemake("-n", "toy", ok=False)  # a config without the study has neither its rules nor its target
+    without = fresh.snakemake("-n", "toy", ok=False)  # without the study in the config, its target does not exist
     assert "MissingRuleException" in without.stdout + without.stderr
     overlay.write_text(yaml.safe_dump({"studies": {"toy": CONFIG["studies"]["toy"] | {"attacks": ["nothing"]}}}))
     wrong = fresh.snakemake("-n", "toy", "--configfile", "mine.yaml", ok=False)
@@ -184,7 +184,7 @@ def test_verify_lists_what_other_code_produced_and_touch_hides_nothing(demo, tou
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    assert "was produced by today's code" in verify(0)
+    assert "was produced by the current code" in verify(0)
     manifest = (demo.results / "manifest.json").read_bytes()
     with demo.edited("foolflow/attacks/fgsm.py", "direction = -direction", "direction = -1 * direction"):
         if touched:
@@ -196,7 +196,7 @@ def test_verify_lists_what_other_code_produced_and_touch_hides_nothing(demo, tou
         )
         assert "deepfool" not in output
         assert "victims/" not in output
-        if touched:  # nor does a new manifest make an old result look current
+        if touched:  # a new manifest does not make an old result look current, either
             (demo.results / "manifest.json").unlink()
             demo.snakemake("--cores", "2")
             assert (demo.results / "manifest.json").read_bytes() == manifest

@@ -134,7 +134,7 @@ def test_an_error_that_the_user_can_fix_is_one_line_in_the_log_and_on_the_termin
 def test_any_other_error_has_its_traceback_in_the_log(run, tmp_path):
     done = run({"fails": "unexpected"})
     assert done.returncode == 1
-    assert done.stderr == "results/made: error: ZeroDivisionError: division by zero (the log has more)\n"
+    assert done.stderr == "results/made: error: ZeroDivisionError: division by zero (see the log for the traceback)\n"
     log = (tmp_path / "job.log").read_text()
     assert "Traceback (most recent call last)" in log
     assert log.endswith("ZeroDivisionError: division by zero\n")
@@ -163,9 +163,9 @@ def test_a_job_that_waited_for_itself_has_nothing_left_to_do(start, tmp_path):
     second = start({"sleep": 1}, log="second.log")
     assert first.wait(timeout=60) == second.wait(timeout=60) == 0
     log = (tmp_path / "second.log").read_text()
-    assert log.endswith("the job that this one waited for has made it\n")
+    assert log.endswith("nothing to do: the job that this one waited for produced the same outputs\n")
     assert "at work" not in log
-    assert "results/made: another job is making it; waiting for that job to end" in second.stderr.read()
+    assert "results/made: another job is producing it; waiting for that job to end" in second.stderr.read()
 
 
 @pytest.mark.parametrize("other", ["failed", "killed", "of_another_config", "of_another_input", "of_other_code"])

@@ -52,7 +52,7 @@ def test_a_killed_job_gives_its_own_back(machine):
     first = start(machine, 60)
     assert first.stdout.readline().startswith("0 0 ")
     second = start(machine, 0)
-    assert "taken; waiting" in second.stdout.readline()
+    assert "in use; waiting" in second.stdout.readline()
     os.kill(first.pid, signal.SIGKILL)
     assert second.stdout.readline().startswith("0 0 ")
     assert second.wait(timeout=10) == 0

@@ -78,7 +78,7 @@ def test_who_waits_says_so(start):
     first = start(seconds=60)
     entered(first)
     second = start(seconds=0)
-    assert second.stdout.readline() == "weights: another job is making it; waiting for that job to end\n"
+    assert second.stdout.readline() == "weights: another job is producing it; waiting for that job to end\n"
     first.kill()
     assert second.wait(timeout=10) == 0
     first.wait()

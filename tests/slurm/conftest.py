@@ -11,9 +11,9 @@ import pytest
 from tests.end_to_end.conftest import BARE, Project, copy_project
 from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_cluster
 
-OVERLAY = ("--configfile", "profiles/demo/workflow.yaml", "tests/slurm/overlay.yaml")
-STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/metrics.json")  # and a training beside it
-HELD = {name: f"results/demo/attacks/digits/{name}/none/0/held/summary.json" for name in ("lenet", "MLP")}
+OVERLAY = ("--configfile", "tests/slurm/overlay.yaml")
+STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/weights.safetensors")  # and a training beside it
+HELD = {name: f"results/demo/attacks/digits/{name}/none/0/held/adversarial.safetensors" for name in ("lenet", "MLP")}
 RETRAINED = "results/demo/victims/digits/lenet/none/1/weights.safetensors"
 
 

@@ -1,6 +1,7 @@
 """The workflow through a real Slurm: what reaches it, what comes back, and what goes wrong."""
 
 import itertools
+import os
 import re
 import time
 from contextlib import suppress
@@ -25,8 +26,9 @@ GPU = "gres:gpu:pretended:1"
 # CPUs, memory, time, GPUs, partition; of a group, the most that any of its jobs asks for, and the sum of their times
 REQUESTS = {
     "split_dataset": ("2", "2000M", "00:30:00", "", "main"),
-    "victim_measure_victim_train_victim": ("1", "4000M", "05:00:00", GPU, "gpus"),
-    "attack_attack_victim_summarise_attack": ("1", "6000M", "02:10:00", GPU, "gpus"),
+    "train_victim": ("1", "4000M", "04:00:00", GPU, "gpus"),
+    "attack_victim": ("1", "6000M", "02:00:00", GPU, "gpus"),
+    "judge_victim": ("1", "4000M", "01:00:00", GPU, "gpus"),
     "modified_export_modified_measure_modified": ("1", "4000M", "01:00:00", GPU, "gpus"),
 }
 
@@ -66,8 +68,7 @@ def test_each_job_asks_for_what_its_rule_says(submitted):
 
 
 def test_what_is_small_is_not_submitted(submitted):
-    trainings = [name for name in REQUESTS if name.startswith("victim")]
-    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, *trainings])
+    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, "train_victim"])  # of two victims
 
 
 def test_two_jobs_never_have_the_gpu_at_once(submitted):
@@ -85,21 +86,25 @@ def events(hold: Path) -> list[str]:
 
 
 def attacking(folder: Path) -> set[Path]:
-    """The processes that run the script of an attack there."""
-
-    def attacks(process: Path) -> bool:
+    """The processes that run an attack there, without those that watch over them."""
+    program = [os.fsencode(folder / "scripts"), b"attack"]
+    parents = {}
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has just ended
-            called = (process / "cmdline").read_bytes().split(b"\0")
-            return called[1:2] == [b"scripts/attack.py"] and (process / "cwd").readlink() == folder
-        return False
+            if (process / "cmdline").read_bytes().split(b"\0")[1:3] == program:
+                parents[process] = Path("/proc") / stat(process)[1]
+    return {process for process, parent in parents.items() if parent in parents}
 
-    return {process for process in Path("/proc").glob("[0-9]*") if attacks(process)}
+
+def stat(process: Path) -> list[str]:
+    """What the kernel says of a process, from its state on: see `man 5 proc`."""
+    return (process / "stat").read_text().rpartition(") ")[2].split()
 
 
 def at_rest(process: Path) -> bool:
     """Whether it sleeps whenever one looks, and so waits for something else than a processor."""
     for _ in range(30):
-        if (process / "stat").read_text().rpartition(") ")[2][0] != "S":
+        if stat(process)[0] != "S":
             return False
         time.sleep(0.1)
     return True
@@ -118,25 +123,24 @@ def test_what_was_cancelled_or_ran_out_of_time_is_tried_again(here, submitter, s
     cluster, project = submitter.cluster, submitter.project
     checkpoint = (project.folder / RETRAINED).with_name("checkpoint.safetensors")
 
-    def jobs_of(group: str) -> list[Job]:
-        return [job for job in submitter.cluster.jobs() if job.made_of.startswith(group) and job not in submitted]
+    def jobs_of(rule: str) -> list[Job]:
+        return [job for job in submitter.cluster.jobs() if job.made_of == rule and job not in submitted]
 
     call = (*OVERLAY, "--config", "device=cpu", "--", RETRAINED, HELD["lenet"])
     with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
         wait_until(checkpoint.exists, "a first epoch")
-        cluster.cancel(*jobs_of("victim"))
+        cluster.cancel(*jobs_of("train_victim"))
         wait_until(lambda: events(hold), "the attack has started")
         cluster.call("scontrol", "update", f"JobId={jobs_of('attack')[0].number}", "EndTime=now")
-        wait_until(lambda: jobs_of("attack")[0]["JobState"] == "TIMEOUT", "its time is over")
+        wait_until(lambda: jobs_of("attack_victim")[0]["JobState"] == "TIMEOUT", "its time is over")
         (hold / "go").touch()
     assert process.returncode == 0, submitter.log[-5000:]
 
-    assert [job["JobState"] for job in jobs_of("victim")] == ["CANCELLED", "COMPLETED"]
-    assert [job["JobState"] for job in jobs_of("attack")] == ["TIMEOUT", "COMPLETED"]
-    # Of the group, the attack grows and its summary does not.
-    assert request(jobs_of("attack")[1])[1:4] == ("12000M", "04:10:00", "")
+    assert [job["JobState"] for job in jobs_of("train_victim")] == ["CANCELLED", "COMPLETED"]
+    assert [job["JobState"] for job in jobs_of("attack_victim")] == ["TIMEOUT", "COMPLETED"]
+    assert request(jobs_of("attack_victim")[1])[1:4] == ("12000M", "04:00:00", "")
     assert "resumed after epoch" in (project.results / "logs/victims/digits/lenet/none/1.log").read_text()
-    for name in (RETRAINED, HELD["lenet"].replace("summary.json", "records.parquet")):
+    for name in (RETRAINED, HELD["lenet"]):
         assert (project.folder / name).read_bytes() == (here.folder / name).read_bytes(), name
     assert not checkpoint.exists()
 
@@ -165,7 +169,6 @@ def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here,
     assert events(hold) == [f"start {orphan.number}", f"end {orphan.number}"], (
         "the second job takes what the first made"
     )
-    name = HELD["MLP"].replace("summary.json", "records.parquet")
-    assert (project.folder / name).read_bytes() == (here.folder / name).read_bytes()
+    assert (project.folder / HELD["MLP"]).read_bytes() == (here.folder / HELD["MLP"]).read_bytes()
     assert not list(project.results.rglob("*.partial*"))
     assert project.outdated(*OVERLAY, "--", HELD["MLP"]) == set()

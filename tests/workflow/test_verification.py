@@ -88,7 +88,7 @@ def test_what_differs_first_is_what_the_others_come_from(against_manifest, run):
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[1].startswith(
-        "first in the order of the workflow: victims/digits/lenet/adversarial_training/0/weights"
+        "the first difference in the order of the workflow: victims/digits/lenet/adversarial_training/0/weights"
     )
     assert lines[1].endswith("is missing")
     assert [line.split()[0].split("/")[0] for line in lines[2:]] == ["attacks", "judgements", "tables", "figures"]
@@ -126,7 +126,7 @@ def test_another_input_is_named_as_the_cause(against_manifest, run):
     (name,) = own["jobs"]["data/digits/test.safetensors"]["inputs"]
     own["jobs"]["data/digits/test.safetensors"]["inputs"][name] = "other"
     (run / "manifest.json").write_text(json.dumps(own))
-    assert f"  input: {name} has other bytes here" in against_manifest().stdout.splitlines()
+    assert f"  input: {name} has different content here" in against_manifest().stdout.splitlines()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"artefacts": 3}', '{"artefacts": {}}'])
@@ -134,14 +134,14 @@ def test_what_is_no_manifest_is_one_line(against_manifest, run, content):
     (run.parent / "manifest.json").write_text(content)
     done = against_manifest()
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {run.parent / 'manifest.json'} is no manifest of a run")
+    assert done.stderr.startswith(f"error: {run.parent / 'manifest.json'} is not a manifest")
     assert done.stderr.count("\n") == 1
 
 
 def test_everything_is_of_todays_code(run, verify):
     assert made_by_other_code(run) == []
     done = verify("--manifest", "")
-    assert (done.returncode, done.stdout) == (0, f"every artefact in {run} was produced by today's code\n")
+    assert (done.returncode, done.stdout) == (0, f"every artefact in {run} was produced by the current code\n")
 
 
 def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, verify):
@@ -154,11 +154,11 @@ def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, veri
     found = made_by_other_code(run)
     assert [one.path for one in found][:2] == [PATHS[0], PATHS[2]]
     assert sorted(one.path for one in found) == sorted(PATHS)
-    assert {one.how for one in found} == {f"was made by code {then}, which is {now} now"}
+    assert {one.how for one in found} == {f"was made by code {then}; the current code is {now}"}
     done = verify()
     assert done.returncode == 1
-    assert done.stdout.startswith(f"{len(PATHS)} artefacts in {run} are not what today's code produced:\n")
-    assert f"  {PATHS[0]} was made by code {then}, which is {now} now\n" in done.stdout
+    assert done.stdout.startswith(f"{len(PATHS)} artefacts in {run} were not produced by the current code:\n")
+    assert f"  {PATHS[0]} was made by code {then}; the current code is {now}\n" in done.stdout
 
 
 def test_a_comment_is_no_other_code(run):
@@ -212,5 +212,5 @@ def test_a_folder_without_records_is_one_line(root, tmp_path, exists):
     command = [sys.executable, root / "scripts/verify.py", "--results", folder]
     environment = os.environ | {"PYTHONPATH": str(root)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    reason = "has no folder provenance/: no job has recorded anything there" if exists else "is not a folder"
+    reason = "has no folder provenance/, so no job has run there" if exists else "is not a folder"
     assert (done.returncode, done.stderr) == (1, f"error: --results: {folder} {reason}\n")
