@@ -1,41 +1,42 @@
 import pandas as pd
 import pytest
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.statistics.attempts import load_attempts, short_names
 
-RECORDS = pd.DataFrame(
-    {"index": [0, 1], "label": [3, 4], "clean_prediction": [3, 4], "prediction": [5, 5], "l2": [1.0, 2.0]}
-)
+OWN = pd.DataFrame(
+    {"index": [0, 1], "label": [3, 4], "clean_prediction": [3, 0], "prediction": [5, 5], "l2": [1.0, 2.0]}
+).assign(attack="fgsm", source="MLP/none")
+OTHERS = OWN.assign(source="CNN/none", prediction=[3, 5], l2=[3.0, 4.0])
 
 
 @pytest.fixture
-def files(tmp_path):
-    evaluation = pd.DataFrame({"index": [0, 1], "label": [3, 4], "clean_prediction": [3, 0], "prediction": [3, 5]})
-    RECORDS.to_parquet(tmp_path / "records.parquet")
-    evaluation.to_parquet(tmp_path / "evaluation.parquet")
-    evaluation.assign(index=[1, 0]).to_parquet(tmp_path / "other.parquet")
-    return tmp_path
+def artefacts(tmp_path):
+    path = tmp_path / "judgements/leaderboard/mnist/MLP/none/0/records.parquet"
+    path.parent.mkdir(parents=True)
+    pd.concat([OWN, OTHERS]).to_parquet(path)
+    return Artefacts({"judgements": [path]})
 
 
 def entry(source):
-    return {"model": "MLP", "defense": "none", "seed": 0, "attack": "fgsm", "source": source}
+    return {"dataset": "mnist", "model": "MLP", "defense": "none", "seed": 0, "attack": "fgsm", "source": source}
 
 
-def test_another_victims_images_keep_the_norms_and_get_the_victims_predictions(files):
-    own, other = load_attempts(
-        [entry(None), entry("CNN/none")], [files / "records.parquet"] * 2, [files / "evaluation.parquet"]
-    )
+def test_another_victims_images_keep_the_norms_and_get_the_victims_predictions(artefacts):
+    own, other = load_attempts([entry(None), entry("CNN/none")], artefacts)
     assert own.records["prediction"].tolist() == [5, 5]
+    assert own.records["l2"].tolist() == [1.0, 2.0]
     assert other.records["prediction"].tolist() == [3, 5]
     assert other.records["clean_prediction"].tolist() == [3, 0]
-    assert other.records["l2"].tolist() == [1.0, 2.0]
+    assert other.records["l2"].tolist() == [3.0, 4.0]
+    assert (own.source, other.source) == (None, "CNN/none")
     assert other.victim == "MLP/none"
 
 
-def test_an_evaluation_of_other_images_is_rejected(files):
-    with pytest.raises(InvalidInput, match=r"CNN/none: fgsm: .* not about the same images"):
-        load_attempts([entry("CNN/none")], [files / "records.parquet"], [files / "other.parquet"])
+def test_images_that_the_victim_has_not_judged_are_one_line(artefacts):
+    with pytest.raises(InvalidInput, match=r"^no judgement of fgsm on A/none by mnist/MLP/none/0$"):
+        load_attempts([entry("A/none")], artefacts)
 
 
 def test_short_names_keep_only_the_part_that_differs():

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from foolflow.statistics.scored import Detector, Scored
 from foolflow.tables.detection import CLEAN, POOLED, tabulate
-from foolflow.tables.reference import load_reference
 
 
 def scored(attack, scores, fooled, adaptive=False):
@@ -13,8 +13,13 @@ def scored(attack, scores, fooled, adaptive=False):
 
 
 @pytest.fixture
+def reference(root):
+    return yaml.safe_load((root / "reference/xu2017_detection.yaml").read_text())
+
+
+@pytest.fixture
 def detector():
-    clean = pd.DataFrame({"split": ["val"] * 20 + ["test"] * 10, "score": [*np.arange(20) / 20, *np.arange(10) / 9]})
+    clean = pd.DataFrame({"images": ["val"] * 20 + ["test"] * 10, "score": [*np.arange(20) / 20, *np.arange(10) / 9]})
     attacked = [
         scored("fgsm_mnist", [0.99, 0.91, 1.5, 1.6], [True, True, True, False]),
         scored("deepfool", [0.1, 1.2, 1.3, 1.4], [True, True, True, True]),
@@ -23,8 +28,8 @@ def detector():
     return Detector("mnist", "CNN", 0, "joint_mnist", clean, attacked)
 
 
-def test_each_rate_has_its_own_images(detector, root):
-    table = tabulate([detector], 0.05, load_reference(root / "reference/xu2017_detection.yaml"))
+def test_each_rate_has_its_own_images(detector, reference):
+    table = tabulate([detector], 0.05, reference)
     rows = table.data.set_index("images")
     assert list(rows.index) == [CLEAN, "fgsm_mnist", "deepfool", POOLED, "pgd_undetected"]
     assert (rows["threshold"] == 0.9).all()  # of 20 val images, one is above it
@@ -38,16 +43,16 @@ def test_each_rate_has_its_own_images(detector, root):
     assert "0.0029" in table.notes[0]
 
 
-def test_another_data_set_has_no_published_columns(detector, root):
+def test_another_data_set_has_no_published_columns(detector, reference):
     other = Detector("digits", "CNN", 0, "joint_mnist", detector.clean, detector.attacked[:1])
-    table = tabulate([other], 0.05, load_reference(root / "reference/xu2017_detection.yaml"))
+    table = tabulate([other], 0.05, reference)
     assert not any("published" in column for column in table.display)
     assert not any("Published" in note for note in table.notes)
     assert POOLED not in set(table.data["images"])
 
 
-def test_an_attack_that_fools_nothing_has_a_row(detector, root):
+def test_an_attack_that_fools_nothing_has_a_row(detector, reference):
     none = Detector("digits", "CNN", 0, "d", detector.clean, [scored("fgsm", [0.1, 1.0], [False, False])])
-    row = tabulate([none], 0.05, load_reference(root / "reference/xu2017_detection.yaml")).display.iloc[1]
+    row = tabulate([none], 0.05, reference).display.iloc[1]
     assert row["success %"] == "0.0"
     assert row["fooled unseen %"] == "0.0"
