@@ -15,6 +15,8 @@ from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 
+BLOCK = 1000  # images whose distances are measured at once
+
 
 @dataclass(frozen=True)
 class Classified:
@@ -116,5 +118,5 @@ def _distances(images: Tensor, clean: np.ndarray, index: np.ndarray) -> dict[str
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _blocks(count: int, size: int = 1000) -> Iterable[slice]:
-    return (slice(first, first + size) for first in range(0, max(count, 1), size))
+def _blocks(count: int) -> Iterable[slice]:
+    return (slice(first, first + BLOCK) for first in range(0, max(count, 1), BLOCK))

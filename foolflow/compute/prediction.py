@@ -39,7 +39,7 @@ def in_batches(
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Tensor, device: torch.device, batch_size: int = BATCH_SIZE) -> Tensor:
+def predict(model: nn.Module, images: Tensor, device: torch.device) -> Tensor:
     """Return the class that `model` (in eval mode) predicts for each image: int64 (N,), on the CPU.
 
     images: uint8, or float32 in [0, 1], (N, C, H, W), on any device.
@@ -49,7 +49,7 @@ def predict(model: nn.Module, images: Tensor, device: torch.device, batch_size: 
     def classes(batch: Tensor) -> Tensor:
         return checked_logits(model(batch), len(batch)).argmax(1).cpu()
 
-    return torch.cat(in_batches(classes, images, device, batch_size))
+    return torch.cat(in_batches(classes, images, device))
 
 
 def checked_logits(logits: Tensor, count: int) -> Tensor:

@@ -23,7 +23,7 @@ class Artefacts:
 
     The path of a file identifies its data set, victim or attack:
 
-    splits       data/{dataset}/{part}.safetensors
+    splits       data/{dataset}/test.safetensors
     judgements   judgements/{study}/{dataset}/{model}/{defense}/{seed}/records.parquet
     accuracies   judgements/{study}/{dataset}/{model}/{defense}/{seed}/accuracy.json
     adversarial  attacks/{dataset}/{model}/{defense}/{seed}/{attack}/adversarial.safetensors
@@ -55,9 +55,9 @@ class Artefacts:
         """Return for each split the number of images `n`, and how many of them are classified correctly, `correct`."""
         return read_json(self._one("accuracies", *_keys(cell)))
 
-    def split(self, cell: Cell, part: str = "test") -> Split:
-        paths = {path.parent.name: path for path in self.files["splits"] if path.stem == part}
-        return self._split(paths[cell["dataset"]])
+    def split(self, cell: Cell) -> Split:
+        """Return the test split of the cell's data set."""
+        return self._split(self._one("splits", cell["dataset"]))
 
     def history(self, cell: Cell) -> pd.DataFrame:
         return pd.read_csv(self._one("histories", *_keys(cell)))
@@ -96,7 +96,7 @@ class Artefacts:
     @cached_property
     def _by_folder(self) -> dict[tuple[str, ...], Path]:
         """Index the files by kind and by the last folders of their paths."""
-        depth = {"judgements": 4, "accuracies": 4, "histories": 4, "adversarial": 5, "runs": 5}
+        depth = {"splits": 1, "judgements": 4, "accuracies": 4, "histories": 4, "adversarial": 5, "runs": 5}
         return {
             (kind, *path.parts[-1 - depth[kind] : -1]): path
             for kind, paths in self.files.items()

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import norm, rankdata
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.intervals import CONFIDENCE, wilson_interval
 
 ROUNDING = 1e-9  # of a fraction times a count, so that 5 % of 10,000 is 500
 
@@ -46,7 +46,7 @@ class Area:
     high: float
 
 
-def area_under(clean: np.ndarray, adversarial: np.ndarray, confidence: float = 0.95) -> Area:
+def area_under(clean: np.ndarray, adversarial: np.ndarray) -> Area:
     """Return the area with DeLong's interval (DeLong et al. 1988, by ranks after Sun and Xu 2014), cut to [0, 1].
 
     clean, adversarial: scores of clean and adversarial images, which are assumed to be independent. The interval has no
@@ -61,7 +61,7 @@ def area_under(clean: np.ndarray, adversarial: np.ndarray, confidence: float = 0
     above = 1 - (ranks[~truth] - rankdata(clean)) / len(adversarial)
     deviation = np.sqrt(below.var(ddof=1) / len(adversarial) + above.var(ddof=1) / len(clean))
     area = float(roc_auc_score(truth, scores))
-    reach = float(norm.ppf((1 + confidence) / 2) * deviation)
+    reach = float(norm.ppf((1 + CONFIDENCE) / 2) * deviation)
     return Area(area, max(0.0, area - reach), min(1.0, area + reach))
 
 

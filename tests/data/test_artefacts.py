@@ -47,8 +47,7 @@ def artefacts(tmp_path):
         return results / path
 
     for label, dataset in enumerate(("digits", "mnist")):
-        for part in ("test", "val"):
-            save_split(place("splits", f"data/{dataset}/{part}.safetensors"), split(10 * label + (part == "val")))
+        save_split(place("splits", f"data/{dataset}/test.safetensors"), split(label))
     for number, cell in enumerate((LENET, LENET | {"seed": 1}, SQUEEZED, LENET | {"dataset": "mnist"})):
         for attack in ("fgsm", "pgd"):
             at = f"attacks/{folder(cell)}/{attack}"
@@ -92,9 +91,11 @@ def test_each_file_is_found_by_its_victim(artefacts):
     assert artefacts.run(LENET | {"dataset": "mnist", "attack": "pgd"}) == {"seconds": 3, "attack": "pgd"}
 
 
-def test_splits_are_found_by_data_set_and_part(artefacts):
+def test_splits_are_found_by_data_set(artefacts):
     assert artefacts.split(LENET).images.max() == 0
-    assert artefacts.split({"dataset": "mnist"}, "val").images.max() == 11
+    assert artefacts.split({"dataset": "mnist"}).images.max() == 1
+    with pytest.raises(InvalidInput, match=r"^the inputs of the job include no splits of cifar10$"):
+        artefacts.split({"dataset": "cifar10"})
     assert artefacts.split(LENET) is artefacts.split(SQUEEZED)  # read once
 
 
