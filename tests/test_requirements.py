@@ -93,7 +93,7 @@ def scripts_and_environments(root):
     found = set()
     for file in (root / "rules").glob("*.smk"):
         for rule in re.split(r"^(?=\w*rule |checkpoint |use rule )", file.read_text(), flags=re.MULTILINE):
-            scripts = re.findall(r"\bscripts/(\w+)\.py\b", rule)
+            scripts = re.findall(r"{params\.program} (\w+)", rule)
             found |= {(script, name) for name in re.findall(r"\benvs/(\w+)\.yaml", rule) for script in scripts}
     return found
 

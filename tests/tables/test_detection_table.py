@@ -14,7 +14,7 @@ def scored(attack, scores, fooled, adaptive=False):
 
 @pytest.fixture
 def detector():
-    clean = pd.DataFrame({"split": ["val"] * 20 + ["test"] * 10, "score": [*np.arange(20) / 20, *np.arange(10) / 9]})
+    clean = pd.DataFrame({"images": ["val"] * 20 + ["test"] * 10, "score": [*np.arange(20) / 20, *np.arange(10) / 9]})
     attacked = [
         scored("fgsm_mnist", [0.99, 0.91, 1.5, 1.6], [True, True, True, False]),
         scored("deepfool", [0.1, 1.2, 1.3, 1.4], [True, True, True, True]),

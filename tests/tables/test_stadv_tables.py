@@ -44,8 +44,7 @@ def test_no_success_has_no_distortion():
 
 
 def test_success_is_next_to_the_published(root):
-    metrics = {"splits": {"test": {"accuracy": 0.99}}}
-    attacked = [stadv.Attacked(dataset, "A", 0, metrics, RECORDS) for dataset in ("mnist", "fashion_mnist", "digits")]
+    attacked = [stadv.Attacked(dataset, "A", 0, 0.99, RECORDS) for dataset in ("mnist", "fashion_mnist", "digits")]
     reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
     table = stadv.tabulate("title", attacked, reference)
     data = table.data.set_index("dataset")

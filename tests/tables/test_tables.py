@@ -1,5 +1,3 @@
-import argparse
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,17 +80,13 @@ def test_no_published_column_without_published_numbers(root):
     assert not any("published" in column for column in table.display)
 
 
-def metrics(test):
-    return {
-        "splits": {
-            part: {"n": 1000, "correct": 0, "accuracy": test, "interval": [test - 0.01, test + 0.01]}
-            for part in ("train", "val", "test")
-        }
-    }
+def measured(test):
+    """The accuracy.json of a victim."""
+    return {part: {"n": 1000, "correct": round(1000 * test)} for part in ("train", "val", "test")}
 
 
 def test_accuracies_are_next_to_those_of_paper_and_students(root):
-    victims = [accuracy.Victim("mnist", model, 0, metrics(0.99)) for model in ("A", "A_students")]
+    victims = [accuracy.Victim("mnist", model, 0, measured(0.99)) for model in ("A", "A_students")]
     table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
     assert table.data["published_paper"].tolist()[0] == pytest.approx(0.9858)
     assert pd.isna(table.data["published_paper"].tolist()[1])
@@ -102,20 +96,20 @@ def test_accuracies_are_next_to_those_of_paper_and_students(root):
 
 
 def test_several_seeds_have_a_column(root):
-    victims = [accuracy.Victim("mnist", "CNN", seed, metrics(test)) for seed, test in enumerate((0.99, 0.98))]
+    victims = [accuracy.Victim("mnist", "CNN", seed, measured(test)) for seed, test in enumerate((0.99, 0.98))]
     table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
     assert table.display["seed"].tolist() == ["0", "1"]
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
 def test_a_table_is_written_three_ways_and_html_is_escaped(root, tmp_path):
-    victims = [accuracy.Victim("mnist", "CNN", 0, metrics(0.99))]
+    victims = [accuracy.Victim("mnist", "CNN", 0, measured(0.99))]
     table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
-    to = argparse.Namespace(csv=tmp_path / "a.csv", markdown=tmp_path / "a.md", html=tmp_path / "a.html")
-    write_table(table, to)
-    assert pd.read_csv(to.csv)["test"].tolist() == [0.99]
-    assert "| mnist" in to.markdown.read_text()
-    assert "<b>title" not in to.html.read_text()
+    csv, markdown, page = (tmp_path / f"a.{ending}" for ending in ("csv", "md", "html"))
+    write_table(table, csv, markdown, page)
+    assert pd.read_csv(csv)["test"].tolist() == [0.99]
+    assert "| mnist" in markdown.read_text()
+    assert "<b>title" not in page.read_text()
 
 
 @pytest.mark.parametrize(

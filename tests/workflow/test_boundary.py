@@ -44,6 +44,7 @@ FOR_PROGRAMS = FOR_SCIENCE | {
     "command_line.named_inputs",
     "command_line.run_job",
     "supervision.continue_in_child",
+    "supervision.leave",
 }
 
 

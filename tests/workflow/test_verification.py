@@ -192,7 +192,7 @@ def test_another_version_of_a_library_is_other_code(run):
     path.write_text(json.dumps(record | {"code": f"{record['code']} numpy==0.1"}))
     (found,) = made_by_other_code(run)
     assert found.path == "tables/a.csv"
-    assert found.how.startswith("was made by code numpy==0.1, which is numpy==")
+    assert found.how.startswith("was made by code numpy==0.1; the current code is numpy==")
 
 
 def test_a_job_without_a_digest_is_of_no_other_code(run):

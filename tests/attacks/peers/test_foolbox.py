@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
 from tests.attacks.peers.conftest import l2
 
@@ -56,13 +57,16 @@ def test_records_are_those_of_any_attack(digits_splits, trained, needs):
     needs("foolbox")
     entry = {"method": "foolbox:FGSM", "parameters": {"epsilon": [0.1, 0.3]}, "images": 30, "batch_size": 20}
     made = run_attack(trained.model, digits_splits["test"], entry, torch.device("cpu"))
-    assert len(made.records) == len(made.tensors["images"]) == 60
-    assert (made.records.groupby("epsilon")["linf"].max() - [0.1, 0.3]).abs().max() < 1e-6
-    predictions = trained.model(made.tensors["images"]).argmax(1).numpy()
-    assert (made.records["prediction"] == predictions).all()
-    assert {"queries", "rejected", "gradient_evaluations"} <= set(made.records)
-    right = made.records["clean_prediction"] == made.records["label"]
-    assert (made.records["gradient_evaluations"] == right).all()
+    test = digits_splits["test"]
+    clean = classify(trained.model, torch.from_numpy(test.images), torch.device("cpu"))
+    records = judge(trained.model, test, clean, made, torch.device("cpu"))
+    assert len(records) == len(made) == 60
+    assert (records.groupby("epsilon")["linf"].max() - [0.1, 0.3]).abs().max() < 1e-6
+    predictions = trained.model(torch.from_numpy(made.tensors["images"])).argmax(1).numpy()
+    assert (records["prediction"] == predictions).all()
+    assert {"queries", "rejected", "gradient_evaluations"} <= set(records)
+    right = records["clean_prediction"] == records["label"]
+    assert (records["gradient_evaluations"] == right).all()
 
 
 @pytest.mark.parametrize(
