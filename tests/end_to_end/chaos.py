@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from foolflow.workflow.manifest import checksum
-
+from foolflow.jobs.record import checksum
 from tests.end_to_end.conftest import BARE, DEMO, SNAKEMAKE, Project, copy_project
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,7 +71,7 @@ class Disturbed:
         return True
 
     def jobs(self) -> list[int]:
-        """The processes of our scripts, in this call or orphans of an earlier one."""
+        """The jobs of this call and orphans of an earlier one, and the processes that watch over them."""
         found = []
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
@@ -82,7 +81,7 @@ class Disturbed:
                 words = (folder / "cmdline").read_bytes().split(b"\0")
             except (OSError, ProcessLookupError):
                 continue
-            if group in self.groups and len(words) > 1 and words[1].startswith(b"scripts/"):
+            if group in self.groups and len(words) > 1 and words[1] == os.fsencode(self.project.folder / "scripts"):
                 found.append(int(folder.name))
         return found
 
