@@ -76,6 +76,12 @@ def raw_files(wildcards):
     return [local(file) for file in source_files(dataset)]
 
 
+def read_files(wildcards, input):
+    """What a data set is read from, for its record. Files of a user's folder can be more than a command line holds."""
+    dataset = config["datasets"][wildcards.dataset]
+    return [dataset["path"]] if dataset["source"] == "folder" else input.raw
+
+
 def dataset_spec(wildcards):
     return as_json({"name": wildcards.dataset, "dataset": config["datasets"][wildcards.dataset]})
 

@@ -94,6 +94,7 @@ rule split_dataset:
         program=program,
         code=split_code,
         spec=dataset_spec,
+        files=read_files,
     message:
         "Split {wildcards.dataset}"
     shell:
@@ -101,6 +102,7 @@ rule split_dataset:
         {params.program} split \
             --spec {params.spec:q} \
             --raw "$(dirname {output.train:q})/raw" \
+            --files {params.files:q} \
             --train {output.train:q} \
             --val {output.val:q} \
             --test {output.test:q} \

@@ -144,7 +144,9 @@ def test_a_set_without_images_has_records_without_rows():
 def test_a_set_of_another_split_is_one_line(made):
     split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
     clean = classify(Brightest(), torch.from_numpy(split.images), CPU)
-    with pytest.raises(InvalidInput, match=r"^set\.safetensors was not made from this test split"):
+    with pytest.raises(
+        InvalidInput, match=r"^set\.safetensors was not made from this test split; run the attack again$"
+    ):
         judge(Brightest(), split, clean, made, CPU, origin="set.safetensors")
 
 
