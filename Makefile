@@ -1,6 +1,7 @@
 # Each target is one call of an ordinary tool; `make help` lists them. In an activated environment, call the tool itself.
 PYTHON ?= python3
 BIN := .venv/bin
+TARGETS ?= demo
 ARGS ?= # more arguments for the tool: make reproduce ARGS=-n
 report = $(if $(filter -n --dry-run,$(ARGS)),,--report $(1) --report-after-run) # a dry run makes nothing to report
 
@@ -22,7 +23,7 @@ demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, 
 	@echo 'The report is results/demo/report.html'
 
 slurm-demo: .venv/installed ## compare the demo through a Slurm started for it here with the demo without (docs/cluster.md)
-	FOOLFLOW_SLURM_DEMO=1 $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
+	FOOLFLOW_SLURM_DEMO="$(TARGETS)" $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
 
 reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
 	$(BIN)/snakemake --cores all $(call report,results/report.html) $(ARGS)
