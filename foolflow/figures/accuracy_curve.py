@@ -31,7 +31,7 @@ def draw(table: pd.DataFrame) -> Figure:
         ):
             for seed, one in rows.groupby("seed"):
                 _draw_one(axes, one, colour, f"{dataset}, {model}, {attack} (seed {seed})")
-            _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]], colour)
+            _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]])
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
@@ -44,7 +44,7 @@ def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
     axes.plot(rows["epsilon"], 100 * rows["accuracy"], color=colour, marker="o", markersize=4, label=label)
 
 
-def _draw_published(axes: Axes, rows: pd.DataFrame, colour: str) -> None:
+def _draw_published(axes: Axes, rows: pd.DataFrame) -> None:
     for column, (label, style) in PUBLISHED.items():
         known = rows.dropna(subset=[column])
         if len(known):

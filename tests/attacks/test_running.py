@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 import torch
 
@@ -8,7 +7,6 @@ from foolflow.attacks.running import run_attack
 from foolflow.attacks.warp import flow_loss
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
-from foolflow.statistics.success import summarise
 
 CPU = torch.device("cpu")
 
@@ -103,26 +101,3 @@ def test_a_users_attack_that_returns_nonsense_is_named(trained, tmp_path, body, 
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
         run(trained, {"python": f"{file}:attack"})
     assert words in str(caught.value)
-
-
-def test_the_summary_counts_success_among_the_right_and_accuracy_over_all():
-    records = pd.DataFrame(
-        {
-            "epsilon": [0.1] * 4,
-            "label": [0, 0, 0, 0],
-            "clean_prediction": [0, 0, 0, 1],  # three right
-            "prediction": [1, 1, 0, 1],  # two of them fooled
-            "success": [True, True, False, True],
-            "prediction_8bit": [1, 0, 0, 1],
-            "success_8bit": [True, False, False, True],
-            "l2": [1.0, 3.0, 9.0, 0.0],
-            "linf": [0.1] * 4,
-            "gradient_evaluations": [1] * 4,
-        }
-    )
-    (summary,) = summarise(records)
-    assert (summary["success"]["count"], summary["success"]["n"]) == (2, 3)
-    assert (summary["success_8bit"]["count"], summary["success_8bit"]["n"]) == (1, 3)
-    assert (summary["accuracy"]["count"], summary["accuracy"]["n"]) == (1, 4)
-    assert (summary["accuracy_8bit"]["count"], summary["accuracy_8bit"]["n"]) == (2, 4)
-    assert summary["median_l2"] == 2.0

@@ -3,6 +3,7 @@
 import copy
 import importlib
 import json
+import runpy
 
 import pytest
 import yaml
@@ -153,3 +154,16 @@ def test_every_caption_is_used(config):
     rules += (ROOT / "Snakefile").read_text(encoding="utf-8")
     unused = [path.name for path in (ROOT / "report").glob("*.rst") if path.name not in used and path.name not in rules]
     assert unused == []
+
+
+def test_what_is_published_is_a_table_or_figure_of_the_shipped_config():
+    made = {
+        f"{kind}/{one['name']}.{suffix}"
+        for study in STUDIES
+        for kind, one in exhibits(config_with(), study)
+        for suffix in {"tables": ("csv", "md"), "figures": ("png",)}[kind]
+    }
+    published = runpy.run_path(str(ROOT / "docs/publish.py"))["FILES"]
+    paths = {path for files in published.values() for path in files.values()}
+    assert len(paths) > 60
+    assert {path for path in paths if path.startswith(("tables/", "figures/"))} <= made

@@ -1,15 +1,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from foolflow.statistics.scored import Detector, Scored
 from foolflow.tables.detection import CLEAN, POOLED, tabulate
-from foolflow.tables.reference import load_reference
 
 
 def scored(attack, scores, fooled, adaptive=False):
     records = pd.DataFrame({"label": 0, "clean_prediction": 0, "success_8bit": fooled, "score": scores})
     return Scored(attack, adaptive, records)
+
+
+@pytest.fixture
+def reference(root):
+    return yaml.safe_load((root / "reference/xu2017_detection.yaml").read_text())
 
 
 @pytest.fixture
@@ -23,8 +28,8 @@ def detector():
     return Detector("mnist", "CNN", 0, "joint_mnist", clean, attacked)
 
 
-def test_each_rate_has_its_own_images(detector, root):
-    table = tabulate([detector], 0.05, load_reference(root / "reference/xu2017_detection.yaml"))
+def test_each_rate_has_its_own_images(detector, reference):
+    table = tabulate([detector], 0.05, reference)
     rows = table.data.set_index("images")
     assert list(rows.index) == [CLEAN, "fgsm_mnist", "deepfool", POOLED, "pgd_undetected"]
     assert (rows["threshold"] == 0.9).all()  # of 20 val images, one is above it
@@ -38,16 +43,16 @@ def test_each_rate_has_its_own_images(detector, root):
     assert "0.0029" in table.notes[0]
 
 
-def test_another_data_set_has_no_published_columns(detector, root):
+def test_another_data_set_has_no_published_columns(detector, reference):
     other = Detector("digits", "CNN", 0, "joint_mnist", detector.clean, detector.attacked[:1])
-    table = tabulate([other], 0.05, load_reference(root / "reference/xu2017_detection.yaml"))
+    table = tabulate([other], 0.05, reference)
     assert not any("published" in column for column in table.display)
     assert not any("Published" in note for note in table.notes)
     assert POOLED not in set(table.data["images"])
 
 
-def test_an_attack_that_fools_nothing_has_a_row(detector, root):
+def test_an_attack_that_fools_nothing_has_a_row(detector, reference):
     none = Detector("digits", "CNN", 0, "d", detector.clean, [scored("fgsm", [0.1, 1.0], [False, False])])
-    row = tabulate([none], 0.05, load_reference(root / "reference/xu2017_detection.yaml")).display.iloc[1]
+    row = tabulate([none], 0.05, reference).display.iloc[1]
     assert row["success %"] == "0.0"
     assert row["fooled unseen %"] == "0.0"

@@ -80,13 +80,13 @@ def test_no_published_column_without_published_numbers(root):
     assert not any("published" in column for column in table.display)
 
 
-def measured(test):
-    """The accuracy.json of a victim."""
+def right(test):
+    """The accuracy of a victim that classifies this share of each split correctly."""
     return {part: {"n": 1000, "correct": round(1000 * test)} for part in ("train", "val", "test")}
 
 
 def test_accuracies_are_next_to_those_of_paper_and_students(root):
-    victims = [accuracy.Victim("mnist", model, 0, measured(0.99)) for model in ("A", "A_students")]
+    victims = [accuracy.Victim("mnist", model, 0, right(0.99)) for model in ("A", "A_students")]
     table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
     assert table.data["published_paper"].tolist()[0] == pytest.approx(0.9858)
     assert pd.isna(table.data["published_paper"].tolist()[1])
@@ -96,20 +96,20 @@ def test_accuracies_are_next_to_those_of_paper_and_students(root):
 
 
 def test_several_seeds_have_a_column(root):
-    victims = [accuracy.Victim("mnist", "CNN", seed, measured(test)) for seed, test in enumerate((0.99, 0.98))]
+    victims = [accuracy.Victim("mnist", "CNN", seed, right(test)) for seed, test in enumerate((0.99, 0.98))]
     table = accuracy.tabulate("title", victims, reference(root, "r2_minimal"))
     assert table.display["seed"].tolist() == ["0", "1"]
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
 def test_a_table_is_written_three_ways_and_html_is_escaped(root, tmp_path):
-    victims = [accuracy.Victim("mnist", "CNN", 0, measured(0.99))]
+    victims = [accuracy.Victim("mnist", "CNN", 0, right(0.99))]
     table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
-    csv, markdown, page = (tmp_path / f"a.{ending}" for ending in ("csv", "md", "html"))
-    write_table(table, csv, markdown, page)
+    csv, markdown, html = (tmp_path / f"a.{suffix}" for suffix in ("csv", "md", "html"))
+    write_table(table, csv, markdown, html)
     assert pd.read_csv(csv)["test"].tolist() == [0.99]
     assert "| mnist" in markdown.read_text()
-    assert "<b>title" not in page.read_text()
+    assert "<b>title" not in html.read_text()
 
 
 @pytest.mark.parametrize(

@@ -56,10 +56,10 @@ def test_targets(attacked, other_classes):
 def test_records_are_those_of_any_attack(digits_splits, trained, needs):
     needs("foolbox")
     entry = {"method": "foolbox:FGSM", "parameters": {"epsilon": [0.1, 0.3]}, "images": 30, "batch_size": 20}
-    made = run_attack(trained.model, digits_splits["test"], entry, torch.device("cpu"))
-    test = digits_splits["test"]
-    clean = classify(trained.model, torch.from_numpy(test.images), torch.device("cpu"))
-    records = judge(trained.model, test, clean, made, torch.device("cpu"))
+    test, cpu = digits_splits["test"], torch.device("cpu")
+    made = run_attack(trained.model, test, entry, cpu)
+    clean = classify(trained.model, torch.from_numpy(test.images), cpu)
+    records = judge(trained.model, test, clean, made, cpu)
     assert len(records) == len(made) == 60
     assert (records.groupby("epsilon")["linf"].max() - [0.1, 0.3]).abs().max() < 1e-6
     predictions = trained.model(torch.from_numpy(made.tensors["images"])).argmax(1).numpy()
