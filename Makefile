@@ -1,7 +1,9 @@
 # Each target is one call of an ordinary tool; `make help` lists them. In an activated environment, call the tool itself.
 PYTHON ?= python3
 BIN := .venv/bin
+TARGETS ?= demo
 ARGS ?= # more arguments for the tool: make reproduce ARGS=-n
+report = $(if $(filter -n --dry-run,$(ARGS)),,--report $(1) --report-after-run) # a dry run makes nothing to report
 
 .DEFAULT_GOAL := help
 .PHONY: help demo slurm-demo reproduce verify test lint bench chaos clean
@@ -17,14 +19,14 @@ help: ## list the targets of make; `snakemake --list-target-rules` lists the stu
 	touch $@
 
 demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download
-	$(BIN)/snakemake --workflow-profile profiles/demo --cores all --report results/demo/report.html --report-after-run $(ARGS)
+	$(BIN)/snakemake --workflow-profile profiles/demo --cores all $(call report,results/demo/report.html) $(ARGS)
 	@echo 'The report is results/demo/report.html'
 
 slurm-demo: .venv/installed ## compare the demo through a Slurm started for it here with the demo without (docs/cluster.md)
-	FOOLFLOW_SLURM_DEMO=1 $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
+	FOOLFLOW_SLURM_DEMO="$(TARGETS)" $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
 
 reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
-	$(BIN)/snakemake --cores all --report results/report.html --report-after-run $(ARGS)
+	$(BIN)/snakemake --cores all $(call report,results/report.html) $(ARGS)
 
 verify: .venv/installed ## RESULTS=folder: what did other code produce? with MANIFEST=file: is it that run, what differs first?
 	$(BIN)/python scripts/verify.py --results "$(RESULTS)" --manifest "$(MANIFEST)"

@@ -61,6 +61,15 @@ class Project:
             path.write_text(before)
 
 
+def make(folder: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess:
+    """`make` in a copy of the project, with the environment of the tests instead of one of its own."""
+    environment = (f"BIN={Path(sys.executable).parent}", "--old-file=.venv/installed")
+    done = subprocess.run(["make", *environment, *arguments], cwd=folder, env=BARE, capture_output=True, text=True)
+    if ok:
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done
+
+
 def copy_project(root: Path, folder: Path) -> Project:
     unwanted = shutil.ignore_patterns(".*", "results", "__pycache__", "*.egg-info", "build")
     shutil.copytree(root, folder, ignore=unwanted)
@@ -71,7 +80,7 @@ def copy_project(root: Path, folder: Path) -> Project:
 def demo(root, tmp_path_factory) -> Project:
     """The demo, run once. Tests put back what they change."""
     project = copy_project(root, tmp_path_factory.mktemp("demo") / "foolflow")
-    project.snakemake("--cores", "2", "--report", "results/demo/report.html", "--report-after-run")
+    make(project.folder, "demo")
     return project
 
 

@@ -61,8 +61,8 @@ def test_editing_a_users_file_outdates_what_was_made_with_it(fresh):
     for block in SECTIONS["A model"]:
         if block["file"]:
             (fresh.folder / block["file"]).write_text(block["text"])
-    target = "results/demo/victims/digits/shallow/none/0/metrics.json"
-    overlay = ("--configfile", "profiles/demo/workflow.yaml", "my_model.yaml")
+    target = "results/demo/victims/digits/shallow/none/0/weights.safetensors"
+    overlay = ("--configfile", "my_model.yaml")
     fresh.snakemake("--cores", "2", target, *overlay)
     assert fresh.outdated(target, *overlay) == set()
     with fresh.edited("my_model.py", "nn.ReLU()", "nn.Tanh()"):
@@ -75,9 +75,9 @@ def test_editing_how_a_library_is_called_outdates_its_sets_and_no_others(fresh):
     pytest.importorskip("foolbox")
     (overlay_block,) = [block for block in SECTIONS["An attack of another library"] if block["file"]]
     (fresh.folder / "my_peer.yaml").write_text(overlay_block["text"])
-    made = "attacks/digits/lenet/none/0/fmn/records.parquet"
+    made = "attacks/digits/lenet/none/0/fmn/adversarial.safetensors"
     target = f"results/demo/{made}"
-    overlay = ("--configfile", "profiles/demo/workflow.yaml", "my_peer.yaml")
+    overlay = ("--configfile", "my_peer.yaml")
     fresh.snakemake("--cores", "2", target, *overlay)
     for file, old, new in (
         ("foolflow/attacks/peers/foolbox.py", "steps=50", "steps=60"),

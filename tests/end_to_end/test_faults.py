@@ -22,7 +22,7 @@ from tests.end_to_end.conftest import BARE, DEMO, SNAKEMAKE
 )
 def test_a_broken_config_is_one_line_each(fresh, overlay, line):
     (fresh.folder / "broken.yaml").write_text(overlay)
-    done = fresh.snakemake("-n", "--configfile", "profiles/demo/workflow.yaml", "broken.yaml", ok=False)
+    done = fresh.snakemake("-n", "--configfile", "broken.yaml", ok=False)
     assert done.returncode != 0
     lines = [text for text in (done.stdout + done.stderr).splitlines() if text.startswith("config: ")]
     assert len(lines) == 1
@@ -59,14 +59,14 @@ def test_a_damaged_download_is_named_and_leaves_nothing(fresh, tmp_path):
 def test_a_mirror_that_is_not_there_is_named(fresh):
     (fresh.folder / "mine.yaml").write_text("data_mirror: nowhere\n")
     target = "results/demo/data/mnist/train.safetensors"
-    overlay = ("--configfile", "profiles/demo/workflow.yaml", "mine.yaml")
+    overlay = ("--configfile", "mine.yaml")
     done = fresh.snakemake("--cores", "1", target, *overlay, "--retries", "0", ok=False)
     assert done.returncode != 0
     assert "error: data_mirror: nowhere is not a folder" in done.stdout + done.stderr
 
 
 def test_a_mistyped_target_is_told_as_such(fresh):
-    done = fresh.snakemake("-n", "results/demo/victims/digits/lenett/none/0/metrics.json", ok=False)
+    done = fresh.snakemake("-n", "results/demo/victims/digits/lenett/none/0/weights.safetensors", ok=False)
     assert done.returncode != 0
     assert "MissingRuleException" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
@@ -180,7 +180,8 @@ def test_the_same_demo_elsewhere_is_the_same_to_the_byte(demo, fresh):
     ]
     compared = 0
     for path in made:
-        if path.suffix in (".safetensors", ".parquet", ".png", ".pdf", ".md", ".html") or "tables" in path.parts:
+        varying = path.name in ("run.json", "training.json", "history.csv")  # tell how long something took
+        if not varying and not path.name.startswith(".snakemake"):
             assert path.read_bytes() == (demo.results / path.relative_to(fresh.results)).read_bytes(), path
             compared += 1
     assert compared > 500

@@ -28,7 +28,7 @@ def test_every_target_is_exercised_and_explained(root):
 
 
 def test_reproduce_plans_every_study(fresh):
-    planned = make(fresh.folder, "reproduce", "ARGS=--dry-run").stdout
+    planned = make(fresh.folder, "reproduce", "ARGS=-n").stdout
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", planned, re.MULTILINE))
     assert int(jobs["train_victim"]) > 20
     assert int(jobs["total"]) <= 500

@@ -131,7 +131,7 @@ def test_what_was_cancelled_or_ran_out_of_time_is_tried_again(here, submitter, s
         wait_until(checkpoint.exists, "a first epoch")
         cluster.cancel(*jobs_of("train_victim"))
         wait_until(lambda: events(hold), "the attack has started")
-        cluster.call("scontrol", "update", f"JobId={jobs_of('attack')[0].number}", "EndTime=now")
+        cluster.call("scontrol", "update", f"JobId={jobs_of('attack_victim')[0].number}", "EndTime=now")
         wait_until(lambda: jobs_of("attack_victim")[0]["JobState"] == "TIMEOUT", "its time is over")
         (hold / "go").touch()
     assert process.returncode == 0, submitter.log[-5000:]

@@ -1,18 +1,31 @@
-"""The whole demo through Slurm: `make slurm-demo`. No part of `make test`, beside which it takes too long."""
+"""`make slurm-demo`: the demo through Slurm and without, compared. `make test` runs a small part of it."""
 
 import os
 
 import pytest
 
-from tests.end_to_end.conftest import copy_project
+from tests.end_to_end.conftest import copy_project, make
+from tests.slurm.cluster import missing_programs
 from tests.slurm.conftest import same_artefacts
 
-pytestmark = pytest.mark.skipif("FOOLFLOW_SLURM_DEMO" not in os.environ, reason="`make slurm-demo` runs it")
+# What to make; `demo`: all of it.
+TARGETS = os.environ.get("FOOLFLOW_SLURM_DEMO", "").split()
 
 
-def test_the_whole_demo_makes_the_images_and_networks_of_a_local_run(root, submitter, tmp_path):
-    submitter.run("--config", "device=cpu")
+@pytest.mark.skipif(not TARGETS, reason="`make slurm-demo` runs it")
+def test_slurm_makes_the_images_networks_and_judgements_of_a_local_run(root, submitter, tmp_path):
+    submitter.run("--config", "device=cpu", "--", *TARGETS)
     local = copy_project(root, tmp_path / "foolflow")
-    local.snakemake("--cores", "2")
-    # Tables and figures are made of these, and some tell how long something took.
-    assert same_artefacts(local, submitter.project, ".safetensors", ".parquet") > 100
+    local.snakemake("--cores", "2", *TARGETS)
+    # Tables and figures are made of these, and some of them contain timings.
+    compared = same_artefacts(local, submitter.project, ".safetensors", ".parquet")
+    assert compared > (100 if TARGETS == ["demo"] else 0)
+
+
+@pytest.mark.skipif(bool(TARGETS), reason="this is the run that the test would start")
+def test_make_slurm_demo_compares_a_part_of_the_demo(root):
+    if missing := missing_programs():
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    judgement = "results/demo/judgements/fgsm_sweep/digits/lenet/none/0/records.parquet"
+    output = make(root, "slurm-demo", f"TARGETS={judgement}").stdout
+    assert "1 passed, 1 skipped" in output
