@@ -4,12 +4,14 @@ import copy
 import importlib
 import json
 import runpy
+import shlex
 
 import pytest
 import yaml
 
 from foolflow.studies.cells import VICTIM, sets_of, source_of, victims_of
 from foolflow.studies.stadv import explored_attacks
+from foolflow.workflow.commands import as_json
 from foolflow.workflow.config.defaults import with_defaults
 from tests.conftest import ROOT
 
@@ -167,3 +169,20 @@ def test_what_is_published_is_a_table_or_figure_of_the_shipped_config():
     paths = {path for files in published.values() for path in files.values()}
     assert len(paths) > 60
     assert {path for path in paths if path.startswith(("tables/", "figures/"))} <= made
+
+
+LONGEST = 128 * 1024  # bytes of one argument on Linux; Snakemake passes a job's command to the shell as one
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_command_of_a_job_holds_the_specs_of_three_seeds(study):
+    config = config_with() | {"seeds": [0, 1, 2]}
+    for kind in KINDS:
+        specs = [
+            {key: one[key] for key in ("name", "module", "spec")}
+            for found, one in exhibits(config, study)
+            if found == kind
+        ]
+        victims = victims_of(importlib.import_module(f"foolflow.studies.{study}").cells(config))
+        inputs = 100 * len(victims)  # a path each
+        assert len(shlex.quote(as_json(specs))) + inputs < 0.95 * LONGEST
