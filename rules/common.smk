@@ -13,7 +13,7 @@ from foolflow.jobs.gpus import visible_gpus
 from foolflow.studies.cells import labels, sets_of, source_of, trained_defenses, victims_of
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
-from foolflow.workflow.commands import as_json, as_options
+from foolflow.workflow.commands import as_json, as_options, as_spec
 from foolflow.workflow.commands import program as program_param
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
@@ -359,7 +359,7 @@ def _reported(path, study, exhibit):
 
 
 def exhibit_spec(exhibits):
-    return as_json([{key: one[key] for key in ("name", "module", "spec")} for one in exhibits])
+    return as_spec([{key: one[key] for key in ("name", "module", "spec")} for one in exhibits])
 
 
 def tables_code(exhibits):

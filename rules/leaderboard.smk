@@ -31,7 +31,7 @@ rule write_leaderboard_page:
     params:
         program=program,
         code=code_digest("scripts.write_leaderboard_page", "foolflow.pages:leaderboard.html"),
-        spec=as_json(leaderboard.specs(config)),
+        spec=as_spec(leaderboard.specs(config)),
         inputs=lambda wildcards, input: as_options(input),
     message:
         "Write the leaderboard page"

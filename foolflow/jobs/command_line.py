@@ -1,12 +1,14 @@
 """Shared by all programs in scripts/: command-line options, logging, provenance records and error handling."""
 
 import argparse
+import base64
 import gc
 import json
 import platform
 import resource
 import sys
 import time
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,16 +23,24 @@ from foolflow.jobs.locks import only_job_on
 from foolflow.jobs.record import code_that_runs, is_recorded, write_record
 from foolflow.jobs.terminal import print_to_terminal, redirect_to
 
+PACKED = "zlib:"  # before a spec that is compressed
 LONGEST = 2000  # characters of a parameter in a log
 
 # The function that does the work of a job. It returns the outputs that differ between runs, such as timings.
 Main = Callable[[argparse.Namespace], Collection[Path] | None]
 
 
+def read_spec(text: str) -> Any:
+    """Parse JSON, plain or packed by `foolflow.workflow.commands.as_spec`."""
+    if text.startswith(PACKED):
+        text = zlib.decompress(base64.b64decode(text.removeprefix(PACKED))).decode()
+    return json.loads(text)
+
+
 def job_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options that every job has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--spec", type=json.loads, help="the job's part of the config, as JSON")
+    parser.add_argument("--spec", type=read_spec, help="the job's part of the config, as JSON")
     parser.add_argument("--code", default="", help="the code digest and the names it was computed from")
     parser.add_argument("--log", type=Path, help="the file for the job's output (default: the terminal)")
     parser.add_argument("--provenance", type=Path, help="the file for the record of what produced the outputs")

@@ -1,12 +1,17 @@
 """Build parts of the shell commands that the rules run."""
 
+import base64
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from shlex import quote
 from typing import Any
 
+from foolflow.jobs.command_line import PACKED
 from foolflow.workflow.project import project_folder
+
+LONGEST = 20_000  # characters of a spec as plain JSON
 
 
 def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
@@ -33,3 +38,14 @@ def as_options(inputs: Any) -> str:
 def as_json(value: Any) -> str:
     """Format `value` as one line of JSON with sorted keys, because Snakemake compares params by their repr."""
     return json.dumps(value, sort_keys=True)
+
+
+def as_spec(value: Any) -> str:
+    """Like `as_json`, but packed if it is long: Linux limits a job's whole command to 128 KiB.
+
+    `foolflow.jobs.command_line.read_spec` reads both.
+    """
+    text = as_json(value)
+    if len(text) <= LONGEST:
+        return text
+    return PACKED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()

@@ -11,7 +11,7 @@ import yaml
 
 from foolflow.studies.cells import VICTIM, sets_of, source_of, victims_of
 from foolflow.studies.stadv import explored_attacks
-from foolflow.workflow.commands import as_json
+from foolflow.workflow.commands import as_spec
 from foolflow.workflow.config.defaults import with_defaults
 from tests.conftest import ROOT
 
@@ -175,8 +175,8 @@ LONGEST = 128 * 1024  # bytes of one argument on Linux; Snakemake passes a job's
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_command_of_a_job_holds_the_specs_of_three_seeds(study):
-    config = config_with() | {"seeds": [0, 1, 2]}
+def test_the_command_of_a_job_holds_the_specs_of_ten_seeds(study):
+    config = config_with() | {"seeds": list(range(10))}
     for kind in KINDS:
         specs = [
             {key: one[key] for key in ("name", "module", "spec")}
@@ -185,4 +185,4 @@ def test_the_command_of_a_job_holds_the_specs_of_three_seeds(study):
         ]
         victims = victims_of(importlib.import_module(f"foolflow.studies.{study}").cells(config))
         inputs = 100 * len(victims)  # a path each
-        assert len(shlex.quote(as_json(specs))) + inputs < 0.95 * LONGEST
+        assert len(shlex.quote(as_spec(specs))) + inputs < 0.95 * LONGEST

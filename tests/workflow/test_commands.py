@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from foolflow.jobs.command_line import add_named_inputs, job_parser, named_inputs
+from foolflow.jobs.command_line import add_named_inputs, job_parser, named_inputs, read_spec
 from foolflow.workflow import commands
-from foolflow.workflow.commands import as_json, as_options, program
+from foolflow.workflow.commands import LONGEST, as_json, as_options, as_spec, program
 
 PYTHON = sys.executable
 AWKWARD = ["a b.csv", "it's.csv", 'say "so".csv', "$HOME.csv", "back\\slash.csv", "new\nline.csv", "*.csv", "-x;ls.csv"]
@@ -61,3 +61,11 @@ def test_a_json_param_does_not_depend_on_the_order_of_the_keys():
     assert as_json(value) == as_json(dict(reversed(value.items())))
     assert "\n" not in as_json(value)
     assert json.loads(words(shlex.quote(as_json(value)))[0]) == value
+
+
+@pytest.mark.parametrize("count", [1, LONGEST])
+def test_a_spec_is_read_back_whether_it_is_packed_or_not(count):
+    spec = [{"name": "ε", "rows": list(range(count))}]
+    text = as_spec(spec)
+    assert read_spec(text) == spec
+    assert (text == as_json(spec)) == (len(as_json(spec)) <= LONGEST)
