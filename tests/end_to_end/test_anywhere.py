@@ -1,11 +1,14 @@
 """The workflow runs from any folder, within another workflow, and from a project path that contains a space."""
 
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from tests.end_to_end.conftest import BARE, SNAKEMAKE, copy_project
 
@@ -147,3 +150,25 @@ def test_a_problem_of_the_config_does_not_end_the_host_without_a_word(host):
     output = snakemake(host, "-n", ok=False)
     assert "config: device: 'gpu' is not one of auto, cpu, cuda" in output
     assert "WorkflowError" in output
+
+
+def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## Your own classifier")[2].partition("\n## ")[0]
+    (config,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    (command,) = re.findall(r"^    snakemake (.*)$", section, re.MULTILINE)
+    (elsewhere / "mine.yaml").write_text(config)
+    (elsewhere / "network.py").write_text(
+        NETWORK.replace("from widths import WIDTH", "WIDTH = 8").replace("Small", "Network")
+    )
+    generator = np.random.default_rng(0)
+    for brightness, name in ((0, "dark"), (120, "bright")):
+        folder = elsewhere / "photos" / name
+        folder.mkdir(parents=True)
+        for number in range(180):
+            pixels = generator.integers(0, 100, (40, 40, 3), dtype=np.uint8) + np.uint8(brightness)
+            Image.fromarray(pixels).save(folder / f"{number}.png")
+    snakemake(elsewhere, *shlex.split(command.replace("path/to/foolflow", str(root))))
+    table = (elsewhere / "results/tables/fgsm_sweep.md").read_text()
+    assert "| photos" in table
+    assert (elsewhere / "results/manifest.json").exists()
