@@ -65,7 +65,10 @@ def test_every_study_is_there(demo):
         "flow/digits/C/none/0/stadv",
         "attack_sheet/digits/C/none/0/stadv",
     )
-    evaluations = ("training/r3/six_conv/0", "squeezed/r3/six_conv/0")
+    evaluations = (
+        *(f"training/digits/six_conv/{defense}/0" for defense in ("none", "adversarial_training", "feature_squeezing")),
+        *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
+    )
     for name in (*figures, *images, *evaluations, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):
             assert (demo.results / f"figures/{name}.{ending}").stat().st_size > 1000

@@ -41,7 +41,10 @@ FIGURES = {
         ),
     ),
     "minimal": ("minimal_accuracy", "minimal_security"),
-    "defenses": ("training/r3/six_conv/0", "squeezed/r3/six_conv/0"),
+    "defenses": (
+        *(f"training/digits/six_conv/{defense}/0" for defense in DEFENSES if defense != "bit_depth_4"),
+        *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
+    ),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
     "leaderboard": BOARDS,
