@@ -26,6 +26,7 @@ include: "rules/common.smk"
 
 
 pathvars:
+    study="{study}",  # for the templates; each study sets its own name
     results=config["results"],
     logs=f"{config['results']}/logs",
     benchmarks=f"{config['results']}/benchmarks",
@@ -45,16 +46,17 @@ wildcard_constraints:
 report: "report/workflow.rst"
 
 
-module tables:
-    snakefile:
-        str(PROJECT / "rules/table.smk")
+# The first rule is the default target; inside another workflow, the first rule of that workflow is.
+rule all:
+    """All studies in the config, the manifest and the table of times (the default)."""
+    input:
+        # The manifest is made of these, too, but Snakemake notices a deleted file only where it is asked for.
+        lambda wildcards: [getattr(rules, study).input for study in config["studies"]],
+        lambda wildcards: [rules.write_manifest.output, rules.tabulate_times.output],
 
 
-module figures:
-    snakefile:
-        str(PROJECT / "rules/figure.smk")
-
-
+include: "rules/table.smk"
+include: "rules/figure.smk"
 include: "rules/data.smk"
 include: "rules/victims.smk"
 include: "rules/attacks.smk"
@@ -67,13 +69,3 @@ for study in config["studies"]:
 
 
 include: "rules/manifest.smk"
-
-
-rule all:
-    """All studies in the config, the manifest and the table of times (the default)."""
-    default_target: True
-    input:
-        # The manifest is made of these, too, but Snakemake notices a deleted file only where it is asked for.
-        [getattr(rules, study).input for study in config["studies"]],
-        rules.write_manifest.output,
-        rules.tabulate_times.output,

@@ -25,6 +25,7 @@ rule attack_victim:
         program=program,
         code=attack_code,
         spec=attack_spec,
+        shard="",
     message:
         "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
         "(defense {wildcards.defense}, seed {wildcards.seed})"
@@ -36,6 +37,7 @@ rule attack_victim:
             --weights {input.weights:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
+            {params.shard} \
             --device {resources.device} \
             --gpus {resources.gpu} \
             --threads {threads} \
@@ -45,11 +47,8 @@ rule attack_victim:
         """
 
 
-rule attack_shard:
+use rule attack_victim as attack_shard with:
     """Run one shard of a divided attack: a part of its batches."""
-    input:
-        images="<results>/data/{dataset}/test.safetensors",
-        weights=weights_of,
     output:
         adversarial=temp(f"{SHARD}/adversarial.safetensors"),
         run=temp(f"{SHARD}/run.json"),
@@ -58,38 +57,13 @@ rule attack_shard:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.log",
     benchmark:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.tsv"
-    conda:
-        "../envs/torch.yaml"
-    threads: 1
-    resources:
-        gpu=GPUS_PER_JOB,
-        device=DEVICE,
-        mem_mb=more_each_attempt(6000),
-        runtime=more_each_attempt(120),
+    wildcard_constraints:
+        attack=names_matching(divided_attacks()),
     params:
-        program=program,
-        code=attack_code,
-        spec=attack_spec,
+        shard="--shard {shard} --shards {shards}",
     message:
         "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
         "(defense {wildcards.defense}, seed {wildcards.seed}), shard {wildcards.shard} of {wildcards.shards}"
-    shell:
-        r"""
-        {params.program} attack \
-            --spec {params.spec:q} \
-            --images {input.images:q} \
-            --weights {input.weights:q} \
-            --adversarial {output.adversarial:q} \
-            --run {output.run:q} \
-            --shard {wildcards.shard} \
-            --shards {wildcards.shards} \
-            --device {resources.device} \
-            --gpus {resources.gpu} \
-            --threads {threads} \
-            --code {params.code:q} \
-            --provenance {output.provenance:q} \
-            --log {log:q}
-        """
 
 
 rule gather_attack:
@@ -117,7 +91,8 @@ rule gather_attack:
         runtime=30,
     params:
         program=program,
-        code=gather_code,
+        code=code_digest("scripts.gather_attack"),
+        attack=attack_code, # a change of it makes the shards again, which are not kept
         spec=attack_spec,
         # The paths of a thousand shards do not fit on a command line, so the program receives their folder.
         shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],

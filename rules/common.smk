@@ -158,21 +158,13 @@ def attack_spec(wildcards):
 
 
 def attack_code(wildcards):
-    return _attack_code(wildcards, "scripts.attack")
-
-
-def gather_code(wildcards):
-    return _attack_code(wildcards, "scripts.attack", "scripts.gather_attack")
-
-
-def _attack_code(wildcards, *programs):
     entry = config["attacks"][wildcards.attack]
     library, separator, _ = entry.get("method", "").partition(":")
     if separator:
-        return _peer_code(library, *programs, *victim_modules(wildcards))
+        return _peer_code(library, "scripts.attack", *victim_modules(wildcards))
     method = own_or_builtin(entry, "attacks", entry.get("method"))
     squeezers = squeezer_modules(entry.get("parameters", {}).get("squeezers", []))
-    return code_digest(*programs, *method, *squeezers, *victim_modules(wildcards))
+    return code_digest("scripts.attack", *method, *squeezers, *victim_modules(wildcards))
 
 
 def _peer_code(library, *names):

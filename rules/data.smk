@@ -15,43 +15,6 @@ rule fetch_idx:
         "../envs/torch.yaml"
     resources:
         mem_mb=1000,
-        runtime=30,
-        mirror=DATA_MIRROR,
-    params:
-        program=program,
-        # No code digest: the published checksums determine the files, whatever code fetched them.
-        source=lambda wildcards: config["datasets"][wildcards.dataset]["source"],
-    message:
-        "Fetch {wildcards.dataset}"
-    shell:
-        r"""
-        {params.program} fetch \
-            --source {params.source:q} \
-            --mirror {resources.mirror:q} \
-            --raw "$(dirname {output.files[0]:q})" \
-            --files {output.files:q} \
-            --provenance {output.provenance:q} \
-            --log {log:q}
-        """
-
-
-rule fetch_cifar10:
-    """Download CIFAR-10, or copy it from the data mirror, and verify the checksums."""
-    output:
-        files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
-        provenance="<results>/provenance/data/{dataset}/raw.json",
-    log:
-        "<logs>/data/{dataset}/fetch.log",
-    benchmark:
-        "<benchmarks>/data/{dataset}/fetch.tsv"
-    wildcard_constraints:
-        dataset=names_matching(datasets_from("cifar10")),
-    retries: 2
-    localrule: True
-    conda:
-        "../envs/torch.yaml"
-    resources:
-        mem_mb=1000,
         runtime=60,
         mirror=DATA_MIRROR,
     params:
@@ -65,11 +28,19 @@ rule fetch_cifar10:
         {params.program} fetch \
             --source {params.source:q} \
             --mirror {resources.mirror:q} \
-            --raw "$(dirname "$(dirname {output.files[0]:q})")" \
             --files {output.files:q} \
             --provenance {output.provenance:q} \
             --log {log:q}
         """
+
+
+use rule fetch_idx as fetch_cifar10 with:
+    """Download CIFAR-10, or copy it from the data mirror, and verify every file."""
+    output:
+        files=expand("<results>/data/{{dataset}}/raw/{file}", file=DOWNLOADS["cifar10"].files),
+        provenance="<results>/provenance/data/{dataset}/raw.json",
+    wildcard_constraints:
+        dataset=names_matching(datasets_from("cifar10")),
 
 
 rule split_dataset:

@@ -47,7 +47,7 @@ rule squeeze_examples:
         """
 
 
-use rule table from tables as tabulate_defenses with:
+use rule table as tabulate_defenses with:
     """Tabulate the accuracy of each defense under each attack, with signs of gradient masking (R3)."""
     input:
         judgements=judgements_of("defenses", defenses.cells(config)),
@@ -57,12 +57,11 @@ use rule table from tables as tabulate_defenses with:
         study="defenses",
     localrule: True
     params:
-        program=program,
         code=tables_code(DEFENSES_TABLES),
         spec=exhibit_spec(DEFENSES_TABLES),
 
 
-use rule figure from figures as draw_defenses with:
+use rule figure as draw_defenses with:
     """Draw the training curves, and images before and after each filter (R3)."""
     input:
         # A history contains times, which differ between runs. The weights show whether anything else has changed.
@@ -75,7 +74,6 @@ use rule figure from figures as draw_defenses with:
         study="defenses",
     localrule: True
     params:
-        program=program,
         code=figures_code(DEFENSES_FIGURES),
         spec=exhibit_spec(DEFENSES_FIGURES),
 

@@ -53,7 +53,7 @@ rule score_detector:
         """
 
 
-use rule table from tables as tabulate_detection with:
+use rule table as tabulate_detection with:
     """Tabulate the detection rates on clean and adversarial images, next to the published rates."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
@@ -63,12 +63,11 @@ use rule table from tables as tabulate_detection with:
         study="detection",
     localrule: True
     params:
-        program=program,
         code=tables_code(DETECTION_TABLES),
         spec=exhibit_spec(DETECTION_TABLES),
 
 
-use rule figure from figures as draw_detection with:
+use rule figure as draw_detection with:
     """Draw the ROC curves of each detector, one per attack."""
     input:
         scores=paths(rules.score_detector.output.scores, detection.detections(config)),
@@ -78,7 +77,6 @@ use rule figure from figures as draw_detection with:
         study="detection",
     localrule: True
     params:
-        program=program,
         code=figures_code(DETECTION_FIGURES),
         spec=exhibit_spec(DETECTION_FIGURES),
 

@@ -89,7 +89,7 @@ rule measure_modified:
         """
 
 
-use rule table from tables as tabulate_fgsm_sweep with:
+use rule table as tabulate_fgsm_sweep with:
     """Tabulate the accuracy at each epsilon, next to the published values, and test for a drop (R4)."""
     input:
         judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
@@ -100,12 +100,11 @@ use rule table from tables as tabulate_fgsm_sweep with:
         study="fgsm_sweep",
     localrule: True
     params:
-        program=program,
         code=tables_code(FGSM_SWEEP_TABLES),
         spec=exhibit_spec(FGSM_SWEEP_TABLES),
 
 
-use rule figure from figures as draw_fgsm_sweep with:
+use rule figure as draw_fgsm_sweep with:
     """Draw the accuracy against epsilon, and sample images at each epsilon (R4)."""
     input:
         tables=rules.tabulate_fgsm_sweep.output.csv,
@@ -118,7 +117,6 @@ use rule figure from figures as draw_fgsm_sweep with:
         study="fgsm_sweep",
     localrule: True
     params:
-        program=program,
         code=figures_code(FGSM_SWEEP_FIGURES),
         spec=exhibit_spec(FGSM_SWEEP_FIGURES),
 

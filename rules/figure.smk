@@ -1,13 +1,7 @@
-"""Template of the rule that draws the figures of a study.
-
-`use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
-Snakemake does not inherit.
-"""
-
-from foolflow.workflow.commands import as_options, program
-
-
 rule figure:
+    """Template of the rule that draws the figures of a study. `use rule` sets the pathvar <study>, the inputs, the outputs,
+    `code` and `spec`, and repeats `localrule: True`, which Snakemake does not inherit.
+    """
     output:
         png="<results>/figures/<study>.png",
         pdf="<results>/figures/<study>.pdf",
@@ -16,13 +10,15 @@ rule figure:
         "<logs>/figures/<study>.log",
     benchmark:
         "<benchmarks>/figures/<study>.tsv"
+    wildcard_constraints:
+        study=r"(?!)", # the template itself makes nothing
     conda:
         "../envs/plots.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        program=program(workflow.deployment_settings.deployment_method),
+        program=program,
         code="",
         spec="[]",
         # Snakemake ignores params that take `input` when it looks for changes; the inputs are a trigger already.

@@ -47,7 +47,7 @@ rule write_leaderboard_page:
         """
 
 
-use rule table from tables as tabulate_leaderboard with:
+use rule table as tabulate_leaderboard with:
     """Tabulate each board: the ranked victims under every attack and in the worst case."""
     input:
         judgements=judgements_of("leaderboard", leaderboard.cells(config)),
@@ -57,12 +57,11 @@ use rule table from tables as tabulate_leaderboard with:
         study="leaderboard",
     localrule: True
     params:
-        program=program,
         code=tables_code(LEADERBOARD_TABLES),
         spec=exhibit_spec(LEADERBOARD_TABLES),
 
 
-use rule figure from figures as draw_leaderboard with:
+use rule figure as draw_leaderboard with:
     """Draw the boards as heat maps."""
     input:
         tables=rules.tabulate_leaderboard.output.csv,
@@ -72,7 +71,6 @@ use rule figure from figures as draw_leaderboard with:
         study="leaderboard",
     localrule: True
     params:
-        program=program,
         code=figures_code(LEADERBOARD_FIGURES),
         spec=exhibit_spec(LEADERBOARD_FIGURES),
 

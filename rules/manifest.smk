@@ -30,7 +30,7 @@ rule write_manifest:
         """
 
 
-use rule table from tables as tabulate_times with:
+use rule table as tabulate_times with:
     """Tabulate the time spent in each rule. Times differ between runs, so the manifest leaves them out."""
     input:
         # The manifest depends on all other jobs, so their benchmark files exist by then.
@@ -49,6 +49,5 @@ use rule table from tables as tabulate_times with:
         study="times",
     localrule: True
     params:
-        program=program,
         code=code_digest("scripts.tabulate", "foolflow.tables.times"),
         spec=exhibit_spec([{"name": "times", "module": "times", "spec": None}]),

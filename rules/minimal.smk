@@ -4,7 +4,7 @@ MINIMAL_TABLES = minimal.tables(config, reference("r2_minimal"))
 MINIMAL_FIGURES = minimal.figures(config)
 
 
-use rule table from tables as tabulate_minimal with:
+use rule table as tabulate_minimal with:
     """Tabulate accuracy, the smallest perturbations that each attack finds, and the speed of the attacks (R2)."""
     input:
         judgements=judgements_of("minimal", minimal.attacks(config)),
@@ -17,12 +17,11 @@ use rule table from tables as tabulate_minimal with:
         study="minimal",
     localrule: True
     params:
-        program=program,
         code=tables_code(MINIMAL_TABLES),
         spec=exhibit_spec(MINIMAL_TABLES),
 
 
-use rule figure from figures as draw_minimal with:
+use rule figure as draw_minimal with:
     """Draw the accuracies, and the robust accuracy against distance (R2)."""
     input:
         tables=rules.tabulate_minimal.output.csv,
@@ -33,12 +32,11 @@ use rule figure from figures as draw_minimal with:
         study="minimal",
     localrule: True
     params:
-        program=program,
         code=figures_code(MINIMAL_FIGURES),
         spec=exhibit_spec(MINIMAL_FIGURES),
 
 
-use rule figure from figures as draw_perturbation with:
+use rule figure as draw_perturbation with:
     """Draw an image of the test split, its perturbation, and their sum (R2)."""
     input:
         judgements=lambda wildcards: judgements_of("minimal", [minimal.perturbation(config, wildcards.model)]),
@@ -62,7 +60,6 @@ use rule figure from figures as draw_perturbation with:
         model=names_matching({cell["model"] for cell in minimal.cells(config)}),
     localrule: True
     params:
-        program=program,
         code=code_digest("scripts.draw", "foolflow.figures.perturbation"),
         spec=lambda wildcards: exhibit_spec(
             [minimal.perturbation_figure(config, wildcards.model, int(wildcards.image))]

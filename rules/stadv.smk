@@ -4,7 +4,7 @@ STADV_TABLES = stadv.tables(config, reference("r1_stadv"))
 STADV_FIGURES = stadv.figures(config)
 
 
-use rule table from tables as tabulate_stadv with:
+use rule table as tabulate_stadv with:
     """Tabulate accuracy, success, explorations and the post-mortem, next to the published numbers (R1)."""
     input:
         judgements=judgements_of("stadv", stadv.cells(config)),
@@ -15,12 +15,11 @@ use rule table from tables as tabulate_stadv with:
         study="stadv",
     localrule: True
     params:
-        program=program,
         code=tables_code(STADV_TABLES),
         spec=exhibit_spec(STADV_TABLES),
 
 
-use rule figure from figures as draw_stadv with:
+use rule figure as draw_stadv with:
     """Draw the accuracies, the explorations, the post-mortem, and attacked images with their flows (R1)."""
     input:
         tables=rules.tabulate_stadv.output.csv,
@@ -33,7 +32,6 @@ use rule figure from figures as draw_stadv with:
         study="stadv",
     localrule: True
     params:
-        program=program,
         code=figures_code(STADV_FIGURES),
         spec=exhibit_spec(STADV_FIGURES),
 

@@ -4,7 +4,7 @@ TRANSFER_TABLES = transfer.tables(config, None)
 TRANSFER_FIGURES = transfer.figures(config)
 
 
-use rule table from tables as tabulate_transfer with:
+use rule table as tabulate_transfer with:
     """Tabulate the transfer matrices: success by source and target."""
     input:
         judgements=judgements_of("transfer", transfer.cells(config)),
@@ -14,12 +14,11 @@ use rule table from tables as tabulate_transfer with:
         study="transfer",
     localrule: True
     params:
-        program=program,
         code=tables_code(TRANSFER_TABLES),
         spec=exhibit_spec(TRANSFER_TABLES),
 
 
-use rule figure from figures as draw_transfer with:
+use rule figure as draw_transfer with:
     """Draw the transfer matrices as heat maps."""
     input:
         tables=rules.tabulate_transfer.output.csv,
@@ -29,7 +28,6 @@ use rule figure from figures as draw_transfer with:
         study="transfer",
     localrule: True
     params:
-        program=program,
         code=figures_code(TRANSFER_FIGURES),
         spec=exhibit_spec(TRANSFER_FIGURES),
 

@@ -12,6 +12,7 @@ FOLDER = Path(__file__).resolve().parent
 sys.path[0] = str(FOLDER.parent)
 
 from foolflow.jobs.supervision import continue_in_child, leave  # noqa: E402
+from foolflow.jobs.terminal import redirect_to  # noqa: E402
 
 if __name__ == "__main__":
     programs = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))
@@ -20,5 +21,7 @@ if __name__ == "__main__":
     name = sys.argv.pop(1)
     sys.argv[0] = f"scripts/{name}.py"
     continue_in_child()
+    if "--log" in sys.argv[1:-1]:  # before the imports, whose errors belong in the log, too
+        redirect_to(Path(sys.argv[sys.argv.index("--log") + 1]))
     runpy.run_module(f"scripts.{name}", run_name="__main__", alter_sys=False)
     leave()

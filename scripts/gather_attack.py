@@ -9,12 +9,17 @@ from pathlib import Path
 from foolflow.attacks.shards import gather
 from foolflow.data.adversarial import load_set
 from foolflow.data.reading import read_json
+from foolflow.errors import InvalidInput
 from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import write_json
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     folders = [arguments.folder / f"{shard}_of_{arguments.shards}" for shard in range(arguments.shards)]
+    codes = {read_json(folder / "provenance.json")["code"] for folder in folders}
+    if len(codes) > 1:
+        raise InvalidInput(f"{arguments.folder}: the code changed between two shards; remove the folder and run again")
+    (arguments.code,) = codes  # what made the images, for the record
     epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
     adversarial_set = gather(
         [load_set(folder / "adversarial.safetensors") for folder in folders],

@@ -20,7 +20,7 @@ from foolflow.jobs.error_reporting import system_error, user_code_error
 from foolflow.jobs.files import remove_partials
 from foolflow.jobs.gpus import own_gpu
 from foolflow.jobs.locks import only_job_on
-from foolflow.jobs.record import code_that_runs, is_recorded, write_record
+from foolflow.jobs.record import code_that_runs, import_by_name, is_recorded, write_record
 from foolflow.jobs.terminal import print_to_terminal, redirect_to
 
 PACKED = "zlib:"  # before a spec that is compressed
@@ -95,10 +95,12 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
     outputs = _paths(arguments, arguments.__dict__.pop("outputs"))
     try:
         if arguments.code:
+            import_by_name(arguments.code)
             arguments.code = code_that_runs(arguments.code)
         with only_job_on(outputs[0]) as waited:
-            job = {"code": arguments.code, "config": arguments.spec, "inputs": inputs, "outputs": outputs}
-            if waited and arguments.provenance is not None and is_recorded(arguments.provenance, **job):
+            job = {"config": arguments.spec, "inputs": inputs, "outputs": outputs}
+            recorded = waited and arguments.provenance is not None
+            if recorded and is_recorded(arguments.provenance, code=arguments.code, **job):
                 print("nothing to do: the job that this one waited for produced the same outputs")
                 return
             for path in outputs:
@@ -106,7 +108,7 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
             with _logged(parser.prog, arguments), _gpu(arguments):
                 varying = main(arguments) or ()
             if arguments.provenance is not None:
-                write_record(arguments.provenance, **job, varying=varying)
+                write_record(arguments.provenance, code=arguments.code, **job, varying=varying)
     except InvalidInput as error:
         _fail(outputs[0], error)
     except (Exception, SystemExit) as error:  # SystemExit: the user's code may call sys.exit

@@ -4,9 +4,11 @@
 """
 
 import hashlib
+import importlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 from collections.abc import Collection, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -40,9 +42,20 @@ def code_that_runs(code: str) -> str:
 
     code: a digest followed by the names it was computed from, and by packages as `name==version`.
     """
-    names = [name for name in code.split()[1:] if "==" not in name]
-    packages = [name.partition("==")[0] for name in code.split()[1:] if "==" in name]
+    words = shlex.split(code)[1:]
+    names = [name for name in words if "==" not in name]
+    packages = [name.partition("==")[0] for name in words if "==" in name]
     return " ".join([code_digest(*names), *(f"{package}=={_version(package)}" for package in packages)])
+
+
+def import_by_name(code: str) -> None:
+    """Import the modules that the job will load by name, so that the code that runs is the code that is recorded.
+
+    code: as in `code_that_runs`. The program itself has been imported, and the user's files are left to the job.
+    """
+    for name in shlex.split(code)[1:]:
+        if name.startswith("foolflow.") and ":" not in name:
+            importlib.import_module(name)
 
 
 def write_record(
@@ -66,7 +79,8 @@ def write_record(
             "code": code,
             "config": config,
             "commit": _commit(),
-            "inputs": {_name(file, results): checksum(file) for file in inputs},
+            "inputs": {_name(file, results): checksum(file) for file in inputs if _is_below(file, results)},
+            "external": {str(file): checksum(file) for file in inputs if not _is_below(file, results)},
             "outputs": {_name(file, results): None if file in varying else checksum(file) for file in outputs},
             "software": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
             "hardware": {
@@ -85,10 +99,12 @@ def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], o
         return False
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        recorded = record["code"], record["config"], set(record["inputs"].values())
+        recorded = record["code"], record["config"], {*record["inputs"].values(), *record["external"].values()}
+        made = set(record["outputs"].values()) - {None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False
-    return recorded == (code, config, {checksum(file) for file in inputs})
+    same = recorded == (code, config, {checksum(file) for file in inputs})
+    return same and made <= {checksum(output) for output in outputs}
 
 
 def checksum(path: Path) -> str:
@@ -101,9 +117,12 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def _is_below(file: Path, results: Path) -> bool:
+    return file.absolute().is_relative_to(results)
+
+
 def _name(file: Path, results: Path) -> str:
-    absolute = file.absolute()
-    return absolute.relative_to(results).as_posix() if absolute.is_relative_to(results) else str(file)
+    return file.absolute().relative_to(results).as_posix()
 
 
 def _commit() -> str | None:

@@ -10,6 +10,8 @@ _terminal: int | None = None  # file descriptor; None: the output has not been r
 def redirect_to(log: Path) -> None:
     """Redirect the output of this process and its children to `log`. `print_to_terminal` keeps the old one."""
     global _terminal
+    if _terminal is not None:  # scripts/__main__.py has redirected already
+        return
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -17,6 +19,7 @@ def redirect_to(log: Path) -> None:
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # typed as any text stream
 
 
 def print_to_terminal(line: str) -> None:
