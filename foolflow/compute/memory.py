@@ -10,7 +10,7 @@ from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 T = TypeVar("T")
 
 
-def as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
+def in_halves_if_needed(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
     """Run `attempt` on a batch, or on ever smaller parts if memory runs out. Return the results in order.
 
     report: receives one line each time a batch is halved.
@@ -28,4 +28,4 @@ def as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callab
     torch.cuda.empty_cache()
     report(f"{len(batch):,} images at once do not fit in memory; trying halves")
     half = len(batch) // 2
-    return [result for part in (batch[:half], batch[half:]) for result in as_memory_allows(attempt, part, report)]
+    return [result for part in (batch[:half], batch[half:]) for result in in_halves_if_needed(attempt, part, report)]

@@ -75,7 +75,7 @@ def trained_defenses(config: Config) -> list[str]:
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
 
 
-def in_order(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
+def undefended_victims(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
     """Yield the undefended victims of these data sets and models, grouped by data set."""
     models = list(models)
     for dataset in datasets:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "R2: minimal perturbations"
@@ -12,7 +12,7 @@ ACCURACY = "Accuracy of the MLPs and CNNs (R2)"
 
 def victims(config: Config) -> list[Cell]:
     study = config["studies"]["minimal"]
-    return list(in_order(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 from foolflow.workflow.config.numbers import numbers_read_as_text
@@ -14,7 +14,7 @@ TITLE = "R1: stAdv"
 def victims(config: Config) -> list[Cell]:
     """Return the victims of the accuracy table, grouped by data set."""
     study = config["studies"]["stadv"]
-    return list(in_order(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:

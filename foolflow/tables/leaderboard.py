@@ -30,7 +30,7 @@ class Board:
     budget: Budget | None
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> "Board":
+    def from_entry(cls, entry: Mapping[str, Any]) -> "Board":
         """entry: that of the config, or its `name`, `dataset` and, if given, `norm` and `epsilon`."""
         budget = Budget(entry["norm"], entry["epsilon"]) if "norm" in entry else None
         return cls(entry["name"], entry["dataset"], budget)
@@ -102,7 +102,7 @@ def _standing(
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: board with name, dataset and optionally norm and epsilon; attempts, a list of cells."""
-    return tabulate(Board.of(spec["board"]), load_attempts(spec["attempts"], artefacts))
+    return tabulate(Board.from_entry(spec["board"]), load_attempts(spec["attempts"], artefacts))
 
 
 def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:

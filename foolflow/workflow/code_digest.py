@@ -45,7 +45,7 @@ def closure(*names: str) -> set[str]:
     return found
 
 
-def forget() -> None:
+def clear_cache() -> None:
     """Clear the cache, because files have changed. Only tests need this."""
     _read.cache_clear()
     _imports.cache_clear()

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, named_inputs
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 
 PROGRAM = """
 import sys, time
@@ -98,7 +98,7 @@ def test_the_record_names_the_code_that_ran_though_the_rule_was_given_an_older_d
     run(code="0000000000000000 program.py")
     record = json.loads((tmp_path / "results/provenance/job.json").read_text())
     monkeypatch.chdir(tmp_path)
-    forget()
+    clear_cache()
     assert record["code"] == code_digest("program.py")
 
 

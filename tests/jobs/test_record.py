@@ -12,7 +12,7 @@ import pytest
 
 from foolflow.jobs import record
 from foolflow.jobs.record import PACKAGES, checksum, code_that_runs, is_recorded, write_record
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 
 CONFIG = {"model": {"architecture": "lenet.LeNet"}, "defense": {}}
 
@@ -161,7 +161,7 @@ def test_the_code_is_that_of_the_time_when_the_job_runs(tmp_path, monkeypatch):
     digest, installed = code_digest("mine.py"), f"numpy=={version('numpy')}"
     assert code_that_runs(f"{digest} {installed}") == f"{digest} {installed}"
     Path("mine.py").write_text("VALUE = 2\n")
-    forget()
+    clear_cache()
     now = code_that_runs(f"{digest} numpy==0.1")
     assert now.split()[0] != digest.split()[0]
     assert now.split()[1:] == ["mine.py", installed]

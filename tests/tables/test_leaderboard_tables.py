@@ -59,7 +59,7 @@ def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
 
 
 def test_the_title_names_the_budget_and_larger_perturbations_do_not_count():
-    board = Board.of({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
+    board = Board.from_entry({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
     assert board.budget == Budget("l2", 1.0)
     table = tabulate(board, [attempt("A", "fgsm", "----", l2=[0.5, 1.0, 1.5, 3.0])])
     assert accuracies(table, "A")["worst case"] == 0.5

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from foolflow.workflow import code_digest as module
-from foolflow.workflow.code_digest import closure, code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, closure, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
@@ -117,13 +117,13 @@ def copied(tmp_path, monkeypatch) -> Path:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(module, "PACKAGE", tmp_path / "foolflow")
     monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
-    forget()
+    clear_cache()
     yield tmp_path
-    forget()
+    clear_cache()
 
 
 def digests() -> dict[str, str]:
-    forget()
+    clear_cache()
     return {program: code_digest(f"scripts.{program}") for program in PROGRAMS}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foolflow.workflow import code_digest as module
-from foolflow.workflow.code_digest import closure, code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, closure, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
@@ -38,13 +38,13 @@ def tree(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "PACKAGE", tmp_path / "foolflow")
     monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
-    forget()
+    clear_cache()
     yield tmp_path
-    forget()
+    clear_cache()
 
 
 def digest(*names: str) -> str:
-    forget()
+    clear_cache()
     return code_digest("scripts.run", *names)
 
 

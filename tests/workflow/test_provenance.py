@@ -5,7 +5,7 @@ import json
 import pytest
 
 from foolflow.errors import InvalidInput
-from foolflow.workflow.provenance import behind, manifest, producers, read_records
+from foolflow.workflow.provenance import manifest, producers, read_records, with_dependencies
 
 MACHINE = {"software": {"torch": "2.0"}, "hardware": {"processor": "fast"}}
 OTHER_MACHINE = {"software": {"torch": "2.1"}, "hardware": {"processor": "fast"}}
@@ -31,9 +31,10 @@ def records():
 
 
 def test_jobs_are_followed_back_to_the_data(records):
-    assert behind(records, ["tables/study"]) == ["attacks/fgsm", "data/digits", "tables/study", "victims/lenet"]
-    assert behind(records, ["victims/lenet"]) == ["data/digits", "victims/lenet"]
-    assert behind(records, []) == []
+    everything = ["attacks/fgsm", "data/digits", "tables/study", "victims/lenet"]
+    assert with_dependencies(records, ["tables/study"]) == everything
+    assert with_dependencies(records, ["victims/lenet"]) == ["data/digits", "victims/lenet"]
+    assert with_dependencies(records, []) == []
 
 
 def test_each_artefact_has_one_producer(records):

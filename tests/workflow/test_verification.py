@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from foolflow.jobs.record import write_record
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 from foolflow.workflow.provenance import manifest, read_records
 from foolflow.workflow.verification import Difference, made_by_other_code
 
@@ -32,7 +32,7 @@ def run(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("VALUE = 1\n")
-    forget()
+    clear_cache()
     results = tmp_path / "results"
     before = tmp_path / "mine.py"
     for path in PATHS:
@@ -51,7 +51,7 @@ def run(tmp_path, monkeypatch):
     for file in (results / "manifest.json", tmp_path / "manifest.json"):
         file.write_text(json.dumps(made))
     yield results
-    forget()
+    clear_cache()
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, veri
     (run.parent / "mine.py").write_text("VALUE = 2\n")
     for path in run.rglob("*"):
         os.utime(path)
-    forget()
+    clear_cache()
     now = code_digest("mine.py").split()[0]
     found = made_by_other_code(run)
     assert [one.path for one in found][:2] == [PATHS[0], PATHS[2]]
@@ -163,7 +163,7 @@ def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, veri
 
 def test_a_comment_is_no_other_code(run):
     (run.parent / "mine.py").write_text("# why\nVALUE = 1\n")
-    forget()
+    clear_cache()
     assert made_by_other_code(run) == []
 
 
@@ -200,7 +200,7 @@ def test_a_job_without_a_digest_is_of_no_other_code(run):
     path = run / f"provenance/{PATHS[0]}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"code": ""}))
     (run.parent / "mine.py").write_text("VALUE = 2\n")
-    forget()
+    clear_cache()
     assert PATHS[0] not in [one.path for one in made_by_other_code(run)]
 
 
