@@ -91,19 +91,15 @@ def judge(
         "clean_confidence": clean.confidences[index],
         "prediction": found.classes,
         "confidence": found.confidences,
-        "success": _success(found.classes, labels, targets),
+        "success": is_success(found.classes, labels, targets),
         "prediction_8bit": found_8bit,
-        "success_8bit": _success(found_8bit, labels, targets),
+        "success_8bit": is_success(found_8bit, labels, targets),
         **_distances(images, test.images, index),
         "iterations": made.tensors["iterations"],
         "gradient_evaluations": made.tensors["gradient_evaluations"],
         **{name: detail for name, detail in made.details.items() if detail.ndim == 1},
     }
     return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
-
-
-def _success(predictions: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    return torch.where(targets < 0, is_success(predictions, labels, None), is_success(predictions, labels, targets))
 
 
 def _distances(images: Tensor, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
 from foolflow.workflow.config.names import has_several_epsilons, repeated_names, unknown, unknown_victims
 
@@ -22,7 +23,7 @@ def attempts(config: Config, matrix: Config) -> list[Cell]:
         | {"attack": matrix["attack"], "source": None if source == target else source}
         for seed in config["seeds"]
         for target in names
-        for model, defense in [target.split("/")]
+        for model, defense in [model_and_defense(target)]
         for source in names
     ]
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import foolflow
-from foolflow.attacks.base import lead, margin
+from foolflow.attacks.base import is_success, lead, margin
 from foolflow.compute.freezing import frozen
 
 
@@ -60,6 +60,13 @@ def test_attacks_are_functions_however_they_are_imported():
         foolflow.attacks.nonsense  # noqa: B018
     with pytest.raises(AttributeError, match="nonsense"):
         foolflow.nonsense  # noqa: B018
+
+
+def test_a_target_of_minus_1_means_none():
+    predictions, labels = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 0, 0])
+    assert is_success(predictions, labels, None).tolist() == [False, True, False, True]
+    assert is_success(predictions, labels, torch.tensor([-1, -1, 1, 1])).tolist() == [False, True, False, True]
+    assert is_success(predictions, labels, torch.tensor([2, 2, 2, 2])).tolist() == [False] * 4
 
 
 def test_margin_and_lead():

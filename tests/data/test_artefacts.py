@@ -118,6 +118,15 @@ def test_a_table_is_found_by_its_whole_name(artefacts):
     assert list(artefacts.table("my_study", dtype=str)["value"]) == ["007"]
 
 
+def test_a_missing_input_is_one_line(artefacts):
+    with pytest.raises(InvalidInput, match=r"^the inputs of the job include no tables/other\.csv$"):
+        artefacts.table("other")
+    nothing = Artefacts({})
+    for read in (nothing.split, nothing.records, nothing.history, lambda _: nothing.table("study")):
+        with pytest.raises(InvalidInput, match=r"^the inputs of the job include no "):
+            read(LENET)
+
+
 def test_an_image_without_the_tensor_is_one_line(artefacts):
     with pytest.raises(InvalidInput, match="is not a safetensors file with the expected tensors"):
         artefacts.tensor(LENET | {"attack": "pgd"}, "flow")

@@ -9,7 +9,8 @@ import shlex
 import pytest
 import yaml
 
-from foolflow.studies.cells import VICTIM, sets_of, source_of, victims_of
+from foolflow.data.cells import VICTIM, model_and_defense, source_of
+from foolflow.studies.cells import sets_of, victims_of
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.commands import as_spec
 from foolflow.workflow.config.defaults import with_defaults
@@ -82,7 +83,7 @@ def test_cells_name_what_the_config_has(config, study):
         assert cell["defense"] in defenses
         assert cell["seed"] in config["seeds"]
         assert cell["attack"] in config["attacks"]
-        model, _, defense = source_of(cell).partition("/")
+        model, defense = model_and_defense(source_of(cell))
         assert model in config["models"]
         assert defense in defenses
     judged = {(*(cell[key] for key in VICTIM), cell["attack"], source_of(cell)) for cell in cells}
