@@ -13,7 +13,7 @@ T = TypeVar("T")
 def in_halves_if_needed(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
     """Run `attempt` on a batch, or on ever smaller parts if memory runs out. Return the results in order.
 
-    report: receives one line each time a batch is halved.
+    report: called with one line each time a batch is halved.
     Raises InvalidInput if a single image does not fit in memory.
     """
     try:
@@ -23,7 +23,7 @@ def in_halves_if_needed(attempt: Callable[[range], T], batch: range, report: Cal
             raise
         if len(batch) == 1:
             problem = f"a single image does not fit in memory ({in_one_line(error)[:200]})"
-            raise InvalidInput(f"{problem}; take a smaller network, or a machine with more memory") from error
+            raise InvalidInput(f"{problem}; use a smaller network or a machine with more memory") from error
     # The traceback keeps the tensors of the failed attempt alive, so memory is free only after the except block.
     torch.cuda.empty_cache()
     report(f"{len(batch):,} images at once do not fit in memory; trying halves")

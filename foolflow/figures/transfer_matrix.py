@@ -28,5 +28,5 @@ def heat_map(table: pd.DataFrame) -> HeatMap:
         down="made on (source)",
         across="shown to (target)",
         meaning="success (%)",
-        framed=[(place, place) for place in range(len(victims))],
+        framed=[(index, index) for index in range(len(victims))],
     )

@@ -1,4 +1,4 @@
-"""Feature squeezing as a detector of adversarial images, also against attacks that know the detector."""
+"""Feature squeezing as a detector of adversarial images, including against attacks that know the detector."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -73,8 +73,8 @@ def _spec(config: Config) -> dict[str, Any]:
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, attacks with several epsilons, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
-    for place, detection in enumerate(config["studies"]["detection"]["detections"]):
-        key = f"studies.detection.detections.{place}"
+    for index, detection in enumerate(config["studies"]["detection"]["detections"]):
+        key = f"studies.detection.detections.{index}"
         adaptive = detection.get("adaptive", [])
         yield from unknown(f"{key}.dataset", [detection["dataset"]], "datasets", config["datasets"])
         yield from unknown(f"{key}.model", [detection["model"]], "models", config["models"])

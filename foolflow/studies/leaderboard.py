@@ -66,10 +66,10 @@ def figures(config: Config) -> list[Exhibit]:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, and attacks without an epsilon within the bound of their board."""
-    boards = config["studies"]["leaderboard"]["boards"]
-    yield from repeated_names("studies.leaderboard.boards", boards)
-    for place, board in enumerate(boards):
-        key = f"studies.leaderboard.boards.{place}"
+    listed = config["studies"]["leaderboard"]["boards"]
+    yield from repeated_names("studies.leaderboard.boards", listed)
+    for index, board in enumerate(listed):
+        key = f"studies.leaderboard.boards.{index}"
         yield from unknown_victims(key, board, config)
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
         for source in board.get("transfer_from", []):

@@ -171,8 +171,8 @@ def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
     explored = {"dataset": "datasets", "models": "models", "attack": "attacks"}
     yield f"{key}.explorations", study.get("explorations", {}), explored
     yield f"{key}.post_mortem", post_mortem, {"dataset": "datasets"}
-    for place, step in enumerate(post_mortem.get("steps", [])):
-        yield f"{key}.post_mortem.steps.{place}", step, {"model": "models", "attack": "attacks"}
+    for index, step in enumerate(post_mortem.get("steps", [])):
+        yield f"{key}.post_mortem.steps.{index}", step, {"model": "models", "attack": "attacks"}
 
 
 def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How often the adversarial images of each victim fool the other victims."""
+"""Transfer: how often the adversarial images of each victim fool the other victims."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -58,10 +58,10 @@ def figures(config: Config) -> list[Exhibit]:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, matrices with one victim, and attacks with several results per image."""
-    matrices = config["studies"]["transfer"]["matrices"]
-    yield from repeated_names("studies.transfer.matrices", matrices)
-    for place, matrix in enumerate(matrices):
-        key, name = f"studies.transfer.matrices.{place}", matrix["attack"]
+    listed = config["studies"]["transfer"]["matrices"]
+    yield from repeated_names("studies.transfer.matrices", listed)
+    for index, matrix in enumerate(listed):
+        key, name = f"studies.transfer.matrices.{index}", matrix["attack"]
         yield from unknown_victims(key, matrix, config)
         yield from unknown(f"{key}.attack", [name], "attacks", config["attacks"])
         attack = config["attacks"].get(name, {})

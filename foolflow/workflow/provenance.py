@@ -52,8 +52,8 @@ def manifest(records: Mapping[str, Record], jobs: Iterable[str]) -> dict[str, An
 
     `artefacts`: by path, `sha256` and `job`.  `jobs`: by name, `code`, `config`, `commit`, `machine` (an index into
     `machines`) and `inputs`, with a checksum for each input that no job produced.  `machines`: `software`, `hardware`.
-    Running the same thing twice gives the same manifest, because it contains no times and no artefacts that differ
-    between runs, such as timings.
+    Two identical runs give the same manifest, because it contains no times and no artefacts that differ between runs,
+    such as timings.
     """
     chosen = with_dependencies(records, jobs)
     made_by = producers(records)

@@ -178,7 +178,7 @@ def test_filters_show_only_what_is_selected(opened):
     assert boards_shown(opened) == ["zoo"]
     heads = board(opened, "zoo").find_elements("css selector", "thead th")
     shown = [each.text.split("\n")[0] for each in heads if each.is_displayed()]
-    assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "to the next below"]
+    assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "vs. next below"]
     choose(opened, "defense", "jpeg")
     assert boards_shown(opened) == []
     assert status.text == "No board matches these filters."

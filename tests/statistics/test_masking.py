@@ -22,7 +22,7 @@ def signs(**evidence):
 @pytest.mark.parametrize("kind", ["transferred", "black-box", "adaptive"])
 def test_an_attack_that_cannot_be_stronger_but_is(kind):
     (sign,) = signs(stronger=((kind, outcomes("other", 30)),))
-    assert sign == f"{kind} other leaves 30.0%, white-box pgd 60.0% of the same images"
+    assert sign == f"{kind} other leaves an accuracy of 30.0%, white-box pgd 60.0% on the same images"
     assert signs(stronger=((kind, outcomes("other", 57)),)) == []
     assert signs(stronger=((kind, outcomes("other", 90)),)) == []
 
@@ -35,19 +35,19 @@ def test_a_single_step_that_fools_more_than_many():
 def test_a_victim_that_has_overfitted_to_a_single_step():
     """FGSM adversarial training gone wrong: right on its own FGSM, wrong on another network's."""
     (sign,) = signs(single_step=outcomes("fgsm", 98), single_step_transferred=outcomes("fgsm", 34))
-    assert sign == "transferred fgsm leaves 34.0%, white-box fgsm 98.0% of the same images"
+    assert sign == "transferred fgsm leaves an accuracy of 34.0%, white-box fgsm 98.0% on the same images"
     assert signs(single_step=outcomes("fgsm", 70), single_step_transferred=outcomes("fgsm", 90)) == []
 
 
 def test_a_victim_that_survives_a_huge_radius():
-    assert "still leaves 40.0%" in signs(huge=outcomes("pgd_huge", 40))[0]
+    assert "still leaves an accuracy of 40.0%" in signs(huge=outcomes("pgd_huge", 40))[0]
     assert signs(huge=outcomes("pgd_huge", 2)) == []
 
 
 def test_attacks_on_different_images_are_compared_on_common_ones():
     few = Attacked("other", outcomes("other", 10).outcomes.head(50))
     (sign,) = signs(stronger=(("black-box", few),))
-    assert sign == "black-box other leaves 20.0%, white-box pgd 100.0% of the same images"
+    assert sign == "black-box other leaves an accuracy of 20.0%, white-box pgd 100.0% on the same images"
 
 
 def test_a_linear_model_masks_nothing_and_its_certified_margin_holds():

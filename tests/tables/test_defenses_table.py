@@ -76,8 +76,8 @@ def test_masking_is_flagged_in_its_row_and_explained_below(root):
     table = made(shown, root, roles=ROLES)
     assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
     (note,) = [note for note in table.notes if note.startswith("Gradient masking is suspected for blind")]
-    assert "adaptive pgd_adaptive leaves 0.0%" in note
-    assert "pgd_huge, whose radius allows any image to become grey, still leaves 95.0%" in note
+    assert "adaptive pgd_adaptive leaves an accuracy of 0.0%" in note
+    assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0%" in note
 
 
 def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):

@@ -55,4 +55,4 @@ def test_an_attack_that_fools_nothing_has_a_row(detector, reference):
     none = Detector("digits", "CNN", 0, "d", detector.clean, [scored("fgsm", [0.1, 1.0], [False, False])])
     row = tabulate([none], 0.05, reference).display.iloc[1]
     assert row["success %"] == "0.0"
-    assert row["fooled unseen %"] == "0.0"
+    assert row["fooled, undetected %"] == "0.0"

@@ -47,7 +47,7 @@ def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
     )
     assert table.display["model"].tolist() == ["one", "two", "bad"]
     assert table.display["rank"].tolist() == ["1", "1", "3"]
-    assert table.display["to the next below"].tolist() == [
+    assert table.display["vs. next below"].tolist() == [
         "no significant difference, p 1.000 (two)",
         "p 1e-03 (bad)",
         "",
@@ -113,5 +113,5 @@ def test_means_that_are_equal_up_to_rounding_share_a_rank():
 
 def test_a_board_of_one_victim_has_no_neighbours():
     table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
-    assert table.display["to the next below"].tolist() == [""]
+    assert table.display["vs. next below"].tolist() == [""]
     assert not any("McNemar" in note for note in table.notes)

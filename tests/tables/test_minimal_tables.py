@@ -68,7 +68,7 @@ def test_ratios_are_within_a_network():
 def test_a_network_without_correct_images_has_a_row_without_distances():
     table = minimal_table(any=minimal_records([0.0, 0.0], wrong_before=2))
     assert table.data.loc[0, "n"] == 0
-    assert table.display.loc[0, ["success %", "median L2", "to best"]].tolist() == ["", "", ""]
+    assert table.display.loc[0, ["success %", "median L2", "ratio to best"]].tolist() == ["", "", ""]
 
 
 def test_speeds_have_a_row_per_attack_and_a_column_per_network():
