@@ -29,7 +29,7 @@ def same(before, after):
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "deepfool"])
-def test_an_attack_leaves_model_images_and_random_state_as_they_were(attack):
+def test_an_attack_does_not_change_the_model_the_images_or_the_random_state(attack):
     model = network()
     images, labels = torch.rand(6, 1, 4, 4), torch.randint(0, 5, (6,))
     kept = images.clone()

@@ -214,7 +214,7 @@ def test_the_page_works_with_the_keyboard_alone(opened):
     from selenium.webdriver.common.keys import Keys
 
     button = board(opened, "zoo").find_elements("css selector", "tbody td button")[0]
-    opened.execute_script("arguments[0].focus()", head(opened, "zoo", "to the next").find_element("tag name", "button"))
+    opened.execute_script("arguments[0].focus()", head(opened, "zoo", "vs. next").find_element("tag name", "button"))
     opened.switch_to.active_element.send_keys(Keys.TAB)
     assert opened.switch_to.active_element == button
     button.send_keys(Keys.ENTER)

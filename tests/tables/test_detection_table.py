@@ -28,11 +28,11 @@ def detector():
     return Detector("mnist", "CNN", 0, "joint_mnist", clean, attacked)
 
 
-def test_each_rate_has_its_own_images(detector, reference):
+def test_each_rate_is_computed_over_the_right_images(detector, reference):
     table = tabulate([detector], 0.05, reference)
     rows = table.data.set_index("images")
     assert list(rows.index) == [CLEAN, "fgsm_mnist", "deepfool", POOLED, "pgd_undetected"]
-    assert (rows["threshold"] == 0.9).all()  # of 20 val images, one is above it
+    assert (rows["threshold"] == 0.9).all()  # one of 20 val images is above it
     assert rows.loc[CLEAN, "detected_rate"] == pytest.approx(0.1)
     assert (rows.loc["fgsm_mnist", "detected_count"], rows.loc["fgsm_mnist", "failed_detected_total"]) == (3, 1)
     assert (rows.loc["deepfool", "unseen_count"], rows.loc["deepfool", "unseen_total"]) == (1, 4)

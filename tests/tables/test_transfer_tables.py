@@ -31,7 +31,7 @@ def test_a_target_without_correct_images_has_an_empty_cell():
     assert table.display["B"].tolist() == ["", "0"]
 
 
-def test_a_transfer_matrix_of_several_seeds_ends_with_its_means():
+def test_with_several_seeds_a_transfer_matrix_ends_with_the_means():
     attempts = [
         attempt(target, "fgsm", marks, seed=seed, source=None if target == source else f"{source}/none")
         for seed, marks in ((0, "+---"), (1, "++--"))
