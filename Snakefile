@@ -16,10 +16,10 @@ else:
 if str(PROJECT_PACKAGES) not in sys.path:
     sys.path.insert(0, str(PROJECT_PACKAGES))
 
-from foolflow.workflow.overlays import lay_over
+from foolflow.workflow.overlays import load_configs
 
 # Later files override earlier ones: config.yaml, the overlays of a profile, the files of --configfile.
-lay_over(workflow, [PROJECT / "config.yaml", *globals().get("OVERLAYS", [])])
+load_configs(workflow, [PROJECT / "config.yaml", *globals().get("OVERLAYS", [])])
 
 
 include: "rules/common.smk"

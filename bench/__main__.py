@@ -1,4 +1,4 @@
-"""Compare our attacks with those of other libraries: same victim, images and parameters, timed in turn in one run.
+"""Compare our attacks with those of other libraries on the same victim, images and parameters, timed in turn.
 
     python -m bench [--images 500] [--repeats 3] [--threads 2]
 
@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def chosen_tasks(words: Collection[str]) -> list[Task]:
-    """Return the tasks with one of these words in their name; without words, all of them."""
+    """Return the tasks with one of these words in their name, or all tasks if there are no words."""
     tasks = all_tasks()
     names = [set(task.name.lower().replace(",", "").split()) for task in tasks]
     wanted = {word.lower() for word in words}
@@ -92,10 +92,13 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="weights of a victim from a workflow run")
     parser.add_argument("--split", type=Path, help="images to attack: a split of a workflow run")
-    parser.add_argument("--model", type=json.loads, help="the model's config entry as JSON, for a model of your own")
+    parser.add_argument("--model", type=json.loads, help="the model's config entry as JSON, if it is your own model")
     parser.add_argument("--name", help="name of the victim, for the title")
     parser.add_argument(
-        "--attacks", nargs="+", default=[], help="only attacks with one of these words in their name: FGSM l2 ..."
+        "--attacks",
+        nargs="+",
+        default=[],
+        help="only attacks with one of these words in their name, such as FGSM",
     )
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--batch-size", type=int, default=250)

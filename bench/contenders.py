@@ -1,4 +1,4 @@
-"""Define the contenders of each task: our attack, the same attack of other libraries, and the original projects' loop.
+"""Define the contenders of each task: our attack, those of other libraries, and the loop of the original projects.
 
 All contenders get the same parameters. Where a library's parameters differ or have another name, this module says so.
 """
@@ -21,7 +21,7 @@ Attack = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor | Adversarial
 OURS = "Foolflow"
 LOOP = "image by image"
 NAMES = {"advlib": "adv-lib", "art": "ART"}
-# Libraries whose attacks already classify the adversarial images; the others only return them.
+# Libraries whose attacks also classify the adversarial images. The others only return the images.
 JUDGES_ITSELF = {"foolbox"}
 
 
@@ -109,7 +109,7 @@ def fgsm(epsilon: float = 0.1) -> Task:
 
 
 def pgd(norm: str, steps: int = 40) -> Task:
-    """Give every contender one random start."""
+    """Compare PGD. Every contender gets one random start."""
     epsilon = {"linf": 0.1, "l2": 1.0}[norm]
     step = 2.5 * epsilon / steps
     foolbox, torchattacks = {"linf": ("LinfPGD", "PGD"), "l2": ("L2PGD", "PGDL2")}[norm]
@@ -134,8 +134,8 @@ def pgd(norm: str, steps: int = 40) -> Task:
 def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
     """Compare DeepFool.
 
-    ART runs with its own default overshoot of 1e-6, which our plug-in does not change, and with its default batch size
-    of 1 as well as in batches.
+    ART runs with its default overshoot of 1e-6, which our adapter does not change, both with its default batch size of
+    1 and in batches.
     """
     foolbox, order = {"linf": ("LinfDeepFoolAttack", math.inf), "l2": ("L2DeepFoolAttack", 2)}[norm]
     contenders = [
@@ -156,7 +156,7 @@ def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
 def dichotomy(steps: int = 1000) -> Task:
     """Compare R2's attack A.
 
-    No other library has it. Their DDN serves the same purpose; it gets as many gradients as ours takes at most.
+    No other library has it. Their closest attack is DDN, which gets as many gradient evaluations as ours takes at most.
     """
     published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 0.01}
     return Task(
@@ -189,7 +189,7 @@ def automatic(steps: int = 1000) -> Task:
 def stadv(tau: float | str, **search: Any) -> Task:
     """Compare R1's attack.
 
-    search: limits that apply to all solvers.
+    search: limits for all solvers.
     """
     return Task(
         f"stAdv, tau {tau}",

@@ -1,4 +1,4 @@
-"""Attack one image after the other, as the four projects did: the baselines of the batched attacks."""
+"""Baselines of the batched attacks: loops over single images, as in the four projects."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ def dichotomy_loop(
 def _descend(
     model: nn.Module, image: Tensor, label: int, norm: float, steps: int, learning_rate: float
 ) -> Tensor | None:
-    """Return the first misclassified image of the descent, or None."""
+    """Return the first misclassified iterate, or None."""
     generator = torch.Generator().manual_seed(0)
     perturbation = torch.randn(image.shape, generator=generator).to(image.device)
     perturbation = (norm * perturbation / perturbation.norm()).requires_grad_()

@@ -1,4 +1,4 @@
-"""Measure what each contender achieves, how many passes and how much memory it needs, and how long it takes."""
+"""Measure the success, the distances, the passes, the memory and the time of each contender."""
 
 import ctypes
 import gc
@@ -26,8 +26,8 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 class Problem:
     """The victim, in eval mode with frozen weights, and the images to attack, all on one device.
 
-    right: which images the victim classifies correctly, bool (N,).
-    batch_size: for every contender that takes batches.
+    right: bool (N,), whether the victim classifies the image correctly.
+    batch_size: that of every contender that works in batches.
     clock: a key of CLOCKS. `cpu` is the process's own time, which other programs do not affect; use it with one thread.
     """
 
@@ -65,12 +65,12 @@ class Measured:
     """Measurements of one contender on the M images that it was given.
 
     distances: (M,), NaN where it does not fool an image that the victim classifies correctly.
-    success: the share of the correctly classified images that it fools.
+    success: the share of the correctly classified images that are fooled.
     gradients, forwards: backward and forward passes through the victim, per image.
     memory: peak bytes in addition to what was in use before; NaN where the system does not report it.
     seconds: the time of each repeat.
-    floors, gradient_floors: the time that its passes alone take at the best batch size, for each repeat: all passes, or
-        one forward and one backward pass for each gradient.
+    floors, gradient_floors: for each repeat, the time that bare passes take at the best batch size: all passes of the
+        contender, or one forward and one backward pass for each of its gradients.
     """
 
     contender: Contender
@@ -136,7 +136,7 @@ def _attack(
 ) -> list[tuple[Tensor, Mapping[str, Tensor]]]:
     """Return the images and the details of each batch.
 
-    If the contender does not classify its images itself, do so here, so that every contender's time includes it.
+    If the contender does not classify its images, this function does, so that every contender's time includes it.
     """
     assert contender.attack is not None
     made = []
@@ -200,7 +200,7 @@ def _peak_memory(problem: Problem, call: Callable[[], object]) -> float:
         call()
         return torch.nan
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # otherwise, reusing memory that earlier calls freed would not count
+    ctypes.CDLL(None).malloc_trim(0)  # otherwise, reused memory would not count
     CLEAR.write_text("5")
     resident = _resident("VmRSS")
     call()

@@ -18,7 +18,7 @@ THEIRS = "#b8b8b8"
 
 NOTES = (
     "images/s: the median of the repeats, in which the contenders take turns. The time includes classifying the "
-    "adversarial images; if a library does not do so itself, one forward pass is added. our speed-up: our images/s "
+    "adversarial images: one forward pass is added for libraries that do not do so. our speed-up: our images/s "
     "over theirs. success: the share of the correctly classified images that are fooled. distance: the median over "
     "the fooled images; for stAdv, the flow loss. our distance: the mean of ours over the mean of theirs, on the "
     "images that both fool.",

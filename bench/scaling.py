@@ -2,7 +2,7 @@
 
 One attack is divided into 10^2, 10^3 and 10^4 shards. A dry run builds the graph of jobs; a run with an executor that
 does nothing (`stub_executor`) measures scheduling and bookkeeping; a second dry run checks the files that exist. The
-times are CPU seconds, which do not depend on how busy the machine is.
+times are CPU seconds, which do not depend on the load of the machine.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
             project = copied(Path(folder) / "foolflow", shards)
             costs = [measure(project, arguments) for arguments in KINDS.values()]
             if not (project / TARGET).is_file():
-                sys.exit(f"the stub run has not reached {TARGET}, so the numbers mean nothing")
+                sys.exit(f"the stub run has not reached {TARGET}, so the numbers are meaningless")
         seconds = [f"{cpu:.1f}" for cpu, _ in costs]
         memory = max(megabytes for _, megabytes in costs)
         each = 1000 * costs[1][0] / shards

@@ -10,7 +10,8 @@ from snakemake.exceptions import WorkflowError
 from foolflow.attacks.peers.sources import installed
 from foolflow.data.sources import DOWNLOADS, READERS, source_files
 from foolflow.jobs.gpus import visible_gpus
-from foolflow.studies.cells import labels, sets_of, source_of, trained_defenses, victims_of
+from foolflow.data.cells import source_of
+from foolflow.studies.cells import labels, sets_of, trained_defenses, victims_of
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
 from foolflow.workflow.commands import as_json, as_options, as_spec

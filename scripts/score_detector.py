@@ -45,9 +45,7 @@ def main(arguments: argparse.Namespace) -> None:
         index, target = adversarial_set.tensors["index"], torch.from_numpy(adversarial_set.tensors["target"])
         found = scores(to_8_bits(torch.from_numpy(adversarial_set.tensors["images"])))
         labels = torch.from_numpy(test.labels[index])
-        success = torch.where(
-            target < 0, is_success(found["prediction"], labels, None), is_success(found["prediction"], labels, target)
-        )
+        success = is_success(found["prediction"], labels, target)
         about = {
             "images": attack,
             "index": index,

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> None:
 
 
 def section(entry: dict, artefacts: Artefacts) -> Section:
-    board = Board.of(entry["board"])
+    board = Board.from_entry(entry["board"])
     attempts = load_attempts(entry["attempts"], artefacts)
 
     def read(attempt: Attempt, row: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What several tests share: the repository's root, a small victim trained in a second, and a browser."""
+"""Shared fixtures: the root of the repository, a small victim that trains in a second, and a browser."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from foolflow.models.victims import build_model
 from foolflow.training.loop import Labelled, train
 from foolflow.training.recipe import Recipe
 
-# How long an example takes says nothing of whether it is right.
+# The time of an example says nothing about its correctness, and it depends on the load of the machine.
 settings.register_profile("foolflow", deadline=None)
 settings.load_profile("foolflow")
 
@@ -38,14 +38,14 @@ QUIET = (
 )
 
 
-# Their tests share what takes minutes to set up: the demo, a cluster.
+# The tests in these folders share fixtures that take minutes to set up: the demo, a cluster.
 SHARING = ("tests/end_to_end/", "tests/slurm/")
 NOT_SHARING = ("tests/end_to_end/test_docs.py", "tests/end_to_end/test_gpus.py")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--numprocesses`: the tests of such a folder, and else those of a file, stay in one of the processes."""
+    """With `--numprocesses`, run the tests of such a folder, or else those of a file, in the same process."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
@@ -58,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:  # two wait for each other wherever something else runs, too
+def _one_thread() -> None:  # two threads wait for each other if other programs run
     torch.set_num_threads(1)
 
 
@@ -103,7 +103,7 @@ def labelled(split) -> Labelled:
 
 
 class Affine(nn.Module):
-    """Logits W x + b on flattened images: every boundary is a hyperplane, every minimal perturbation known."""
+    """Logits W x + b on flattened images. All boundaries are hyperplanes, so minimal perturbations are known."""
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
         super().__init__()

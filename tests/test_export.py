@@ -10,7 +10,7 @@ from foolflow.data.splits import Split, save_split
 
 
 def export(root, folder, classes, labels, epsilon=0.1):
-    """Run scripts/export_images.py on images whose brightness is their label; those at another epsilon are black."""
+    """Run scripts/export_images.py on images whose brightness is their label. Images at other epsilons are black."""
     images = (labels[:, None, None, None] / 255 * np.ones((1, 1, 4, 4))).astype(np.float32)
     names = tuple(f"class {label}" for label in range(classes))
     save_split(folder / "test.safetensors", Split((images * 255).round().astype(np.uint8), labels, names))
@@ -43,7 +43,7 @@ def test_a_class_without_images_keeps_its_label(root, tmp_path):
     assert tree.targets == [0, 5, 5]
 
 
-def test_a_file_is_named_after_the_place_of_its_image_in_the_test_split(root, tmp_path):
+def test_a_file_is_named_after_the_index_of_its_image_in_the_test_split(root, tmp_path):
     tree = export(root, tmp_path, 3, np.array([2, 0, 2]))
     assert [path.removeprefix(f"{tmp_path}/tree/") for path, _ in tree.samples] == [
         "0_class 0/00001.png",
@@ -52,7 +52,7 @@ def test_a_file_is_named_after_the_place_of_its_image_in_the_test_split(root, tm
     ]
 
 
-def test_an_epsilon_that_the_set_does_not_have_is_one_line(root, tmp_path):
+def test_an_epsilon_that_is_not_in_the_set_gives_a_one_line_error(root, tmp_path):
     message = export(root, tmp_path, 2, np.array([0, 1]), epsilon=0.3)
     assert message == f"error: {tmp_path / 'adversarial.safetensors'} has no images at epsilon 0.3\n"
     assert not (tmp_path / "tree").exists()

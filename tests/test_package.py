@@ -107,7 +107,7 @@ def test_a_name_that_does_not_exist_is_an_attribute_error():
         foolflow.attacks.no_such_attack  # noqa: B018
 
 
-def test_the_citation_is_of_this_version(root, version):
+def test_the_citation_has_this_version(root, version):
     citation = yaml.safe_load((root / "CITATION.cff").read_text())
     assert {"cff-version", "message", "title", "authors", "abstract", "keywords"} <= citation.keys()
     assert citation["cff-version"] == "1.2.0"
@@ -136,7 +136,7 @@ def sdist(root, tmp_path_factory):
     return built
 
 
-def test_the_wheel_holds_the_package_and_the_workflow_and_nothing_else(root, wheel, version):
+def test_the_wheel_contains_exactly_the_package_and_the_workflow(root, wheel, version):
     expected = files_below(root / "foolflow")
     expected |= {f"foolflow/project/{name}" for name in WORKFLOW_FILES}
     expected |= {f"foolflow/project/{file}" for name in WORKFLOW_FOLDERS for file in files_below(root / name)}
@@ -181,7 +181,7 @@ def project(installed):
     return Path(installed("-c", "from foolflow.workflow.project import project_folder; print(project_folder())"))
 
 
-def test_an_installed_package_is_the_wheel_of_this_version(installed, project, attacks, version):
+def test_the_installed_package_is_the_wheel_of_this_version(installed, project, attacks, version):
     code = "import foolflow; print(foolflow.__file__, foolflow.__version__, dir(foolflow.attacks), sep='\\n')"
     file, printed, listed = installed("-c", code).splitlines()
     assert Path(file).parent / "project" == project

@@ -42,7 +42,7 @@ def test_the_lock_contains_the_dependencies_of_every_locked_package(locked):
     assert missing == {}
 
 
-def test_peers_are_pinned_and_find_all_they_import_in_the_lock(root, locked):
+def test_peers_are_pinned_and_their_imports_are_in_the_lock(root, locked):
     """Some dependencies that the peers declare do not install, so `make` installs the peers without dependencies."""
     requirements = [Requirement(line) for line in (root / "requirements-peers.lock").read_text().splitlines()]
     not_imported = {"visdom", "requests"}
@@ -89,7 +89,7 @@ BY_NAME = {
 }
 
 
-def test_a_conda_environment_has_what_the_programs_of_its_rules_import(root, environments):
+def test_a_conda_environment_has_the_imports_of_its_programs(root, environments):
     distributions = packages_distributions()
     provided = {name: with_what_they_need(packages) for name, packages in environments.items()}
     plumbing = imported_by(*(root / "foolflow/jobs").glob("*.py"))  # in every job

@@ -41,7 +41,7 @@ class _Attacks(ModuleType):
 
 
 def _attacks() -> list[str]:
-    """The modules that define a function of their own name whose first parameter is `model`, without importing any."""
+    """Return the names of the attacks, read from source: functions named like their module that take `model` first."""
     modules = {path.stem: path.read_text("utf-8") for path in Path(__file__).parent.glob("*.py")}
     return sorted(name for name, code in modules.items() if re.search(rf"^def {name}\(\s*model\b", code, re.MULTILINE))
 

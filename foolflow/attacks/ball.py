@@ -1,4 +1,4 @@
-"""Steps within a norm ball: random starts, directions of steepest ascent, projections."""
+"""Random starts, directions of steepest ascent, and projections for a norm ball."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ TINY = 1e-12
 
 
 def random_start(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor:
-    """Draw a point of the ball, (1, C, H, W): uniform for linf; for l2 a random direction and a uniform length."""
+    """Draw a point of the ball, (1, C, H, W). linf: uniform in the ball; l2: random direction, uniform length."""
     generator = torch.Generator().manual_seed(seed)
     shape = (1, *images.shape[1:])
     if norm == "linf":

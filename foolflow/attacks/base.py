@@ -106,8 +106,9 @@ def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = No
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
-    """Whether each prediction is wrong or, with targets, is the target: bool (N,)."""
-    return predictions != labels if targets is None else predictions == targets
+    """Whether each prediction is wrong or, with targets, is the target: bool (N,). A target of -1 means none."""
+    wrong = predictions != labels
+    return wrong if targets is None else torch.where(targets < 0, wrong, predictions == targets)
 
 
 @torch.no_grad()

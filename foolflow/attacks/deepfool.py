@@ -9,7 +9,7 @@ from foolflow.attacks.base import Adversarial, check_images, check_logits, concl
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-# Added to the distance to the boundary in each step, as in the authors' code. Without it, images stop on a tie.
+# Added to the distance to the boundary in each step, as in the authors' code. Without it, images would stop on a tie.
 NUDGE = 1e-4
 TINY = 1e-12
 
@@ -25,14 +25,14 @@ def deepfool(
     classes: int = 10,
     nearest: int = 2,
 ) -> Adversarial:
-    """Steps to the nearest linearised decision boundary until the class changes
+    """Step to the nearest linearised decision boundary until the class changes
     (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599, algorithm 2; equation 11 for L-infinity).
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).
     steps: maximum number of steps.  overshoot: fraction by which the perturbation is extended.
-    norm: `l2` or `linf`, the norm to minimise.  classes: number of most likely classes that are considered, the
-        label included.
+    norm: `l2` or `linf`, the norm to minimise.  classes: number of most likely classes that are considered,
+        including the label.
     nearest: the first step computes a gradient for each rival class, later steps only for this many rivals: those that
         are nearest by the current gap and the length of the last known gradient. The paper uses all of them
         (`classes - 1`), which costs about three times as much and ends at the same images with few exceptions.

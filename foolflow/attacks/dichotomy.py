@@ -17,9 +17,9 @@ DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learni
 
 # The improved variant:
 LAST_RATE = 0.05  # final learning rate, as a fraction of the first
-SETTLED = 0.6  # fraction of the steps after which the learning rate is constant
-OVERSHOOT = 1.01  # a norm lies this factor above the linearised boundary
-UNDERCUT = 0.999  # and at most at this fraction of the smallest norm that fooled the model
+SETTLED = 0.6  # fraction of the steps after which the learning rate stays constant
+OVERSHOOT = 1.01  # the ratio of a norm to the distance of the linearised boundary
+UNDERCUT = 0.999  # upper limit of a norm, as a fraction of the smallest norm that fooled the model
 LARGEST_CHANGE = 2.0  # largest factor between the norms of two steps
 LEAST_STEPS = 3  # minimum number of steps of each start in each stage
 PATIENCE = 6  # once settled, an image leaves after this many steps without progress
@@ -227,7 +227,7 @@ def _share(step: int, total: int) -> float:
 class _Starts:
     """The state of each start of each image: (M, ...), with the starts of an image next to each other.
 
-    rivals: the class that it aims at, or ALL.  upper: the largest norm allowed.
+    rivals: the class that each start aims at, or ALL.  upper: the largest norm allowed.
     estimate: the norm at which it is expected to fool the model.
     """
 
@@ -279,7 +279,7 @@ def _begin(
 ) -> _Starts:
     """Prepare the starts: one against all rivals, one against each of the most likely, the rest at random.
 
-    With targets there is no choice of rivals: the target has to beat all of them.
+    With targets, no start aims at a single rival, because the target has to beat all of them.
     """
     labels, targets = search.shortest.goal(rows)
     count = min(per_image - 1, logits.shape[1] - 1) if targets is None else 0
@@ -313,7 +313,7 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
     moved = lengths > 0
     shortest_reach = torch.where(moved, lengths / LARGEST_CHANGE, 0.0)
     furthest_reach = torch.where(moved, lengths * LARGEST_CHANGE, starts.upper).minimum(starts.upper)
-    # The gap is nearly linear only near the image, so the linear model is used no further than this.
+    # The gap is nearly linear only near the image, so this limits how far the linear model is used.
     steepness = dual_length(gradients, norm)
     rise = (gradients * current).flatten(1).sum(1) - gaps
     rise = rise.minimum(steepness * furthest_reach).maximum(steepness * shortest_reach).clamp_min(TINY)

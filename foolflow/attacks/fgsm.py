@@ -19,13 +19,13 @@ def fgsm(
     targets: Tensor | None = None,
     epsilon: float | Sequence[float],
 ) -> Adversarial:
-    """One step of length epsilon along the sign of the gradient of the cross-entropy
+    """Take one step of length epsilon along the sign of the gradient of the cross-entropy
     (Goodfellow et al. 2015, arXiv 1412.6572, section 4), clipped to [0, 1].
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    epsilon: L-infinity radius in pixel units; or E of them, which share one gradient; each field of the result
-        then has a leading dimension E.
+    epsilon: L-infinity radius in pixel units, or E of them, which share one gradient. With several, each field of the
+        result has a leading dimension E.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, or the
     model's logits are not finite.
     """

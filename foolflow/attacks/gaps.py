@@ -14,8 +14,8 @@ def gap(
     """Return the lead of the wrong class (N,), a gradient that increases it (N, C, H, W), and the logits (N, K).
 
     rivals: int64 (N,), the wrong class (with targets: the class that the target has to beat), or ALL for the
-        strongest. ALL uses the gradient of the log-sum-exp of all rivals, which is smooth where two of them tie. None
-        means ALL for each image.
+        strongest one. ALL uses the gradient of the log-sum-exp of all rivals, which is smooth where two of them tie.
+        None means ALL for every image.
     """
     inputs = images.detach().requires_grad_()
     logits = model(inputs)

@@ -1,4 +1,4 @@
-"""Judge adversarial images: one record each. Predictions and distances are measured here, for every attack alike."""
+"""Judge adversarial images. Predictions and distances are measured here, in the same way for every attack."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ def judge(
     victim: in eval mode, not necessarily the one that was attacked.  test: the split that the images were made from.
     clean: the victim's predictions for `test`.  origin: the name of the set in error messages.
     Columns:
-        index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if the attack has none.
+        index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if there is none.
         clean_prediction, clean_confidence: on the clean image; the confidence is the softmax probability of the
             predicted class.
         prediction, confidence: on the adversarial image.
@@ -74,7 +74,7 @@ def judge(
         prediction_8bit, success_8bit: after rounding to 8 bits, as image files store pixels.
         l0: number of changed pixels, in any channel.  l2, linf: in pixel units.
         iterations, gradient_evaluations, and details of the attack with one number per image, such as flow_loss.
-    Raises InvalidInput if the set does not belong to this split, and for the reasons that `classify` does.
+    Raises InvalidInput if the set does not belong to this split, and the errors of `classify`.
     """
     images, index = torch.from_numpy(made.tensors["images"]), made.tensors["index"]
     if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
@@ -91,19 +91,15 @@ def judge(
         "clean_confidence": clean.confidences[index],
         "prediction": found.classes,
         "confidence": found.confidences,
-        "success": _success(found.classes, labels, targets),
+        "success": is_success(found.classes, labels, targets),
         "prediction_8bit": found_8bit,
-        "success_8bit": _success(found_8bit, labels, targets),
+        "success_8bit": is_success(found_8bit, labels, targets),
         **_distances(images, test.images, index),
         "iterations": made.tensors["iterations"],
         "gradient_evaluations": made.tensors["gradient_evaluations"],
         **{name: detail for name, detail in made.details.items() if detail.ndim == 1},
     }
     return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
-
-
-def _success(predictions: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    return torch.where(targets < 0, is_success(predictions, labels, None), is_success(predictions, labels, targets))
 
 
 def _distances(images: Tensor, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:

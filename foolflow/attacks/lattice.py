@@ -24,8 +24,8 @@ class Lattice:
     def __init__(self, down: Tensor, along: Tensor, damping: float) -> None:
         """Factor the matrix.
 
-        down: (N, H - 1, W).  along: (N, H, W - 1).  damping: above 0, because K is singular: a shift of all pixels is
-            free.
+        down: (N, H - 1, W).  along: (N, H, W - 1).  damping: above 0, because K is singular: shifting
+            all pixels equally costs nothing.
         """
         count, height, width = len(along), along.shape[1], down.shape[2]
         diagonal = down.new_full((count, height, width), damping)

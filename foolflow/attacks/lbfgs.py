@@ -15,7 +15,7 @@ COMPACT_BELOW = 0.75  # fraction of rows still running below which the finished 
 
 @dataclass(frozen=True)
 class Minimum:
-    """points: (N, D).  values: (N,), float64.  evaluations: int64 (N,), of the objective and its gradient."""
+    """The minima. points: (N, D).  values: float64 (N,).  evaluations: int64 (N,), of objective and gradient."""
 
     points: Tensor
     values: Tensor
@@ -36,7 +36,8 @@ def minimise(
     objective(points (M, D), rows (M,)) returns the values, float64 (M,), and the gradients (M, D) of `rows`.
     start: (N, D).
     A problem ends when a step lowers its value by less than value_tolerance times max(|value|, 1), when no component
-    of its gradient exceeds gradient_tolerance, when no step along the gradient lowers it, or after max_evaluations.
+    of its gradient exceeds gradient_tolerance, when no step along the gradient lowers its value, or after
+    max_evaluations.
     The line search backtracks until the decrease suffices (Armijo), by safeguarded quadratic interpolation.
     """
     count, _ = start.shape
@@ -77,7 +78,7 @@ def minimise(
 
 
 class _State:
-    """Where each problem stands: its point, its history, and the line along which it is looking for the next point."""
+    """The state of each problem: its point, its history, and its current search line."""
 
     def __init__(self, rows: Tensor, points: Tensor, values: Tensor, gradients: Tensor, history: int) -> None:
         count, size = points.shape
@@ -91,14 +92,14 @@ class _State:
         self.directions = torch.empty_like(points)
         self.slopes = torch.empty_like(values)
         self.steps = torch.empty_like(values)
-        self._look_down_the_gradient(torch.arange(count, device=points.device))
+        self._set_steepest_descent(torch.arange(count, device=points.device))
 
     def keep(self, running: Tensor) -> None:
         for name, tensor in vars(self).items():
             setattr(self, name, tensor[running])
 
     def accept(self, which: Tensor, points: Tensor, values: Tensor, gradients: Tensor) -> None:
-        """Move there, remember how the gradient turned, and look along the next direction."""
+        """Move to the points, store the change of the gradient, and start the next line search."""
         if len(which) == 0:
             return
         move, turn = points - self.points[which], gradients - self.gradients[which]
@@ -112,10 +113,10 @@ class _State:
             (self.weights, 1 / curvature[useful]),
         ):
             memory[kept] = torch.cat([memory[kept][:, 1:], newest[:, None]], dim=1)
-        self._look_along_two_loops(which)
+        self._set_two_loop_direction(which)
 
     def shorten(self, which: Tensor, values: Tensor) -> Tensor:
-        """Look nearer; down the gradient if that is of no use. Returns which can go nowhere any more."""
+        """Shorten the step, or switch to steepest descent if it is too short. Return which problems are stuck."""
         step, slope = self.steps[which], self.slopes[which]
         rise = values - self.values[which] - step * slope
         lowest = -slope * step**2 / (2 * rise)
@@ -128,10 +129,10 @@ class _State:
         again = which[hopeless & ~without_history]
         if len(again):
             self.weights[again] = 0
-            self._look_down_the_gradient(again)
+            self._set_steepest_descent(again)
         return hopeless & without_history
 
-    def _look_along_two_loops(self, which: Tensor) -> None:
+    def _set_two_loop_direction(self, which: Tensor) -> None:
         moves, turns, weights = self.moves[which], self.turns[which], self.weights[which]
         direction = self.gradients[which].clone()
         history = moves.shape[1]
@@ -150,9 +151,9 @@ class _State:
         lost = (slopes >= 0) | (weights[:, -1] == 0)
         if lost.any():
             self.weights[which[lost]] = 0
-            self._look_down_the_gradient(which[lost])
+            self._set_steepest_descent(which[lost])
 
-    def _look_down_the_gradient(self, which: Tensor) -> None:
+    def _set_steepest_descent(self, which: Tensor) -> None:
         gradients = self.gradients[which]
         squares = gradients.square().sum(1).double()
         self.directions[which], self.slopes[which] = -gradients, -squares

@@ -37,18 +37,19 @@ def pgd(
     restarts: int = 1,
     seed: int = 0,
 ) -> Adversarial:
-    """Steepest ascent on a loss within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
+    """Run steepest ascent on a loss within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    epsilon: radius of the ball in pixel units; or E of them: each field of the result then has a leading dimension E.
+    epsilon: radius of the ball in pixel units, or E of them. With several, each field of the result has a leading
+        dimension E.
     norm: `linf` or `l2`.
-    loss: `cross_entropy`, or `margin`, the lead of the strongest wrong class (or of the target): the loss of Carlini
-        and Wagner (2017, arXiv 1608.04644, f_6), whose gradient does not vanish where the model is confident.
+    loss: `cross_entropy` or `margin`. The margin is the lead of the strongest wrong class (or of the target), the loss
+        f_6 of Carlini and Wagner (2017, arXiv 1608.04644). Its gradient does not vanish where the model is confident.
     steps: gradient steps from each start.  step_size: in pixel units (default: 2.5 epsilon / steps).
-    restarts: number of random starts, each for the images that are not fooled yet.  seed: of the starts. A start is
-        the same point of the ball for every image, so that no result depends on the batch.
-    An image leaves the batch as soon as it fools the model. One that never does is returned as its last iterate.
+    restarts: number of random starts; each runs on the images that are not fooled yet.  seed: of the starts. All images
+        start from the same point of the ball, so that no result depends on the batch.
+    An image leaves the batch as soon as it fools the model. For an image that never does, the last iterate is returned.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """

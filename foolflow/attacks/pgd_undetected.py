@@ -42,20 +42,20 @@ def pgd_undetected(
     restarts: int = 1,
     seed: int = 0,
 ) -> Adversarial:
-    """PGD that fools both the model and a feature-squeezing detector (after He et al. 2017, arXiv 1706.04701).
+    """Run PGD that fools both the model and a feature-squeezing detector (after He et al. 2017, arXiv 1706.04701).
 
-    Until an image fools the model its steps are those of `pgd`, so every image that fools it under `pgd` with the same
+    Until an image fools the model, its steps are those of `pgd`, so every image that fools it under `pgd` with the same
     parameters does so here too. From then on the steps increase the cross-entropy minus `weight` times the sum over the
     squeezers of the Kullback-Leibler divergence from the softmax of the image to that of the squeezed image. The square
     root of the divergence bounds the detector's score (Pinsker), and the divergence keeps a gradient where the two
     softmaxes are certain of different classes and the score has none. A squeezer without a gradient is the identity in
     the backward pass.
-    The result is, of all iterates that fool the model, the one with the lowest detection score: the largest L1 distance
-    over the squeezers (Xu et al. 2017). No threshold is needed. An image that is never fooled is returned as its last
-    iterate.
+    The result is the iterate with the lowest detection score among those that fool the model. The score is the largest
+    L1 distance over the squeezers (Xu et al. 2017). No threshold is needed. If no iterate fools the model, the last one
+    is returned.
 
     model, images, labels, targets, epsilon, norm, steps, step_size, seed: as in `pgd`, also with E epsilons.
-    squeezers: of the detector, each with the `method` (or `python`) and `parameters` of a defense in the config.
+    squeezers: those of the detector, each with the `method` (or `python`) and `parameters` of a defense in the config.
     restarts: number of random starts of each image. No image leaves the batch early.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, there is
     no squeezer, or the model's logits are not finite.

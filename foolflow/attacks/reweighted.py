@@ -7,23 +7,23 @@ from torch import Tensor
 
 from foolflow.attacks.lattice import Lattice, stiffness
 
-# (flows (M, 2, H, W), rows (M,), temperature) -> by how much each is short of a win (M,), and the gradients of that.
+# (flows (M, 2, H, W), rows (M,), temperature) -> how far each image is from a win (M,), and the gradients of that.
 Linearise = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 FIRST_STEP, LAST_STEP = 1.0, 0.03  # largest movement of any pixel in one step, in pixels
 FIRST_TEMPERATURE, LAST_TEMPERATURE = (
     0.5,
     0.005,
-)  # of `linearise`; at high temperature many rivals count, at low the strongest
+)  # of `linearise`; at a high temperature many rivals count, at a low one only the strongest
 MEMORY = 0.8  # of the linear model; ReLUs and bilinear samples have kinks, so gradients are averaged
-DAMPING = 1.0  # of the step; with less, all pixels shift farther together, which has no flow loss
+DAMPING = 1.0  # of the step; a lower value lets all pixels shift farther together, which has no flow loss
 STEPS_PER_LATTICE = 2  # the quadratic form changes slowly, and factoring it is expensive next to a small network
 
 
 def reweighted(
     linearise: Linearise, rows: Tensor, start: Tensor, *, largest_pull: Tensor, steps: int, smoothing: float
 ) -> None:
-    """Approach the lowest flow loss among the adversarial flows. `linearise` is called with every flow on the way.
+    """Search for the adversarial flow with the lowest flow loss. `linearise` is called with every flow on the way.
 
     Each step replaces the flow loss by the quadratic form with the same gradient at the current flow (lagged
     diffusivity, Vogel and Oman 1996) and the condition to win by a linear model, averaged over the last steps. The

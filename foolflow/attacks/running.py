@@ -12,7 +12,7 @@ from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
 from foolflow.compute.generators import seeded
-from foolflow.compute.memory import as_memory_allows
+from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
@@ -71,7 +71,7 @@ def run_attack(
 
     for done, first in enumerate(firsts, start=1):
         batch = range(first, min(first + batch_size, len(selection.indices)))
-        for part in as_memory_allows(attack, batch, progress.write):
+        for part in in_halves_if_needed(attack, batch, progress.write):
             for rank, tensors in enumerate(part):
                 made[rank].append(tensors)
         progress.update(done)

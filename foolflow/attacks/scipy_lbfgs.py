@@ -1,4 +1,4 @@
-"""Run scipy's L-BFGS-B on many independent problems, with their objectives evaluated in one batch."""
+"""Run scipy's L-BFGS-B on many independent problems, evaluating their objectives in one batch."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +15,11 @@ Objective = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class Ends:
-    """points: float64 (N, D), the last iterates.  converged: bool (N,), scipy's warnflag is 0.
-    evaluations: int64 (N,)."""
+    """The result.
+
+    points: float64 (N, D), the last iterates.  converged: bool (N,), whether scipy's warnflag is 0.
+    evaluations: int64 (N,).
+    """
 
     points: np.ndarray
     converged: np.ndarray
@@ -24,10 +27,10 @@ class Ends:
 
 
 def minimise_each(objective: Objective, start: np.ndarray, **options: Any) -> Ends:
-    """Call fmin_l_bfgs_b(..., **options) for each of N problems of D variables, exactly as for one alone.
+    """Call fmin_l_bfgs_b(..., **options) for each of N problems of D variables. Each takes the same path as alone.
 
-    A network takes far longer for one image than for one image's share of a batch. So each problem has a thread, and
-    when all running problems wait for a value, `objective` is called once for all of them.
+    A network is much faster per image in a batch than image by image. So each problem has its own thread, and when all
+    running problems wait for a value, `objective` is called once for all of them.
     start: float64 (N, D).
     """
     asked: SimpleQueue[tuple[int, np.ndarray | None]] = SimpleQueue()

@@ -12,7 +12,7 @@ from foolflow.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Selection:
-    """R selected images. indices: int64 (R,), in the test split.  targets: int64 (R,), or None: untargeted."""
+    """R selected images. indices: int64 (R,), in the test split.  targets: int64 (R,); None: untargeted."""
 
     indices: np.ndarray
     targets: np.ndarray | None
@@ -24,9 +24,9 @@ def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Select
     labels: int64 (N,), of the whole test split.  classes: the number of classes.
     entry: the following keys are used.
         images, per_class: the number of images from the start of the split, in total or per class (default: all).
-        targets: `random`, a class drawn for each image of the split, the same for all attacks and victims; `all`, every
-            image once towards each other class; a class number, all images of other classes towards that class;
-            absent, untargeted.
+        targets: `random`: a class drawn for each image of the split, the same for all attacks and victims. `all`: each
+            image once towards each other class. A class number: all images of other classes towards that class.
+            Absent: untargeted.
     Raises InvalidInput if the target class does not exist, or if all selected images belong to it.
     """
     indices = _indices(labels, entry)

@@ -12,19 +12,19 @@ STARTING_NOISES = 8
 
 
 def length(perturbations: Tensor, norm: str) -> Tensor:
-    """(N, ...) to (N,), in pixel units: the Euclidean length (`l2`) or the largest change of a pixel (`linf`)."""
+    """Return the Euclidean length (`l2`) or the largest change of a pixel (`linf`), in pixel units: (N,)."""
     flat = perturbations.flatten(1)
     return flat.norm(dim=1) if norm == "l2" else flat.abs().amax(1)
 
 
 def dual_length(gradients: Tensor, norm: str) -> Tensor:
-    """(N, ...) to (N,): the dual norm, the fastest increase per unit of length for these gradients."""
+    """Return the dual norm, the fastest increase per unit of length for these gradients: (N,)."""
     flat = gradients.flatten(1)
     return flat.norm(dim=1) if norm == "l2" else flat.abs().sum(1)
 
 
 def column(values: Tensor) -> Tensor:
-    """(N,) to (N, 1, 1, 1), to multiply images with."""
+    """Reshape (N,) to (N, 1, 1, 1), to multiply images by it."""
     return values.view(-1, 1, 1, 1)
 
 

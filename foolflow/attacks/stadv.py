@@ -27,9 +27,9 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
-# Bounds of the bisection of `tau: auto`. Above, nothing moves; below, distortion costs almost nothing.
+# Bounds of the bisection of `tau: auto`. Above them, nothing moves; below them, distortion costs almost nothing.
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4
-SHIFT = 2.0  # in pixels, the standard deviation of the shifts from which restarts begin
+SHIFT = 2.0  # standard deviation, in pixels, of the random shifts from which restarts begin
 
 SPARE = 1e-3  # extra margin, as a fraction of the largest logit
 
@@ -65,7 +65,7 @@ def stadv(
 ) -> Adversarial:
     """Move pixels instead of changing their values (Xiao et al. 2018, arXiv 1801.02612).
 
-    Minimises over the flow f, from an image x: max(max_{i != t} g_i(x_f) - g_t(x_f), -kappa) + tau * flow_loss(f),
+    Minimise over the flow f of an image x: max(max_{i != t} g_i(x_f) - g_t(x_f), -kappa) + tau * flow_loss(f),
     where x_f is x sampled bilinearly at p + f_p, g the logits and t the target; without targets, over
     max(g_y - max_{i != y} g_i, -kappa), y the label. The result is the adversarial iterate with the lowest flow loss,
     not the last iterate: at kappa = 0 the minimum lies on the decision boundary.
@@ -76,17 +76,17 @@ def stadv(
         `reweighted` minimises the flow loss among adversarial flows, with the multiplier 1 / tau; the other two solvers
         bisect the logarithm of tau in `bisections` rounds, each from the best flow so far.
     kappa: the margin, in logits, by which the target has to win; the adversarial loss is cut off at -kappa. The
-        minimum lies at that cut-off, so an iterate that wins by nine tenths of kappa counts as adversarial.
+        minimum lies at the cut-off, so an iterate that wins by nine tenths of kappa counts as adversarial.
     solver: `reweighted`, iteratively reweighted least squares for all images at once, with `steps` evaluations of
-        objective and gradient per image (see `foolflow.attacks.reweighted`). It is made for `auto`: at a fixed, large
-        tau it fools fewer images than the other two (at 0.02, 7 of 12 digits; scipy 11). `batched`, L-BFGS for all
-        images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
+        objective and gradient per image (see `foolflow.attacks.reweighted`). It is designed for `auto`: at a fixed,
+        large tau it fools fewer images than the other two (at 0.02, 7 of 12 digits; scipy 11). `batched`, L-BFGS for
+        all images at once; `scipy`, fmin_l_bfgs_b image by image, the reference.
     init: `zeros`, or `gaussian`: each component of the flow from N(0, 1), the same for every image, from `seed`.
     restarts: number of further attempts on images that are not fooled, each from a random shift of all pixels, which
         has no flow loss: N(0, 2) pixels, the same for every image, from `seed`.
     smoothing: of the root in the flow loss, in pixels (see `flow_loss`). Flows are compared without smoothing.
-    max_evaluations: of the two L-BFGS solvers, per image and tau.
-    value_tolerance, gradient_tolerance: of the two L-BFGS solvers: a search ends when a step lowers the objective by
+    max_evaluations: for the two L-BFGS solvers, per image and tau.
+    value_tolerance, gradient_tolerance: for the two L-BFGS solvers. A search ends when a step lowers the objective by
         less than this fraction, or no component of the gradient exceeds this value.
     `details` of the result: `flow` (N, 2, H, W), in pixels, and `flow_loss` (N,).
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the

@@ -12,7 +12,7 @@ from foolflow.attacks.warp import flow_loss, warp
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-SMOOTHING = 1e-4  # the students' root of d^2 + 1e-8
+SMOOTHING = 1e-4  # the students take the root of d^2 + 1e-8
 
 CHOICES = {
     "scores": ("probabilities", "logits"),
@@ -50,7 +50,8 @@ def stadv_students(
         last iterate; `best`, the iterate that reaches the target with the lowest flow loss (the clean image if none
         does).
     max_evaluations: of objective and gradient, per image; the default is scipy's.
-    The other settings are scipy's defaults, the start is zero flow, and the objective is float32, as in the project.
+    As in the project, the other settings are scipy's defaults, the search starts from zero flow, and the objective is
+    float32.
     `details` of the result: `flow` (N, 2, H, W), in pixels, `flow_loss` (N,), as defined in the paper, and
     `converged`, bool (N,).
     Raises InvalidInput if there are no targets, images leave [0, 1], a label or target is not a class, a parameter is
@@ -99,15 +100,15 @@ def _adversarial_loss(logits: Tensor, targets: Tensor, scores: str) -> Tensor:
 
 
 def _roughness(flow: Tensor, neighbours: str) -> Tensor:
-    """The flow loss, float32 (N,), over the four neighbours or, as in the project, over the diagonal ones."""
+    """Return the flow loss, float32 (N,), over the four neighbours or, as in the project, over the diagonal ones."""
     if neighbours == "four":
         return flow_loss(flow, SMOOTHING).float()
     return diagonal_flow_loss(flow)
 
 
 def diagonal_flow_loss(flow: Tensor) -> Tensor:
-    """The sum over all pixels p and their 4 diagonal neighbours q, zero beyond the border, of
-    sqrt(|du_p - du_q|^2 + |dv_p - dv_q|^2 + 1e-8): (N,).
+    """Return the sum of sqrt(|du_p - du_q|^2 + |dv_p - dv_q|^2 + 1e-8) over all pixels p and their 4 diagonal
+    neighbours q, with zero flow beyond the border: (N,).
 
     flow: (N, 2, H, W), in pixels.
     """

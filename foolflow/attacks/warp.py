@@ -36,8 +36,9 @@ def _split(places: Tensor, size: int) -> tuple[Tensor, Tensor]:
 
 
 def flow_loss(flow: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The sum over all pixels p and their 4 neighbours q of sqrt(|du_p - du_q|^2 + |dv_p - dv_q|^2): (N,)
-    (equation 4 of the paper, read literally: each pair of neighbours counts twice).
+    """Return the sum of sqrt(|du_p - du_q|^2 + |dv_p - dv_q|^2) over all pixels p and their 4 neighbours q: (N,).
+
+    This is equation 4 of the paper, read literally: each pair of neighbours counts twice.
 
     flow: (N, 2, H, W), in pixels.
     smoothing: s in sqrt(d^2 + s^2) - s, in pixels. At 0, the root has no gradient where neighbours move together.

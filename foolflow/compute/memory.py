@@ -10,10 +10,10 @@ from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 T = TypeVar("T")
 
 
-def as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
+def in_halves_if_needed(attempt: Callable[[range], T], batch: range, report: Callable[[str], None]) -> list[T]:
     """Run `attempt` on a batch, or on ever smaller parts if memory runs out. Return the results in order.
 
-    report: receives one line each time a batch is halved.
+    report: called with one line each time a batch is halved.
     Raises InvalidInput if a single image does not fit in memory.
     """
     try:
@@ -23,9 +23,9 @@ def as_memory_allows(attempt: Callable[[range], T], batch: range, report: Callab
             raise
         if len(batch) == 1:
             problem = f"a single image does not fit in memory ({in_one_line(error)[:200]})"
-            raise InvalidInput(f"{problem}; take a smaller network, or a machine with more memory") from error
+            raise InvalidInput(f"{problem}; use a smaller network or a machine with more memory") from error
     # The traceback keeps the tensors of the failed attempt alive, so memory is free only after the except block.
     torch.cuda.empty_cache()
     report(f"{len(batch):,} images at once do not fit in memory; trying halves")
     half = len(batch) // 2
-    return [result for part in (batch[:half], batch[half:]) for result in as_memory_allows(attempt, part, report)]
+    return [result for part in (batch[:half], batch[half:]) for result in in_halves_if_needed(attempt, part, report)]

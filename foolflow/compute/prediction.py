@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from foolflow.compute.memory import as_memory_allows
+from foolflow.compute.memory import in_halves_if_needed
 from foolflow.errors import InvalidInput
 
 BATCH_SIZE = 500
@@ -35,7 +35,7 @@ def in_batches(
     every = range(len(images))
     batches = [every[first : first + batch_size] for first in range(0, len(images), batch_size)] or [every]
     report = partial(print, flush=True)
-    return [result for rows in batches for result in as_memory_allows(compute_rows, rows, report)]
+    return [result for rows in batches for result in in_halves_if_needed(compute_rows, rows, report)]
 
 
 @torch.no_grad()

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.data.cells import VICTIM, Cell, model_and_defense, source_of
 from foolflow.data.reading import open_tensors, read_json
 from foolflow.data.records import read_records
 from foolflow.data.splits import Split, load_split
 from foolflow.errors import InvalidInput
-
-Cell = Mapping[str, Any]  # see foolflow/studies/cells.py
-
-VICTIM = ("dataset", "model", "defense", "seed")
 
 
 class Artefacts:
@@ -31,7 +28,7 @@ class Artefacts:
     histories    victims/{dataset}/{model}/{defense}/{seed}/history.csv
     tables       tables/{name}.csv
 
-    Other inputs are read through `files`.
+    Other inputs are read through `files`. Every method raises InvalidInput if the job has no such input.
     """
 
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
@@ -40,12 +37,9 @@ class Artefacts:
         self._judgement = cache(read_records)
 
     def records(self, cell: Cell) -> pd.DataFrame:
-        """Return the judgement of one adversarial set, one row per image: see `foolflow.attacks.judging.judge`.
-
-        Raises InvalidInput if there is no such judgement.
-        """
+        """Return the judgement of one adversarial set, one row per image: see `foolflow.attacks.judging.judge`."""
         table = self._judgement(self._one("judgements", *_keys(cell)))
-        source = cell.get("source") or f"{cell['model']}/{cell['defense']}"
+        source = source_of(cell)
         found = table[(table["attack"] == cell["attack"]) & (table["source"] == source)]
         if found.empty:
             raise InvalidInput(f"no judgement of {cell['attack']} on {source} by {'/'.join(_keys(cell))}")
@@ -78,14 +72,16 @@ class Artefacts:
             return np.stack([tensor[row : row + 1][0] for row in rows])
 
     def adversarial(self, cell: Cell) -> Path:
-        """Return the file of an adversarial set. The cell is of the attacked victim, or names it as `source`."""
-        model, defense = (cell.get("source") or f"{cell['model']}/{cell['defense']}").split("/")
+        """Return the file of the adversarial set that the cell's images come from."""
+        model, defense = model_and_defense(source_of(cell))
         return self._one("adversarial", cell["dataset"], model, defense, str(cell["seed"]), cell["attack"])
 
     def table(self, name: str, **options: Any) -> pd.DataFrame:
         """Read the CSV of a table. options: those of pandas.read_csv."""
-        (path,) = (path for path in self.files["tables"] if path.as_posix().endswith(f"tables/{name}.csv"))
-        return pd.read_csv(path, **options)
+        found = [path for path in self.files.get("tables", ()) if path.as_posix().endswith(f"tables/{name}.csv")]
+        if not found:
+            raise InvalidInput(f"the inputs of the job include no tables/{name}.csv")
+        return pd.read_csv(found[0], **options)
 
     def _one(self, kind: str, *keys: str) -> Path:
         found = self._by_folder.get((kind, *keys))

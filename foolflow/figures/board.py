@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.heat_map import HeatMap, details, draw, read_shown
+from foolflow.figures.heat_map import HeatMap, details, draw, rows_to_show
 from foolflow.statistics.attempts import short_names
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the table of a board. spec: title; table, its name."""
-    return draw(spec["title"], heat_map(read_shown(artefacts, spec["table"])))
+    return draw(spec["title"], heat_map(rows_to_show(artefacts, spec["table"])))
 
 
 def heat_map(table: pd.DataFrame) -> HeatMap:

@@ -40,7 +40,7 @@ class HeatMap:
 NUMBERS = ("n", "accuracy", "success", "low", "high", "sd", "rank")
 
 
-def read_shown(artefacts: Artefacts, name: str) -> pd.DataFrame:
+def rows_to_show(artefacts: Artefacts, name: str) -> pd.DataFrame:
     """Read the rows of a table that a heat map shows: with several seeds, their means."""
     # Only an empty cell is a missing value: a user may have named a model `null`.
     table = artefacts.table(name, dtype=str, keep_default_na=False)

@@ -15,10 +15,10 @@ from foolflow.figures.sample_grid import Row, draw
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the examples of one filter.
 
-    spec: title; place, the index of the file in the input `examples`; filter, its name.
+    spec: title; index, that of the file in the input `examples`; filter, its name.
     Raises InvalidInput if there is no image to show.
     """
-    path = artefacts.files["examples"][spec["place"]]
+    path = artefacts.files["examples"][spec["index"]]
     shown = {
         "clean": "clean",
         "adversarial": "adversarial",

@@ -7,13 +7,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.heat_map import HeatMap, details, draw, read_shown
+from foolflow.figures.heat_map import HeatMap, details, draw, rows_to_show
 from foolflow.statistics.attempts import short_names
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw a transfer matrix. spec: title; table, its name."""
-    return draw(spec["title"], heat_map(read_shown(artefacts, spec["table"])))
+    return draw(spec["title"], heat_map(rows_to_show(artefacts, spec["table"])))
 
 
 def heat_map(table: pd.DataFrame) -> HeatMap:
@@ -28,5 +28,5 @@ def heat_map(table: pd.DataFrame) -> HeatMap:
         down="made on (source)",
         across="shown to (target)",
         meaning="success (%)",
-        framed=[(place, place) for place in range(len(victims))],
+        framed=[(index, index) for index in range(len(victims))],
     )

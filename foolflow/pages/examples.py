@@ -1,4 +1,4 @@
-"""Choose the images to show for a cell of the leaderboard: first those that the attack broke, then the others."""
+"""Choose the images to show for a cell of the leaderboard: misclassified ones first, then the others."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Example:
 def examples(
     standing: Standing, split: Split, read: ReadImage, budget: Budget | None = None
 ) -> dict[str, list[Example]]:
-    """Return the examples of each column of a board. budget: the board's; images outside it are marked."""
+    """Return the examples of each column of a board. budget: that of the board. Images outside it are marked."""
     return {name: list(_of_column(standing, name, split, read, budget)) for name in standing.columns()}
 
 
@@ -48,14 +48,14 @@ def _of_column(
     tried = standing.tried[name] if name != CLEAN else next(iter(standing.tried.values()))
     right = standing.columns()[name]
     labels = _labels(*tried[0])
-    for place in _chosen(labels, right, shown=standing.clean if name != CLEAN else np.ones_like(right)):
-        attempt, found = next((one for one in tried if not one[1]["right"].iloc[place]), tried[0])
-        row = int(found["row"].iloc[place])
+    for index in _chosen(labels, right, shown=standing.clean if name != CLEAN else np.ones_like(right)):
+        attempt, found = next((one for one in tried if not one[1]["right"].iloc[index]), tried[0])
+        row = int(found["row"].iloc[index])
         record = attempt.records.iloc[row]
         yield Example(
-            image=int(standing.images[place]),
+            image=int(standing.images[index]),
             label=names[int(record["label"])],
-            clean=split.images[standing.images[place]],
+            clean=split.images[standing.images[index]],
             clean_prediction=names[int(record["clean_prediction"])],
             adversarial=None if name == CLEAN else _to_8_bits(read(attempt, row)),
             prediction=names[int(record["prediction"])],

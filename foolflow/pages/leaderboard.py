@@ -1,4 +1,4 @@
-"""Render the leaderboard as one page: plain tables, to which a script adds sorting, filters and example images."""
+"""Render the leaderboard as one page: plain tables, and a script that adds sorting, filters and example images."""
 
 import base64
 import html
@@ -23,7 +23,7 @@ Cell = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Section:
-    """One board. table: from `tabulate`.  examples: per cell; cells with a mean over seeds have none."""
+    """One board. table: from `tabulate`.  examples: for each cell except those with a mean over seeds."""
 
     board: Board
     table: Table
@@ -38,15 +38,15 @@ def render(template: str, sections: Sequence[Section]) -> str:
         boards.append(_board(section, f"b{number}"))
         for (model, defense, seed, column), shown in section.examples.items():
             if shown:
-                place = columns_of(section.table.data).index(column)
-                cells[_cell_name(f"b{number}", model, defense, seed, place)] = [pictures.entry(one) for one in shown]
+                index = columns_of(section.table.data).index(column)
+                cells[_cell_name(f"b{number}", model, defense, seed, index)] = [pictures.entry(one) for one in shown]
     # Escape `<`, so that no class name can end the script element.
     data = json.dumps({"cells": cells, "pictures": pictures.list}, sort_keys=True, separators=(",", ":"))
     return template.replace("<!--boards-->", "\n".join(boards)).replace("<!--examples-->", data.replace("<", "\\u003c"))
 
 
 class _Pictures:
-    """The pictures of the page. Each is stored once, however many cells show it."""
+    """The pictures of the page. A picture that several cells show is stored once."""
 
     def __init__(self) -> None:
         self.list: list[str] = []
@@ -93,7 +93,7 @@ def _board(section: Section, key: str) -> str:
         _head("defense", "text"),
         *([_head("seed", "text")] if several_seeds else []),
         *(_head(name, "rate", name) for name in columns),
-        _head("to the next below", "number", kind="words"),
+        _head("vs. next below", "number", kind="words"),
     ]
     rows = [
         _row(key, {cell["against"]: cell for _, cell in table.iterrows()}, columns, names, several_seeds)
@@ -134,8 +134,8 @@ def _row(
         _cell(_text(defense)),
         *([_cell(_text(seed))] if several_seeds else []),
     ]
-    for place, column in enumerate(columns):
-        name = _cell_name(key, model, defense, seed, place)
+    for index, column in enumerate(columns):
+        name = _cell_name(key, model, defense, seed, index)
         parts.append(_rate(cells[column], name, column) if column in cells else _cell("", column=column))
     parts.append(_cell(_text(neighbour_text(worst, names)), sort=worst["p_holm"], kind="words"))
     kind = ' class="mean"' if seed == MEAN else ""

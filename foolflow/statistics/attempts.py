@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from foolflow.data.artefacts import Artefacts, Cell
+from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import Cell, model_and_defense
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def short_names(victims: Sequence[str]) -> dict[str, str]:
 
     This is the model if all have the same defense, the defense if all have the same model, and otherwise both.
     """
-    pairs = {victim: tuple(victim.split("/")) for victim in victims}
+    pairs = {victim: model_and_defense(victim) for victim in victims}
     models, defenses = ({pair[part] for pair in pairs.values()} for part in (0, 1))
     if len(defenses) == 1 and len(models) > 1:
         return {victim: model for victim, (model, _) in pairs.items()}

@@ -1,4 +1,4 @@
-"""How well a score separates adversarial from clean images. Higher scores are more suspicious."""
+"""Measures of how well a score separates adversarial from clean images. Higher scores are more suspicious."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class Rate:
 
 
 def rate_of(chosen: np.ndarray) -> Rate:
-    """chosen: bool (N,)."""
+    """Return the share of the chosen images. chosen: bool (N,)."""
     count, total = int(chosen.sum()), len(chosen)
     return Rate(count, total, count / total if total else float("nan"), *wilson_interval(count, total))
 
@@ -67,14 +67,17 @@ def area_under(clean: np.ndarray, adversarial: np.ndarray) -> Area:
 
 @dataclass(frozen=True)
 class RocCurve:
-    """false_positives, detected: float64 (K,), fractions of the clean and of the adversarial images, increasing."""
+    """A ROC curve.
+
+    false_positives, detected: float64 (K,), fractions of the clean and of the adversarial images, increasing.
+    """
 
     false_positives: np.ndarray
     detected: np.ndarray
 
 
 def roc(clean: np.ndarray, adversarial: np.ndarray) -> RocCurve:
-    """clean, adversarial: scores of at least one clean and one adversarial image."""
+    """Return the ROC curve. clean, adversarial: scores of at least one image each."""
     truth = np.arange(len(clean) + len(adversarial)) >= len(clean)
     false_positives, detected, _ = roc_curve(truth, np.concatenate([clean, adversarial]))
     return RocCurve(false_positives, detected)

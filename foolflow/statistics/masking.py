@@ -21,7 +21,7 @@ class Attacked:
     outcomes: pd.DataFrame
 
     def right(self) -> pd.Series:
-        """By image, whether the victim classifies it correctly under the attack."""
+        """Return for each image whether the victim classifies it correctly under the attack."""
         return (self.outcomes["prediction"] == self.outcomes["label"]).set_axis(self.outcomes["index"])
 
     @property
@@ -33,8 +33,8 @@ class Attacked:
 class Evidence:
     """The attacks on one victim within one radius.  iterative: the white-box attack whose gradient may be masked.
 
-    single_step: a white-box attack of one step.  single_step_transferred: the same, made on another victim. If it is
-    stronger, the victim has overfitted to the single step and distorts its gradient (catastrophic overfitting).
+    single_step: a white-box attack of one step.  single_step_transferred: the same attack on another victim. If its
+    images are stronger, the victim has overfitted to the single step (catastrophic overfitting).
     stronger: attacks that should not beat the iterative one unless the gradient is masked, each with its kind:
     transferred, black-box, adaptive.  huge: a white-box attack with a radius at which any image can become grey.
     """
@@ -58,24 +58,26 @@ def signs_of_masking(evidence: Evidence) -> Iterator[str]:
         if _beats(other, suspect):
             own = _accuracy_on_images_of(other, suspect)
             yield (
-                f"{kind} {other.attack} leaves {other.accuracy:.1%}, "
-                f"white-box {suspect.attack} {own:.1%} of the same images"
+                f"{kind} {other.attack} leaves an accuracy of {other.accuracy:.1%}, "
+                f"white-box {suspect.attack} {own:.1%} on the same images"
             )
     if evidence.huge is not None:
         right = evidence.huge.right()
         if wilson_interval(int(right.sum()), len(right))[0] > NEAR_ZERO:
-            attack = evidence.huge.attack
-            yield f"{attack}, whose radius allows any image to become grey, still leaves {right.mean():.1%}"
+            yield (
+                f"{evidence.huge.attack}, whose radius allows any image to become grey, "
+                f"still leaves an accuracy of {right.mean():.1%}"
+            )
 
 
 def _beats(other: Attacked, suspect: Attacked) -> bool:
-    """Whether `other` leaves significantly fewer correct predictions, of the images that both attacked."""
+    """Whether `other` leaves significantly fewer correct predictions on the images that both attacked."""
     both = on_common_images([suspect.right(), other.right()]).to_numpy()
     comparison = compare_paired(both[:, 0], both[:, 1])
     return comparison.right_to_wrong > comparison.wrong_to_right and comparison.p_value < SIGNIFICANT
 
 
 def _accuracy_on_images_of(other: Attacked, suspect: Attacked) -> float:
-    """The accuracy under `suspect` on the images that `other` attacked too."""
+    """Return the accuracy under `suspect` on the images that `other` also attacked."""
     right = suspect.right()
     return float(right[right.index.isin(other.outcomes["index"])].mean())

@@ -12,7 +12,7 @@ from foolflow.statistics.intervals import wilson_interval
 def distances(records: pd.DataFrame) -> pd.Series:
     """Return the L2 distance of each adversarial image, by its index in the test split.
 
-    records: of one attack, one row per image.
+    records: those of one attack, one row per image.
     The distance is 0 for a clean error, and infinite where the attack failed.
     """
     fooled = records["l2"].where(records["success"], np.inf)
@@ -35,7 +35,7 @@ def quantile(values: pd.Series, share: float) -> float:
 
 @dataclass(frozen=True)
 class SecurityCurve:
-    """A step function: accuracy[i] holds against an adversary whose budget is at least distance[i] and below the next.
+    """A step function: accuracy[i] is the accuracy under a budget of at least distance[i] and below distance[i + 1].
 
     low, high: Wilson's 95 % interval. All are float64 (K,); accuracies are fractions of all images.
     """

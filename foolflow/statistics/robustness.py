@@ -27,13 +27,15 @@ class Budget:
 
 
 def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
-    """Summarise one attack by image: one row per image, indexed and sorted by its index in the test split.
+    """Summarise one attack: return one row per image, indexed and sorted by the image's index in the test split.
 
     records: as in an Attempt.  budget: a larger perturbation does not count as a success; None: no limit.
-    Columns: row (of the records; that of a successful adversarial image if there is one), clean (the victim classifies
-    the clean image correctly), right (and still does under the attack). A clean error stays an error, because an
-    adversary may leave the image alone. Of several epsilons, the largest within the budget counts. Of several
-    adversarial images of one image, such as one for each target, a single success is enough.
+    Columns:
+        clean: the victim classifies the clean image correctly.
+        right: it also does so under the attack. A clean error stays an error, because an adversary may leave the image
+            unchanged. With several epsilons, the largest one within the budget counts. With several adversarial images
+            of one image, such as one for each target, a single success is enough.
+        row: a row of the records, that of a successful adversarial image if there is one.
     Raises InvalidInput if no epsilon is within the budget.
     """
     table = _at_largest_epsilon(records.reset_index(drop=True), budget)
@@ -66,13 +68,13 @@ def in_common(found: Sequence[pd.DataFrame]) -> pd.Index:
 def on_common_images(right: Sequence[pd.Series]) -> pd.DataFrame:
     """Align several attacks: one row for each image that all of them attacked, one bool column for each attack.
 
-    right: by image, whether the victim classifies it correctly under that attack.
+    right: for each attack, whether the victim classifies each image correctly under it.
     """
     return pd.concat(right, axis=1, join="inner").astype(bool)
 
 
 def worst_case(right: Sequence[pd.Series]) -> pd.Series:
-    """By image, whether the victim classifies it correctly under every attack; only of images that all attacked.
+    """Return whether the victim classifies each image correctly under every attack, for images that all attacked.
 
     right: as for `on_common_images`.
     """
@@ -86,7 +88,7 @@ def ranks(scores: Sequence[float]) -> list[int]:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two adjacent places of a ranking, and the exact McNemar test on the same images, uncorrected."""
+    """Two adjacent victims of a ranking, and the uncorrected exact McNemar test on the same images."""
 
     upper: int
     lower: int
@@ -98,7 +100,7 @@ def compare_neighbours(right: Sequence[np.ndarray]) -> list[Neighbours]:
 
     right: one bool (N,) per victim, for the same images. Equal victims keep the given order.
     """
-    order = sorted(range(len(right)), key=lambda place: -int(right[place].sum()))
+    order = sorted(range(len(right)), key=lambda index: -int(right[index].sum()))
     return [
         Neighbours(upper, lower, compare_paired(right[upper], right[lower]).p_value) for upper, lower in pairwise(order)
     ]

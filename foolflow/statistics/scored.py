@@ -1,4 +1,4 @@
-"""Load the scores that a detector gave clean and adversarial images."""
+"""Load the scores that a detector gave to clean and adversarial images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from foolflow.data.records import read_records
 
 @dataclass(frozen=True)
 class Scored:
-    """One adversarial set. adaptive: its attack knows the detector.
+    """The scores of one adversarial set. adaptive: whether its attack knows the detector.
 
-    records: rows about the images that the victim classifies correctly before the attack.
+    records: the rows of the images that the victim classifies correctly before the attack.
     """
 
     attack: str
@@ -25,7 +25,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector at one victim. clean: rows about the val and the test images."""
+    """One detector on one victim. clean: the rows of the val and the test images."""
 
     dataset: str
     model: str
@@ -35,13 +35,16 @@ class Detector:
     attacked: Sequence[Scored]
 
     def scores_of(self, split: str) -> np.ndarray:
-        """split: `val` or `test`."""
+        """Return the scores of the clean images. split: `val` or `test`."""
         return self.clean.loc[self.clean["images"] == split, "score"].to_numpy()
 
 
 def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path]) -> list[Detector]:
-    """entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}.
-    scores: what scripts/score_detector.py wrote, one file for each entry, in order."""
+    """Load the scores of each detector.
+
+    entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}.
+    scores: the output files of scripts/score_detector.py, one for each entry, in order.
+    """
     return [_load(entry, read_records(path)) for entry, path in zip(entries, scores, strict=True)]
 
 

@@ -17,11 +17,11 @@ An exhibit is a dict that describes a table or a figure:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from foolflow.data.cells import VICTIM, model_and_defense, source_of
+
 Config = Mapping[str, Any]
 Cell = dict[str, Any]
 Exhibit = dict[str, Any]
-
-VICTIM = ("dataset", "model", "defense", "seed")
 
 
 def victims_of(cells: Iterable[Mapping[str, Any]]) -> list[Cell]:
@@ -38,13 +38,8 @@ def sets_of(cells: Iterable[Mapping[str, Any]]) -> list[Cell]:
 
 def attacked(cell: Mapping[str, Any]) -> dict[str, str]:
     """Return the model and the defense of the victim that a cell's images were made on."""
-    model, _, defense = source_of(cell).partition("/")
+    model, defense = model_and_defense(source_of(cell))
     return {"model": model, "defense": defense}
-
-
-def source_of(cell: Mapping[str, Any]) -> str:
-    """Return the victim that a cell's images were made on, as model/defense."""
-    return cell.get("source") or f"{cell['model']}/{cell['defense']}"
 
 
 def _unique(rows: Iterable[Cell]) -> list[Cell]:
@@ -75,7 +70,7 @@ def trained_defenses(config: Config) -> list[str]:
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
 
 
-def in_order(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
+def undefended_victims(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
     """Yield the undefended victims of these data sets and models, grouped by data set."""
     models = list(models)
     for dataset in datasets:

@@ -90,8 +90,8 @@ def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
 
 def figures(config: Config) -> list[Exhibit]:
     shown = [_training(victim) for victim in trained(config)]
-    for place, cell in enumerate(squeezed(config)):
-        shown += [_squeezed(place, cell, name) for name in cell["filters"]]
+    for index, cell in enumerate(squeezed(config)):
+        shown += [_squeezed(index, cell, name) for name in cell["filters"]]
     return list({one["name"]: one for one in shown}.values())  # two evaluations may share a filter and an attack
 
 
@@ -105,12 +105,12 @@ def _training(victim: Cell) -> Exhibit:
     )
 
 
-def _squeezed(place: int, cell: Cell, name: str) -> Exhibit:
+def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
     title = "{attack} on {dataset}, {model}, before and after {name}".format(**cell, name=name)
     return exhibit(
         "squeezed/{dataset}/{model}/{name}/{seed}/{attack}".format(**cell, name=name),
         "squeezed",
-        {"title": title, "place": place, "filter": name},
+        {"title": title, "index": index, "filter": name},
         "squeezed.rst",
         labels(f"figure: filtered by {name} (seed {cell['seed']})", [cell]),
     )
@@ -118,10 +118,10 @@ def _squeezed(place: int, cell: Cell, name: str) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, and attacks with several epsilons."""
-    evaluations = config["studies"]["defenses"]["evaluations"]
-    yield from repeated_names("studies.defenses.evaluations", evaluations)
-    for place, entry in enumerate(evaluations):
-        key = f"studies.defenses.evaluations.{place}"
+    listed = config["studies"]["defenses"]["evaluations"]
+    yield from repeated_names("studies.defenses.evaluations", listed)
+    for index, entry in enumerate(listed):
+        key = f"studies.defenses.evaluations.{index}"
         yield from unknown_victims(key, entry, config)
         examples = [entry["examples"]] if "examples" in entry else []
         kinds = {kind: entry.get(kind, []) for kind in KINDS}

@@ -1,4 +1,4 @@
-"""Feature squeezing as a detector of adversarial images, also against attacks that know the detector."""
+"""Feature squeezing as a detector of adversarial images, including against attacks that know the detector."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -42,11 +42,14 @@ def cells(config: Config) -> list[Cell]:
 
 def squeezers(config: Config, detector: str) -> list[dict[str, Any]]:
     """Return the config entries of a detector's filters, in its order, without the key `at`."""
-    kept = ("method", "python", "parameters")
     return [
-        {"name": name} | {key: value for key, value in config["defenses"][name].items() if key in kept}
-        for name in config["detectors"][detector]["squeezers"]
+        {"name": name} | _filter_of(config["defenses"][name]) for name in config["detectors"][detector]["squeezers"]
     ]
+
+
+def _filter_of(entry: Config) -> dict[str, Any]:
+    """Return the part of a defense, or of an attack's squeezer, that defines its filter."""
+    return {"parameters": {}} | {key: entry[key] for key in ("method", "python", "parameters") if key in entry}
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
@@ -67,16 +70,11 @@ def _spec(config: Config) -> dict[str, Any]:
     }
 
 
-def _filter_of(entry: Config) -> dict[str, Any]:
-    """Return the part of a defense, or of an attack's squeezer, that defines its filter."""
-    return {"parameters": {}} | {key: entry[key] for key in ("method", "python", "parameters") if key in entry}
-
-
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, attacks with several epsilons, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
-    for place, detection in enumerate(config["studies"]["detection"]["detections"]):
-        key = f"studies.detection.detections.{place}"
+    for index, detection in enumerate(config["studies"]["detection"]["detections"]):
+        key = f"studies.detection.detections.{index}"
         adaptive = detection.get("adaptive", [])
         yield from unknown(f"{key}.dataset", [detection["dataset"]], "datasets", config["datasets"])
         yield from unknown(f"{key}.model", [detection["model"]], "models", config["models"])
@@ -84,8 +82,8 @@ def problems(config: Config) -> Iterator[str]:
         for field, names in (("attacks", detection["attacks"]), ("adaptive", adaptive)):
             yield from unknown(f"{key}.{field}", names, "attacks", attacks)
             yield from several_epsilons(f"{key}.{field}", names, config)
-        squeezers = detectors.get(detection["detector"], {}).get("squeezers", [])
-        known = [_filter_of(config["defenses"].get(name, {})) for name in squeezers]
+        squeezer_names = detectors.get(detection["detector"], {}).get("squeezers", [])
+        known = [_filter_of(config["defenses"].get(name, {})) for name in squeezer_names]
         for name in adaptive:
             given = attacks.get(name, {}).get("parameters", {}).get("squeezers")
             if given is not None and [_filter_of(squeezer) for squeezer in given] != known:

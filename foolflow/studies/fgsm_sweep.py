@@ -51,8 +51,8 @@ def _samples(sweep: Cell) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks without the epsilons that a sweep needs."""
-    for place, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
-        key = f"studies.fgsm_sweep.sweeps.{place}"
+    for index, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
+        key = f"studies.fgsm_sweep.sweeps.{index}"
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
             yield from unknown(f"{key}.{field}", [sweep[field]], kind, config[kind])
         attack = config["attacks"].get(sweep["attack"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
 from foolflow.workflow.config.names import repeated_names, unknown, unknown_victims
 
@@ -65,14 +66,14 @@ def figures(config: Config) -> list[Exhibit]:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, and attacks without an epsilon within the bound of their board."""
-    boards = config["studies"]["leaderboard"]["boards"]
-    yield from repeated_names("studies.leaderboard.boards", boards)
-    for place, board in enumerate(boards):
-        key = f"studies.leaderboard.boards.{place}"
+    listed = config["studies"]["leaderboard"]["boards"]
+    yield from repeated_names("studies.leaderboard.boards", listed)
+    for index, board in enumerate(listed):
+        key = f"studies.leaderboard.boards.{index}"
         yield from unknown_victims(key, board, config)
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
         for source in board.get("transfer_from", []):
-            model, _, defense = source.partition("/")
+            model, defense = model_and_defense(source)
             if model not in config["models"] or defense not in ["none", *config["defenses"]]:
                 yield f"{key}.transfer_from: {source!r} is not a model/defense of this config, such as six_conv/none"
         for name in board["attacks"]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "R2: minimal perturbations"
@@ -12,7 +12,7 @@ ACCURACY = "Accuracy of the MLPs and CNNs (R2)"
 
 def victims(config: Config) -> list[Cell]:
     study = config["studies"]["minimal"]
-    return list(in_order(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:
@@ -101,19 +101,19 @@ def _selection(attack: Config) -> str:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks whose distances cannot be compared."""
-    key, study, attacks = "studies.minimal", config["studies"]["minimal"], config["attacks"]
+    key, study, entries = "studies.minimal", config["studies"]["minimal"], config["attacks"]
     shown = study["perturbation"]
     yield from unknown(f"{key}.datasets", study["datasets"], "datasets", config["datasets"])
     yield from unknown(f"{key}.models", study["models"], "models", config["models"])
-    yield from unknown(f"{key}.attacks", study["attacks"], "attacks", attacks)
+    yield from unknown(f"{key}.attacks", study["attacks"], "attacks", entries)
     yield from unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
-    yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", attacks)
+    yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", entries)
     for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
         yield from several_epsilons(f"{key}.{field}", names, config)
         for name in names:
-            if "targets" in attacks.get(name, {}):
+            if "targets" in entries.get(name, {}):
                 yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"
-    selected = {name: _selection(attacks[name]) for name in study["attacks"] if name in attacks}
+    selected = {name: _selection(entries[name]) for name in study["attacks"] if name in entries}
     if len(set(selected.values())) > 1:
         listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
         yield f"{key}.attacks: they must run on the same images ({listed})"

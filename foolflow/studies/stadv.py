@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, in_order, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 from foolflow.workflow.config.numbers import numbers_read_as_text
@@ -14,7 +14,7 @@ TITLE = "R1: stAdv"
 def victims(config: Config) -> list[Cell]:
     """Return the victims of the accuracy table, grouped by data set."""
     study = config["studies"]["stadv"]
-    return list(in_order(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:
@@ -171,8 +171,8 @@ def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
     explored = {"dataset": "datasets", "models": "models", "attack": "attacks"}
     yield f"{key}.explorations", study.get("explorations", {}), explored
     yield f"{key}.post_mortem", post_mortem, {"dataset": "datasets"}
-    for place, step in enumerate(post_mortem.get("steps", [])):
-        yield f"{key}.post_mortem.steps.{place}", step, {"model": "models", "attack": "attacks"}
+    for index, step in enumerate(post_mortem.get("steps", [])):
+        yield f"{key}.post_mortem.steps.{index}", step, {"model": "models", "attack": "attacks"}
 
 
 def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""How often the adversarial images of each victim fool the other victims."""
+"""Transfer: how often the adversarial images of each victim fool the other victims."""
 
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
 from foolflow.workflow.config.names import has_several_epsilons, repeated_names, unknown, unknown_victims
 
@@ -22,7 +23,7 @@ def attempts(config: Config, matrix: Config) -> list[Cell]:
         | {"attack": matrix["attack"], "source": None if source == target else source}
         for seed in config["seeds"]
         for target in names
-        for model, defense in [target.split("/")]
+        for model, defense in [model_and_defense(target)]
         for source in names
     ]
 
@@ -57,10 +58,10 @@ def figures(config: Config) -> list[Exhibit]:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, matrices with one victim, and attacks with several results per image."""
-    matrices = config["studies"]["transfer"]["matrices"]
-    yield from repeated_names("studies.transfer.matrices", matrices)
-    for place, matrix in enumerate(matrices):
-        key, name = f"studies.transfer.matrices.{place}", matrix["attack"]
+    listed = config["studies"]["transfer"]["matrices"]
+    yield from repeated_names("studies.transfer.matrices", listed)
+    for index, matrix in enumerate(listed):
+        key, name = f"studies.transfer.matrices.{index}", matrix["attack"]
         yield from unknown_victims(key, matrix, config)
         yield from unknown(f"{key}.attack", [name], "attacks", config["attacks"])
         attack = config["attacks"].get(name, {})

@@ -16,7 +16,7 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Victim:
-    """accuracy: by split, `n` images and how many of them are `correct`."""
+    """One trained victim. accuracy: for each split, the number of images `n` and how many are `correct`."""
 
     dataset: str
     model: str
@@ -33,7 +33,10 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]) -> Table:
-    """reference: reference/r1_stadv.yaml or reference/r2_minimal.yaml; percent there, fractions in the table's CSV."""
+    """Build the table.
+
+    reference: reference/r1_stadv.yaml or reference/r2_minimal.yaml, in percent; the table's CSV has fractions.
+    """
     published = list(reference["source"])
     rows = pd.DataFrame([_row(victim, reference["accuracy"], published) for victim in victims])
     data = with_spread(rows, ("dataset", "model"), "test")

@@ -18,9 +18,9 @@ from foolflow.tables.writing import Table, p_text, percent, without_empty_column
 KINDS = ("static", "white_box", "adaptive", "black_box")
 MEANING = {
     "static": "made on the undefended victim of the same seed, without knowledge of the defense (R3's protocol)",
-    "white_box": "made on the victim itself, with the gradient of its code",
+    "white_box": "made on the victim itself, with the gradient as its code computes it",
     "adaptive": "made on the victim itself, through its filter: with its gradient, or straight-through if it has none",
-    "black_box": "made on the victim itself, only from its predictions",
+    "black_box": "made on the victim itself, using only its predictions",
 }
 WORST = "worst case"
 UNDEFENDED = "none"
@@ -28,8 +28,10 @@ UNDEFENDED = "none"
 
 @dataclass(frozen=True)
 class Cell:
-    """One attack on one victim. outcomes: one row per image, with index, epsilon (NaN: none), label, clean_prediction
-    and prediction (under attack)."""
+    """One attack on one victim.
+
+    outcomes: one row per image, with index, epsilon (NaN: none), label, clean_prediction and prediction (under attack).
+    """
 
     model: str
     defense: str
@@ -40,7 +42,7 @@ class Cell:
 
     @property
     def radius(self) -> float:
-        """Infinite for an attack without an epsilon, whose perturbations are unbounded."""
+        """The largest epsilon; infinite for an attack without one, whose perturbations are unbounded."""
         return float(self.outcomes["epsilon"].fillna(np.inf).max())
 
     @property
@@ -71,7 +73,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(
     title: str, dataset: str, cells: Sequence[Cell], roles: Roles | None, reference: Mapping[str, Any]
 ) -> Table:
-    """reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
+    """Build the table. reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
 
     The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `holm_p` compares the accuracy
     with that of the undefended victim of the same seed under the same attack, on the same images.
@@ -134,7 +136,7 @@ def _measures(
 
 
 def _right(outcomes: pd.DataFrame, column: str) -> pd.Series:
-    """By image of the test split, whether the prediction in that column is correct."""
+    """Return for each image of the test split whether the prediction in that column is correct."""
     return (outcomes[column] == outcomes["label"]).set_axis(outcomes["index"])
 
 
@@ -146,14 +148,14 @@ def _by_victim(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
 
 
 def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
-    """Return Holm's p-values of the paired comparisons with the undefended victims, by the cell's place."""
+    """Return Holm's p-values of the paired comparisons with the undefended victims, by the index of the cell."""
     undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
     p_values: dict[int, float] = {}
-    for place, cell in enumerate(cells):
+    for index, cell in enumerate(cells):
         other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
         if other is not None and other is not cell and cell.attack != excluding:
             both = on_common_images([_right(one.outcomes, "prediction") for one in (other, cell)]).to_numpy()
-            p_values[place] = compare_paired(both[:, 0], both[:, 1]).p_value
+            p_values[index] = compare_paired(both[:, 0], both[:, 1]).p_value
     return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
 
 
@@ -186,7 +188,7 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
 
 
 def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
-    """One row per victim and one column per attack, with published numbers next to those they compare with."""
+    """Return one row per victim and one column per attack, with published numbers next to ours."""
     several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
     lines: list[dict[str, str]] = []
     for (model, defense, seed), rows in _groups(data, "model", "defense", "seed"):

@@ -21,7 +21,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(detectors: Sequence[Detector], false_positives: float, reference: Mapping[str, Any]) -> Table:
-    """reference: reference/xu2017_detection.yaml; percent there, fractions in the table's CSV."""
+    """Build the table. reference: reference/xu2017_detection.yaml, in percent; the table's CSV has fractions."""
     data = pd.DataFrame([row for one in detectors for row in _rows(one, false_positives, reference)])
     published = data["published_detected"].notna().any()
     return Table(
@@ -34,10 +34,11 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             f"{100 * false_positives:g} % of the clean val images are classified as adversarial; the row '{CLEAN}' "
             f"shows the rate on the test images. Thresholds: {_thresholds(data)}.",
             "n: the attacked images that the victim classifies correctly when clean. Success and score of an "
-            "adversarial image are measured after rounding to 8 bits. Detected: of the successful ones, as in Xu et "
-            "al.; failed, detected: of the others. Fooled unseen: of all n, those that fool the victim and are not "
-            "detected, which is the goal of an adversary. AUC: successful adversarial images against clean test "
-            "images. Intervals: Wilson's for rates, DeLong's for the AUC (without width if the AUC is 1).",
+            "adversarial image are measured after rounding to 8 bits. Detected: the share of the successful images, as "
+            "in Xu et al. Failed, detected: the share of the unsuccessful images. Fooled, undetected: the share of all "
+            "n images that fool the victim and are not detected, which is the goal of an adversary. AUC: successful "
+            "adversarial images against clean test images. Intervals: Wilson's for rates, DeLong's for the AUC "
+            "(without width if the AUC is 1).",
             f"'{POOLED}' pools the images of the rows above it. The attacks in the rows below it know the detector "
             "and minimise its score.",
             *([_published_note(reference)] if published else []),
@@ -49,7 +50,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
     threshold = threshold_at(one.scores_of("val"), false_positives)
     published = reference["detectors"].get(one.dataset, {}).get(one.detector, {})
     clean = one.scores_of("test")
-    place = {
+    common = {
         "dataset": one.dataset,
         "model": one.model,
         "detector": one.detector,
@@ -62,7 +63,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
         fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
         detected = score > threshold
         return {
-            **place,
+            **common,
             "images": images,
             "adaptive": adaptive,
             **_named("success", rate_of(fooled)),
@@ -75,7 +76,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
         }
 
     yield {
-        **place,
+        **common,
         "images": CLEAN,
         **_named("detected", rate_of(clean > threshold)),
         "published_detected": _fraction(published.get("false_positives")),
@@ -132,8 +133,8 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "detected %": rates("detected"),
         "95 % interval": interval("detected"),
         "failed, detected %": rates("failed_detected"),
-        "fooled unseen %": rates("unseen"),
-        "its 95 % interval": interval("unseen"),
+        "fooled, undetected %": rates("unseen"),
+        "95 % interval (undetected)": interval("unseen"),
         "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
         "AUC, 95 % interval": interval("auc", 2),
         "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),

@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table, percent, percent_interval
 
 @dataclass(frozen=True)
 class Setting:
-    """parameter, value: the parameter that was varied and its value, text or a number."""
+    """One value of one varied parameter. value: text or a number."""
 
     model: str
     parameter: str
@@ -33,7 +33,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
-    """fixed: the parameters that all settings share, as text."""
+    """Build the table. fixed: the parameters that all settings share, as text."""
     data = pd.DataFrame(
         [
             {"model": one.model, "parameter": one.parameter, "value": str(one.value), **measure(one.records)}
@@ -53,7 +53,7 @@ def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
                 f"{number(low)} to {number(high)}"
                 for low, high in zip(data["flow_low"], data["flow_high"], strict=True)
             ],
-            "evaluations an image": data["gradient_evaluations"].map(number),
+            "evaluations per image": data["gradient_evaluations"].map(number),
         }
     )
     return Table(

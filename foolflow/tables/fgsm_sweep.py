@@ -41,7 +41,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
-    """reference: reference/r4_fgsm_sweep.yaml."""
+    """Build the table. reference: reference/r4_fgsm_sweep.yaml."""
     data = pd.concat([_rows(sweep, reference) for sweep in sweeps], ignore_index=True)
     return Table(
         title="Accuracy at each epsilon",

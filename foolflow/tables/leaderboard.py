@@ -30,15 +30,15 @@ class Board:
     budget: Budget | None
 
     @classmethod
-    def of(cls, entry: Mapping[str, Any]) -> "Board":
-        """entry: that of the config, or its `name`, `dataset` and, if given, `norm` and `epsilon`."""
+    def from_entry(cls, entry: Mapping[str, Any]) -> "Board":
+        """Return the board of a config entry. entry: has `name`, `dataset` and optionally `norm` and `epsilon`."""
         budget = Budget(entry["norm"], entry["epsilon"]) if "norm" in entry else None
         return cls(entry["name"], entry["dataset"], budget)
 
     @property
     def threat(self) -> str:
         if self.budget is None:
-            return "as far as the attacks go"
+            return "perturbations of any size"
         return f"{NORMS[self.budget.norm]} up to {self.budget.epsilon:.4g}"
 
 
@@ -71,13 +71,15 @@ class Standing:
 
 
 def column_of(attempt: Attempt) -> str:
-    """An attack on the victim itself has its own column. Sets made on other victims share one column per attack."""
+    """Return the column of an attempt. Sets that were made on other victims share one column per attack."""
     return attempt.attack if attempt.source is None else f"{attempt.attack}, transferred"
 
 
 def standings(board: Board, attempts: Sequence[Attempt]) -> list[Standing]:
-    """Return one standing per victim and seed, in order of first appearance. Raises InvalidInput if the attacks of the
-    board have no image in common."""
+    """Return one standing per victim and seed, in order of first appearance.
+
+    Raises InvalidInput if the attacks of the board have no image in common.
+    """
     judged = [(attempt, outcomes(attempt.records, board.budget)) for attempt in attempts]
     images = in_common([found for _, found in judged])
     if images.empty:
@@ -102,11 +104,11 @@ def _standing(
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: board with name, dataset and optionally norm and epsilon; attempts, a list of cells."""
-    return tabulate(Board.of(spec["board"]), load_attempts(spec["attempts"], artefacts))
+    return tabulate(Board.from_entry(spec["board"]), load_attempts(spec["attempts"], artefacts))
 
 
 def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
-    """The CSV has a row for each victim, seed and column and, with several seeds, one for their mean."""
+    """Build the table. Its CSV has a row for each victim, seed and column; with several seeds, also for their mean."""
     found = standings(board, attempts)
     several_seeds = len({standing.seed for standing in found}) > 1
     data = _ranked(pd.DataFrame([row for standing in found for row in _rows(board, standing)]), found)
@@ -140,7 +142,7 @@ def _rows(board: Board, standing: Standing) -> list[dict[str, Any]]:
 
 
 def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
-    """Add each victim's rank within its seed and, to its worst case, the test against the next one below."""
+    """Add each victim's rank within its seed and, in its worst-case row, the test against the next victim below."""
     rank: dict[tuple[str, str, str], int] = {}
     tests = []
     for seed in dict.fromkeys(standing.seed for standing in found):
@@ -165,8 +167,8 @@ def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
         ],
         columns=["model", "defense", "seed", "against", "next", "p_value", "p_holm"],
     )
-    places = zip(data["model"], data["defense"], data["seed"], strict=True)
-    ranked = data.assign(sd=np.nan, rank=[rank[place] for place in places])
+    victims = zip(data["model"], data["defense"], data["seed"], strict=True)
+    ranked = data.assign(sd=np.nan, rank=[rank[victim] for victim in victims])
     return ranked.merge(columns, how="left", on=["model", "defense", "seed", "against"])
 
 
@@ -190,11 +192,11 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
     victims.sort(key=lambda victim: rank[victim])
     seeds = [MEAN, *dict.fromkeys(str(standing.seed) for standing in found)]
     columns = columns_of(data)
-    place = [
+    positions = [
         (victims.index((model, defense)), seeds.index(seed), columns.index(against))
         for model, defense, seed, against in data[["model", "defense", "seed", "against"]].to_numpy().tolist()
     ]
-    order = sorted(range(len(place)), key=place.__getitem__)
+    order = sorted(range(len(positions)), key=positions.__getitem__)
     names = ["board", "dataset", "model", "defense", "seed", "against", "n", "right", "accuracy", "low", "high", "sd"]
     ordered = data.iloc[order].reset_index(drop=True)
     ordered["right"] = ordered["right"].astype("Int64")
@@ -202,7 +204,10 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
 
 
 def columns_of(data: pd.DataFrame) -> list[str]:
-    """Return `clean`, `worst case`, the attacks, then the transferred ones. Not every victim has all of them."""
+    """Return the columns in order: `clean`, `worst case`, the attacks, the transferred attacks.
+
+    Not every victim has all of them.
+    """
     attacks = [name for name in dict.fromkeys(data["against"]) if name not in (CLEAN, WORST)]
     return [CLEAN, WORST, *sorted(attacks, key=lambda name: name.endswith(", transferred"))]
 
@@ -221,7 +226,7 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
                 **({"seed": seed} if several_seeds else {}),
                 "n": f"{worst['n']:,}",
                 **{f"{name} %": rate_text(cells[name], "accuracy") if name in cells else "" for name in columns},
-                "to the next below": neighbour_text(worst, names),
+                "vs. next below": neighbour_text(worst, names),
             }
         )
     return pd.DataFrame(rows)
@@ -262,13 +267,13 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
         notes.append("Transferred: made on other victims, without access to this one; the worst of them on each image.")
     if several_seeds:
         notes.append(
-            "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and so are "
-            "the victims of each seed."
+            "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and the "
+            "victims of each seed are ranked separately."
         )
     if len(tested):
         notes.append(
-            "Rank: by the worst case; ties share a rank. To the next below, in parentheses: exact McNemar test on the "
-            f"same images, p corrected after Holm (tests of the board: {len(tested)}). "
+            "Rank: by the worst case; ties share a rank. Vs. next below: exact McNemar test against the victim in "
+            f"parentheses, on the same images, p corrected after Holm (tests of the board: {len(tested)}). "
             + (f"No significant difference at 5 %: {'; '.join(alike)}." if alike else "All neighbours differ at 5 %.")
         )
     return notes

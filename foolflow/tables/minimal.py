@@ -50,7 +50,7 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
             "n: the attacked images that the network classifies correctly when clean. L2 in pixel units, where black "
             "is 0 and white is 1. An image that is not fooled has infinite distance in the median and the quantiles "
             "(∞: too few images were fooled); the mean is over the fooled images only. Intervals are Wilson's.",
-            "To best: the median divided by the smallest median of any attack on that network. Shortest: the "
+            "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
             "percentage of the n images for which no other attack finds a perturbation shorter by more than "
             f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
             "gradient evaluations per image.",
@@ -60,7 +60,7 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
 
 
 def _rows(attacks: Sequence[Attacked]) -> pd.DataFrame:
-    """One row per attack on one victim."""
+    """Return one row per attack on one victim."""
     shortest = nearest([distances(one.records) for one in attacks])
     table = pd.DataFrame([_row(one, shortest) for one in attacks])
     return table.assign(to_best=table["median_l2"] / table["median_l2"].min())
@@ -103,7 +103,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
         "median L2": data["median_l2"].map(_distance),
-        "to best": data["to_best"].map(_distance),
+        "ratio to best": data["to_best"].map(_distance),
         "mean L2": data["mean_l2"].map(_distance),
         "5 %": data["q05_l2"].map(_distance),
         "95 %": data["q95_l2"].map(_distance),

@@ -32,7 +32,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(runs: Sequence[Run]) -> Table:
-    """A row per attack, a column per network."""
+    """Build the table: one row per attack, one column per network."""
     data = pd.DataFrame(
         [
             {"dataset": one.dataset, "model": one.model, "seed": one.seed, "attack": one.attack, **one.run}

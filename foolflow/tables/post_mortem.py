@@ -1,4 +1,4 @@
-"""What each mistake of a failed reproduction cost: the same attack with one mistake after the other fixed."""
+"""The cost of each mistake in a failed reproduction: the same attack, with the mistakes fixed one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table, percent, percent_interval
 
 @dataclass(frozen=True)
 class Step:
-    """change: what this step fixed, in words.  any_class, clean_errors: how success is counted (`measure`)."""
+    """One step. change: the fix, in words.  any_class, clean_errors: how success is counted (see `measure`)."""
 
     change: str
     model: str
@@ -52,7 +52,7 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
             "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
             "n": data["n"].map("{:,}".format),
             "median flow loss": data["median_flow_loss"].map(number),
-            "evaluations an image": data["gradient_evaluations"].map(number),
+            "evaluations per image": data["gradient_evaluations"].map(number),
         }
     )
     return Table(

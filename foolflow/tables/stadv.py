@@ -13,7 +13,7 @@ from foolflow.tables.writing import Table, percent, percent_interval, without_em
 
 @dataclass(frozen=True)
 class Attacked:
-    """accuracy: on the clean test split.  records: of the attack on the victim."""
+    """One attacked victim. accuracy: on the clean test split.  records: those of the attack."""
 
     dataset: str
     model: str
@@ -33,7 +33,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
-    """reference: reference/r1_stadv.yaml; percent there, fractions in the table's CSV."""
+    """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions."""
     published = list(reference["source"])
     data = pd.DataFrame([_row(one, reference, published) for one in attacked])
     return Table(
@@ -89,6 +89,6 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "8 bits %": data["success_8bit"].map(percent),
         "median flow loss": data["median_flow_loss"].map(number),
         "median L2": data["median_l2"].map(lambda value: number(value, 2)),
-        "evaluations an image": data["gradient_evaluations"].map(number),
+        "evaluations per image": data["gradient_evaluations"].map(number),
     }
     return without_empty_columns(pd.DataFrame(columns))

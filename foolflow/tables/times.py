@@ -10,8 +10,8 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.tables.writing import Table
 
 NOTES = (
-    "Wall-clock time of every job whose artefacts exist now, whichever run made them. Jobs that ran in parallel are "
-    "counted in full.",
+    "Wall-clock time of every job whose artefacts exist now, including those of earlier runs. Jobs that ran in "
+    "parallel are counted in full.",
     "Busy: CPU time divided by wall-clock time. Above 1, jobs kept several threads busy; far below 1, they waited.",
     "Memory: peak resident memory of the most demanding job of the rule, its child processes included.",
 )
@@ -24,8 +24,10 @@ def build(spec: None, artefacts: Artefacts) -> Table:
 
 
 def read_benchmarks(folder: Path) -> pd.DataFrame:
-    """Return one row per job: rule, job (the file's path below `folder`), seconds, cpu_seconds and megabytes (NaN if a
-    job was too short to be measured)."""
+    """Return one row per job: rule, job, seconds, cpu_seconds and megabytes.
+
+    job: the file's path below `folder`. Values are NaN for a job that was too short to be measured.
+    """
     return pd.concat([_read(file, folder) for file in sorted(folder.rglob("*.tsv"))], ignore_index=True)
 
 
@@ -33,7 +35,7 @@ def _read(file: Path, folder: Path) -> pd.DataFrame:
     # The parameters are JSON with quotes, and a job that was killed and restarted has several rows.
     rows = pd.read_csv(file, sep="\t", quoting=csv.QUOTE_NONE, na_values=["NA", "-"])
     name = file.relative_to(folder).with_suffix("").as_posix()
-    # `--benchmark-extended`, which our profiles set, adds the rule; otherwise the path has to do.
+    # `--benchmark-extended`, which our profiles set, adds the rule. Without it, the first folder is used.
     rule = rows["rule_name"] if "rule_name" in rows else name.partition("/")[0]
     return pd.DataFrame(
         {
@@ -47,7 +49,7 @@ def _read(file: Path, folder: Path) -> pd.DataFrame:
 
 
 def times_table(jobs: pd.DataFrame) -> Table:
-    """jobs: from `read_benchmarks`."""
+    """Build the table. jobs: from `read_benchmarks`."""
     by_rule = jobs.groupby("rule")
     longest = jobs.loc[by_rule["seconds"].idxmax()].set_index("rule")
     data = pd.DataFrame(

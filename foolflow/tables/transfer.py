@@ -18,19 +18,21 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) -> Table:
-    """attempts: each target on each source's images, with source and target of the same seed."""
+    """Build the table. attempts: each target on each source's images, with source and target of the same seed."""
     data = pd.DataFrame([_row(name, dataset, attempt) for attempt in attempts])
     several_seeds = data["seed"].nunique() > 1
     if several_seeds:
         data = pd.concat([data, _means(data)], ignore_index=True)
     notes = [
         "Rows: the victim that the images were made on (source); columns: the victim that classifies them (target). "
-        "Success: the percentage of the n attacked images, correctly classified by the target when clean, of which "
-        "the target misclassifies the adversarial image, whether or not it fooled its source. The diagonal is the "
-        "attack on the victim itself. Intervals are Wilson's, 95 %.",
+        "Success: of the n attacked images that the target classifies correctly when clean, the percentage whose "
+        "adversarial image it misclassifies, whether or not that image fooled its source. The diagonal is the attack "
+        "on the victim itself. Intervals are Wilson's, 95 %.",
     ]
     if several_seeds:
-        notes.append("Source and target have the same seed; below, mean ± sample standard deviation over the seeds.")
+        notes.append(
+            "Source and target have the same seed. Last rows: mean ± sample standard deviation over the seeds."
+        )
     return Table(
         title=f"Transfer {name}: {attack} on {dataset}, success in % by source and target",
         data=data,
@@ -66,7 +68,7 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
-    """One row per source, one column per target, and a last row with n; seed by seed."""
+    """Return, for each seed, one row per source with one column per target, and a last row with n."""
     names = short_names(list(dict.fromkeys(data["target"])))
     rows = []
     for seed, table in data.groupby("seed", sort=False):
@@ -80,7 +82,7 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
             images = table.drop_duplicates("target").set_index("target")["n"]
             rows.append(
                 {
-                    "source": "n, right when clean",
+                    "source": "n, correct when clean",
                     **shown,
                     **{name: f"{images[target]:,.0f}" for target, name in names.items()},
                 }

@@ -35,9 +35,10 @@ PAGE = """<!doctype html>
 
 @dataclass(frozen=True)
 class Table:
-    """data: every number in full, for the CSV.  display: the same rows for readers, all text.
+    """One table.
 
-    notes: sentences below the table.  varies: it differs from run to run, like timings.
+    data: every number at full precision, for the CSV.  display: the rows for readers, all text.
+    notes: sentences below the table.  varies: whether the table differs from run to run, like timings.
     """
 
     title: str

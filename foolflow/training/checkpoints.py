@@ -1,4 +1,4 @@
-"""Checkpoints, from which a killed training resumes: one safetensors file, written atomically after each epoch."""
+"""Checkpoints, from which an interrupted training resumes: one safetensors file, replaced atomically each epoch."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ def save_checkpoint(path: Path, groups: Groups, progress: Mapping[str, Any]) -> 
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]] | None:
-    """Return what `save_checkpoint` was given, or None if there is no readable checkpoint."""
+    """Return the groups and the progress of a checkpoint, or None if there is no readable checkpoint."""
     groups: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:

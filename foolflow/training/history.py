@@ -1,4 +1,4 @@
-"""The epochs of a training, and what follows from them: the best one, and when to stop."""
+"""The epochs of a training run, the best one, and early stopping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 class Epoch:
     """One line of history.csv. Accuracies are fractions; train_accuracy is measured on the batches during training.
 
-    val_attacked_accuracy, val_pgd_accuracy: only of adversarial training, on the first val images under the training's
-    own attack and under PGD. If the first stays high while the second falls to 0, the network has overfitted to its
-    own attack (catastrophic overfitting, Wong et al. 2020).
+    val_attacked_accuracy, val_pgd_accuracy: only in adversarial training, on the first val images, under the attack of
+    the training and under PGD. If the first stays high while the second falls to 0, the network has overfitted to the
+    attack of the training (catastrophic overfitting, Wong et al. 2020).
     """
 
     epoch: int
@@ -26,11 +26,11 @@ class Epoch:
 
     @property
     def score(self) -> float:
-        """Clean accuracy plus, for adversarial training, PGD accuracy: the weights of the best epoch are kept."""
+        """Clean accuracy plus, in adversarial training, PGD accuracy. The weights of the best epoch are kept."""
         return self.val_accuracy + (self.val_pgd_accuracy or 0.0)
 
     def line(self, epochs: int) -> str:
-        """Summarise the epoch for the log. epochs: of the whole training."""
+        """Summarise the epoch for the log. epochs: the total number."""
         attacked = ""
         if self.val_attacked_accuracy is not None:
             attacked = f" (attacked {self.val_attacked_accuracy:.1%}, PGD {self.val_pgd_accuracy:.1%})"
@@ -46,5 +46,5 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
 
 def is_out_of_patience(history: Sequence[Epoch], patience: int | None) -> bool:
-    """Whether the last `patience` epochs brought no better score."""
+    """Whether the score has not improved in the last `patience` epochs."""
     return patience is not None and bool(history) and len(history) - best_epoch(history) >= patience

@@ -28,7 +28,7 @@ ATTACKED_BATCH = 250
 
 @dataclass(frozen=True)
 class Labelled:
-    """images: uint8 (N, C, H, W).  labels: int64 (N,). Both on the device that trains."""
+    """A labelled split. images: uint8 (N, C, H, W).  labels: int64 (N,). Both on the training device."""
 
     images: Tensor
     labels: Tensor
@@ -36,7 +36,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Trained:
-    """model: with the weights of the epoch with the best score (the earliest, if several are equal)."""
+    """A trained model, with the weights of the epoch with the best score (the earliest, if several are equal)."""
 
     model: nn.Module
     history: list[Epoch]
@@ -59,9 +59,9 @@ def train(
     """Train `model` in place, from its current weights, on the device of `train_set`.
 
     The order of the images, their augmentation and dropout depend only on `seed` and the number of the epoch, so a
-    training that is resumed at any epoch ends with the same weights as an uninterrupted one.
+    training run that resumes at any epoch ends with the same weights as an uninterrupted one.
     hardening: for adversarial training, the attacks on the batches.
-    progress: reports the progress (default: on standard output).
+    progress: receives the progress (default: printed to standard output).
     checkpoint: written after each epoch; the training resumes from it if it has the same `fingerprint`.
     Raises InvalidInput if the loss becomes infinite or NaN.
     """
@@ -109,7 +109,7 @@ def _copy_state(model: nn.Module) -> dict[str, Tensor]:
 
 @dataclass
 class _Training:
-    """Everything that stays the same from epoch to epoch, except the state of the model and of the optimizer."""
+    """The parts of a training run that are shared by all epochs. Only the model and the optimizer change state."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
@@ -185,7 +185,7 @@ class _Training:
         return torch.Generator(self.device).manual_seed(derived_seed(self.seed, purpose, *details))
 
     def _set_learning_rate(self, progress: float) -> None:
-        """progress: through the whole training, 0 to 1."""
+        """Set the learning rate. progress: through the whole training, 0 to 1."""
         rate = self.recipe.learning_rate * learning_rate_factor(self.recipe.schedule, progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

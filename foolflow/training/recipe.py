@@ -1,4 +1,4 @@
-"""How a model is trained: the recipe, and the loss, schedule and optimizer that it asks for."""
+"""The training recipe, and the loss, schedule and optimizer that it defines."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ WARM_UP = 0.2  # of a one_cycle training
 
 @dataclass(frozen=True)
 class Recipe:
-    """Each field is a key of `models.<name>.training` in the config and documented there."""
+    """A training recipe. The fields are the keys of `models.<name>.training` in the config, which documents them."""
 
     epochs: int
     optimizer: str = "adam"
@@ -44,10 +44,10 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
 
 
 def loss_function(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """Return the loss of logits (N, classes) and labels (N,), a mean over the batch."""
+    """Return the loss function, from logits (N, classes) and labels (N,) to the mean over the batch."""
 
     def loss(logits: Tensor, labels: Tensor) -> Tensor:
-        if recipe.loss == "cross_entropy_of_softmax":  # R1's mistake: its networks already end in a softmax
+        if recipe.loss == "cross_entropy_of_softmax":  # R1's mistake: the networks already end in a softmax
             logits = softmax(logits, dim=1)
         return cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
 

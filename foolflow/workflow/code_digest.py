@@ -5,8 +5,8 @@ comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, w
 count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
 A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
-(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory. What a user's file
-imports counts as well, if it lies beside that file or in the project's folder.
+(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory. Imports of a
+user's file count as well, if they are in the folder of that file or in the project's folder.
 """
 
 import ast
@@ -46,8 +46,8 @@ def closure(*names: str) -> set[str]:
     return found
 
 
-def forget() -> None:
-    """Clear the cache, because files have changed. Only tests need this."""
+def clear_cache() -> None:
+    """Clear the cache after files have changed. Only tests need this."""
     _read.cache_clear()
     _imports.cache_clear()
 
@@ -74,7 +74,7 @@ def _read(name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
 
 @cache
 def _imports(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
-    """Return the first-party code that `name` imports. folders: further places where a user's file may find some."""
+    """Return the first-party code that `name` imports. folders: those where a user's file may find modules."""
     found: set[str] = set()
     for level, dotted in _read(name)[1]:
         parts = dotted.split(".")
@@ -108,7 +108,7 @@ def _projects_code(parts: Sequence[str]) -> Iterator[str]:
 
 
 def _users_code(folder: Path, parts: Sequence[str]) -> Iterator[str]:
-    """Yield the same of a user's code in `folder`."""
+    """Yield the files of the user's code in `folder` that `import a.b.c` runs."""
     for length in range(1, len(parts) + 1):
         stem = folder.joinpath(*parts[:length])
         yield from (str(file) for file in (stem.with_name(f"{stem.name}.py"), stem / "__init__.py") if file.is_file())

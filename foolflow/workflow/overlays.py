@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from foolflow.workflow.config.syntax import syntax_problem
 
 
-def lay_over(workflow: Any, files: Iterable[Path]) -> None:
+def load_configs(workflow: Any, files: Iterable[Path]) -> None:
     """Read the config files in order. Each overrides the previous one, and `--configfile` overrides all of them.
 
     Raises WorkflowError with one line if a file is not YAML or has no keys.

@@ -34,7 +34,7 @@ def producers(records: Mapping[str, Record]) -> dict[str, str]:
     return {artefact: job for job, record in records.items() for artefact in record["outputs"]}
 
 
-def behind(records: Mapping[str, Record], jobs: Iterable[str]) -> list[str]:
+def with_dependencies(records: Mapping[str, Record], jobs: Iterable[str]) -> list[str]:
     """Return these jobs and all jobs whose artefacts they depend on, directly or not, sorted by name."""
     made_by = producers(records)
     found: set[str] = set()
@@ -52,10 +52,10 @@ def manifest(records: Mapping[str, Record], jobs: Iterable[str]) -> dict[str, An
 
     `artefacts`: by path, `sha256` and `job`.  `jobs`: by name, `code`, `config`, `commit`, `machine` (an index into
     `machines`) and `inputs`, with a checksum for each input that no job produced.  `machines`: `software`, `hardware`.
-    Running the same thing twice gives the same manifest, because it contains no times and no artefacts that differ
-    between runs, such as timings.
+    Two identical runs give the same manifest, because it contains no times and no artefacts that differ between runs,
+    such as timings.
     """
-    chosen = behind(records, jobs)
+    chosen = with_dependencies(records, jobs)
     made_by = producers(records)
     machines: list[dict[str, Any]] = []
     described = {}

@@ -24,7 +24,7 @@ class Difference:
 def differences(results: Path, manifest: Mapping[str, Any]) -> list[Difference]:
     """Return the artefacts of `manifest` that are missing from `results` or differ there, in workflow order.
 
-    Everything that the first of them was made from matches the manifest, so the cause lies in that step.
+    All inputs of the first one match the manifest, so the cause lies in the step that made it.
     """
     found = []
     for path, artefact in sorted(manifest["artefacts"].items(), key=lambda item: _workflow_order(item[0])):

@@ -21,7 +21,7 @@ def test_finds_the_distance_to_a_linear_boundary(seed):
     assert (made.details["norms"] >= distances["l2"] - 1e-5).all()
 
 
-def test_every_correct_image_is_fooled_nearly_as_near_as_by_dichotomy(trained):
+def test_every_correct_image_is_fooled_at_about_the_distance_of_dichotomy(trained):
     images, labels = trained.images[:60], trained.labels[:60]
     wrong = trained.model(images).argmax(1) != labels
     made = automatic(trained.model, images, labels)
@@ -38,7 +38,7 @@ def test_every_correct_image_is_fooled_nearly_as_near_as_by_dichotomy(trained):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"variant": "published", "steps": 100}])
-def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, parameters):
+def test_an_image_does_not_depend_on_its_batch_or_the_order(trained, parameters):
     images, labels = trained.images[:20], trained.labels[:20]
     together = automatic(trained.model, images, labels, **parameters)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
@@ -49,7 +49,7 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, paramet
     assert torch.allclose(alone.details["norms"], together.details["norms"][3:4], rtol=1e-2)
 
 
-def test_the_published_variant_fools_most_and_is_no_shorter(trained):
+def test_the_published_variant_fools_most_images_and_is_no_shorter(trained):
     images, labels = trained.images[:30], trained.labels[:30]
     wrong = trained.model(images).argmax(1) != labels
     made = automatic(trained.model, images, labels, variant="published", steps=400)
@@ -60,7 +60,7 @@ def test_the_published_variant_fools_most_and_is_no_shorter(trained):
 
 
 def test_the_published_loss_stays_on_confidence_above_the_thresholds(trained):
-    """With thresholds that no confidence falls to, nothing ever pulls the perturbation back."""
+    """With thresholds below every confidence, the loss never shortens the perturbation."""
     images, labels = trained.images[:20], trained.labels[:20]
     wrong = trained.model(images).argmax(1) != labels
     drawn, free = (

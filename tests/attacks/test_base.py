@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import foolflow
-from foolflow.attacks.base import lead, margin
+from foolflow.attacks.base import is_success, lead, margin
 from foolflow.compute.freezing import frozen
 
 
@@ -29,7 +29,7 @@ def same(before, after):
 
 
 @pytest.mark.parametrize("attack", ["fgsm", "deepfool"])
-def test_an_attack_leaves_model_images_and_random_state_as_they_were(attack):
+def test_an_attack_does_not_change_the_model_the_images_or_the_random_state(attack):
     model = network()
     images, labels = torch.rand(6, 1, 4, 4), torch.randint(0, 5, (6,))
     kept = images.clone()
@@ -60,6 +60,13 @@ def test_attacks_are_functions_however_they_are_imported():
         foolflow.attacks.nonsense  # noqa: B018
     with pytest.raises(AttributeError, match="nonsense"):
         foolflow.nonsense  # noqa: B018
+
+
+def test_a_target_of_minus_1_means_none():
+    predictions, labels = torch.tensor([0, 1, 0, 1]), torch.tensor([0, 0, 0, 0])
+    assert is_success(predictions, labels, None).tolist() == [False, True, False, True]
+    assert is_success(predictions, labels, torch.tensor([-1, -1, 1, 1])).tolist() == [False, True, False, True]
+    assert is_success(predictions, labels, torch.tensor([2, 2, 2, 2])).tolist() == [False] * 4
 
 
 def test_margin_and_lead():

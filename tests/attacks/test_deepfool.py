@@ -7,11 +7,11 @@ from foolflow.attacks.deepfool import NUDGE, _gradients, deepfool
 from foolflow.errors import InvalidInput
 from tests.conftest import Affine, random_affine
 
-GENTLE = 0.02  # so small a weight that no minimal perturbation leaves the box
+GENTLE = 0.02  # a weight so small that no minimal perturbation leaves [0, 1]
 
 
 def case(seed: int, norm: str):
-    """An affine model whose boundaries lie within the box, images at 0.5, and the minimal perturbations."""
+    """An affine model whose boundaries lie within [0, 1], images at 0.5, and the minimal perturbations."""
     model = random_affine(seed)
     model.bias.data *= GENTLE
     images = torch.full((1, 1, 4, 4), 0.5) + 0.02 * torch.rand(
@@ -78,7 +78,7 @@ def test_correct_images_are_fooled_and_misclassified_ones_unchanged(trained):
     assert made.images.max() <= 1
 
 
-def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
+def test_an_image_does_not_depend_on_its_batch_or_the_order(trained):
     images, labels = trained.images[:40], trained.labels[:40]
     together = deepfool(trained.model, images, labels)
     order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
@@ -88,7 +88,7 @@ def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
     assert (alone.images[0] - together.images[3]).abs().max() < 1e-4
 
 
-def test_the_gradients_of_several_columns_are_those_of_each_image_and_column(trained):
+def test_gradients_of_several_columns_equal_those_of_single_images_and_columns(trained):
     inputs = trained.images[:3].clone().requires_grad_()
     gradients = _gradients(trained.model(inputs)[:, [4, 1]], inputs)
     assert gradients.shape == (2, *inputs.shape)
@@ -99,7 +99,7 @@ def test_the_gradients_of_several_columns_are_those_of_each_image_and_column(tra
             assert torch.allclose(gradients[place, image], expected[0], atol=1e-5)
 
 
-def test_the_nearest_few_classes_are_as_good_as_all_of_them(trained):
+def test_the_nearest_classes_give_the_same_result_as_all_classes(trained):
     few, every = (deepfool(trained.model, trained.images[:200], trained.labels[:200], nearest=n) for n in (2, 9))
     assert few.success.all()
     lengths = [(made.images - trained.images[:200]).flatten(1).norm(dim=1).mean() for made in (few, every)]
@@ -107,13 +107,13 @@ def test_the_nearest_few_classes_are_as_good_as_all_of_them(trained):
     assert few.gradient_evaluations.sum() < 0.6 * every.gradient_evaluations.sum()
 
 
-def test_fewer_classes_cost_fewer_gradients_and_still_fool(trained):
+def test_fewer_classes_need_fewer_gradients_and_still_fool(trained):
     made = deepfool(trained.model, trained.images[:100], trained.labels[:100], classes=3)
     assert made.success.all()
     assert torch.equal(made.gradient_evaluations, 2 * made.iterations)
 
 
-def test_no_steps_change_nothing():
+def test_zero_steps_change_nothing():
     model, images, labels, _ = case(0, "l2")
     made = deepfool(model, images, labels, steps=0)
     assert torch.equal(made.images, images)

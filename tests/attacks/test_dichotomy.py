@@ -11,7 +11,7 @@ from tests.conftest import Affine, random_affine
 
 
 def two_classes(seed, count=6):
-    """A linear boundary among images inside the box, and each image's distance to it, for l2 and linf."""
+    """Return images around a linear boundary, inside [0, 1], and their distances to it in l2 and linf."""
     model = random_affine(seed, classes=2)
     generator = torch.Generator().manual_seed(seed)
     images = 0.4 + 0.2 * torch.rand(count, 1, 4, 4, generator=generator)
@@ -40,7 +40,7 @@ def test_finds_the_distance_to_a_linear_boundary(norm, seed, steps):
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_finds_the_distance_within_the_box(norm):
-    """The steepest pixel can fall by 0.1 only, so the others have to close the rest of the gap."""
+    """The steepest pixel can only fall by 0.1, so the others have to close the rest of the gap."""
     model = Affine(torch.tensor([[2.0, 1.0, 1.0, 0.0], [0.0] * 4]), torch.tensor([0.0, 1.0]))
     images = torch.tensor([0.1, 0.9, 0.9, 0.5]).view(1, 1, 2, 2)
     made = dichotomy(model, images, torch.tensor([0]), norm=norm)
@@ -83,7 +83,7 @@ def test_every_correct_image_is_fooled_and_its_norm_is_exact(trained, norm):
     assert made.images.max() <= 1
 
 
-def test_no_longer_than_ddn_at_no_more_evaluations(trained):
+def test_perturbations_are_no_longer_than_those_of_ddn_with_no_more_evaluations(trained):
     foolbox = pytest.importorskip("foolbox")
     images, labels = trained.images[:40], trained.labels[:40]
     model = foolbox.PyTorchModel(trained.model, bounds=(0, 1), device="cpu")
@@ -96,7 +96,7 @@ def test_no_longer_than_ddn_at_no_more_evaluations(trained):
 
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
-def test_more_steps_shorten_and_all_are_shorter_than_deepfools(trained, norm):
+def test_more_steps_give_shorter_perturbations_and_all_are_shorter_than_deepfools(trained, norm):
     images, labels = trained.images[:40], trained.labels[:40]
     few, many = (dichotomy(trained.model, images, labels, norm=norm, steps=steps) for steps in (10, 60))
     assert (many.gradient_evaluations <= 60).all()
@@ -117,7 +117,7 @@ def test_the_stages_use_the_whole_budget(steps):
 
 
 @pytest.mark.parametrize("parameters", [{}, {"norm": "linf"}, {"variant": "published", "steps": 20, "precision": 0.05}])
-def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained, parameters):
+def test_an_image_does_not_depend_on_its_batch_or_the_order(trained, parameters):
     images, labels = trained.images[:20], trained.labels[:20]
     together = dichotomy(trained.model, images, labels, **parameters)
     order = torch.randperm(20, generator=torch.Generator().manual_seed(0))
@@ -141,7 +141,7 @@ def test_targets_are_reached(trained, variant):
         assert (made.details["norms"] >= 0.99 * untargeted.details["norms"]).all()
 
 
-def test_the_published_variant_bisects_to_about_the_same(trained):
+def test_the_published_variant_finds_similar_norms(trained):
     images, labels = trained.images[:12], trained.labels[:12]
     published = dichotomy(trained.model, images, labels, variant="published", steps=200, precision=0.05)
     improved = dichotomy(trained.model, images, labels)
@@ -150,7 +150,7 @@ def test_the_published_variant_bisects_to_about_the_same(trained):
     assert (published.gradient_evaluations[~wrong] > improved.gradient_evaluations[~wrong]).all()
     ratio = published.details["norms"][~wrong] / improved.details["norms"][~wrong]
     assert (ratio > 0.98).all()
-    assert ratio.median() < 1.7  # 1.4 here: it stops at the first point of a sphere that fools
+    assert ratio.median() < 1.7  # 1.4 here: it stops at the first point of a sphere that fools the model
 
 
 @pytest.mark.parametrize("variant", ["improved", "published"])
@@ -170,7 +170,7 @@ def test_no_norm_below_the_interval_is_tried():
 
 
 class Masked(nn.Module):
-    """Class 1 where the mean is above 0.7: no gradient says so."""
+    """Predict class 1 where the mean is above 0.7, without a gradient."""
 
     def forward(self, images):
         bright = (images.flatten(1).mean(1) > 0.7).float()

@@ -19,7 +19,7 @@ def batch(seed: int, count: int = 6, low: float = 0.0, high: float = 1.0):
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 0.5))
 @settings(max_examples=40)
 def test_closed_form_on_a_linear_model(seed, epsilon):
-    """On W x + b the gradient of the cross-entropy is W^T (softmax - onehot): the step is known in closed form."""
+    """For logits W x + b, the gradient of the cross-entropy is W^T (softmax - onehot)."""
     model = random_affine(seed)
     images, labels = batch(seed)
     with torch.no_grad():
@@ -41,7 +41,7 @@ def test_stays_in_the_box_and_in_the_ball(seed, epsilon):
     assert (made.images - images).abs().max() <= epsilon + 1e-6
 
 
-def test_a_step_raises_the_loss_and_a_targeted_step_lowers_that_of_the_target():
+def test_a_step_raises_the_loss_and_a_targeted_step_lowers_the_loss_of_the_target():
     model = random_affine(1)
     images, labels = batch(1, low=0.3, high=0.7)
     targets = (labels + 1) % 5
@@ -70,7 +70,7 @@ def test_epsilons_may_be_an_array(trained):
     assert made.images.shape == (3, 4, 1, 28, 28)
 
 
-def test_it_works_with_gradients_switched_off(trained):
+def test_it_works_when_gradients_are_disabled(trained):
     with torch.no_grad():
         made = fgsm(trained.model, trained.images[:4], trained.labels[:4], epsilon=0.1)
     assert (made.images != trained.images[:4]).any()

@@ -1,4 +1,4 @@
-"""Judging a set: whoever made the images, and whoever judges them, the numbers are measured here."""
+"""Judgements of adversarial sets."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ class Constant(torch.nn.Module):
 
 
 class Brightest(torch.nn.Module):
-    """Logits are the mean brightness of thirds of the image's columns."""
+    """Use the mean brightness of each third of the columns as logits."""
 
     def forward(self, images):
         return torch.stack([part.flatten(1).mean(1) for part in images.chunk(3, dim=3)], dim=1)
@@ -49,7 +49,7 @@ def judged(model, split, made):
     return judge(model, split, classify(model, torch.from_numpy(split.images), CPU), made, CPU)
 
 
-def test_rounding_to_8_bits_is_judged_on_the_rounded_images(trained):
+def test_8_bit_predictions_are_those_for_the_rounded_images(trained):
     images, labels = trained.images[:50], trained.labels[:50]
     made = fgsm(trained.model, images, labels, epsilon=0.1)
     records = judged(trained.model, split_of(images, labels), set_of(made.images))
@@ -88,14 +88,14 @@ def test_a_pixel_that_changes_in_any_channel_counts_once():
 
 
 def columns(*bright):
-    """Images of three columns, one of which is bright."""
+    """Return images of three columns, with the given column bright."""
     images = torch.zeros(len(bright), 1, 2, 3)
     images[range(len(bright)), :, :, list(bright)] = 1
     return images
 
 
-def test_each_record_is_about_the_image_that_its_index_names():
-    """Of three images, the last one twice: once unchanged and once seen as class 0."""
+def test_each_record_describes_the_image_at_its_index():
+    """The set has the last of three images twice: once unchanged, and once classified as class 0."""
     split = split_of(columns(0, 1, 2), torch.tensor([0, 2, 2]), tuple("abc"))
     records = judged(Brightest(), split, set_of(columns(2, 0, 1), index=[2, 2, 1]))
     assert records["label"].tolist() == [2, 2, 2]
@@ -105,13 +105,13 @@ def test_each_record_is_about_the_image_that_its_index_names():
     assert records["l0"].tolist() == [0, 4, 0]
 
 
-def test_with_a_target_success_is_to_be_seen_as_the_target():
+def test_with_a_target_success_means_that_the_target_is_predicted():
     split = split_of(columns(0, 0, 0), torch.tensor([0, 0, 0]), tuple("abc"))
     records = judged(Brightest(), split, set_of(columns(1, 2, 1), target=np.array([1, 1, -1])))
     assert records["success"].tolist() == [True, False, True]
 
 
-def test_another_victim_judges_the_same_images_by_itself():
+def test_another_victim_judges_the_same_images_with_its_own_predictions():
     split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
     made = set_of(columns(1, 0))
     own, others = judged(Brightest(), split, made), judged(Constant(), split, made)
@@ -121,7 +121,7 @@ def test_another_victim_judges_the_same_images_by_itself():
     assert others[["index", "l0", "l2", "linf"]].equals(own[["index", "l0", "l2", "linf"]])
 
 
-def test_a_detail_of_one_number_an_image_becomes_a_column():
+def test_a_detail_with_one_number_per_image_becomes_a_column():
     split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
     details = {"flow_loss": np.float32([1, 2]), "flow": np.zeros((2, 2, 2, 3), np.float32)}
     records = judged(Brightest(), split, set_of(columns(1, 0), **details))
@@ -129,7 +129,7 @@ def test_a_detail_of_one_number_an_image_becomes_a_column():
     assert "flow" not in records
 
 
-def test_a_set_without_images_has_records_without_rows():
+def test_an_empty_set_has_records_without_rows():
     split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
     records = judged(Brightest(), split, set_of(columns(0)[:0]))
     assert len(records) == 0
@@ -141,7 +141,7 @@ def test_a_set_without_images_has_records_without_rows():
     [set_of(columns(0, 1), index=[0, 2]), set_of(columns(0), index=[-1]), set_of(torch.zeros(1, 1, 3, 3))],
     ids=["beyond_the_split", "before_the_split", "of_another_shape"],
 )
-def test_a_set_of_another_split_is_one_line(made):
+def test_a_set_of_another_split_gives_a_one_line_error(made):
     split = split_of(columns(0, 1), torch.tensor([0, 1]), tuple("abc"))
     clean = classify(Brightest(), torch.from_numpy(split.images), CPU)
     with pytest.raises(
@@ -150,7 +150,7 @@ def test_a_set_of_another_split_is_one_line(made):
         judge(Brightest(), split, clean, made, CPU, origin="set.safetensors")
 
 
-def test_a_random_victim_sees_the_same_images_the_same_way():
+def test_a_random_victim_gives_the_same_predictions_on_every_call():
     class Noisy(torch.nn.Module):
         def forward(self, images):
             return torch.randn(len(images), 3)
@@ -163,7 +163,7 @@ def test_a_random_victim_sees_the_same_images_the_same_way():
 
 
 @pytest.mark.parametrize("logits", [lambda images: images.flatten(1) / 0, lambda images: images, lambda images: None])
-def test_a_victim_that_returns_no_logits_is_one_line(logits):
+def test_a_victim_that_does_not_return_logits_gives_a_one_line_error(logits):
     class Broken(torch.nn.Module):
         def forward(self, images):
             return logits(images)

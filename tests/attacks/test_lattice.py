@@ -6,7 +6,7 @@ from foolflow.attacks.warp import flow_loss
 
 
 def dense(down, along, damping):
-    """The matrix of one image, entry by entry."""
+    """Build the matrix of one image entry by entry."""
     height, width = along.shape[0], down.shape[1]
     matrix = damping * torch.eye(height * width, dtype=down.dtype)
     edges = [
@@ -23,7 +23,7 @@ def dense(down, along, damping):
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 5), (5, 3), (1, 6), (6, 1), (1, 1)])
-def test_solves_what_the_dense_matrix_solves(height, width):
+def test_solutions_equal_those_of_the_dense_matrix(height, width):
     generator = torch.Generator().manual_seed(0)
     down = torch.rand(3, height - 1, width, generator=generator, dtype=torch.float64) * 50
     along = torch.rand(3, height, width - 1, generator=generator, dtype=torch.float64) * 50
@@ -34,7 +34,7 @@ def test_solves_what_the_dense_matrix_solves(height, width):
         assert torch.allclose(solved[image].flatten(1), expected)
 
 
-def test_stiffness_has_the_gradient_of_the_flow_loss():
+def test_the_quadratic_form_of_stiffness_has_the_gradient_of_the_flow_loss():
     flow = torch.randn(2, 2, 5, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
     (expected,) = torch.autograd.grad(flow_loss(flow, 0.05).sum(), flow)
     down, along = stiffness(flow.detach(), 0.05)
@@ -44,8 +44,8 @@ def test_stiffness_has_the_gradient_of_the_flow_loss():
             assert torch.allclose(found, expected[image, part].flatten())
 
 
-def test_float32_is_enough_where_neighbours_move_alike():
-    """The stiffest lattice there is: zero flow, a small smoothing."""
+def test_float32_is_precise_enough_where_neighbours_move_together():
+    """Use the stiffest lattice: zero flow and a small smoothing."""
     right = torch.randn(2, 2, 28, 28, generator=torch.Generator().manual_seed(2))
     down, along = stiffness(torch.zeros(2, 2, 28, 28), 0.01)
     exact = Lattice(down.double(), along.double(), 1.0).solve(right.double())

@@ -7,7 +7,7 @@ from foolflow.attacks.lbfgs import minimise
 
 
 def quadratics(count=20, size=12, seed=0):
-    """Convex problems of condition numbers up to 1,000, with their minima."""
+    """Return convex problems with condition numbers up to 1,000, and their minima."""
     generator = torch.Generator().manual_seed(seed)
     basis = torch.linalg.qr(torch.randn(count, size, size, generator=generator))[0]
     spectrum = 10 ** (3 * torch.rand(count, size, generator=generator))
@@ -22,7 +22,7 @@ def quadratics(count=20, size=12, seed=0):
     return objective, minima
 
 
-def test_convex_problems_end_in_their_minima():
+def test_convex_problems_reach_their_minima():
     objective, minima = quadratics()
     found = minimise(objective, torch.zeros(20, 12), max_evaluations=500, value_tolerance=0, gradient_tolerance=1e-3)
     assert (found.points - minima).abs().max() < 1e-2
@@ -30,7 +30,7 @@ def test_convex_problems_end_in_their_minima():
     assert (found.evaluations < 200).all()
 
 
-def test_a_problem_does_not_depend_on_the_others():
+def test_problems_are_independent():
     objective, _ = quadratics()
     together = minimise(objective, torch.zeros(20, 12), max_evaluations=60)
     for row in (0, 7, 19):
@@ -82,7 +82,7 @@ def test_values_never_rise_and_the_limit_holds():
         last = found.values
 
 
-def test_a_flat_problem_ends_where_it_starts():
+def test_a_flat_problem_stays_at_its_start():
     found = minimise(
         lambda points, rows: (points.sum(1).double() * 0, points * 0), torch.ones(3, 4), max_evaluations=50
     )
@@ -90,8 +90,8 @@ def test_a_flat_problem_ends_where_it_starts():
     assert (found.evaluations == 1).all()
 
 
-def test_a_kink_does_not_hang():
-    """|x| has no gradient that vanishes: the line search must give up."""
+def test_the_line_search_gives_up_at_a_kink():
+    """The gradient of |x| never vanishes."""
     found = minimise(
         lambda points, rows: (points.abs().sum(1).double(), points.sign()), torch.full((4, 3), 0.3), max_evaluations=500
     )

@@ -18,8 +18,8 @@ def grey(seed, count=8):
 @given(seed=st.integers(0, 10**6), epsilon=st.floats(0.01, 0.35))
 @example(seed=909, epsilon=0.1)
 @settings(max_examples=30)
-def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon):
-    """With two classes, an image can be fooled within epsilon if and only if it is nearer than that to the boundary."""
+def test_a_linear_model_is_fooled_exactly_within_its_margin(norm, seed, epsilon):
+    """With two classes, an image can be fooled within epsilon if and only if the boundary is nearer than that."""
     model = random_affine(seed, classes=2)
     images = grey(seed)
     model.bias.data -= model(images).mean(0).detach()  # put the boundary among the images
@@ -36,7 +36,7 @@ def test_a_linear_models_margin_is_neither_beaten_nor_missed(norm, seed, epsilon
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.1), ("l2", 1.5)])
-def test_it_stays_in_ball_and_box_and_is_judged_by_the_model(trained, norm, epsilon):
+def test_images_stay_in_the_ball_and_in_range_and_success_is_that_of_the_model(trained, norm, epsilon):
     made = pgd(trained.model, trained.images, trained.labels, epsilon=epsilon, norm=norm, steps=10)
     lengths = (made.images - trained.images).flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
     assert lengths.max() <= epsilon + 1e-5
@@ -45,7 +45,7 @@ def test_it_stays_in_ball_and_box_and_is_judged_by_the_model(trained, norm, epsi
     assert torch.equal(made.success, trained.model(made.images).argmax(1) != trained.labels)
 
 
-def test_it_fools_more_than_fgsm_and_restarts_fool_no_fewer(trained):
+def test_it_fools_more_images_than_fgsm_and_restarts_fool_no_fewer(trained):
     images, labels = trained.images[:250], trained.labels[:250]
     once = fgsm(trained.model, images, labels, epsilon=0.1).success
     often = pgd(trained.model, images, labels, epsilon=0.1, steps=20).success
@@ -54,7 +54,7 @@ def test_it_fools_more_than_fgsm_and_restarts_fool_no_fewer(trained):
     assert (restarted | ~often).all()
 
 
-def test_fooled_images_leave_and_cost_nothing_more(trained):
+def test_fooled_images_leave_the_batch_and_need_no_more_gradients(trained):
     images, labels = trained.images[:100], trained.labels[:100]
     made = pgd(trained.model, images, labels, epsilon=0.3, steps=30, restarts=2)
     wrong = trained.model(images).argmax(1) != labels
@@ -73,14 +73,14 @@ def test_targets_are_reached(trained):
     assert torch.equal(made.success, made.predictions == targets)
 
 
-def test_an_image_depends_neither_on_its_batch_nor_on_the_order(trained):
+def test_an_image_does_not_depend_on_its_batch_or_the_order(trained):
     images, labels = trained.images[:50], trained.labels[:50]
     together = pgd(trained.model, images, labels, epsilon=0.1, steps=5, restarts=2)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
     shuffled = pgd(trained.model, images[order], labels[order], epsilon=0.1, steps=5, restarts=2)
     assert torch.equal(shuffled.success, together.success[order])
     near = (shuffled.images - together.images[order]).flatten(1).abs().amax(1) < 1e-4
-    assert near.float().mean() > 0.9  # the sign of a gradient that is nearly 0 hangs on rounding
+    assert near.float().mean() > 0.9  # the sign of a gradient near 0 depends on rounding
 
 
 def test_several_epsilons_equal_separate_runs(trained):
@@ -89,7 +89,7 @@ def test_several_epsilons_equal_separate_runs(trained):
     assert torch.equal(swept.images[1], pgd(trained.model, images, labels, epsilon=0.1, steps=5).images)
 
 
-def test_the_seed_decides_the_start(trained):
+def test_the_seed_determines_the_start(trained):
     images, labels = trained.images[:20], trained.labels[:20]
     first, again, other = (
         pgd(trained.model, images, labels, epsilon=0.05, steps=1, seed=seed).images for seed in (0, 0, 1)

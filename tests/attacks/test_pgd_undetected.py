@@ -20,7 +20,7 @@ def scores(model, images):
     return score_images(model, images, squeezers, torch.device("cpu"))["score"]
 
 
-def test_it_fools_what_pgd_fools_and_is_detected_less(trained):
+def test_it_fools_every_image_that_pgd_fools_and_is_detected_less(trained):
     images, labels = trained.images[:COUNT], trained.labels[:COUNT]
     threshold = scores(trained.model, trained.images[100:300]).quantile(0.95)
     plain = pgd(trained.model, images, labels, epsilon=0.3, steps=15)
@@ -44,7 +44,7 @@ def test_targets_are_reached_undetected(trained):
 
 
 @pytest.mark.parametrize(("norm", "epsilon"), [("linf", 0.1), ("l2", 1.5)])
-def test_it_stays_in_ball_and_box(trained, norm, epsilon):
+def test_images_stay_in_the_ball_and_in_range(trained, norm, epsilon):
     images, labels = trained.images[:COUNT], trained.labels[:COUNT]
     made = pgd_undetected(trained.model, images, labels, epsilon=epsilon, norm=norm, steps=5, squeezers=SQUEEZERS)
     lengths = (made.images - images).flatten(1).norm(dim=1, p=torch.inf if norm == "linf" else 2)
@@ -77,10 +77,10 @@ def test_an_image_does_not_depend_on_its_batch(trained):
     ]
     assert torch.equal(made.success, torch.cat([half.success for half in halves]))
     near = (made.images - torch.cat([half.images for half in halves])).flatten(1).abs().amax(1) < 1e-4
-    assert near.float().mean() > 0.9  # the sign of a gradient that is nearly 0 hangs on rounding
+    assert near.float().mean() > 0.9  # the sign of a gradient near 0 depends on rounding
 
 
-def test_several_epsilons_and_the_counted_passes(trained):
+def test_several_epsilons_equal_separate_runs_and_passes_are_counted(trained):
     images, labels = trained.images[:10], trained.labels[:10]
     right = trained.model(images).argmax(1) == labels
     swept = pgd_undetected(trained.model, images, labels, epsilon=[1e-6, 0.3], steps=3, restarts=2, squeezers=SQUEEZERS)
@@ -90,7 +90,7 @@ def test_several_epsilons_and_the_counted_passes(trained):
     assert (swept.gradient_evaluations[1] <= 18).all()
 
 
-def test_the_model_is_left_as_it_was():
+def test_the_model_is_not_changed():
     model = random_affine(0)
     model.train()
     images = torch.rand(4, 1, 4, 4)

@@ -8,7 +8,7 @@ from foolflow.attacks.warp import flow_loss
 
 
 def affine(count=4, size=6, seed=0):
-    """Win where normal . flow >= reach; the normals add up to 0, so no shift of all pixels wins."""
+    """Return problems that are won where normal . flow >= reach. Normals sum to 0, so no shift of all pixels wins."""
     generator = torch.Generator().manual_seed(seed)
     normals = torch.randn(count, 2, size, size, generator=generator)
     return normals - normals.mean((2, 3), keepdim=True), torch.tensor([5.0, 10.0, 20.0, 0.0])[:count]
@@ -28,8 +28,8 @@ def walk(largest_pull=float("inf"), steps=120, start=None):
     return normals, reaches, torch.stack(flows_tried)
 
 
-def test_the_least_flow_loss_beyond_a_hyperplane():
-    """Against scipy's SLSQP on the same convex problem."""
+def test_it_finds_the_lowest_flow_loss_beyond_a_hyperplane():
+    """Compare with scipy's SLSQP on the same convex problem."""
     normals, reaches, flows_tried = walk()
     assert len(flows_tried) == 120
     last = flows_tried[-1]
@@ -55,19 +55,19 @@ def test_an_image_that_already_wins_does_not_move():
 
 
 def test_a_bounded_pull_does_not_win():
-    """A tau above the largest that fools: nothing moves worth mentioning."""
+    """With a tau above the largest one that fools, almost nothing moves."""
     normals, reaches, flows_tried = walk(largest_pull=0.1)
     assert ((normals[:3] * flows_tried[-1, :3]).sum((1, 2, 3)) < 0.5 * reaches[:3]).all()
 
 
-def test_no_pixel_moves_farther_than_a_step():
+def test_no_pixel_moves_farther_than_the_step_allows():
     _, _, flows_tried = walk(steps=30)
     moves = flows_tried.diff(dim=0).abs().amax((2, 3, 4))
     assert (moves[0] <= 1 + 1e-6).all()
     assert (moves[-1] <= 0.05).all()
 
 
-def test_a_problem_does_not_depend_on_the_others():
+def test_problems_are_independent():
     _, _, together = walk(steps=20)
     normals, reaches = affine()
     alone = []

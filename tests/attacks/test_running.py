@@ -67,7 +67,7 @@ def test_a_targeted_attack_succeeds_where_the_target_is_reached(trained):
     assert (records["target"][:60].to_numpy() == records["target"][60:].to_numpy()).all()
 
 
-def test_what_an_attack_tells_of_each_image_goes_with_it(trained):
+def test_details_stay_with_their_images(trained):
     entry = {"method": "stadv", "targets": "all", "per_class": 1, "parameters": {"tau": 0.01, "max_evaluations": 5}}
     made = run(trained, entry)
     flow = made.tensors["flow"]
@@ -75,7 +75,7 @@ def test_what_an_attack_tells_of_each_image_goes_with_it(trained):
     assert judged(trained, made)["flow_loss"].to_numpy() == pytest.approx(flow_loss(torch.from_numpy(flow)).numpy())
 
 
-def test_a_users_attack_is_given_the_targets(trained, tmp_path):
+def test_a_users_attack_receives_the_targets(trained, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "def attack(model, images, labels, *, targets):\n    return images * (targets > 4)[:, None, None, None]\n"
@@ -95,7 +95,7 @@ def test_a_users_attack_is_given_the_targets(trained, tmp_path):
         ("return images.double()", "float64"),
     ],
 )
-def test_a_users_attack_that_returns_nonsense_is_named(trained, tmp_path, body, words):
+def test_the_error_names_a_users_attack_that_returns_invalid_values(trained, tmp_path, body, words):
     file = tmp_path / "mine.py"
     file.write_text(f"def attack(model, images, labels):\n    {body}\n")
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:

@@ -6,7 +6,7 @@ from foolflow.attacks.scipy_lbfgs import minimise_each
 
 
 def valleys(points, rows):
-    """A curved valley of its own for each problem, with the minimum 0 at 1."""
+    """Give each problem a different curved valley, with the minimum 0 at 1."""
     bend = 1.0 + np.asarray(rows)[:, None]
     gap = points[:, 1:] - points[:, :-1] ** 2
     rest = 1 - points[:, :-1]
@@ -17,7 +17,7 @@ def valleys(points, rows):
 
 
 @pytest.mark.parametrize("options", [{}, {"maxfun": 5}, {"factr": 1e10, "pgtol": 1e-3}])
-def test_each_problem_takes_the_same_path_as_alone(options):
+def test_each_problem_takes_the_same_path_as_when_it_runs_alone(options):
     start = np.random.default_rng(0).normal(size=(7, 4))
     ends = minimise_each(valleys, start, **options)
     for row, point in enumerate(start):

@@ -7,32 +7,32 @@ from foolflow.attacks.selection import select
 LABELS = np.array([3, 1, 3, 0, 2, 1, 0, 3])
 
 
-def test_without_a_word_all_images_and_no_targets():
+def test_by_default_all_images_are_selected_without_targets():
     chosen = select(LABELS, 4, {})
     assert chosen.indices.tolist() == list(range(8))
     assert chosen.targets is None
 
 
-def test_the_first_of_all_or_of_each_class():
+def test_the_first_images_are_selected_in_total_or_per_class():
     assert select(LABELS, 4, {"images": 3}).indices.tolist() == [0, 1, 2]
     assert select(LABELS, 4, {"per_class": 1}).indices.tolist() == [0, 1, 3, 4]
 
 
-def test_all_targets_are_each_other_class_once():
+def test_targets_all_means_every_other_class_once():
     chosen = select(LABELS, 4, {"images": 2, "targets": "all"})
     assert chosen.indices.tolist() == [0, 0, 0, 1, 1, 1]
     assert sorted(chosen.targets[:3]) == [0, 1, 2]
     assert sorted(chosen.targets[3:]) == [0, 2, 3]
 
 
-def test_towards_one_class_go_the_images_of_the_others():
+def test_a_target_class_selects_the_images_of_the_other_classes():
     chosen = select(LABELS, 4, {"targets": 3})
     assert chosen.indices.tolist() == [1, 3, 4, 5, 6]
     assert set(chosen.targets) == {3}
 
 
 @given(st.integers(2, 20), st.integers(1, 60), st.randoms(use_true_random=False))
-def test_random_targets_are_other_classes_and_those_of_the_image_whatever_else_is_chosen(classes, count, random):
+def test_random_targets_are_other_classes_and_do_not_depend_on_the_selection(classes, count, random):
     labels = np.array([random.randrange(classes) for _ in range(60)])
     everything = select(labels, classes, {"targets": "random"})
     assert (everything.targets != labels).all()

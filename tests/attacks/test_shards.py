@@ -15,7 +15,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("entry", ATTACKS.values(), ids=ATTACKS)
 @pytest.mark.parametrize("shards", [2, 5, 9])
-def test_gathered_it_is_what_one_run_makes_whatever_the_number_of_shards(trained, entry, shards):
+def test_gathered_shards_equal_an_undivided_run(trained, entry, shards):
     images = (trained.images[:60] * 255).round().to(torch.uint8)
     split = Split(images.numpy(), trained.labels[:60].numpy(), tuple("0123456789"))
     cpu = torch.device("cpu")
@@ -30,7 +30,7 @@ def test_gathered_it_is_what_one_run_makes_whatever_the_number_of_shards(trained
 
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
 @pytest.mark.parametrize("parts", [1, 2, 3, 10])
-def test_every_batch_is_in_one_share_and_shares_differ_by_one_at_most(count, parts):
+def test_every_batch_is_in_one_share_and_sizes_differ_by_at_most_one(count, parts):
     shares = [share(range(count), part, parts) for part in range(parts)]
     assert [batch for taken in shares for batch in taken] == list(range(count))
     sizes = [len(taken) for taken in shares]

@@ -8,14 +8,14 @@ from foolflow.errors import InvalidInput
 
 @pytest.fixture(scope="module")
 def case(trained):
-    """Images that the victim gets right, and random other classes as targets."""
+    """Return images that the victim classifies correctly, and random other classes as targets."""
     right = trained.model(trained.images).argmax(1) == trained.labels
     images, labels = trained.images[right][:24], trained.labels[right][:24]
     offsets = torch.randint(1, 10, (24,), generator=torch.Generator().manual_seed(0))
     return trained.model, images, labels, (labels + offsets) % 10
 
 
-def test_images_are_the_warp_of_the_flow_and_judged_by_the_model(case):
+def test_images_are_warped_by_the_flow_and_success_is_that_of_the_model(case):
     model, images, labels, targets = case
     made = stadv(model, images, labels, targets=targets, tau=0.005)
     assert torch.allclose(made.images, warp(images, made.details["flow"]).clamp(0, 1), atol=1e-6)
@@ -25,7 +25,7 @@ def test_images_are_the_warp_of_the_flow_and_judged_by_the_model(case):
     assert made.success.float().mean() > 0.9
 
 
-def test_a_larger_tau_moves_less_and_fools_no_more(case):
+def test_a_larger_tau_gives_less_distortion_and_fools_no_more_images(case):
     model, images, labels, targets = case
     made = {tau: stadv(model, images, labels, targets=targets, tau=tau) for tau in (0.001, 0.03)}
     both = made[0.001].success & made[0.03].success
@@ -35,7 +35,7 @@ def test_a_larger_tau_moves_less_and_fools_no_more(case):
 
 
 @pytest.mark.parametrize("solver", ["reweighted", "batched"])
-def test_auto_fools_as_many_as_a_small_tau_with_no_more_distortion(case, solver):
+def test_auto_fools_as_many_images_as_a_small_tau_with_no_more_distortion(case, solver):
     model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
     auto = stadv(model, images, labels, targets=targets, tau="auto", solver=solver)
     small = stadv(model, images, labels, targets=targets, tau=0.001, solver=solver)
@@ -45,7 +45,7 @@ def test_auto_fools_as_many_as_a_small_tau_with_no_more_distortion(case, solver)
     assert ratio.median() < {"reweighted": 1.05, "batched": 0.95}[solver]
 
 
-def test_reweighted_moves_less_than_a_bisection_with_a_third_of_its_evaluations(case):
+def test_reweighted_gives_less_distortion_than_bisection_with_a_third_of_its_evaluations(case):
     model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
     ours = stadv(model, images, labels, targets=targets)
     bisected = stadv(model, images, labels, targets=targets, solver="batched")
@@ -55,7 +55,7 @@ def test_reweighted_moves_less_than_a_bisection_with_a_third_of_its_evaluations(
     assert ours.gradient_evaluations.sum() * 3 < bisected.gradient_evaluations.sum() * 2
 
 
-def test_restarts_are_for_the_images_still_standing(case):
+def test_restarts_run_only_on_images_that_are_not_fooled(case):
     model, images, labels, targets = case
     once, again = (stadv(model, images, labels, targets=targets, steps=12, restarts=count) for count in (0, 3))
     assert not once.success.all()
@@ -65,7 +65,7 @@ def test_restarts_are_for_the_images_still_standing(case):
     assert (again.gradient_evaluations[~once.success] > 12).all()
 
 
-def test_untargeted_fools_with_less_than_targeted(case):
+def test_an_untargeted_attack_needs_less_distortion_than_a_targeted_one(case):
     model, images, labels, targets = case
     away = stadv(model, images, labels, tau=0.005)
     towards = stadv(model, images, labels, targets=targets, tau=0.005)
@@ -75,10 +75,10 @@ def test_untargeted_fools_with_less_than_targeted(case):
 
 
 @pytest.mark.parametrize(("tau", "solvers"), [(0.005, ["batched", "reweighted"]), (0.02, ["batched"])])
-def test_other_solvers_reach_the_results_of_scipy(case, tau, solvers):
-    """Same objective, same tolerance: as many fooled, with no more distortion in the median.
+def test_the_other_solvers_match_scipy(case, tau, solvers):
+    """With the same objective and tolerance, as many images are fooled with no more median distortion.
 
-    Not `reweighted` at a large tau, as its docstring says.
+    This does not hold for `reweighted` at a large tau, as the docstring of `stadv` says.
     """
     model, images, labels, targets = (part[:10] if isinstance(part, torch.Tensor) else part for part in case)
     options = {"tau": tau, "restarts": 0, "max_evaluations": 300, "value_tolerance": 1e-5}
@@ -100,18 +100,18 @@ def test_kappa_is_the_margin_of_the_win(case, kappa):
     assert (lead[made.success] > 0.89 * kappa).all()
 
 
-def test_an_image_depends_neither_on_its_batch_nor_on_the_order(case):
+def test_an_image_does_not_depend_on_its_batch_or_the_order(case):
     model, images, labels, targets = case
     together = stadv(model, images, labels, targets=targets, tau=0.005)
     order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
     shuffled = stadv(model, images[order], labels[order], targets=targets[order], tau=0.005)
     assert torch.equal(shuffled.success, together.success[order])
     ratio = (shuffled.details["flow_loss"] / together.details["flow_loss"][order])[together.success[order]]
-    assert (ratio - 1).abs().median() < 0.05  # the path of L-BFGS hangs on rounding; where it ends, hardly
+    assert (ratio - 1).abs().median() < 0.05  # rounding changes the path of L-BFGS, but hardly its end
 
 
 @pytest.mark.parametrize("solver", ["reweighted", "batched"])
-def test_misclassified_images_need_no_flow(trained, solver):
+def test_misclassified_images_are_not_moved(trained, solver):
     wrong = trained.model(trained.images).argmax(1) != trained.labels
     images, labels = trained.images[wrong], trained.labels[wrong]
     targets = trained.model(images).argmax(1)
@@ -123,7 +123,7 @@ def test_misclassified_images_need_no_flow(trained, solver):
         assert (made.gradient_evaluations == 0).all()
 
 
-def test_a_batch_of_one_is_an_image_like_any_other(case):
+def test_a_batch_of_one_gives_the_same_result(case):
     model, images, labels, targets = case
     together = stadv(model, images[:6], labels[:6], targets=targets[:6])
     alone = stadv(model, images[:1], labels[:1], targets=targets[:1])
@@ -131,7 +131,7 @@ def test_a_batch_of_one_is_an_image_like_any_other(case):
     assert torch.allclose(alone.details["flow_loss"], together.details["flow_loss"][:1], rtol=0.2)
 
 
-def test_a_model_in_train_mode_is_attacked_in_eval_mode_and_left_as_it_was(case):
+def test_a_model_in_train_mode_is_attacked_in_eval_mode_and_restored(case):
     model, images, labels, targets = case
     expected = stadv(model, images[:3], labels[:3], targets=targets[:3], steps=5, restarts=0)
     model.train()
@@ -151,7 +151,7 @@ def test_non_finite_logits_are_rejected(case):
         stadv(broken, images, labels, targets=targets)
 
 
-def test_a_gaussian_start_is_seeded(case):
+def test_a_gaussian_start_depends_on_the_seed(case):
     model, images, labels, targets = case
     options = {"targets": targets, "tau": 0.005, "init": "gaussian", "max_evaluations": 10}
     first, again = (stadv(model, images, labels, seed=3, **options) for _ in range(2))

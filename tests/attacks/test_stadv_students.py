@@ -12,21 +12,21 @@ MENDED = {"scores": "logits", "floor": -1.0, "neighbours": "four", "tau": 0.001,
 
 @pytest.fixture(scope="module")
 def case(trained):
-    """Images that the victim gets right, and random other classes as targets."""
+    """Return images that the victim classifies correctly, and random other classes as targets."""
     right = trained.model(trained.images).argmax(1) == trained.labels
     images, labels = trained.images[right][:12], trained.labels[right][:12]
     offsets = torch.randint(1, 10, (12,), generator=torch.Generator().manual_seed(0))
     return trained.model, images, labels, (labels + offsets) % 10
 
 
-def test_the_students_settings_reach_almost_no_target(case):
+def test_the_students_settings_almost_never_reach_the_target(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets)
     assert made.success.float().mean() < 0.5
     assert torch.equal(made.predictions, model(made.images).argmax(1))
 
 
-def test_with_the_fixes_it_fools(case):
+def test_with_all_fixes_it_reaches_the_targets(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets, max_evaluations=300, **MENDED)
     assert made.success.float().mean() > 0.9
@@ -34,8 +34,8 @@ def test_with_the_fixes_it_fools(case):
     assert torch.allclose(made.details["flow_loss"], flow_loss(made.details["flow"]))
 
 
-def test_above_0_the_floor_stops_before_the_target_wins(case):
-    """With probabilities, no tau and a floor of 0.5, what converges has its loss on the floor, or no gradient."""
+def test_a_floor_above_0_stops_before_the_target_wins(case):
+    """With probabilities, no tau and a floor of 0.5, converged images have a loss at the floor, or no gradient."""
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets, returned="last")
     scores = model(made.images).softmax(1)
@@ -62,7 +62,7 @@ def test_the_best_iterate_wins_at_least_as_often_as_the_last(case):
     assert best.success.sum() > last.success.sum()  # at floor 0 the last iterates end on a tie
 
 
-def test_an_image_takes_the_same_path_as_with_scipy_alone(case):
+def test_an_image_takes_the_same_path_as_with_scipy(case):
     model, images, labels, targets = case
     made = stadv_students(model, images, labels, targets=targets, scores="logits", floor=0.0, returned="last")
     row = 0
@@ -81,7 +81,7 @@ def test_an_image_takes_the_same_path_as_with_scipy_alone(case):
     assert -lead.clamp_max(0).item() == pytest.approx(value, abs=0.05)
 
 
-def test_the_diagonal_flow_loss_is_a_double_sum_with_zeros_beyond_the_border():
+def test_the_diagonal_flow_loss_equals_a_double_sum_with_zeros_beyond_the_border():
     flow = torch.randn(1, 2, 4, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     total = 0.0
     for row in range(4):

@@ -17,7 +17,7 @@ def random_flow(seed=0, count=2, height=7, width=9, size=1.0, kind=torch.float32
     return size * torch.randn(count, 2, height, width, generator=generator, dtype=kind)
 
 
-def test_zero_flow_is_the_identity_to_the_bit():
+def test_zero_flow_returns_the_images_exactly():
     images = picture()
     assert torch.equal(warp(images, torch.zeros(2, 2, 7, 9)), images)
 
@@ -43,7 +43,7 @@ def test_equals_pytorchs_grid_sample(seed, size):
     assert torch.allclose(warp(images, flow), expected, atol=1e-9)
 
 
-def test_gradients_are_those_of_finite_differences():
+def test_gradients_equal_finite_differences():
     images = picture(kind=torch.float64, channels=1, height=5, width=4)
     flow = 0.3 * random_flow(3, height=5, width=4, kind=torch.float64) + 0.123
     flow.requires_grad_()
@@ -53,7 +53,7 @@ def test_gradients_are_those_of_finite_differences():
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.01])
-def test_the_flow_loss_is_the_double_sum_of_the_paper(smoothing):
+def test_the_flow_loss_equals_the_double_sum_of_the_paper(smoothing):
     flow = random_flow(5, count=1, height=4, width=5, kind=torch.float64)
     total = 0.0
     for row in range(4):
@@ -65,7 +65,7 @@ def test_the_flow_loss_is_the_double_sum_of_the_paper(smoothing):
     assert flow_loss(flow, smoothing)[0] == pytest.approx(float(total))
 
 
-def test_a_uniform_shift_costs_nothing_and_its_gradient_is_finite():
+def test_a_uniform_shift_has_no_flow_loss_and_a_finite_gradient():
     flow = torch.full((1, 2, 6, 6), 2.5, requires_grad=True)
     for smoothing in (0.0, 0.01):
         loss = flow_loss(flow, smoothing).sum()

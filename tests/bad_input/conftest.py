@@ -1,4 +1,4 @@
-"""Each case of the tables beside this file is run here: one clear line, a non-zero exit, and results as they were."""
+"""Run the cases of the tables in this folder: each gives one clear line, a non-zero exit, and unchanged results."""
 
 import io
 import json
@@ -25,14 +25,14 @@ from tests.conftest import ROOT
 
 SIZE, CLASSES = 8, 4
 SHAPE = {"channels": 1, "size": SIZE, "classes": CLASSES}
-EXECUTED = "executed"  # a file that appears in the site if code out of a data file is run
+EXECUTED = "executed"  # a file that appears in the site if code from a data file is executed
 MODEL = {"architecture": "mlp.MLP", "training": {"epochs": 1, "precision": "float32"}}
 FGSM = {"method": "fgsm", "parameters": {"epsilon": 0.1}}
 
 
 @dataclass(frozen=True)
 class Site:
-    """A folder with some results in it, a victim and an attack on it among them, each file at its usual place."""
+    """A folder with the results of a small run, including a victim and an attack, each file at its usual path."""
 
     folder: Path
 
@@ -64,7 +64,7 @@ class Site:
     def judgement(self) -> Path:
         return self.results / "judgements/study/tiny/mlp/none/0"
 
-    # What the rules would call, with every output where a former one lies.
+    # The calls that the rules make. Each output already exists.
 
     def split(self, dataset: dict, raw: Path | None = None) -> list:
         spec = {"name": "tiny", "dataset": dataset}
@@ -101,7 +101,7 @@ class Site:
         return ["gather_attack", "--spec", json.dumps({"attack": FGSM}), *inputs, *shards, *outputs]
 
     def judge(self, **spec: Any) -> list:
-        """The victim judges the adversarial set, after the clean images."""
+        """Judge the adversarial set with the victim, after the clean images."""
         spec = {"model": MODEL, "defense": {}, "sets": [{"attack": "fgsm", "source": "mlp/none"}]} | spec
         inputs = ["--test", self.data / "test.safetensors", "--weights", self.weights]
         inputs += ["--sets", self.attack / "adversarial.safetensors"]
@@ -125,11 +125,11 @@ class Site:
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is wrong.
+    """One invalid input.
 
-    make: lays it out in the site; returns the call of a program, its name first.
-    words: what the line has to say.
-    apart: whether the program has a process of its own, as it has when Snakemake runs it.
+    make: prepares the site and returns the call of a program, which starts with its name.
+    words: texts that the error line must contain.
+    apart: whether the program runs in a separate process, as it does under Snakemake.
     """
 
     name: str
@@ -139,14 +139,16 @@ class Case:
 
 
 def table(*cases: tuple) -> Any:
-    """(name, make, words...) a line, for a test with the argument `case`. The first one has a process of its own; with
-    the others that would cost minutes."""
-    listed = [Case(name, make, tuple(words), apart=place == 0) for place, (name, make, *words) in enumerate(cases)]
+    """Parametrise a test with the argument `case`. Each line is (name, make, words...).
+
+    Only the first case runs in a separate process. Doing so for all of them would take minutes.
+    """
+    listed = [Case(name, make, tuple(words), apart=index == 0) for index, (name, make, *words) in enumerate(cases)]
     return pytest.mark.parametrize("case", listed, ids=[case.name for case in listed])
 
 
 def run_inside(program: str, *arguments: Any) -> tuple[int, str]:
-    """Exit status and all that the user sees. Within this process: PyTorch's import takes seconds."""
+    """Return the exit status and the output. Run in this process, because importing PyTorch takes seconds."""
     seen = io.StringIO()
     code: Any = 0
     called = [f"scripts/{program}.py", *map(str, arguments)]
@@ -161,7 +163,7 @@ def run_inside(program: str, *arguments: Any) -> tuple[int, str]:
 
 
 def run_apart(program: str, *arguments: Any, before: tuple = ()) -> tuple[int, str]:
-    """The same in a process of its own, as Snakemake has it. before: a command that runs the rest."""
+    """Do the same in a separate process, as Snakemake does. before: a command that runs the rest."""
     command = [*before, sys.executable, ROOT / "scripts", program, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, check=False)
@@ -169,7 +171,7 @@ def run_apart(program: str, *arguments: Any, before: tuple = ()) -> tuple[int, s
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too. An empty folder is nobody's result."""
+    """Return the content of every file below a folder, including hidden files. Empty folders do not count."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -186,7 +188,7 @@ def assert_one_line(code: int, output: str, words: tuple[str, ...], start: str =
 
 @pytest.fixture
 def refused(site, tmp_path, monkeypatch) -> Callable[[Case], None]:
-    """Runs a case, and asserts what every case has to end in."""
+    """Return a function that runs a case and checks the line, the exit status and the results."""
 
     def check(case: Case) -> None:
         monkeypatch.chdir(tmp_path)
@@ -195,7 +197,7 @@ def refused(site, tmp_path, monkeypatch) -> Callable[[Case], None]:
         code, output = run_apart(*call) if case.apart else run_inside(*call)
         assert_one_line(code, output, case.words)
         assert contents(site.results) == before
-        assert not (site.folder / EXECUTED).exists(), "code out of a data file was executed"
+        assert not (site.folder / EXECUTED).exists(), "code from a data file was executed"
 
     return check
 

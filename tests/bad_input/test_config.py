@@ -111,8 +111,8 @@ def test_each_problem_is_one_line(shipped, schema, root, monkeypatch, edit, word
 
 
 @pytest.mark.parametrize("results", ["/tmp/somewhere/else", "../beside", ".", "a b", "results.2"])
-def test_the_results_may_be_anywhere(shipped, schema, results):
-    """The user chooses this folder; only the names of the files in it must not lead out of it."""
+def test_the_results_folder_may_be_anywhere(shipped, schema, results):
+    """The user may choose any folder, but names of results must not lead out of it."""
     assert problems(shipped | {"results": results}, schema) == []
 
 

@@ -1,7 +1,7 @@
-"""A machine that gives out: a full disk, a folder that cannot be written to, too little memory, no GPU.
+"""Limits of the machine: a full disk, a read-only folder, too little memory, no GPU.
 
-The full disk and the read-only one are small ones in memory, mounted in a mount namespace of the script's own, so that
-they are gone when it ends, whatever happens.
+The full and the read-only disk are small disks in memory. They are mounted in a separate mount namespace, so they
+disappear when the script ends, whatever happens.
 """
 
 import os
@@ -20,7 +20,7 @@ from foolflow.data.reading import read_json
 from foolflow.models.victims import build_victim, save_victim
 from tests.bad_input.conftest import SHAPE, Case, Site, assert_one_line, contents, run_apart, run_inside, table
 
-# In the namespace: the results move to a disk of their own, the rest is run, and what is there then is copied.
+# In the namespace: move the results to a new disk, run the command, and copy the results that it leaves.
 ON_ANOTHER_DISK = """
 results=$1 options=$2 after=$3; shift 3
 disk=$results.disk
@@ -42,7 +42,7 @@ def mounting() -> None:
 
 @pytest.fixture
 def on_disk(mounting, site, tmp_path, monkeypatch):
-    """Runs a case with its results on a disk with these options."""
+    """Return a function that runs a case with its results on a disk with the given mount options."""
 
     def check(case: Case, options: str) -> None:
         monkeypatch.chdir(tmp_path)
@@ -58,18 +58,18 @@ def on_disk(mounting, site, tmp_path, monkeypatch):
 
 
 def few_kilobytes_more(site: Site) -> str:
-    """A disk that the results fill but for 64 KB."""
+    """Return the options of a disk on which the results leave 64 KB free."""
     pages = sum(-(-path.stat().st_size // 4096) + 1 for path in site.results.rglob("*"))
     return f"size={pages * 4 + 64}k"
 
 
 def splits(site: Site) -> list:
-    """Scikit-learn's digits, whose train split has almost a megabyte."""
+    """Split scikit-learn's digits, whose train split has almost a megabyte."""
     return site.split({"source": "digits", "val": 197, "test": 500})
 
 
 def huge_attack(site: Site) -> list:
-    """What it makes has 600 KB, once for each epsilon."""
+    """Run an attack at so many epsilons that its output has 600 KB."""
     epsilons = [number / 1000 for number in range(1, 121)]
     return site.run_attack({"method": "fgsm", "parameters": {"epsilon": epsilons}})
 
@@ -100,7 +100,7 @@ def test_a_read_only_folder(on_disk, case):
 
 
 def in_the_way(name: str, call):
-    """A file where a folder has to be."""
+    """Put a file where a folder has to be."""
 
     def make(site: Site) -> list:
         shutil.rmtree(site.results / name)
@@ -144,7 +144,7 @@ class Net(nn.Sequential):
         super().__init__(nn.Conv2d(channels, 32768, 3, padding=1), *layers, nn.AvgPool2d(size), nn.Flatten(),
                          nn.Linear(32768, classes))
 """
-# What the script needs is loaded first; from there on it may take so many megabytes more.
+# Load the libraries first; from then on, limit the additional memory to the given number of megabytes.
 WITHIN = """
 import re, resource, runpy, sys
 import torch, torchvision, pandas, pyarrow.parquet
@@ -157,12 +157,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-# Without the setting, what is freed and what may be taken again are two things.
+# Without this setting, freed memory is not returned, so it cannot be allocated again within the limit.
 WITHIN_150_MB = ("env", "MALLOC_MMAP_THRESHOLD_=65536", sys.executable, "-c", WITHIN, 150)
 
 
 def deep(depth: int, call=Site.run_attack):
-    """A job with a network that needs 8 MB for each layer and image, twice that with the gradients."""
+    """Run a job with a network that needs 8 MB per layer and image, and twice that with gradients."""
 
     def make(site: Site) -> list:
         entry = {"python": f"{site.write('net.py', NET)}:Net", "arguments": {"depth": depth}, "training": {"epochs": 1}}
@@ -172,7 +172,7 @@ def deep(depth: int, call=Site.run_attack):
     return make
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says how much is taken")
+needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports the memory in use")
 
 
 @needs_proc
@@ -208,7 +208,7 @@ def test_a_batch_that_does_not_fit_in_memory_is_measured_in_parts(site):
 
 @needs_proc
 @table(
-    ("not even one image", deep(30), "a single image does not fit in memory", "take a smaller network"),
+    ("not even one image", deep(30), "a single image does not fit in memory", "use a smaller network"),
 )
 def test_too_little_memory(site, case):
     call = case.make(site)
@@ -220,7 +220,7 @@ def test_too_little_memory(site, case):
 
 
 def no_memory(error: Exception):
-    """In place of what loads the weights."""
+    """Return a replacement for the function that loads the weights."""
 
     def load(*_, **__):
         raise error
@@ -244,8 +244,8 @@ def test_out_of_memory_elsewhere(refused, monkeypatch, error):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), KeyError("x"), ZeroDivisionError()])
-def test_a_mistake_of_ours_keeps_its_traceback(site, monkeypatch, error):
-    """Which is what whoever mends it needs."""
+def test_an_internal_error_keeps_its_traceback(site, monkeypatch, error):
+    """The traceback is needed to fix the error."""
     monkeypatch.setattr("foolflow.models.victims.load_victim", no_memory(error))
     code, output = run_inside(*site.judge())
     assert code == 1

@@ -157,7 +157,7 @@ def test_a_failing_peer_gives_one_line(site):
 
 
 def records(site: Site, call: list) -> pd.DataFrame:
-    """Run an attack, and let its victim judge what it made."""
+    """Run an attack, judge its images with the victim, and return the records."""
     victim = {part: entry for part, entry in json.loads(call[2]).items() if part != "attack"}
     for one in (call, site.judge(**victim)):
         code, output = run_inside(*one)

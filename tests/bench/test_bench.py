@@ -1,4 +1,4 @@
-"""A quick run of every task: who is slow, or how slow, is for `make bench` to say."""
+"""A quick run of every task. `make bench` measures the speed."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ QUICK = [
 def problem(trained):
     right = (trained.model(trained.images[:20]).argmax(1) == trained.labels[:20]).nonzero().squeeze(1)[:3]
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # which is what the clock is for, and faster for so few images
+    torch.set_num_threads(1)  # as the CPU clock requires; also faster for so few images
     yield pose(trained.model, trained.images[right], trained.labels[right], batch_size=2, clock="cpu")
     torch.set_num_threads(before)
 
@@ -35,7 +35,7 @@ def measured(problem):
     return [(task, measure(problem, task, repeats=1, report=lambda _: None)) for task in tasks]
 
 
-def test_everybody_who_is_installed_has_a_row_and_ours_is_the_first(measured):
+def test_every_installed_library_has_a_row_and_ours_is_first(measured):
     for task, found in measured:
         assert [one.contender for one in found] == [one for one in task.contenders if not one.missing]
         assert found[0].contender.name == contenders.OURS
@@ -45,26 +45,26 @@ def test_everybody_who_is_installed_has_a_row_and_ours_is_the_first(measured):
     assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
 
 
-def test_ours_fools_where_nothing_limits_it(measured):
+def test_our_unbounded_attacks_fool_every_image(measured):
     for task, found in measured:
         if task.name.startswith(("DeepFool", "dichotomy", "automatic")):
             assert found[0].success == 1
 
 
-def test_passes_are_counted_by_the_image(measured):
+def test_passes_are_counted_per_image(measured):
     fgsm, tutorial = measured[0][1][0], measured[0][1][-1]
     assert (fgsm.gradients, fgsm.forwards) == (1, 2)
     assert (tutorial.gradients, tutorial.forwards) == (1, 2)
 
 
-def test_what_was_measured_becomes_a_table_and_a_figure(measured):
+def test_measurements_become_a_table_and_a_figure(measured):
     data = table(measured)
     text = markdown(data, "a title", ["a note"])
     assert text.count("\n| ") + text.count("\n|:") == len(data) + 2
     assert len(draw(data, "a title").axes) == len(measured)
 
 
-def test_a_peer_that_is_not_installed_is_left_out_with_one_line(problem, monkeypatch):
+def test_a_missing_peer_is_left_out_and_reported_in_one_line(problem, monkeypatch):
     import foolflow.attacks.peers.foolbox as plugin
 
     def absent(*_):
@@ -78,7 +78,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_one_line(problem, monkeyp
     assert "No module named 'foolbox'" in line
 
 
-def test_the_loop_of_the_dichotomy_ends_where_the_batched_one_does(problem):
+def test_the_dichotomy_loop_gives_the_result_of_the_batched_attack(problem):
     parameters = {"steps": 60, "learning_rate": 0.02, "interval": (0.0, 4.0), "precision": 0.1}
     one_by_one = loops.dichotomy_loop(problem.model, problem.images, problem.labels, **parameters)
     batched = dichotomy(problem.model, problem.images, problem.labels, variant="published", **parameters)

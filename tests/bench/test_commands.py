@@ -1,4 +1,4 @@
-"""The commands themselves, small: `make bench` is run too rarely to notice that it has broken."""
+"""Small runs of the commands, because `make bench` runs too rarely to notice when it breaks."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def bench(root):
     return run
 
 
-def test_the_benchmark_leaves_its_table_and_figure(bench, tmp_path):
+def test_the_benchmark_writes_its_table_and_figure(bench, tmp_path):
     small = ["--images", "20", "--repeats", "1", "--threads", "1", "--device", "cpu"]
     done = bench("bench", "--attacks", "fgsm", *small, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -32,7 +32,7 @@ def test_the_benchmark_leaves_its_table_and_figure(bench, tmp_path):
     assert all((tmp_path / file).stat().st_size > 1000 for file in ("bench.png", "bench.pdf"))
 
 
-def test_an_attack_that_nobody_runs_is_one_line():
+def test_an_unknown_attack_gives_a_one_line_error():
     with pytest.raises(InvalidInput, match="--attacks: no attack has rotation in its name"):
         chosen_tasks(["FGSM", "rotation"])
 
@@ -42,7 +42,7 @@ def test_attacks_are_chosen_by_the_words_of_their_names():
     assert [task.name for task in chosen_tasks([])] == [task.name for task in all_tasks()]
 
 
-def test_the_cost_of_the_workflow_is_measured(bench):
+def test_the_overhead_of_the_workflow_is_measured(bench):
     done = bench("bench.scaling", "--shards", "3")
     assert done.returncode == 0, done.stderr
     *_, row = done.stdout.splitlines()

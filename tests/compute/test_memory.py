@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foolflow.compute.memory import as_memory_allows
+from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import in_batches
 from foolflow.errors import InvalidInput
 
@@ -20,14 +20,14 @@ def fits_at_most(limit):
 @given(count=st.integers(1, 200), limit=st.integers(1, 200))
 def test_parts_cover_the_batch_in_order_and_fit_in_memory(count, limit):
     reported = []
-    parts = as_memory_allows(fits_at_most(limit), range(count), reported.append)
+    parts = in_halves_if_needed(fits_at_most(limit), range(count), reported.append)
     assert [row for part in parts for row in part] == list(range(count))
     assert bool(reported) == (count > limit)
 
 
 def test_a_single_image_that_does_not_fit_gives_a_one_line_error():
     with pytest.raises(InvalidInput, match=r"^a single image does not fit in memory [^\n]*$"):
-        as_memory_allows(fits_at_most(0), range(4), lambda _: None)
+        in_halves_if_needed(fits_at_most(0), range(4), lambda _: None)
 
 
 def test_other_errors_are_not_treated_as_out_of_memory():
@@ -38,7 +38,7 @@ def test_other_errors_are_not_treated_as_out_of_memory():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        as_memory_allows(attempt, range(4), lambda _: None)
+        in_halves_if_needed(attempt, range(4), lambda _: None)
     assert tried == [range(4)]
 
 

@@ -20,7 +20,7 @@ def tensors(count):
 
 
 @pytest.mark.parametrize("count", [0, 3])
-def test_a_set_is_read_as_it_was_saved(tmp_path, count):
+def test_a_set_survives_saving_and_loading(tmp_path, count):
     made = AdversarialSet(tensors(count))
     made.save(tmp_path / "attacks/deep/adversarial.safetensors")
     found = load_set(tmp_path / "attacks/deep/adversarial.safetensors")
@@ -31,25 +31,25 @@ def test_a_set_is_read_as_it_was_saved(tmp_path, count):
         assert found.tensors[name].dtype == tensor.dtype
 
 
-def test_details_are_what_not_every_attack_has():
+def test_details_are_the_tensors_that_not_every_attack_has():
     assert list(AdversarialSet(tensors(2)).details) == ["flow"]
 
 
-def test_equal_sets_are_equal_files(tmp_path):
+def test_equal_sets_give_equal_files(tmp_path):
     for name in ("a", "b"):
         AdversarialSet(tensors(3)).save(tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 @pytest.mark.parametrize("missing", REQUIRED)
-def test_a_file_without_what_a_set_needs_is_one_line(tmp_path, missing):
+def test_a_file_without_a_required_tensor_gives_a_one_line_error(tmp_path, missing):
     path = tmp_path / "adversarial.safetensors"
     save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors(2).items() if name != missing}, path)
     with pytest.raises(InvalidInput, match=f"^{path} is not an adversarial set: it has no {missing}; run the attack"):
         load_set(path)
 
 
-def test_a_missing_or_damaged_file_is_one_line(tmp_path):
+def test_a_missing_or_damaged_file_gives_a_one_line_error(tmp_path):
     path = tmp_path / "adversarial.safetensors"
     with pytest.raises(InvalidInput, match=f"^{path} is missing; run the rule that makes it$"):
         load_set(path)
@@ -58,7 +58,7 @@ def test_a_missing_or_damaged_file_is_one_line(tmp_path):
         load_set(path)
 
 
-def test_tensors_about_different_numbers_of_images_are_one_line(tmp_path):
+def test_tensors_of_different_lengths_give_a_one_line_error(tmp_path):
     path = tmp_path / "adversarial.safetensors"
     AdversarialSet(tensors(2) | {"flow_loss": np.zeros(3)}).save(path)
     with pytest.raises(InvalidInput, match=r"rows are missing \(.*images \(2, 1, 4, 4\).*\); run the attack again$"):

@@ -1,4 +1,4 @@
-"""The files of a job, found by victim and attack."""
+"""Finding the files of a job by victim and attack."""
 
 import json
 
@@ -37,7 +37,7 @@ def adversarial_set(value):
 
 @pytest.fixture
 def artefacts(tmp_path):
-    """Of two victims of two data sets: both judge the first one's images, and two seeds exist."""
+    """Build artefacts of two data sets, two victims, which both judge the first one's images, and two seeds."""
     results = tmp_path / "my results"
     files = {kind: [] for kind in ("splits", "judgements", "accuracies", "adversarial", "runs", "histories", "tables")}
 
@@ -68,7 +68,7 @@ def artefacts(tmp_path):
     return Artefacts(files)
 
 
-def test_records_are_those_of_the_judge_and_of_the_set(artefacts):
+def test_records_are_found_by_judge_and_set(artefacts):
     own = artefacts.records(SQUEEZED | {"attack": "fgsm", "source": None})
     assert set(own["source"]) == {"lenet/squeezed"}
     assert list(own.index) == [0, 1, 2, 3]
@@ -78,7 +78,7 @@ def test_records_are_those_of_the_judge_and_of_the_set(artefacts):
     assert set(artefacts.records(LENET | {"attack": "fgsm", "source": "lenet/none"})["judge"]) == {0}
 
 
-def test_what_was_not_judged_is_one_line(artefacts):
+def test_a_missing_judgement_gives_a_one_line_error(artefacts):
     with pytest.raises(InvalidInput, match=r"^no judgement of pgd on lenet/squeezed by digits/lenet/squeezed/0$"):
         artefacts.records(SQUEEZED | {"attack": "pgd"})
     with pytest.raises(InvalidInput, match=r"^the inputs of the job include no judgements of digits/mlp/none/0$"):
@@ -99,7 +99,7 @@ def test_splits_are_found_by_data_set(artefacts):
     assert artefacts.split(LENET) is artefacts.split(SQUEEZED)  # read once
 
 
-def test_tensors_are_those_of_the_victim_that_was_attacked(artefacts):
+def test_tensors_come_from_the_attacked_victim(artefacts):
     cell = SQUEEZED | {"attack": "fgsm"}
     assert artefacts.tensor(cell, "images").min() == 2 / 16
     assert artefacts.tensor(cell | {"source": "lenet/none"}, "images").min() == 0
@@ -107,7 +107,7 @@ def test_tensors_are_those_of_the_victim_that_was_attacked(artefacts):
 
 
 @pytest.mark.parametrize("rows", [[2, 0], np.array([2, 0]), pd.Series([2, 0], index=[5, 6])])
-def test_rows_come_in_the_order_in_which_they_are_asked_for(artefacts, rows):
+def test_rows_keep_the_requested_order(artefacts, rows):
     images = artefacts.tensor(LENET | {"attack": "pgd"}, "images", rows)
     np.testing.assert_array_equal(images[:, 0, 0, 0], np.float32([2 / 8, 0]))
 
@@ -118,6 +118,15 @@ def test_a_table_is_found_by_its_whole_name(artefacts):
     assert list(artefacts.table("my_study", dtype=str)["value"]) == ["007"]
 
 
-def test_an_image_without_the_tensor_is_one_line(artefacts):
+def test_a_missing_input_gives_a_one_line_error(artefacts):
+    with pytest.raises(InvalidInput, match=r"^the inputs of the job include no tables/other\.csv$"):
+        artefacts.table("other")
+    nothing = Artefacts({})
+    for read in (nothing.split, nothing.records, nothing.history, lambda _: nothing.table("study")):
+        with pytest.raises(InvalidInput, match=r"^the inputs of the job include no "):
+            read(LENET)
+
+
+def test_a_missing_tensor_gives_a_one_line_error(artefacts):
     with pytest.raises(InvalidInput, match="is not a safetensors file with the expected tensors"):
         artefacts.tensor(LENET | {"attack": "pgd"}, "flow")

@@ -71,7 +71,7 @@ def test_a_damaged_mirror_file_is_named_and_not_copied(published, tmp_path, dama
 
 
 @pytest.mark.usefixtures("no_network")
-def test_without_network_and_file_the_error_says_what_to_do(published, tmp_path):
+def test_without_network_and_files_the_error_says_what_to_do(published, tmp_path):
     (published / "mnist" / DOWNLOADS["mnist"].files[2]).unlink()
     with pytest.raises(InvalidInput, match="data_mirror") as caught:
         module.fetch("mnist", tmp_path / "raw", published)

@@ -1,4 +1,4 @@
-"""Figures show the data that they are given, and equal data give equal bytes. People judge how they look."""
+"""Figures show their data, and equal data give equal bytes. Their appearance is reviewed by people."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""What every program does around its own work: the log, the record, errors, and two of the same job at once."""
+"""The shared part of every program: logs, records, errors, and two runs of the same job at once."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import time
 import pytest
 
 from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, named_inputs
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 
 PROGRAM = """
 import sys, time
@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the program in the test's own folder."""
+    """Return a function that starts the program in the folder of the test."""
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "input").write_text("words")
 
@@ -79,7 +79,7 @@ def run(start):
     return ran
 
 
-def test_a_job_logs_what_it_was_given_and_records_what_it_made(run, tmp_path):
+def test_a_job_logs_its_arguments_and_records_its_outputs(run, tmp_path):
     done = run({"a": 1})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "results/made").read_text() == "WORDS"
@@ -94,11 +94,11 @@ def test_a_job_logs_what_it_was_given_and_records_what_it_made(run, tmp_path):
     assert {name: sha256 is None for name, sha256 in record["outputs"].items()} == {"made": False, "timing": True}
 
 
-def test_the_record_names_the_code_that_ran_though_the_rule_was_given_an_older_digest(run, tmp_path, monkeypatch):
+def test_the_record_names_the_code_that_ran_even_if_the_rule_has_an_older_digest(run, tmp_path, monkeypatch):
     run(code="0000000000000000 program.py")
     record = json.loads((tmp_path / "results/provenance/job.json").read_text())
     monkeypatch.chdir(tmp_path)
-    forget()
+    clear_cache()
     assert record["code"] == code_digest("program.py")
 
 
@@ -121,7 +121,7 @@ def test_without_a_log_and_a_record_it_prints_and_records_nothing(start, tmp_pat
         ),
     ],
 )
-def test_an_error_that_the_user_can_fix_is_one_line_in_the_log_and_on_the_terminal(run, tmp_path, fails, reason):
+def test_an_error_that_the_user_can_fix_is_one_line_in_log_and_terminal(run, tmp_path, fails, reason):
     done = run({"fails": fails})
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"results/made: error: {reason}\n"
@@ -140,7 +140,7 @@ def test_any_other_error_has_its_traceback_in_the_log(run, tmp_path):
     assert log.endswith("ZeroDivisionError: division by zero\n")
 
 
-def test_what_a_killed_job_left_is_removed(run, tmp_path):
+def test_leftovers_of_a_killed_job_are_removed(run, tmp_path):
     (tmp_path / "results").mkdir()
     for name in (".made.17.partial", ".timing.17.partial"):
         (tmp_path / "results" / name).write_text("half")
@@ -156,8 +156,8 @@ def wait_until(log, says):
     raise AssertionError(f"{log} does not say {says!r}")
 
 
-def test_a_job_that_waited_for_itself_has_nothing_left_to_do(start, tmp_path):
-    """As when Snakemake was killed and started again, while its job went on."""
+def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tmp_path):
+    """This happens if Snakemake is killed and restarted while its job still runs."""
     first = start({"sleep": 1}, log="first.log")
     wait_until(tmp_path / "first.log", says="at work")
     second = start({"sleep": 1}, log="second.log")
@@ -169,7 +169,7 @@ def test_a_job_that_waited_for_itself_has_nothing_left_to_do(start, tmp_path):
 
 
 @pytest.mark.parametrize("other", ["failed", "killed", "of_another_config", "of_another_input", "of_other_code"])
-def test_a_job_that_waited_for_another_does_its_own_work(start, tmp_path, other):
+def test_a_job_that_waited_for_a_different_job_does_its_work(start, tmp_path, other):
     spec = {"sleep": 1} | ({"fails": "invalid"} if other == "failed" else {})
     (tmp_path / "other_input").write_text("other words")
     first = start(spec, log="first.log")
@@ -188,7 +188,7 @@ def test_a_job_that_waited_for_another_does_its_own_work(start, tmp_path, other)
     assert (tmp_path / "results/made").read_text() == made
 
 
-def test_files_are_inputs_and_outputs_by_their_options():
+def test_options_declare_files_as_inputs_or_outputs():
     parser = job_parser(None)
     add_named_inputs(parser)
     add_input(parser, "--other-splits", nargs="*", default=[], required=False)

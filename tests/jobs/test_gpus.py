@@ -1,4 +1,4 @@
-"""Each job has a GPU of its own; the GPUs are numbers here, and nothing computes on them."""
+"""Per-job GPU assignment. The GPUs are only numbers here; nothing computes on them."""
 
 import itertools
 import os
@@ -22,7 +22,7 @@ with own_gpu() as gpu:
 
 @pytest.fixture
 def machine(tmp_path):
-    """Of two GPUs, and nobody else's jobs."""
+    """Return a machine with two GPUs and no other jobs."""
     return os.environ | {"CUDA_VISIBLE_DEVICES": "3,GPU-5e", "TMPDIR": str(tmp_path)}
 
 
@@ -32,7 +32,7 @@ def start(machine, seconds):
     )
 
 
-def test_no_two_jobs_share_one(machine):
+def test_no_two_jobs_share_a_gpu(machine):
     jobs = [start(machine, 0.3) for _ in range(6)]
     spans = {}
     for job in jobs:
@@ -47,7 +47,7 @@ def test_no_two_jobs_share_one(machine):
         assert all(earlier[1] <= later[0] for earlier, later in itertools.pairwise(taken))
 
 
-def test_a_killed_job_gives_its_own_back(machine):
+def test_a_killed_job_releases_its_gpu(machine):
     machine["CUDA_VISIBLE_DEVICES"] = "0"
     first = start(machine, 60)
     assert first.stdout.readline().startswith("0 0 ")
@@ -59,7 +59,7 @@ def test_a_killed_job_gives_its_own_back(machine):
     first.wait()
 
 
-def test_under_slurm_and_without_gpus_nothing_is_changed(monkeypatch, tmp_path):
+def test_the_environment_is_unchanged_under_slurm_and_without_gpus(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
@@ -75,7 +75,7 @@ def test_under_slurm_and_without_gpus_nothing_is_changed(monkeypatch, tmp_path):
             assert os.environ["CUDA_VISIBLE_DEVICES"] == hidden
 
 
-def test_afterwards_the_environment_is_as_it_was(monkeypatch, tmp_path):
+def test_the_environment_is_restored(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)

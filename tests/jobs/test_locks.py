@@ -1,4 +1,4 @@
-"""Two processes on one artefact: one after the other."""
+"""Two processes with the same output run one after the other."""
 
 import itertools
 import os
@@ -27,7 +27,7 @@ with only_job_on(output) as waited:
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a process that holds an output, in a working directory of the test's own."""
+    """Start a process that holds an output, in the folder of the test."""
 
     def started(output="weights", seconds=0.5, fails="works"):
         command = [sys.executable, "-c", HOLDER, str(output), str(seconds), fails]
@@ -49,7 +49,7 @@ def files_in(folder):
 
 
 @pytest.mark.parametrize("fails", ["works", "fails"])
-def test_the_second_waits_and_knows_it(start, tmp_path, fails):
+def test_the_second_process_waits_and_knows_it(start, tmp_path, fails):
     first = start("new/weights.safetensors", fails=fails)
     assert entered(first) is False
     second = start("new/weights.safetensors")
@@ -58,7 +58,7 @@ def test_the_second_waits_and_knows_it(start, tmp_path, fails):
     assert files_in(tmp_path) == [".snakemake"]
 
 
-def test_a_path_is_one_output_however_it_is_written(start, tmp_path):
+def test_different_spellings_of_a_path_are_one_output(start, tmp_path):
     first = start("weights")
     assert entered(first) is False
     second = start(tmp_path / "weights")
@@ -66,7 +66,7 @@ def test_a_path_is_one_output_however_it_is_written(start, tmp_path):
     assert first.wait() == second.wait() == 0
 
 
-def test_other_outputs_are_not_waited_for(start):
+def test_processes_with_other_outputs_do_not_wait(start):
     first = start("weights", seconds=60)
     entered(first)
     assert entered(start("history", seconds=0)) is False
@@ -74,7 +74,7 @@ def test_other_outputs_are_not_waited_for(start):
     first.wait()
 
 
-def test_who_waits_says_so(start):
+def test_a_waiting_process_reports_it(start):
     first = start(seconds=60)
     entered(first)
     second = start(seconds=0)
@@ -96,7 +96,7 @@ def test_a_killed_job_leaves_no_lock_behind(start, tmp_path):
     assert files_in(tmp_path) == [".snakemake"]
 
 
-def test_of_many_no_two_are_ever_inside(start, tmp_path):
+def test_no_two_of_many_processes_hold_the_lock_at_once(start, tmp_path):
     many = [start(seconds=0.02) for _ in range(12)]
     spans = []
     for process in many:
@@ -109,7 +109,7 @@ def test_of_many_no_two_are_ever_inside(start, tmp_path):
     assert files_in(tmp_path) == [".snakemake"]
 
 
-def test_where_no_lock_can_be_taken_the_job_runs_without_one(tmp_path, monkeypatch):
+def test_a_job_runs_without_a_lock_if_locks_are_not_supported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".snakemake").write_text("a file where the folder should be")
     with only_job_on(tmp_path / "weights") as waited:

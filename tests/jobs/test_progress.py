@@ -11,7 +11,7 @@ def clock(monkeypatch):
     return now
 
 
-def test_the_time_left_counts_what_this_run_did_and_not_an_earlier_one(clock):
+def test_the_time_left_is_estimated_from_this_run_only(clock):
     lines = []
     training = Progress("training", "epochs", write=lines.append)
     training.begin(10, done=6)
@@ -20,7 +20,7 @@ def test_the_time_left_counts_what_this_run_did_and_not_an_earlier_one(clock):
     assert lines == ["training: 7.5 of 10 epochs, 20 s left"]
 
 
-def test_the_log_hears_more_often_than_the_terminal_and_neither_every_time(clock, monkeypatch):
+def test_progress_goes_to_the_log_more_often_than_to_the_terminal(clock, monkeypatch):
     shown = []
     monkeypatch.setattr(progress, "print_to_terminal", shown.append)
     lines = []
@@ -35,7 +35,7 @@ def test_the_log_hears_more_often_than_the_terminal_and_neither_every_time(clock
     ]
 
 
-def test_without_another_way_to_write_it_goes_to_standard_output(clock, capsys):
+def test_progress_goes_to_standard_output_by_default(clock, capsys):
     attack = Progress("attack", "batches")
     attack.begin(4)
     clock[0] += 10
@@ -54,5 +54,5 @@ def test_throughput_is_logged_per_second(monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (100, "2 min"), (5399, "1 h 30 min"), (36000, "10 h 00 min")]
 )
-def test_durations_are_as_people_say_them(seconds, text):
+def test_durations_are_formatted_for_readers(seconds, text):
     assert progress._duration(seconds) == text

@@ -1,4 +1,4 @@
-"""What a job records about its outputs."""
+"""The record that a job writes about its outputs."""
 
 import hashlib
 import json
@@ -12,14 +12,14 @@ import pytest
 
 from foolflow.jobs import record
 from foolflow.jobs.record import PACKAGES, checksum, code_that_runs, is_recorded, write_record
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 
 CONFIG = {"model": {"architecture": "lenet.LeNet"}, "defense": {}}
 
 
 @pytest.fixture
 def job(tmp_path):
-    """What a job was given and made, in a results folder with an input from outside it."""
+    """Return a job's inputs and outputs, in a results folder, with one input from outside it."""
     results = tmp_path / "results"
     for file in ("data/digits/train.safetensors", "victims/0/weights.safetensors", "victims/0/history.csv"):
         (results / file).parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def written(path, job, **more):
     return json.loads(path.read_text())
 
 
-def test_a_record_says_what_was_made_from_what_by_which_code_where(path, job, tmp_path):
+def test_a_record_has_outputs_inputs_code_and_machine(path, job, tmp_path):
     found = written(path, job)
     assert found["code"] == job["code"]
     assert found["config"] == CONFIG
@@ -64,7 +64,7 @@ def test_a_record_says_what_was_made_from_what_by_which_code_where(path, job, tm
     assert set(found) == {"code", "config", "commit", "inputs", "outputs", "software", "hardware"}
 
 
-def test_the_same_job_again_leaves_the_same_record(path, job):
+def test_running_a_job_twice_gives_the_same_record(path, job):
     write_record(path, **job)
     before = path.read_bytes()
     path.unlink()
@@ -81,7 +81,7 @@ def test_outputs_that_vary_are_listed_without_a_checksum(path, job):
 
 
 def test_a_results_folder_can_be_moved(path, job, tmp_path, monkeypatch):
-    """A record made before the move and one made after it are the same, and so is one of relative paths."""
+    """Records from before and after the move are equal, and so is a record with relative paths."""
     before = written(path, job)
     shutil.copytree(tmp_path / "results", tmp_path / "elsewhere/kept")
     moved = {
@@ -140,7 +140,7 @@ def test_a_commit_is_marked_if_a_file_differs_from_it(path, job, tmp_path, monke
     assert written(path, job)["commit"] == f"{commit}-dirty"
 
 
-def test_a_folder_is_summed_by_the_names_and_bytes_of_its_files(tmp_path):
+def test_the_checksum_of_a_folder_covers_names_and_contents(tmp_path):
     folder = tmp_path / "folder"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep/a").write_text("a")
@@ -155,13 +155,13 @@ def test_a_folder_is_summed_by_the_names_and_bytes_of_its_files(tmp_path):
     assert checksum(folder) != before
 
 
-def test_the_code_is_that_of_the_time_when_the_job_runs(tmp_path, monkeypatch):
+def test_the_code_is_read_when_the_job_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text("VALUE = 1\n")
     digest, installed = code_digest("mine.py"), f"numpy=={version('numpy')}"
     assert code_that_runs(f"{digest} {installed}") == f"{digest} {installed}"
     Path("mine.py").write_text("VALUE = 2\n")
-    forget()
+    clear_cache()
     now = code_that_runs(f"{digest} numpy==0.1")
     assert now.split()[0] != digest.split()[0]
     assert now.split()[1:] == ["mine.py", installed]
@@ -178,14 +178,14 @@ def test_a_recorded_job_is_recognised(path, job):
     [{"code": "fedcba9876543210 scripts.train"}, {"code": ""}, {"config": {}}, {"config": None}],
     ids=["code", "no_code", "config", "no_config"],
 )
-def test_another_job_is_not_taken_for_it(path, job, other):
+def test_a_different_job_is_not_recognised(path, job, other):
     write_record(path, **job | other)
     assert not is_recorded(path, **job)
     write_record(path, **job)
     assert not is_recorded(path, **job | other)
 
 
-def test_a_job_whose_inputs_or_outputs_changed_is_not_taken_for_it(path, job):
+def test_a_job_with_changed_inputs_or_outputs_is_not_recognised(path, job):
     write_record(path, **job)
     job["inputs"][1].write_text("other")
     assert not is_recorded(path, **job)
@@ -196,7 +196,7 @@ def test_a_job_whose_inputs_or_outputs_changed_is_not_taken_for_it(path, job):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"code": "", "config": {}, "inputs": []}', "3"])
-def test_a_damaged_record_is_no_record(path, job, content):
+def test_a_damaged_record_is_ignored(path, job, content):
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert not is_recorded(path, **job)

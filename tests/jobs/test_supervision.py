@@ -1,4 +1,4 @@
-"""The process beside a job: it explains the signal that ends the job, and passes on those that it is sent itself."""
+"""The process that supervises a job: it explains the signal that ended the job, and forwards signals to it."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def run(code):
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])
-def test_the_exit_status_is_that_of_the_job(code):
+def test_the_exit_status_of_the_job_is_kept(code):
     done = run(f"print('at work'); sys.exit({code})")
     assert (done.returncode, done.stdout, done.stderr) == (code, "at work\n", "")
 
@@ -40,7 +40,7 @@ def test_a_killed_job_is_explained():
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
-def test_a_crash_is_explained_after_the_line_that_crashed(number):
+def test_the_explanation_of_a_crash_follows_the_line_that_crashed(number):
     done = run(f"os.kill(os.getpid(), {int(number)})")
     assert done.returncode == 128 + number
     *trace, last = done.stderr.splitlines()
@@ -49,7 +49,7 @@ def test_a_crash_is_explained_after_the_line_that_crashed(number):
     assert any(f'File "<string>", line {START.count(chr(10)) + 1}' in line for line in trace)
 
 
-def test_a_signal_that_somebody_sent_needs_no_explanation():
+def test_a_signal_from_outside_needs_no_explanation():
     done = run("os.kill(os.getpid(), signal.SIGTERM)")
     assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
@@ -75,8 +75,8 @@ def _is_running(pid):
     return True
 
 
-def test_the_programs_run_beside_such_a_process(root):
-    """`python scripts` itself: an unknown program is named, and one that fails keeps its status."""
+def test_the_programs_run_under_supervision(root):
+    """`python scripts` names an unknown program and keeps the exit status of one that fails."""
     scripts = [sys.executable, str(root / "scripts")]
     unknown = subprocess.run([*scripts, "unknown"], capture_output=True, text=True, check=False)
     assert unknown.returncode == 1

@@ -1,4 +1,4 @@
-"""What a job prints goes to its log, except the lines for whoever started the workflow."""
+"""Output of a job goes to its log, except the lines for the terminal."""
 
 import os
 import subprocess
@@ -22,27 +22,27 @@ print_to_terminal("watch this")
 """
 
 
-def test_everything_goes_to_the_log_and_a_line_for_the_terminal_does_not(tmp_path):
+def test_only_lines_for_the_terminal_do_not_go_to_the_log(tmp_path):
     done = subprocess.run([sys.executable, "-c", JOB], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("before\n", "watch this\n")
     log = (tmp_path / "logs/deep/job.log").read_text()
     assert log.splitlines() == ["from Python", "from a child", "its error", "error"]
 
 
-def test_a_log_starts_anew_with_each_run(tmp_path):
+def test_each_run_starts_a_new_log(tmp_path):
     for _ in range(2):
         subprocess.run([sys.executable, "-c", JOB], cwd=tmp_path, capture_output=True, check=True)
     assert (tmp_path / "logs/deep/job.log").read_text().count("from Python") == 1
 
 
-def test_without_a_log_there_is_no_other_place_to_print_to(capfd):
+def test_without_a_log_lines_for_the_terminal_are_dropped(capfd):
     assert terminal._terminal is None
     terminal.print_to_terminal("line")
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("hung_up", [False, True], ids=["closed", "nobody_reads"])
-def test_a_closed_terminal_is_no_reason_to_stop(monkeypatch, hung_up):
+def test_a_closed_terminal_does_not_stop_the_job(monkeypatch, hung_up):
     reading, writing = os.pipe()
     os.close(reading)
     if not hung_up:

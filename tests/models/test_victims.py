@@ -9,7 +9,7 @@ from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model, build_victim, save_victim
 from tests.conftest import DIGITS
 
-PARAMETERS = {  # of the networks for 28 x 28 images, one channel and ten classes; counted by hand
+PARAMETERS = {  # for 28 x 28 images, one channel and ten classes; counted by hand
     "stadv.A": 3_382_346,
     "stadv.B": 710_218,
     "stadv.C": 4_795_082,
@@ -19,7 +19,7 @@ PARAMETERS = {  # of the networks for 28 x 28 images, one channel and ten classe
 
 
 @pytest.mark.parametrize(("architecture", "count"), PARAMETERS.items())
-def test_networks_have_as_many_parameters_as_the_published_ones(architecture, count):
+def test_networks_have_the_published_number_of_parameters(architecture, count):
     model = build_model({"architecture": architecture}, DIGITS)
     assert sum(parameter.numel() for parameter in model.parameters()) == count
 

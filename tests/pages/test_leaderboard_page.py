@@ -178,7 +178,7 @@ def test_filters_show_only_what_is_selected(opened):
     assert boards_shown(opened) == ["zoo"]
     heads = board(opened, "zoo").find_elements("css selector", "thead th")
     shown = [each.text.split("\n")[0] for each in heads if each.is_displayed()]
-    assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "to the next below"]
+    assert shown == ["rank", "model", "defense", "clean", "worst case", "deepfool", "vs. next below"]
     choose(opened, "defense", "jpeg")
     assert boards_shown(opened) == []
     assert status.text == "No board matches these filters."
@@ -214,7 +214,7 @@ def test_the_page_works_with_the_keyboard_alone(opened):
     from selenium.webdriver.common.keys import Keys
 
     button = board(opened, "zoo").find_elements("css selector", "tbody td button")[0]
-    opened.execute_script("arguments[0].focus()", head(opened, "zoo", "to the next").find_element("tag name", "button"))
+    opened.execute_script("arguments[0].focus()", head(opened, "zoo", "vs. next").find_element("tag name", "button"))
     opened.switch_to.active_element.send_keys(Keys.TAB)
     assert opened.switch_to.active_element == button
     button.send_keys(Keys.ENTER)

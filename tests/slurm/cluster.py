@@ -1,4 +1,4 @@
-"""A real Slurm of one node: munged, slurmctld and slurmd on this machine's loopback, all their files in one folder."""
+"""A real Slurm with one node: munged, slurmctld and slurmd on this machine's loopback, with all files in one folder."""
 
 import os
 import shutil
@@ -12,10 +12,10 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PACKAGES = "slurmctld slurmd slurm-client munge"
-DAEMONS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # Debian keeps them in sbin, off a user's PATH
+DAEMONS = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # on Debian: sbin, which users lack
 
-# CPUs and memory are pretended, so that the one GPU is all that jobs wait for; that is a device which nobody opens.
-# MinJobAge: finished jobs stay to be looked at.
+# CPUs and memory are simulated, so that jobs wait only for the one GPU, which is a device that no program opens.
+# MinJobAge: finished jobs stay visible.
 SLURM_CONF = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -53,7 +53,7 @@ PartitionName=gpus Nodes=ALL MaxTime=INFINITE State=UP
 """
 GRES_CONF = "NodeName={host} Name=gpu Type=pretended File=/dev/null\n"
 
-# The plugin takes SLURM_CONF from a job's environment before it calls srun; elsewhere the file is in /etc/slurm.
+# The plugin removes SLURM_CONF from a job's environment before it calls srun. Elsewhere, srun reads /etc/slurm.
 SRUN = """\
 #!/bin/sh
 SLURM_CONF={folder}/slurm.conf exec {srun} "$@"
@@ -67,13 +67,13 @@ def missing_programs() -> list[str]:
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still waiting for: {what}"
         time.sleep(0.1)
 
 
 @dataclass(frozen=True)
 class Job:
-    """What slurmctld says of a job, while it is there and after."""
+    """A job as slurmctld describes it, running or finished."""
 
     fields: dict[str, str]
 
@@ -86,12 +86,12 @@ class Job:
 
     @property
     def made_of(self) -> str:
-        """The rule that it was submitted for, or its group and the rules of it that it runs."""
+        """The rule of the job; for a group job, the group and its rules."""
         return self["Comment"].partition("_wildcards_")[0].removeprefix("rule_")
 
     @property
     def gpus(self) -> str:
-        """Empty for none, also where none of a model was asked for."""
+        """The requested GPUs; empty for none, including a request for 0 GPUs of a model."""
         asked = self.fields.get("TresPerJob", "")
         return "" if asked.endswith(":0") else asked
 
@@ -106,7 +106,7 @@ class Cluster:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a user's shell has who can reach this cluster."""
+        """The environment of a shell that can reach this cluster."""
         return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": f"{self.folder / 'bin'}:{DAEMONS}"}
 
     def call(self, *command: str) -> str:
@@ -115,7 +115,7 @@ class Cluster:
         return done.stdout
 
     def jobs(self) -> list[Job]:
-        """All so far, oldest first."""
+        """Return all jobs so far, oldest first."""
         lines = self.call("scontrol", "--oneliner", "show", "job").splitlines()
         jobs = [Job(dict(item.split("=", 1) for item in line.split() if "=" in item)) for line in lines]
         return sorted((job for job in jobs if "JobId" in job.fields), key=lambda job: job.number)
@@ -152,7 +152,7 @@ def running_daemon(folder: Path, *command: str, **environment: str) -> Iterator[
 
 @contextmanager
 def running_cluster(folder: Path) -> Iterator[Cluster]:
-    """Start the daemons, wait for the node, and end all of it with the block, jobs included."""
+    """Start the daemons and wait for the node. At the end of the block, stop everything, including jobs."""
     assert len(str(folder)) < 80, f"{folder}: too long for the path of a socket; choose a shorter --basetemp"
     controller_port, node_port = free_ports(2)
     values = {
@@ -177,7 +177,7 @@ def running_cluster(folder: Path) -> Iterator[Cluster]:
     munge = [f"--{option}={folder}/munge.{ending}" for option, ending in files.items()]
     configured = {"SLURM_CONF": str(folder / "slurm.conf")}
     with ExitStack() as stack:
-        # --force: pytest keeps its folders to their owner, and nobody else is to reach this socket.
+        # --force: munged expects a folder that others can read, but pytest's folders are private. That is fine here.
         stack.enter_context(running_daemon(folder, "munged", "--foreground", "--force", "--origin=127.0.0.1", *munge))
         wait_until((folder / "munge.socket").exists, "munged answers")
         stack.enter_context(running_daemon(folder, "slurmctld", "-D", "-c", **configured))

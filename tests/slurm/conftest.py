@@ -1,4 +1,4 @@
-"""A cluster for the tests, and the project run by hand and through it."""
+"""A cluster for the tests, and copies of the project that run locally and on it."""
 
 import subprocess
 import sys
@@ -12,14 +12,14 @@ from tests.end_to_end.conftest import BARE, Project, copy_project
 from tests.slurm.cluster import PACKAGES, Cluster, missing_programs, running_cluster
 
 OVERLAY = ("--configfile", "tests/slurm/overlay.yaml")
-STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/weights.safetensors")  # and a training beside it
+STUDY = ("fgsm_sweep", "results/demo/victims/digits/MLP/none/0/weights.safetensors")  # and a training job in parallel
 HELD = {name: f"results/demo/attacks/digits/{name}/none/0/held/adversarial.safetensors" for name in ("lenet", "MLP")}
 RETRAINED = "results/demo/victims/digits/lenet/none/1/weights.safetensors"
 
 
 @dataclass(frozen=True)
 class Submitter:
-    """`snakemake --profile profiles/slurm`, as a user of the cluster would call it in a copy of the project."""
+    """Runs `snakemake --profile profiles/slurm` in a copy of the project, as a user of the cluster would."""
 
     cluster: Cluster
     project: Project
@@ -30,7 +30,7 @@ class Submitter:
 
     @contextmanager
     def started(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen]:
-        """The call in the background, its output in `submitter.log`. It is waited for, unless the block ended it."""
+        """Run the call in the background, with its output in `submitter.log`. Wait for it when the block ends."""
         with (
             (self.project.folder / "submitter.log").open("w") as log,
             subprocess.Popen(
@@ -61,7 +61,7 @@ class Submitter:
 
 
 def same_artefacts(here: Project, there: Project, *endings: str) -> int:
-    """How many files of these endings one run made; each is to the byte what the other one made."""
+    """Check that two runs made the same files with these endings, byte for byte. Return their number."""
     made = [path for path in there.results.rglob("*") if path.suffix in endings and path.is_file()]
     for path in made:
         name = path.relative_to(there.results)
@@ -79,7 +79,7 @@ def cluster(tmp_path_factory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def here(cluster, root, tmp_path_factory) -> Project:
-    """What the tests have Slurm make, made on this machine."""
+    """Build locally what the tests build through Slurm."""
     project = copy_project(root, tmp_path_factory.mktemp("here") / "foolflow")
     project.snakemake("--cores", "2", *OVERLAY, "--", *STUDY, RETRAINED, *HELD.values())
     return project

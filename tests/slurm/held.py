@@ -1,4 +1,4 @@
-"""An attack of a user's own that takes as long as a test wants."""
+"""A user's attack that takes as long as a test wants."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from foolflow.attacks.fgsm import fgsm
 
 
 def held_fgsm(model, images, labels, *, epsilon):
-    """FGSM. With FOOLFLOW_HOLD, a folder: notes there who starts and ends, and goes on once a file `go` is there."""
+    """Run FGSM. If FOOLFLOW_HOLD names a folder, log start and end there, and wait for the file `go` in it."""
     folder = os.environ.get("FOOLFLOW_HOLD")
     if folder is None:
         return fgsm(model, images, labels, epsilon=epsilon)

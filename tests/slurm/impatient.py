@@ -1,6 +1,6 @@
-"""`snakemake` that asks for its jobs every second.
+"""Run `snakemake`, checking the state of its jobs every second.
 
-The plugin waits ten seconds more after each check that found nothing finished, and no option of it says otherwise.
+By default the plugin waits ten seconds longer after each check without a finished job. No option changes this.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""profiles/slurm against the rules, without a cluster."""
+"""Check profiles/slurm against the rules, without a cluster."""
 
 import re
 
@@ -15,7 +15,7 @@ def fresh(root, tmp_path) -> Project:
 
 @pytest.fixture(scope="module")
 def rules(root) -> dict[str, str]:
-    """The text of each rule; of one that uses a template, that of both, but Snakemake does not pass `localrule` on."""
+    """Return the text of each rule, with that of its template, except `localrule`, which Snakemake does not inherit."""
     text = "\n".join(file.read_text() for file in (root / "rules").glob("*.smk"))
     block = r":\n(?:    .*\n|\n)*"
     own = {found[1]: found[0] for found in re.finditer(rf"^rule (\w+){block}", text, flags=re.MULTILINE)}
@@ -24,17 +24,17 @@ def rules(root) -> dict[str, str]:
 
 
 def is_submitted(rule: str) -> bool:
-    """Whether its jobs go to the cluster; a rule without a command has nothing to run anywhere."""
+    """Whether the jobs of the rule go to the cluster. A rule without a command runs nothing."""
     return "    shell:" in rule and "localrule: True" not in rule
 
 
-def test_the_profile_lists_every_rule_that_wants_a_gpu(root, rules):
+def test_the_profile_lists_every_rule_that_uses_a_gpu(root, rules):
     profile = (root / "profiles/slurm/profile.yaml").read_text()
     listed = set(re.findall(r"^#   (\w+): [&*]gpu\b", profile, flags=re.MULTILINE))
     assert listed == {name for name, text in rules.items() if "gpu=GPUS_PER_JOB" in text}
 
 
-def test_whatever_is_submitted_says_how_much_memory_and_time_it_needs(rules):
+def test_every_submitted_rule_declares_memory_and_time(rules):
     submitted = {name: text for name, text in rules.items() if is_submitted(text)}
     assert len(rules) > 30
     assert 5 < len(submitted) < 20
@@ -42,7 +42,7 @@ def test_whatever_is_submitted_says_how_much_memory_and_time_it_needs(rules):
     assert [name for name, text in submitted.items() if not ("mem_mb=" in text and "runtime=" in text)] == []
 
 
-def test_the_demo_is_fewer_than_a_hundred_submissions_as_the_document_says(root, fresh, rules):
+def test_the_demo_has_fewer_than_100_submissions_as_documented(root, fresh, rules):
     done = fresh.snakemake("-n", "--profile", "profiles/slurm")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout.partition("\nReasons:")[0], flags=re.MULTILINE))
     groups = done.stdout.count("] Group job ")
@@ -53,7 +53,7 @@ def test_the_demo_is_fewer_than_a_hundred_submissions_as_the_document_says(root,
     assert expected in (root / "docs/cluster.md").read_text()
 
 
-def test_the_profile_adds_to_the_workflow_s_own(root, monkeypatch):
+def test_the_profile_is_combined_with_the_workflow_profile(root, monkeypatch):
     pytest.importorskip("snakemake_executor_plugin_slurm")
     monkeypatch.chdir(root)
     for workflow in ("default", "demo"):
@@ -66,14 +66,14 @@ def test_the_profile_adds_to_the_workflow_s_own(root, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "cap"), [((), 1), (("--resources", "gpu=3"), 3), (("--profile", "profiles/slurm"), None)]
 )
-def test_one_job_at_a_time_has_this_machine_s_gpu_and_as_many_as_there_are_a_cluster_s(fresh, arguments, cap):
+def test_locally_one_job_at_a_time_uses_the_gpu_and_on_a_cluster_there_is_no_limit(fresh, arguments, cap):
     snakefile = fresh.folder / "Snakefile"
     snakefile.write_text(snakefile.read_text() + "\nprint('cap', workflow.global_resources.get('gpu').value)\n")
     done = fresh.snakemake("-n", *arguments, "--", "results/demo/data/digits/test.safetensors")
     assert f"cap {cap}\n" in done.stdout
 
 
-def test_the_list_of_partitions_is_one_that_the_plugin_reads(root):
+def test_the_plugin_can_read_the_list_of_partitions(root):
     partitions = pytest.importorskip("snakemake_executor_plugin_slurm.partitions")
     listed = partitions.read_partition_file(root / "profiles/slurm/partitions.yaml")
     assert [(each.name, each.limits.max_gpu) for each in listed] == [("cpu", 0), ("gpu", 4)]

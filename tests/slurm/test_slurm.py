@@ -1,4 +1,4 @@
-"""The workflow through a real Slurm: what reaches it, what comes back, and what goes wrong."""
+"""Run the workflow through a real Slurm: requests, results and failures."""
 
 import itertools
 import os
@@ -13,8 +13,8 @@ import yaml
 from tests.slurm.cluster import Job, wait_until
 from tests.slurm.conftest import HELD, OVERLAY, RETRAINED, STUDY, Submitter, same_artefacts
 
-# What a user of the test's cluster edits in profiles/slurm, and one thing that no user would: to compute on the CPU,
-# since nobody is behind the GPU that Slurm deals out.
+# The edits of profiles/slurm for the test cluster. Jobs compute on the CPU, because the GPU that Slurm assigns is not
+# real.
 EDITS = {
     "# slurm-partition-config: partitions.yaml": "slurm-partition-config: partitions.yaml",
     "# set-resources:": "set-resources:",
@@ -23,7 +23,7 @@ EDITS = {
 PARTITIONS = {"main": {"max_runtime": 600}, "gpus": {"max_runtime": 600, "max_gpu": 1}}
 
 GPU = "gres:gpu:pretended:1"
-# CPUs, memory, time, GPUs, partition; of a group, the most that any of its jobs asks for, and the sum of their times
+# CPUs, memory, time, GPUs, partition. For a group: the largest request of its jobs, and the sum of their times.
 REQUESTS = {
     "split_dataset": ("2", "2000M", "00:30:00", "", "main"),
     "train_victim": ("1", "4000M", "04:00:00", GPU, "gpus"),
@@ -49,13 +49,13 @@ def request(job: Job) -> tuple[str, ...]:
 
 @pytest.fixture(scope="module")
 def submitted(submitter: Submitter) -> list[Job]:
-    """The jobs of a whole study, and of a second training beside it."""
+    """Submit a whole study and a second training job, and return the jobs."""
     edit_profile(submitter.project.folder)
     submitter.run(*OVERLAY, "--set-threads", "split_dataset=2", "--", *STUDY)
     return submitter.cluster.jobs()
 
 
-def test_the_artefacts_are_those_of_a_local_run(here, submitter, submitted):
+def test_the_artefacts_equal_those_of_a_local_run(here, submitter, submitted):
     endings = (".safetensors", ".parquet", ".png", ".pdf", ".md", ".html")
     assert same_artefacts(here, submitter.project, *endings) > 500
     table = "tables/fgsm_sweep.csv"
@@ -63,21 +63,21 @@ def test_the_artefacts_are_those_of_a_local_run(here, submitter, submitted):
     assert submitter.project.outdated(*OVERLAY, "--", *STUDY) == set()
 
 
-def test_each_job_asks_for_what_its_rule_says(submitted):
+def test_each_job_requests_the_resources_of_its_rule(submitted):
     assert {job.made_of: request(job) for job in submitted} == REQUESTS
 
 
-def test_what_is_small_is_not_submitted(submitted):
-    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, "train_victim"])  # of two victims
+def test_small_jobs_are_not_submitted(submitted):
+    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, "train_victim"])  # two victims are trained
 
 
-def test_two_jobs_never_have_the_gpu_at_once(submitted):
+def test_two_jobs_never_share_the_gpu(submitted):
     jobs = sorted((job for job in submitted if job.gpus), key=lambda job: job["StartTime"])
     waited = 0
     for earlier, later in itertools.pairwise(jobs):
         assert earlier["EndTime"] <= later["StartTime"]
         waited += later["SubmitTime"] < earlier["EndTime"]
-    assert waited > 0, "no job was ready while another had the GPU: nothing was tried"
+    assert waited > 0, "no job was ready while another had the GPU, so this tested nothing"
 
 
 def events(hold: Path) -> list[str]:
@@ -86,7 +86,7 @@ def events(hold: Path) -> list[str]:
 
 
 def attacking(folder: Path) -> set[Path]:
-    """The processes that run an attack there, without those that watch over them."""
+    """Return the processes that run an attack in a folder, without their supervisors."""
     program = [os.fsencode(folder / "scripts"), b"attack"]
     parents = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -97,12 +97,12 @@ def attacking(folder: Path) -> set[Path]:
 
 
 def stat(process: Path) -> list[str]:
-    """What the kernel says of a process, from its state on: see `man 5 proc`."""
+    """Return the fields of /proc/<pid>/stat from the state on: see `man 5 proc`."""
     return (process / "stat").read_text().rpartition(") ")[2].split()
 
 
 def at_rest(process: Path) -> bool:
-    """Whether it sleeps whenever one looks, and so waits for something else than a processor."""
+    """Whether the process sleeps at every check, so that it waits for something other than a processor."""
     for _ in range(30):
         if stat(process)[0] != "S":
             return False
@@ -112,14 +112,14 @@ def at_rest(process: Path) -> bool:
 
 @pytest.fixture
 def hold(tmp_path) -> Path:
-    """Where a held attack notes what it does, and waits for a file `go`."""
+    """Return the folder in which a held attack logs its events and waits for the file `go`."""
     folder = tmp_path / "hold"
     folder.mkdir()
     return folder
 
 
-def test_what_was_cancelled_or_ran_out_of_time_is_tried_again(here, submitter, submitted, hold):
-    """On a cluster without GPUs: a training is cancelled after an epoch, an attack comes to the end of its time."""
+def test_cancelled_jobs_and_jobs_out_of_time_are_retried(here, submitter, submitted, hold):
+    """On a cluster without GPUs, a training is cancelled after an epoch, and an attack reaches its time limit."""
     cluster, project = submitter.cluster, submitter.project
     checkpoint = (project.folder / RETRAINED).with_name("checkpoint.safetensors")
 
@@ -145,9 +145,11 @@ def test_what_was_cancelled_or_ran_out_of_time_is_tried_again(here, submitter, s
     assert not checkpoint.exists()
 
 
-def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here, submitter, submitted, hold):
-    """Nobody tells the second life of the orphan, so it submits the job again; that one waits for the
-    orphan and takes what it has made."""
+def test_snakemake_is_killed_and_restarted_while_its_job_still_runs(here, submitter, submitted, hold):
+    """The restarted Snakemake does not know about the running job, so it submits it again.
+
+    The second job waits for the first one and uses its outputs.
+    """
     cluster, project = submitter.cluster, submitter.project
     call = (*OVERLAY, "--config", "device=cpu", "--", HELD["MLP"])
     with submitter.started(*call, FOOLFLOW_HOLD=str(hold)) as process:
@@ -167,7 +169,7 @@ def test_killed_and_started_again_while_a_job_of_its_first_life_still_runs(here,
 
     assert cluster.jobs()[-1] != orphan
     assert events(hold) == [f"start {orphan.number}", f"end {orphan.number}"], (
-        "the second job takes what the first made"
+        "the second job uses the outputs of the first"
     )
     assert (project.folder / HELD["MLP"]).read_bytes() == (here.folder / HELD["MLP"]).read_bytes()
     assert not list(project.results.rglob("*.partial*"))

@@ -1,4 +1,4 @@
-"""`make slurm-demo`: the demo through Slurm and without, compared. `make test` runs a small part of it."""
+"""Compare the demo with and without Slurm (`make slurm-demo`). `make test` runs a small part of it."""
 
 import os
 
@@ -8,16 +8,16 @@ from tests.end_to_end.conftest import copy_project, make
 from tests.slurm.cluster import missing_programs
 from tests.slurm.conftest import same_artefacts
 
-# What to make; `demo`: all of it.
+# The targets to build; `demo` builds everything.
 TARGETS = os.environ.get("FOOLFLOW_SLURM_DEMO", "").split()
 
 
 @pytest.mark.skipif(not TARGETS, reason="`make slurm-demo` runs it")
-def test_slurm_makes_the_images_networks_and_judgements_of_a_local_run(root, submitter, tmp_path):
+def test_slurm_gives_the_same_images_networks_and_judgements_as_a_local_run(root, submitter, tmp_path):
     submitter.run("--config", "device=cpu", "--", *TARGETS)
     local = copy_project(root, tmp_path / "foolflow")
     local.snakemake("--cores", "2", *TARGETS)
-    # Tables and figures are made of these, and some of them contain timings.
+    # Tables and figures are made from these files, and some contain timings.
     compared = same_artefacts(local, submitter.project, ".safetensors", ".parquet")
     assert compared > (100 if TARGETS == ["demo"] else 0)
 

@@ -23,7 +23,7 @@ def entry(source):
     return {"dataset": "mnist", "model": "MLP", "defense": "none", "seed": 0, "attack": "fgsm", "source": source}
 
 
-def test_another_victims_images_keep_the_norms_and_get_the_victims_predictions(artefacts):
+def test_transferred_images_keep_their_norms_and_have_the_predictions_of_the_judging_victim(artefacts):
     own, other = load_attempts([entry(None), entry("CNN/none")], artefacts)
     assert own.records["prediction"].tolist() == [5, 5]
     assert own.records["l2"].tolist() == [1.0, 2.0]
@@ -34,7 +34,7 @@ def test_another_victims_images_keep_the_norms_and_get_the_victims_predictions(a
     assert other.victim == "MLP/none"
 
 
-def test_images_that_the_victim_has_not_judged_are_one_line(artefacts):
+def test_a_missing_judgement_gives_a_one_line_error(artefacts):
     with pytest.raises(InvalidInput, match=r"^no judgement of fgsm on A/none by mnist/MLP/none/0$"):
         load_attempts([entry("A/none")], artefacts)
 

@@ -9,7 +9,7 @@ from foolflow.statistics.detection import area_under, rate_of, roc, threshold_at
 
 
 @given(scores=st.lists(st.floats(0, 2), min_size=1, max_size=200), share=st.floats(0, 0.99))
-def test_the_threshold_is_the_smallest_with_that_few_false_positives(scores, share):
+def test_the_threshold_is_the_smallest_with_at_most_that_many_false_positives(scores, share):
     values = np.array(scores)
     threshold = threshold_at(values, share)
     assert (values > threshold).mean() <= share + 1e-8
@@ -24,7 +24,7 @@ def area(clean, adversarial):
     return (clean[:, None] < adversarial).mean() + 0.5 * (clean[:, None] == adversarial).mean()
 
 
-def test_the_area_is_that_of_its_definition_and_its_interval_near_a_bootstraps():
+def test_the_area_matches_its_definition_and_its_interval_a_bootstrap():
     generator = np.random.default_rng(0)
     clean, adversarial = generator.normal(size=150), generator.normal(1, 1.5, size=100).round(1)
     found = area_under(clean, adversarial)
@@ -52,7 +52,7 @@ def test_the_curve_encloses_the_area():
     assert np.trapezoid(curve.detected, curve.false_positives) == pytest.approx(expected)
 
 
-def test_the_rate_of_none_is_unknown():
+def test_the_rate_of_no_images_is_nan():
     found = rate_of(np.zeros(0, dtype=bool))
     assert np.isnan(found.rate)
     assert (found.low, found.high) == (0, 1)

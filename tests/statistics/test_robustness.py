@@ -16,7 +16,7 @@ from foolflow.statistics.robustness import (
 
 
 def records(prediction, *, clean=None, l2=1.0, linf=0.1, index=None, epsilon=np.nan):
-    """Images of class 0; clean: the predictions before the attack."""
+    """Return records of images of class 0. clean: the predictions before the attack."""
     images = len(prediction)
     return pd.DataFrame(
         {
@@ -48,7 +48,7 @@ def test_a_perturbation_beyond_the_budget_does_not_count():
     assert right(attacked, None) == [False, False, False, True]
 
 
-def test_rounding_in_float32_does_not_leave_the_budget():
+def test_float32_rounding_does_not_exceed_the_budget():
     epsilon = 0.03137
     reached = float(np.abs(np.float32(0.7) + np.float32(epsilon) - np.float32(0.7)))
     assert reached != epsilon
@@ -71,7 +71,7 @@ def test_the_largest_epsilon_within_the_budget_counts():
         outcomes(sweep, Budget("linf", 0.05))
 
 
-def test_any_of_several_images_made_of_one_may_break_it_and_its_row_is_reported():
+def test_one_success_among_several_images_is_enough_and_its_row_is_reported():
     attacked = records([0, 0, 1, 0], index=[7, 3, 7, 3])
     found = outcomes(attacked, None)
     assert found.index.tolist() == [3, 7]
@@ -92,7 +92,7 @@ def test_the_worst_case_is_no_better_than_any_attack(attacks):
     assert all(robust.sum() <= one.sum() for one in columns)
 
 
-def test_the_worst_case_is_of_the_images_that_all_attacks_have_in_common():
+def test_the_worst_case_uses_the_images_that_all_attacks_have_in_common():
     robust = worst_case([pd.Series([True, True, False], index=[4, 2, 9]), pd.Series([True, False], index=[9, 2])])
     assert robust.to_dict() == {2: False, 9: False}
 

@@ -21,19 +21,19 @@ def test_wilson_equals_statsmodels(trials, share):
     assert ours[1] >= successes / trials - 1e-12
 
 
-def test_the_interval_of_a_median_is_that_of_the_order_statistics():
+def test_the_interval_of_a_median_comes_from_the_order_statistics():
     values = np.arange(1.0, 101.0)
-    # Conover 1999: the 40th and the 61st of 100 hold the median with 95 %.
+    # Conover 1999: the 40th and the 61st of 100 values enclose the median with 95 % confidence.
     assert median_interval(values) == (40, 61)
     assert np.isnan(median_interval(np.array([]))).all()
 
 
-def test_without_trials_the_interval_is_everything():
+def test_without_trials_the_interval_is_0_to_1():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200))
-def test_mcnemar_is_the_binomial_test_on_the_changes(pairs):
+def test_mcnemar_equals_the_binomial_test_on_the_changes(pairs):
     before, after = np.array(pairs).T
     compared = compare_paired(before, after)
     worse = sum(b and not a for b, a in pairs)
@@ -45,8 +45,8 @@ def test_mcnemar_is_the_binomial_test_on_the_changes(pairs):
     assert (compared.cohens_g > 0) == (worse > better)
 
 
-def test_holm_by_hand():
-    # sorted 0.01, 0.02, 0.03, 0.04: times 4, 3, 2, 1, never falling
+def test_holm_matches_a_calculation_by_hand():
+    # the sorted values times 4, 3, 2, 1, made non-decreasing
     assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
     assert holm([0.9, 0.8]) == pytest.approx([1.0, 1.0])
     assert holm([]) == []
@@ -72,7 +72,7 @@ def test_distances_of_fooled_unfooled_and_misclassified_images():
     assert distances(records).to_dict() == {5: 1.5, 2: np.inf, 9: 0.0, 4: 0.0}
 
 
-def test_the_nearest_is_taken_image_by_image_whatever_their_order():
+def test_the_nearest_distance_is_taken_image_by_image_in_any_order():
     one, two = pd.Series({1: 3.0, 2: np.inf}), pd.Series({2: 4.0, 1: 5.0})
     assert nearest([one, two]).to_dict() == {1: 3.0, 2: 4.0}
 
@@ -88,12 +88,12 @@ def test_a_quantile_is_the_first_distance_that_covers_the_share(values, share):
     assert np.mean(np.array(values) < within) < share + 1e-9
 
 
-def test_no_images_have_no_quantile():
+def test_the_quantile_of_no_images_is_nan():
     assert np.isnan(quantile(pd.Series([], dtype=float), 0.5))
 
 
 @given(values=DISTANCES)
-def test_a_security_curve_counts_who_is_farther(values):
+def test_a_security_curve_counts_images_beyond_each_distance(values):
     curve = security_curve(pd.Series(values))
     assert curve.distance[0] == 0
     assert (np.diff(curve.distance) > 0).all()

@@ -1,4 +1,4 @@
-"""What the studies make of the configs that we ship."""
+"""The cells, tables and figures of the studies with the shipped configs."""
 
 import copy
 import importlib
@@ -9,7 +9,8 @@ import shlex
 import pytest
 import yaml
 
-from foolflow.studies.cells import VICTIM, sets_of, source_of, victims_of
+from foolflow.data.cells import VICTIM, model_and_defense, source_of
+from foolflow.studies.cells import sets_of, victims_of
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.commands import as_spec
 from foolflow.workflow.config.defaults import with_defaults
@@ -29,7 +30,7 @@ KINDS = {"tables": "foolflow.tables", "figures": "foolflow.figures"}
 
 
 def merged(below, above):
-    """As Snakemake lays one config file over another: mappings are merged, anything else is replaced."""
+    """Merge two configs as Snakemake does: mappings are merged, other values are replaced."""
     if isinstance(below, dict) and isinstance(above, dict):
         return below | {key: merged(below.get(key), value) for key, value in above.items()}
     return above
@@ -49,7 +50,7 @@ def config(request):
 
 
 def exhibits(config, study):
-    """(kind, exhibit) of each table and figure."""
+    """Return (kind, exhibit) for each table and figure."""
     module = importlib.import_module(f"foolflow.studies.{study}")
     name = REFERENCES.get(study)
     reference = yaml.safe_load((ROOT / f"reference/{name}.yaml").read_text(encoding="utf-8")) if name else None
@@ -70,7 +71,7 @@ def test_every_study_of_the_config_is_a_pair_of_files(config):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_cells_name_what_the_config_has(config, study):
+def test_cells_refer_to_entries_of_the_config(config, study):
     module = importlib.import_module(f"foolflow.studies.{study}")
     cells = module.cells(config)
     scored = module.scored(config) if study == "detection" else []
@@ -82,7 +83,7 @@ def test_cells_name_what_the_config_has(config, study):
         assert cell["defense"] in defenses
         assert cell["seed"] in config["seeds"]
         assert cell["attack"] in config["attacks"]
-        model, _, defense = source_of(cell).partition("/")
+        model, defense = model_and_defense(source_of(cell))
         assert model in config["models"]
         assert defense in defenses
     judged = {(*(cell[key] for key in VICTIM), cell["attack"], source_of(cell)) for cell in cells}
@@ -100,7 +101,7 @@ def test_every_table_and_figure_has_its_module_and_caption(config, study):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_spec_survives_the_way_to_its_job(config, study):
+def test_every_spec_survives_conversion_to_json(config, study):
     for _, one in exhibits(config, study):
         assert json.loads(json.dumps(one["spec"], sort_keys=True)) == one["spec"], one["name"]
         assert all(isinstance(text, str) and text for text in one["labels"].values()), one["labels"]
@@ -108,21 +109,21 @@ def test_every_spec_survives_the_way_to_its_job(config, study):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_two_of_them_have_one_name(config, kind):
+def test_names_are_unique(config, kind):
     names = [one["name"] for study in STUDIES for found, one in exhibits(config, study) if found == kind]
     assert sorted(names) == sorted(set(names))
     assert "times" not in names  # the run's own table
     assert all(name == name.strip("/") and ".." not in name for name in names)
 
 
-def test_the_names_in_the_report_are_unique(config):
+def test_labels_in_the_report_are_unique(config):
     for study in STUDIES:
         labels = [tuple(sorted(one["labels"].items())) for _, one in exhibits(config, study)]
         assert len(labels) == len(set(labels)), study
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_figures_of_a_table_name_a_table_of_their_study(config, study):
+def test_figures_of_a_table_refer_to_a_table_of_their_study(config, study):
     found = exhibits(config, study)
     tables = {one["name"] for kind, one in found if kind == "tables"}
     for kind, one in found:
@@ -131,8 +132,8 @@ def test_figures_of_a_table_name_a_table_of_their_study(config, study):
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_a_config_without_the_study_does_without_it(config, study):
-    """What another room, or the rules that all share, asks of it is then empty."""
+def test_a_study_that_is_not_in_the_config_is_empty(config, study):
+    """Other studies and the shared rules then get empty results from it."""
     less = copy.deepcopy(config)
     del less["studies"][study]
     module = importlib.import_module(f"foolflow.studies.{study}")
@@ -142,7 +143,7 @@ def test_a_config_without_the_study_does_without_it(config, study):
 
 
 def test_every_table_and_figure_module_is_used_by_a_study(config):
-    """Besides the table of where the time went, which belongs to no study."""
+    """The only exception is the table of times, which belongs to no study."""
     used = {(kind, one["module"]) for study in STUDIES for kind, one in exhibits(config, study)}
     for kind, package in KINDS.items():
         files = (ROOT / package.replace(".", "/")).glob("*.py")
@@ -158,7 +159,7 @@ def test_every_caption_is_used(config):
     assert unused == []
 
 
-def test_what_is_published_is_a_table_or_figure_of_the_shipped_config():
+def test_published_results_are_tables_or_figures_of_the_shipped_config():
     made = {
         f"{kind}/{one['name']}.{suffix}"
         for study in STUDIES
@@ -175,7 +176,7 @@ LONGEST = 128 * 1024  # bytes of one argument on Linux; Snakemake passes a job's
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_the_command_of_a_job_holds_the_specs_of_ten_seeds(study):
+def test_the_command_of_a_job_has_room_for_the_specs_of_ten_seeds(study):
     config = config_with() | {"seeds": list(range(10))}
     for kind in KINDS:
         specs = [
@@ -184,5 +185,5 @@ def test_the_command_of_a_job_holds_the_specs_of_ten_seeds(study):
             if found == kind
         ]
         victims = victims_of(importlib.import_module(f"foolflow.studies.{study}").cells(config))
-        inputs = 100 * len(victims)  # a path each
+        inputs = 100 * len(victims)  # one path each
         assert len(shlex.quote(as_spec(specs))) + inputs < 0.95 * LONGEST

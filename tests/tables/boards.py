@@ -1,4 +1,4 @@
-"""Attempts made by hand, for the tables and the page of the leaderboard."""
+"""Hand-made attempts, for the tables and the page of the leaderboard."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,10 @@ from foolflow.statistics.attempts import Attempt
 
 
 def attempt(model, attack, prediction, *, defense="none", seed=0, source=None, l2=1.0, clean=None, first=0):
-    """Images from `first` on, of class 0 and 1 in turn. prediction, clean: a + for each right answer, a - for each
-    wrong one."""
+    """Return an attempt on images of alternating classes 0 and 1, with indices from `first` on.
+
+    prediction, clean: a + for each correct prediction, a - for each wrong one.
+    """
     label = np.arange(len(prediction)) % 2
     before, after = (np.array([mark == "+" for mark in marks]) for marks in (clean or "+" * len(label), prediction))
     records = pd.DataFrame(

@@ -9,7 +9,7 @@ ROLES = Roles(iterative="pgd", single_step="fgsm", huge="pgd_huge")
 
 
 def cell(defense, kind, attack, wrong, n=100, seed=0):
-    """The first five of n images are wrong when clean, the first `wrong` under the attack."""
+    """Return a cell whose first five images are wrong when clean, and the first `wrong` under the attack."""
     index = np.arange(n)
     columns = {
         "epsilon": np.nan if attack == "deepfool" else 0.1,
@@ -42,7 +42,7 @@ def row(table, defense, kind, attack):
     return found
 
 
-def test_published_numbers_are_only_next_to_static_ones(cells, root):
+def test_only_static_attacks_have_published_numbers(cells, root):
     table = made(cells, root)
     assert row(table, "none", "static", "fgsm")["published"] == pytest.approx(0.001)
     assert row(table, "feature_squeezing", "static", "fgsm")["published"] == pytest.approx(0.453)
@@ -51,7 +51,7 @@ def test_published_numbers_are_only_next_to_static_ones(cells, root):
     assert "published: deepfool %" not in made(cells, root, "digits").display
 
 
-def test_the_worst_case_counts_images_that_withstood_every_attack(cells, root):
+def test_the_worst_case_counts_images_that_stay_correct_under_every_attack(cells, root):
     worst = row(made(cells, root), "feature_squeezing", "worst case", "all")
     assert (worst["n"], worst["accuracy"], worst["clean"]) == (50, 0.0, pytest.approx(0.9))
     # DeepFool, which has no epsilon, leaves 0.05
@@ -76,8 +76,8 @@ def test_masking_is_flagged_in_its_row_and_explained_below(root):
     table = made(shown, root, roles=ROLES)
     assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
     (note,) = [note for note in table.notes if note.startswith("Gradient masking is suspected for blind")]
-    assert "adaptive pgd_adaptive leaves 0.0%" in note
-    assert "pgd_huge, whose radius allows any image to become grey, still leaves 95.0%" in note
+    assert "adaptive pgd_adaptive leaves an accuracy of 0.0%" in note
+    assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0%" in note
 
 
 def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):
@@ -94,8 +94,8 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation(root):
     assert table.display["white box: pgd %"].tolist()[-1] == "50.00 ± 10.00"
 
 
-def test_an_attack_without_a_radius_is_not_a_sign_of_masking(root):
-    """stAdv moves pixels, DeepFool goes as far as it has to: that they do better says nothing of the gradient."""
+def test_an_attack_without_an_epsilon_is_not_a_sign_of_masking(root):
+    """stAdv and DeepFool are not limited by an epsilon, so their success says nothing about the gradient."""
     shown = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "deepfool", 100)]
     assert made(shown, root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]
     bounded = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "pgd_adaptive", 100)]

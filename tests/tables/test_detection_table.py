@@ -28,11 +28,11 @@ def detector():
     return Detector("mnist", "CNN", 0, "joint_mnist", clean, attacked)
 
 
-def test_each_rate_has_its_own_images(detector, reference):
+def test_each_rate_is_computed_over_the_right_images(detector, reference):
     table = tabulate([detector], 0.05, reference)
     rows = table.data.set_index("images")
     assert list(rows.index) == [CLEAN, "fgsm_mnist", "deepfool", POOLED, "pgd_undetected"]
-    assert (rows["threshold"] == 0.9).all()  # of 20 val images, one is above it
+    assert (rows["threshold"] == 0.9).all()  # one of 20 val images is above it
     assert rows.loc[CLEAN, "detected_rate"] == pytest.approx(0.1)
     assert (rows.loc["fgsm_mnist", "detected_count"], rows.loc["fgsm_mnist", "failed_detected_total"]) == (3, 1)
     assert (rows.loc["deepfool", "unseen_count"], rows.loc["deepfool", "unseen_total"]) == (1, 4)
@@ -55,4 +55,4 @@ def test_an_attack_that_fools_nothing_has_a_row(detector, reference):
     none = Detector("digits", "CNN", 0, "d", detector.clean, [scored("fgsm", [0.1, 1.0], [False, False])])
     row = tabulate([none], 0.05, reference).display.iloc[1]
     assert row["success %"] == "0.0"
-    assert row["fooled unseen %"] == "0.0"
+    assert row["fooled, undetected %"] == "0.0"

@@ -47,7 +47,7 @@ def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
     )
     assert table.display["model"].tolist() == ["one", "two", "bad"]
     assert table.display["rank"].tolist() == ["1", "1", "3"]
-    assert table.display["to the next below"].tolist() == [
+    assert table.display["vs. next below"].tolist() == [
         "no significant difference, p 1.000 (two)",
         "p 1e-03 (bad)",
         "",
@@ -59,7 +59,7 @@ def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
 
 
 def test_the_title_names_the_budget_and_larger_perturbations_do_not_count():
-    board = Board.of({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
+    board = Board.from_entry({"name": "l2", "dataset": "mnist", "norm": "l2", "epsilon": 1.0})
     assert board.budget == Budget("l2", 1.0)
     table = tabulate(board, [attempt("A", "fgsm", "----", l2=[0.5, 1.0, 1.5, 3.0])])
     assert accuracies(table, "A")["worst case"] == 0.5
@@ -82,7 +82,7 @@ def test_transferred_sets_have_one_column_per_attack_and_count_in_the_worst_case
     assert any(note.startswith("Transferred") for note in table.notes)
 
 
-def test_several_seeds_have_a_mean_before_them_and_are_tested_seed_by_seed():
+def test_with_several_seeds_the_mean_comes_first_and_tests_run_seed_by_seed():
     attempts = [
         attempt(model, "fgsm", marks, seed=seed)
         for model, seed, marks in (("A", 0, "+---"), ("A", 1, "++--"), ("B", 0, "+++-"), ("B", 1, "++++"))
@@ -94,7 +94,7 @@ def test_several_seeds_have_a_mean_before_them_and_are_tested_seed_by_seed():
     ]
     mean = table.data[(table.data["seed"] == "mean") & (table.data["against"] == "worst case")]
     assert mean["accuracy"].tolist() == [0.875, 0.375]
-    assert mean["sd"].tolist() == pytest.approx([0.125 * 2**0.5] * 2)  # of two values, with n - 1
+    assert mean["sd"].tolist() == pytest.approx([0.125 * 2**0.5] * 2)  # the sample standard deviation of two values
     assert mean["rank"].tolist() == [1, 2]
     assert table.display.loc[0, "worst case %"] == "87.5 ± 17.7"
     assert table.data["p_holm"].notna().sum() == 2
@@ -111,7 +111,7 @@ def test_means_that_are_equal_up_to_rounding_share_a_rank():
     assert data[(data["seed"] == "mean") & (data["against"] == "clean")]["rank"].tolist() == [1, 1, 3]
 
 
-def test_a_board_of_one_victim_has_no_neighbours():
+def test_a_board_with_one_victim_has_no_neighbours():
     table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
-    assert table.display["to the next below"].tolist() == [""]
+    assert table.display["vs. next below"].tolist() == [""]
     assert not any("McNemar" in note for note in table.notes)

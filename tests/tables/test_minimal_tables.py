@@ -6,7 +6,7 @@ from foolflow.tables import minimal, minimal_speed
 
 
 def minimal_records(l2, wrong_before=1):
-    """Images from 10 on; infinite: not fooled. The first `wrong_before` of them are wrong by themselves."""
+    """Return records of images from index 10 on. Infinite: not fooled. The first `wrong_before` are clean errors."""
     l2 = np.asarray(l2, float)
     return pd.DataFrame(
         {
@@ -14,7 +14,7 @@ def minimal_records(l2, wrong_before=1):
             "label": 0,
             "clean_prediction": (np.arange(len(l2)) < wrong_before).astype(int),
             "success": np.isfinite(l2),
-            "l2": np.where(np.isfinite(l2), l2, 9.0),  # what an attack that failed leaves behind
+            "l2": np.where(np.isfinite(l2), l2, 9.0),  # the distance of a failed attack must not count
             "gradient_evaluations": np.arange(len(l2)),
         }
     )
@@ -25,8 +25,8 @@ def minimal_table(**attacks):
     return minimal.tabulate(attacked)
 
 
-def test_minimal_perturbations_by_hand():
-    short = minimal_records([0.0, 1.0, 2.0, 3.0, np.inf])  # the first is wrong by itself
+def test_minimal_perturbations_match_a_calculation_by_hand():
+    short = minimal_records([0.0, 1.0, 2.0, 3.0, np.inf])  # the first is a clean error
     long = minimal_records([0.0, 2.0, 1.0, 3.02, 4.0])
     table = minimal_table(short=short, long=long)
     data = table.data.set_index("attack")
@@ -56,7 +56,7 @@ def test_unfooled_images_increase_the_median():
     assert data["missed"].tolist() == [2, 3, 0]
 
 
-def test_ratios_are_within_a_network():
+def test_ratios_are_computed_within_a_network():
     attacked = [
         minimal.Attacked("mnist", model, 0, attack, minimal_records([0.0, distance, distance]))
         for model, attack, distance in (("MLP", "a", 1), ("MLP", "b", 2), ("CNN", "a", 6), ("CNN", "b", 4))
@@ -68,7 +68,7 @@ def test_ratios_are_within_a_network():
 def test_a_network_without_correct_images_has_a_row_without_distances():
     table = minimal_table(any=minimal_records([0.0, 0.0], wrong_before=2))
     assert table.data.loc[0, "n"] == 0
-    assert table.display.loc[0, ["success %", "median L2", "to best"]].tolist() == ["", "", ""]
+    assert table.display.loc[0, ["success %", "median L2", "ratio to best"]].tolist() == ["", "", ""]
 
 
 def test_speeds_have_a_row_per_attack_and_a_column_per_network():

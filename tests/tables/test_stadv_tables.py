@@ -1,4 +1,4 @@
-"""The tables of the stAdv study, counted by hand."""
+"""The tables of the stAdv study, compared with numbers counted by hand."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,7 @@ import yaml
 from foolflow.tables import explorations, post_mortem, stadv
 from foolflow.tables.targeted import measure
 
-# Six images of class 0 towards class 1: two taken for it, one for another class, two still right, one wrong before.
+# Six images of class 0 with target 1: two reach it, one becomes another class, two stay correct, one is a clean error.
 RECORDS = pd.DataFrame(
     {
         "label": 0,
@@ -23,7 +23,7 @@ RECORDS = pd.DataFrame(
 )
 
 
-def test_only_correct_images_and_their_targets_count():
+def test_only_images_that_are_correct_before_and_reach_their_target_count():
     measured = measure(RECORDS)
     assert (measured["n"], measured["count"], measured["success"]) == (5, 2, 0.4)
     assert measured["low"] < 0.4 < measured["high"]
@@ -31,19 +31,19 @@ def test_only_correct_images_and_their_targets_count():
     assert measured["gradient_evaluations"] == 30
 
 
-def test_the_students_count_is_larger():
+def test_the_students_way_of_counting_gives_a_larger_number():
     assert measure(RECORDS, any_class=True)["count"] == 3
     published = measure(RECORDS, any_class=True, clean_errors=True)
     assert (published["n"], published["count"]) == (6, 4)
 
 
-def test_no_success_has_no_distortion():
+def test_without_successes_there_is_no_distortion():
     measured = measure(RECORDS[3:5])
     assert measured["success"] == 0
     assert pd.isna(measured["median_flow_loss"])
 
 
-def test_success_is_next_to_the_published(root):
+def test_published_values_are_next_to_ours(root):
     attacked = [stadv.Attacked(dataset, "A", 0, 0.99, RECORDS) for dataset in ("mnist", "fashion_mnist", "digits")]
     reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
     table = stadv.tabulate("title", attacked, reference)
@@ -57,7 +57,7 @@ def test_success_is_next_to_the_published(root):
     assert "seed" not in table.display
 
 
-def test_the_post_mortem_says_what_each_step_changed():
+def test_the_post_mortem_shows_the_effect_of_each_step():
     steps = [
         post_mortem.Step("as it was", "B", "students", True, True, RECORDS),
         post_mortem.Step("counted right", "B", "students", False, False, RECORDS),
@@ -67,7 +67,7 @@ def test_the_post_mortem_says_what_each_step_changed():
     assert table.display["points"].tolist() == ["", "-26.67"]
 
 
-def test_explorations_keep_the_given_values():
+def test_explorations_keep_the_order_and_text_of_the_values():
     settings = [explorations.Setting("B", "init", "zeros", RECORDS), explorations.Setting("B", "tau", 1e-05, RECORDS)]
     table = explorations.tabulate("title", settings, "kappa 0.1")
     assert table.data["value"].tolist() == ["zeros", "1e-05"]

@@ -12,7 +12,7 @@ def reference(root, name):
 
 
 def sweep_records(wrong_at):
-    """1,000 images, 10 of them wrong when clean; at each epsilon the first `wrong_at[epsilon]` are wrong."""
+    """Return records of 1,000 images: 10 clean errors, and at each epsilon the first `wrong_at[epsilon]` are wrong."""
     tables = []
     for epsilon, wrong in wrong_at.items():
         index = np.arange(1000)
@@ -36,7 +36,7 @@ def sweep(wrong_at, dataset="mnist", model="lenet", attack="fgsm"):
     return fgsm_sweep.Sweep(dataset, model, attack, 0, sweep_records(wrong_at), modified)
 
 
-def test_the_sweep_is_next_to_the_published_row(root):
+def test_the_published_row_is_next_to_the_sweep(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 500, 0.3: 1000})], reference(root, "r4_fgsm_sweep"))
     data = table.data.set_index("epsilon")
     assert data["accuracy"].to_dict() == pytest.approx({0.0: 0.99, 0.05: 0.988, 0.1: 0.5, 0.3: 0.0})
@@ -46,10 +46,10 @@ def test_the_sweep_is_next_to_the_published_row(root):
     assert data.loc[0.1, "right_to_wrong"] == 490
 
 
-def test_worse_by_two_images_is_not_statistically_worse_and_by_490_it_is(root):
+def test_a_drop_of_490_images_is_significant_and_a_drop_of_2_is_not(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 500})], reference(root, "r4_fgsm_sweep"))
     data = table.data.set_index("epsilon")
-    assert data.loc[0.05, "p_value"] == pytest.approx(0.5)  # both of two changes for the worse: 2 / 2**2
+    assert data.loc[0.05, "p_value"] == pytest.approx(0.5)  # two changes, both for the worse: 2 / 2**2
     assert data.loc[0.05, "p_holm"] == pytest.approx(0.5)
     assert data.loc[0.1, "p_holm"] == pytest.approx(2 * data.loc[0.1, "p_value"])
     assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.notes[0]
@@ -60,7 +60,7 @@ def test_a_harmless_attack_is_called_harmless(root):
     assert "is statistically worse at no epsilon" in table.notes[0]
 
 
-def test_worse_from_here_on_means_at_every_larger_epsilon(root):
+def test_statistically_worse_from_an_epsilon_on_means_at_every_larger_one(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 300, 0.1: 12, 0.2: 500})], reference(root, "r4_fgsm_sweep"))
     assert "statistically worse from epsilon 0.2 on" in table.notes[0]
     table = fgsm_sweep.tabulate([sweep({0.1: 500, 0.2: 12})], reference(root, "r4_fgsm_sweep"))
@@ -74,18 +74,18 @@ def test_two_sweeps_of_one_victim_are_separate(root):
     assert len([note for note in table.notes if "statistically worse" in note]) == 2
 
 
-def test_no_published_column_without_published_numbers(root):
+def test_there_is_no_published_column_without_published_numbers(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 500}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
     assert table.data["published_tutorial"].isna().all()
     assert not any("published" in column for column in table.display)
 
 
 def right(test):
-    """The accuracy of a victim that classifies this share of each split correctly."""
+    """Return the accuracy of a victim that classifies this share of each split correctly."""
     return {part: {"n": 1000, "correct": round(1000 * test)} for part in ("train", "val", "test")}
 
 
-def test_accuracies_are_next_to_those_of_paper_and_students(root):
+def test_accuracies_of_the_paper_and_the_students_are_next_to_ours(root):
     victims = [accuracy.Victim("mnist", model, 0, right(0.99)) for model in ("A", "A_students")]
     table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
     assert table.data["published_paper"].tolist()[0] == pytest.approx(0.9858)
@@ -119,7 +119,7 @@ def test_p_values_are_formatted_for_readers(value, text):
     assert p_text(value) == text
 
 
-def test_percentages():
+def test_percentages_have_the_given_digits():
     assert percent(0.98765) == "98.77"
     assert percent(None) == ""
     assert percent(float("nan")) == ""

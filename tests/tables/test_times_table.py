@@ -27,7 +27,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_jobs_are_summed_by_rule_the_most_expensive_first(folder):
+def test_jobs_are_summed_by_rule_with_the_most_expensive_first(folder):
     table = times_table(read_benchmarks(folder))
     first = table.data.iloc[0]
     assert (first["rule"], first["jobs"], first["seconds"], first["cpu_seconds"]) == ("train_victim", 2, 90, 75)

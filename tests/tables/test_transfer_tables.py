@@ -20,8 +20,8 @@ def test_transfer_success_is_counted_on_images_that_the_target_classifies_correc
     assert cells.loc[("B/none", "B/none"), "success"] == 0.75
     assert (cells.loc[("A/none", "B/none"), ["low", "high"]].tolist()) == pytest.approx(wilson_interval(2, 3))
     assert table.display.columns.tolist() == ["source", "A", "B"]
-    assert table.display["source"].tolist() == ["A", "B", "n, right when clean"]
-    assert "correctly classified by the target when clean" in table.notes[0]
+    assert table.display["source"].tolist() == ["A", "B", "n, correct when clean"]
+    assert "that the target classifies correctly when clean" in table.notes[0]
 
 
 def test_a_target_without_correct_images_has_an_empty_cell():
@@ -31,7 +31,7 @@ def test_a_target_without_correct_images_has_an_empty_cell():
     assert table.display["B"].tolist() == ["", "0"]
 
 
-def test_a_transfer_matrix_of_several_seeds_ends_with_its_means():
+def test_with_several_seeds_a_transfer_matrix_ends_with_the_means():
     attempts = [
         attempt(target, "fgsm", marks, seed=seed, source=None if target == source else f"{source}/none")
         for seed, marks in ((0, "+---"), (1, "++--"))

@@ -100,7 +100,7 @@ def test_adversarial_training_is_more_robust_than_ordinary_training(digits_split
 
 
 def stop_after(epoch):
-    """A report that stops the training when this epoch ends, before its checkpoint is written."""
+    """Return a report function that stops the training after this epoch, before its checkpoint is written."""
 
     def report(line):
         if line.startswith(f"epoch {epoch:3d}/"):
@@ -135,7 +135,7 @@ def test_a_damaged_checkpoint_is_ignored(tmp_path):
     assert load_checkpoint(tmp_path / "missing") is None
 
 
-def test_it_learns_and_keeps_the_epoch_with_the_best_val_accuracy(digits_splits):
+def test_training_learns_and_keeps_the_epoch_with_the_best_val_accuracy(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     trained = train(fresh("cnn.CNN", batch_norm=True), *data, Recipe(epochs=10), seed=0, **QUIET)
     accuracies = [row.val_accuracy for row in trained.history]
@@ -144,10 +144,10 @@ def test_it_learns_and_keeps_the_epoch_with_the_best_val_accuracy(digits_splits)
     images = data[1].images.float() / 255
     assert not trained.model.training
     measured = (trained.model(images).argmax(1) == data[1].labels).float().mean().item()
-    assert measured == pytest.approx(max(accuracies), abs=0.02)  # float32 here, bfloat16 there
+    assert measured == pytest.approx(max(accuracies), abs=0.02)  # measured here in float32, during training in bfloat16
 
 
-def test_early_stopping_stops(digits_splits):
+def test_early_stopping_ends_the_training(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe = Recipe(epochs=50, optimizer="sgd", learning_rate=1e-12, patience=2)
     trained = train(fresh(), *data, recipe, seed=0, **QUIET)
@@ -155,14 +155,14 @@ def test_early_stopping_stops(digits_splits):
     assert trained.best_epoch == 1
 
 
-def test_a_loss_that_is_not_finite_is_one_clear_line(digits_splits):
+def test_a_loss_that_is_not_finite_gives_a_one_line_error(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe = Recipe(epochs=2, optimizer="sgd", learning_rate=1e20, precision="float32")
     with pytest.raises(InvalidInput, match="lower the learning rate"):
         train(fresh(), *data, recipe, seed=0, **QUIET)
 
 
-def test_the_softmax_of_r1_slows_learning_down(digits_splits):
+def test_the_softmax_of_r1_slows_down_learning(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     once, twice = (
         train(fresh(), *data, Recipe(epochs=3, optimizer="sgd", learning_rate=0.05, loss=loss), seed=0, **QUIET)
@@ -172,7 +172,7 @@ def test_the_softmax_of_r1_slows_learning_down(digits_splits):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-def test_schedules(schedule):
+def test_schedules_have_their_documented_shapes(schedule):
     factors = [learning_rate_factor(schedule, step / 100) for step in range(101)]
     assert max(factors) == pytest.approx(1)
     assert min(factors) >= 0

@@ -1,5 +1,5 @@
-"""How a job runs is no part of its result, so `foolflow.jobs` is in no digest. That is right only while nothing in it
-can change a number: it imports no science, and science takes only a few names from it.
+"""How a job runs is not part of its result, so no digest covers `foolflow.jobs`. This is valid only while nothing in it
+can change a number: it must not import science, and science may use only a few names from it.
 """
 
 import ast
@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from foolflow.workflow import code_digest as module
-from foolflow.workflow.code_digest import closure, code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, closure, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
 NO_SCIENCE = ("jobs", "workflow", "studies")
 
-# What the plumbing may import besides the standard library and itself.
+# Modules that the plumbing may import in addition to the standard library and itself.
 FOR_THE_PLUMBING = {"filelock", "foolflow.errors", "foolflow.workflow.code_digest", "foolflow.workflow.project"}
 
-# What science may use of the plumbing: files are written whole, progress is told, and a user's file is named in
-# errors. The bytes of a file are the caller's; those of JSON and text are fixed here.
+# Names of the plumbing that science may use: writing files atomically, reporting progress, naming a user's file in
+# errors. None of them changes a number.
 FOR_SCIENCE = {
     "files.remove_partials",
     "files.whole_file",
@@ -34,7 +34,7 @@ FOR_SCIENCE = {
     "error_reporting.register_user_file",
 }
 
-# And the programs, which call both.
+# The programs may use more, because they call both.
 FOR_PROGRAMS = FOR_SCIENCE | {
     "command_line.add_compute_options",
     "command_line.add_input",
@@ -49,7 +49,7 @@ FOR_PROGRAMS = FOR_SCIENCE | {
 
 
 def imported(path: Path) -> Iterator[tuple[str, str]]:
-    """(module, name) of everything that a file imports, wherever in the file; for `import a.b`, the name is ''."""
+    """Yield (module, name) for every import anywhere in a file. For `import a.b`, the name is ''."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)
@@ -59,7 +59,7 @@ def imported(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def of_the_plumbing(path: Path) -> set[str]:
-    """What a file uses of foolflow.jobs, as `module.name`; a whole module or the package counts as `*`."""
+    """Return the names of foolflow.jobs that a file uses, as `module.name`. A whole module or the package is `*`."""
     used = set()
     for source, name in imported(path):
         if source == "foolflow" and name == "jobs":
@@ -83,14 +83,14 @@ def test_the_plumbing_imports_no_science():
             assert allowed or source.startswith("foolflow.jobs."), f"{path}: {source}"
 
 
-def test_nor_does_what_the_plumbing_imports():
+def test_imports_of_the_plumbing_import_no_science_either():
     for name in FOR_THE_PLUMBING - {"filelock"}:
         for source, _ in imported(ROOT / f"{name.replace('.', '/')}.py"):
             allowed = source.partition(".")[0] in sys.stdlib_module_names or source in FOR_THE_PLUMBING
             assert allowed, f"{name}: {source}"
 
 
-def test_science_takes_from_the_plumbing_only_what_cannot_change_a_number():
+def test_science_uses_only_plumbing_that_cannot_change_a_number():
     packages = {path.name for path in (ROOT / "foolflow").iterdir() if (path / "__init__.py").is_file()}
     assert packages > set(NO_SCIENCE)
     files = [path for package in packages - set(NO_SCIENCE) for path in files_of(f"foolflow/{package}")]
@@ -99,12 +99,12 @@ def test_science_takes_from_the_plumbing_only_what_cannot_change_a_number():
     assert {path: names - FOR_SCIENCE for path, names in used.items() if names - FOR_SCIENCE} == {}
 
 
-def test_the_programs_take_little_more():
+def test_the_programs_use_only_the_listed_plumbing():
     used = {path.name: of_the_plumbing(path) for path in files_of("scripts")}
     assert {path: names - FOR_PROGRAMS for path, names in used.items() if names - FOR_PROGRAMS} == {}
 
 
-def test_the_lists_have_no_name_that_nobody_uses():
+def test_every_listed_name_is_used():
     everything = [path for path in files_of("foolflow") if not path.is_relative_to(ROOT / "foolflow/jobs")]
     used = set().union(*(of_the_plumbing(path) for path in [*everything, *files_of("scripts")]))
     assert used >= FOR_PROGRAMS
@@ -112,23 +112,23 @@ def test_the_lists_have_no_name_that_nobody_uses():
 
 @pytest.fixture
 def copied(tmp_path, monkeypatch) -> Path:
-    """A copy of the project's code, which may be edited."""
+    """Return a copy of the project's code that may be edited."""
     for folder in ("foolflow", "scripts"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(module, "PACKAGE", tmp_path / "foolflow")
     monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
-    forget()
+    clear_cache()
     yield tmp_path
-    forget()
+    clear_cache()
 
 
 def digests() -> dict[str, str]:
-    forget()
+    clear_cache()
     return {program: code_digest(f"scripts.{program}") for program in PROGRAMS}
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_no_program_counts_the_plumbing(program):
+def test_no_digest_covers_the_plumbing(program):
     reached = closure(f"scripts.{program}")
     assert len(reached) > 3
     assert not [name for name in reached if f"{name}.".startswith("foolflow.jobs.")]
@@ -141,7 +141,7 @@ def test_rewording_the_plumbing_rebuilds_nothing(copied):
     assert digests() == before
 
 
-def test_editing_anything_else_rebuilds_what_runs_it(copied):
+def test_editing_other_code_rebuilds_exactly_the_jobs_that_run_it(copied):
     before = digests()
     reached = {program: closure(f"scripts.{program}") for program in PROGRAMS}
     for name in sorted(set().union(*reached.values())):

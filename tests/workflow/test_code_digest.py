@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from foolflow.workflow import code_digest as module
-from foolflow.workflow.code_digest import closure, code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, closure, code_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = sorted(path.stem for path in (ROOT / "scripts").glob("[a-z]*.py"))
@@ -21,7 +21,7 @@ def main():
 
 @pytest.fixture
 def tree(tmp_path, monkeypatch) -> Path:
-    """A small project, with the user's working directory in it."""
+    """Build a small project that contains the user's working directory."""
     files = {
         "scripts/run.py": SCRIPT,
         "foolflow/__init__.py": "",
@@ -38,21 +38,21 @@ def tree(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "PACKAGE", tmp_path / "foolflow")
     monkeypatch.setattr(module, "project_folder", lambda: tmp_path)
-    forget()
+    clear_cache()
     yield tmp_path
-    forget()
+    clear_cache()
 
 
 def digest(*names: str) -> str:
-    forget()
+    clear_cache()
     return code_digest("scripts.run", *names)
 
 
-def test_reaches_what_is_imported_directly_or_not(tree):
+def test_direct_and_indirect_imports_are_reached(tree):
     assert closure("scripts.run") == {"scripts.run", "foolflow", "foolflow.near", "foolflow.far"}
 
 
-def test_the_digest_comes_with_the_names_that_it_was_computed_from(tree):
+def test_the_digest_is_followed_by_the_names_it_was_computed_from(tree):
     hexadecimal, *names = digest("foolflow.unused", "foolflow.unused").split()
     assert names == ["foolflow.unused", "scripts.run"]
     assert len(hexadecimal) == 16
@@ -79,7 +79,7 @@ def test_comments_docstrings_and_formatting_do_not_count(tree, change):
 
 
 @pytest.mark.parametrize("file", ["scripts/run.py", "foolflow/near.py", "foolflow/far.py", "foolflow/__init__.py"])
-def test_code_counts_wherever_it_is(tree, file):
+def test_a_change_of_code_in_any_reached_file_counts(tree, file):
     before = digest()
     path = tree / file
     path.write_text(path.read_text() + "\nNEW = 1\n")
@@ -87,8 +87,8 @@ def test_code_counts_wherever_it_is(tree, file):
 
 
 @pytest.mark.parametrize("file", ["foolflow/jobs/files.py", "foolflow/jobs/__init__.py"])
-def test_how_a_job_runs_does_not_count(tree, file):
-    """Nor does what only the plumbing imports."""
+def test_code_that_only_runs_jobs_does_not_count(tree, file):
+    """Code that only the plumbing imports does not count either."""
     before = digest()
     path = tree / file
     path.write_text(path.read_text() + "\nNEW = 1\n")
@@ -104,7 +104,7 @@ def test_code_that_is_not_reached_does_not_count(tree):
     assert digest("foolflow.unused").split()[0] != before.split()[0]
 
 
-def test_a_file_that_is_read_counts_byte_by_byte(tree):
+def test_every_byte_of_a_data_file_counts(tree):
     before = digest("foolflow:page.html")
     (tree / "foolflow/page.html").write_text("<p> ")
     assert digest("foolflow:page.html") != before
@@ -118,7 +118,7 @@ def test_imports_for_type_checkers_do_not_count(tree):
     assert "foolflow.unused" not in closure("scripts.run")
 
 
-def test_what_runs_without_a_type_checker_counts(tree):
+def test_the_else_branch_of_type_checking_counts(tree):
     near = tree / "foolflow/near.py"
     text = near.read_text()
     near.write_text(f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    FLAG = 1\n{text}")
@@ -127,7 +127,7 @@ def test_what_runs_without_a_type_checker_counts(tree):
     assert digest() != before
 
 
-def test_a_users_file_reaches_its_neighbours_and_the_packages_attributes(tree):
+def test_a_users_file_reaches_files_next_to_it_and_attributes_of_the_package(tree):
     (tree / "mine").mkdir()
     (tree / "mine/helper.py").write_text("VALUE = 1\n")
     (tree / "below_the_root.py").write_text("VALUE = 1\n")
@@ -160,7 +160,7 @@ def test_a_users_package_is_followed_from_module_to_module(tree):
     assert closure("mine/attack.py") == {f"mine/{name}.py" for name in (*reached, "beside")}
 
 
-def test_a_users_file_is_named_as_the_user_names_it(tree, monkeypatch):
+def test_a_users_file_keeps_the_name_from_the_config(tree, monkeypatch):
     (tree / "mine").mkdir()
     (tree / "mine/attack.py").write_text("import helper\n")
     (tree / "mine/helper.py").write_text("VALUE = 1\n")
@@ -182,7 +182,7 @@ def test_code_that_cannot_be_read_is_an_error(tree, name, error):
         digest(name)
 
 
-def test_a_changed_string_counts_though_it_stands_alone_in_no_docstring(tree):
+def test_a_string_statement_that_is_not_a_docstring_counts(tree):
     before = digest()
     (tree / "foolflow/far.py").write_text("VALUE = 'text'\n")
     assert digest() != before
@@ -202,13 +202,13 @@ print(*sys.modules)
 
 
 def loaded_by(program: str) -> set[str]:
-    """The modules that a program has imported when it shows its help."""
+    """Return the modules that a program has imported when it shows its help."""
     code = PROBE.replace("{program}", program)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
 
 
-# What foolflow.jobs imports besides itself: see test_boundary.py.
+# The other modules that foolflow.jobs imports: see test_boundary.py.
 OF_THE_PLUMBING = {"foolflow", "foolflow.errors", "foolflow.workflow"} | {
     f"foolflow.workflow.{name}" for name in ("code_digest", "project")
 }
@@ -240,7 +240,7 @@ def _files(package: str) -> list[Path]:
 
 
 def test_code_that_draws_or_tabulates_does_not_import_torch():
-    """It takes 1.4 s of each job on a quiet machine."""
+    """Importing torch takes 1.4 s of each job on a quiet machine."""
     programs = ("draw", "export_images", "gather_attack", "tabulate", "verify", "write_leaderboard_page")
     names = [f"scripts.{program}" for program in (*programs, "write_manifest")]
     names += modules_of(

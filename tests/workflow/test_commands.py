@@ -1,4 +1,4 @@
-"""Words of the commands that the rules run, in the hands of a shell."""
+"""The commands that the rules run, as parsed by a shell."""
 
 import json
 import shlex
@@ -16,7 +16,7 @@ AWKWARD = ["a b.csv", "it's.csv", 'say "so".csv', "$HOME.csv", "back\\slash.csv"
 
 
 def words(command):
-    """The words that a shell makes of a command."""
+    """Return the words into which a shell splits a command."""
     code = "import json, sys; print(json.dumps(sys.argv[1:]))"
     done = subprocess.run(
         ["sh", "-c", f"{shlex.quote(PYTHON)} -c {shlex.quote(code)} {command}"],
@@ -27,7 +27,7 @@ def words(command):
     return json.loads(done.stdout)
 
 
-def test_named_inputs_reach_the_program_whatever_their_paths():
+def test_named_inputs_reach_the_program_with_any_path():
     inputs = {"judgements": [f"my results/{name}" for name in AWKWARD], "splits": "one 'split'", "tables": []}
     parser = job_parser(None)
     add_named_inputs(parser)
@@ -44,14 +44,14 @@ def test_without_inputs_there_are_no_options():
 
 
 @pytest.mark.parametrize("name", ["my project", "it's", 'a "b"', "$HOME"])
-def test_the_program_is_found_wherever_the_project_lies(tmp_path, monkeypatch, name):
+def test_the_program_is_found_in_any_project_folder(tmp_path, monkeypatch, name):
     project = tmp_path / name
     monkeypatch.setattr(commands, "project_folder", lambda: project)
     monkeypatch.setattr(commands.sys, "executable", str(tmp_path / name / "bin/python"))
     assert words(program([])(None, None)) == [str(project / "bin/python"), str(project / "scripts")]
 
 
-def test_with_an_environment_of_its_own_the_rule_runs_that_environments_python(tmp_path, monkeypatch):
+def test_a_rule_with_an_environment_runs_its_python(tmp_path, monkeypatch):
     monkeypatch.setattr(commands, "project_folder", lambda: tmp_path)
     assert words(program(["conda"])(None, None)) == ["python", str(tmp_path / "scripts")]
 
@@ -64,7 +64,7 @@ def test_a_json_param_does_not_depend_on_the_order_of_the_keys():
 
 
 @pytest.mark.parametrize("count", [1, LONGEST])
-def test_a_spec_is_read_back_whether_it_is_packed_or_not(count):
+def test_packed_and_plain_specs_are_read_back(count):
     spec = [{"name": "ε", "rows": list(range(count))}]
     text = as_spec(spec)
     assert read_spec(text) == spec

@@ -217,7 +217,7 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("edit", "key", "text", "number"), TEXTS, ids=[key for _, key, _, _ in TEXTS])
-def test_a_number_that_yaml_reads_as_text_is_one_line_that_says_what_to_write(config, schema, edit, key, text, number):
+def test_a_number_that_yaml_reads_as_text_gives_one_line_with_the_fix(config, schema, edit, key, text, number):
     assert yaml.safe_load(text) == text
     assert isinstance(yaml.safe_load(number), float | int)
     edit(config)
@@ -255,7 +255,7 @@ def test_a_config_needs_only_what_it_uses(schema):
     }
 
 
-def test_defaults_leave_what_is_given_alone(config):
+def test_defaults_do_not_replace_given_values(config):
     assert with_defaults(config) == config
     filled = with_defaults({"seeds": [3]})
     assert filled["seeds"] == [3]
@@ -263,7 +263,7 @@ def test_defaults_leave_what_is_given_alone(config):
     assert with_defaults({})["models"] == {}
 
 
-def test_what_a_users_file_assigns_or_imports_counts_as_defined(config, schema, tmp_path):
+def test_names_that_a_users_file_assigns_or_imports_count_as_defined(config, schema, tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
         "from functools import partial\nfrom foolflow.models.lenet import LeNet as Base\n"
@@ -292,10 +292,10 @@ PEERS = {
 
 
 @pytest.mark.parametrize(("method", "distribution"), PEERS.items())
-def test_a_missing_library_is_one_line_that_says_how_to_install_it(config, schema, monkeypatch, method, distribution):
+def test_a_missing_library_gives_one_line_with_the_fix(config, schema, monkeypatch, method, distribution):
     monkeypatch.setattr("foolflow.workflow.config.calls.installed", lambda _: None)
     config["attacks"]["fgsm"] = {"method": method}
-    config["studies"] = {"defenses": {"evaluations": config["studies"]["defenses"]["evaluations"][:1]}}  # has fgsm
+    config["studies"] = {"defenses": {"evaluations": config["studies"]["defenses"]["evaluations"][:1]}}
     (line,) = problems(config, schema)
     assert line.startswith(f"attacks.fgsm.method: {distribution} is not installed; ")
     assert "pip install " in line
@@ -318,7 +318,7 @@ print({"torch", "foolbox"} & set(sys.modules))
     assert imported == "set()"
 
 
-def test_a_library_that_is_not_installed_is_a_problem_where_a_study_needs_it(config, schema, monkeypatch):
+def test_a_missing_library_is_a_problem_only_if_a_study_needs_it(config, schema, monkeypatch):
     monkeypatch.setattr("foolflow.workflow.config.calls.installed", lambda distribution: None)
     config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
     config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"]}}

@@ -1,11 +1,11 @@
-"""What the jobs of a run recorded, gathered into one manifest."""
+"""The manifest, collected from the records of the jobs."""
 
 import json
 
 import pytest
 
 from foolflow.errors import InvalidInput
-from foolflow.workflow.provenance import behind, manifest, producers, read_records
+from foolflow.workflow.provenance import manifest, producers, read_records, with_dependencies
 
 MACHINE = {"software": {"torch": "2.0"}, "hardware": {"processor": "fast"}}
 OTHER_MACHINE = {"software": {"torch": "2.1"}, "hardware": {"processor": "fast"}}
@@ -18,7 +18,7 @@ def record(outputs, inputs, machine=MACHINE, **more):
 
 @pytest.fixture
 def records():
-    """Two data sets, a victim, an attack on it and a table of it; and jobs of an earlier config."""
+    """Return the records of two data sets, a victim, an attack, a table, and jobs of an earlier config."""
     return {
         "data/digits": record({"data/test": "t1", "data/train": "t2"}, {"/home/mine.npz": "m1"}),
         "data/unused": record({"data/unused": "u1"}, {}),
@@ -30,10 +30,11 @@ def records():
     }
 
 
-def test_jobs_are_followed_back_to_the_data(records):
-    assert behind(records, ["tables/study"]) == ["attacks/fgsm", "data/digits", "tables/study", "victims/lenet"]
-    assert behind(records, ["victims/lenet"]) == ["data/digits", "victims/lenet"]
-    assert behind(records, []) == []
+def test_dependencies_are_followed_back_to_the_data(records):
+    everything = ["attacks/fgsm", "data/digits", "tables/study", "victims/lenet"]
+    assert with_dependencies(records, ["tables/study"]) == everything
+    assert with_dependencies(records, ["victims/lenet"]) == ["data/digits", "victims/lenet"]
+    assert with_dependencies(records, []) == []
 
 
 def test_each_artefact_has_one_producer(records):
@@ -42,7 +43,7 @@ def test_each_artefact_has_one_producer(records):
     assert len(made_by) == 9
 
 
-def test_a_manifest_holds_what_led_to_the_last_jobs_and_no_stale_record(records):
+def test_a_manifest_contains_the_dependencies_and_no_stale_records(records):
     made = manifest(records, ["tables/study"])
     assert made["artefacts"] == {
         "attacks/set": {"sha256": "s1", "job": "attacks/fgsm"},
@@ -55,7 +56,7 @@ def test_a_manifest_holds_what_led_to_the_last_jobs_and_no_stale_record(records)
     assert "dropped" not in json.dumps(made)
 
 
-def test_a_manifest_has_the_checksum_of_what_no_job_made(records):
+def test_a_manifest_has_checksums_of_inputs_that_no_job_made(records):
     jobs = manifest(records, ["tables/study"])["jobs"]
     assert jobs["data/digits"]["inputs"] == {"/home/mine.npz": "m1"}
     assert jobs["attacks/fgsm"]["inputs"] == {"data/test": None, "victims/weights": None}
@@ -70,8 +71,8 @@ def test_a_manifest_says_which_job_ran_where(records):
         assert (job["code"], job["config"], job["commit"]) == ("0123 scripts.train", {"a": 1}, "abc")
 
 
-def test_timings_make_no_difference(records):
-    """Neither those that vary, nor when the files were written."""
+def test_timings_do_not_change_the_manifest(records):
+    """Neither artefacts that vary nor the times of the files count."""
     before = json.dumps(manifest(records, ["tables/study"]))
     assert "victims/history" not in json.loads(before)["artefacts"]
     records["tables/study"]["inputs"]["victims/history"] = "h2"
@@ -94,7 +95,7 @@ def test_records_are_named_after_their_jobs(tmp_path, records):
 @pytest.mark.parametrize(
     "content", ["", "{", "[]", "3", "{}", '{"inputs": {}}', '{"inputs": [], "outputs": {}}', "\xff"]
 )
-def test_a_damaged_record_is_one_line(tmp_path, content):
+def test_a_damaged_record_gives_a_one_line_error(tmp_path, content):
     path = tmp_path / "provenance/victims/lenet.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(content.encode("latin-1"))

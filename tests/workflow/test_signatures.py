@@ -28,12 +28,12 @@ def annotation(text):
         (1, "Union[Literal[False], None, str]", False),
         ("a", "'int | float'", False),
         ({"a": 1}, "dict[str, int] | None", True),
-        ("a", "Penalty", True),  # not known, not judged
+        ("a", "Penalty", True),  # an unknown type accepts everything
         ("a", "Penalty | int", True),
         ("a", None, True),
     ],
 )
-def test_a_value_is_judged_by_the_annotation(value, text, fits):
+def test_a_value_must_fit_the_annotation(value, text, fits):
     problem = type_problem(value, annotation(text))
     assert (problem is None) == fits, problem
     assert problem is None or problem.startswith(f"{value!r} is not of type ")
@@ -50,5 +50,5 @@ def test_a_value_is_judged_by_the_annotation(value, text, fits):
         (None, True),
     ],
 )
-def test_what_no_config_can_hold_is_told(text, expressible):
+def test_types_that_a_config_cannot_express_are_recognised(text, expressible):
     assert is_expressible(annotation(text)) == expressible

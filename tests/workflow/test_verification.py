@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from foolflow.jobs.record import write_record
-from foolflow.workflow.code_digest import code_digest, forget
+from foolflow.workflow.code_digest import clear_cache, code_digest
 from foolflow.workflow.provenance import manifest, read_records
 from foolflow.workflow.verification import Difference, made_by_other_code
 
@@ -26,13 +26,13 @@ PATHS = [
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """A results folder with the records of its jobs and its manifest, and the manifest beside it for comparison.
+    """Build a results folder with the records and the manifest of its jobs, and a copy of the manifest.
 
-    Each job is of the user's code in `mine.py`, and read what the job before it made.
+    Each job runs the user's code in `mine.py` and reads the output of the previous job.
     """
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("VALUE = 1\n")
-    forget()
+    clear_cache()
     results = tmp_path / "results"
     before = tmp_path / "mine.py"
     for path in PATHS:
@@ -51,7 +51,7 @@ def run(tmp_path, monkeypatch):
     for file in (results / "manifest.json", tmp_path / "manifest.json"):
         file.write_text(json.dumps(made))
     yield results
-    forget()
+    clear_cache()
 
 
 @pytest.fixture
@@ -69,13 +69,13 @@ def against_manifest(verify, run):
     return lambda: verify("--manifest", run.parent / "manifest.json")
 
 
-def test_equal_runs_are_said_to_be_equal(against_manifest):
+def test_equal_runs_are_reported_as_equal(against_manifest):
     done = against_manifest()
     assert done.returncode == 0
     assert done.stdout.startswith(f"{len(PATHS)} of {len(PATHS)} artefacts")
 
 
-def test_what_differs_first_is_what_the_others_come_from(against_manifest, run):
+def test_the_first_difference_is_the_cause_of_the_others(against_manifest, run):
     for path in (
         "figures/a.png",
         "attacks/digits/lenet/none/0/fgsm/adversarial.safetensors",
@@ -94,14 +94,14 @@ def test_what_differs_first_is_what_the_others_come_from(against_manifest, run):
     assert [line.split()[0].split("/")[0] for line in lines[2:]] == ["attacks", "judgements", "tables", "figures"]
 
 
-def test_a_file_in_a_folder_counts(against_manifest, run):
+def test_files_in_folders_are_compared(against_manifest, run):
     (run / "datasets/digits/lenet/none/0/fgsm/0.1/1.png").write_text("one more")
     done = against_manifest()
     assert done.returncode == 1
     assert "datasets/digits/lenet/none/0/fgsm/0.1 has sha256" in done.stdout
 
 
-def test_other_circumstances_are_named_as_causes(against_manifest, run):
+def test_different_circumstances_are_named_as_causes(against_manifest, run):
     (run / "victims/digits/lenet/none/0/weights.safetensors").write_text("other")
     own = json.loads((run / "manifest.json").read_text())
     theirs = json.loads((run.parent / "manifest.json").read_text())
@@ -120,7 +120,7 @@ def test_other_circumstances_are_named_as_causes(against_manifest, run):
     assert f"  hardware: processor is slow here, {machine['hardware']['processor']} in the manifest" in lines
 
 
-def test_another_input_is_named_as_the_cause(against_manifest, run):
+def test_a_different_input_is_named_as_the_cause(against_manifest, run):
     (run / "data/digits/test.safetensors").write_text("other")
     own = json.loads((run / "manifest.json").read_text())
     (name,) = own["jobs"]["data/digits/test.safetensors"]["inputs"]
@@ -130,7 +130,7 @@ def test_another_input_is_named_as_the_cause(against_manifest, run):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"artefacts": 3}', '{"artefacts": {}}'])
-def test_what_is_no_manifest_is_one_line(against_manifest, run, content):
+def test_an_invalid_manifest_gives_a_one_line_error(against_manifest, run, content):
     (run.parent / "manifest.json").write_text(content)
     done = against_manifest()
     assert done.returncode == 1
@@ -138,18 +138,18 @@ def test_what_is_no_manifest_is_one_line(against_manifest, run, content):
     assert done.stderr.count("\n") == 1
 
 
-def test_everything_is_of_todays_code(run, verify):
+def test_artefacts_of_the_current_code_are_accepted(run, verify):
     assert made_by_other_code(run) == []
     done = verify("--manifest", "")
     assert (done.returncode, done.stdout) == (0, f"every artefact in {run} was produced by the current code\n")
 
 
-def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, verify):
+def test_artefacts_of_other_code_are_listed_even_if_their_times_are_new(run, verify):
     then = code_digest("mine.py").split()[0]
     (run.parent / "mine.py").write_text("VALUE = 2\n")
     for path in run.rglob("*"):
         os.utime(path)
-    forget()
+    clear_cache()
     now = code_digest("mine.py").split()[0]
     found = made_by_other_code(run)
     assert [one.path for one in found][:2] == [PATHS[0], PATHS[2]]
@@ -161,13 +161,13 @@ def test_artefacts_of_other_code_are_listed_though_their_times_are_new(run, veri
     assert f"  {PATHS[0]} was made by code {then}; the current code is {now}\n" in done.stdout
 
 
-def test_a_comment_is_no_other_code(run):
+def test_a_comment_does_not_change_the_code(run):
     (run.parent / "mine.py").write_text("# why\nVALUE = 1\n")
-    forget()
+    clear_cache()
     assert made_by_other_code(run) == []
 
 
-def test_artefacts_that_were_changed_since_are_listed(run):
+def test_artefacts_that_changed_later_are_listed(run):
     (run / "tables/a.csv").write_text("edited")
     (run / "data/digits/test.safetensors").unlink()
     first, second = made_by_other_code(run)
@@ -177,7 +177,7 @@ def test_artefacts_that_were_changed_since_are_listed(run):
 
 
 @pytest.mark.parametrize("content", [None, "def"], ids=["removed", "no_python"])
-def test_code_that_cannot_be_read_any_more_is_other_code(run, verify, content):
+def test_unreadable_code_counts_as_other_code(run, verify, content):
     (run.parent / "mine.py").unlink()
     if content is not None:
         (run.parent / "mine.py").write_text(content)
@@ -186,7 +186,7 @@ def test_code_that_cannot_be_read_any_more_is_other_code(run, verify, content):
     assert done.stdout.count("which cannot be read now (") == len(PATHS)
 
 
-def test_another_version_of_a_library_is_other_code(run):
+def test_another_version_of_a_library_counts_as_other_code(run):
     path = run / "provenance/tables/a.csv.json"
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"code": f"{record['code']} numpy==0.1"}))
@@ -195,17 +195,17 @@ def test_another_version_of_a_library_is_other_code(run):
     assert found.how.startswith("was made by code numpy==0.1; the current code is numpy==")
 
 
-def test_a_job_without_a_digest_is_of_no_other_code(run):
-    """Whatever fetched a data set, its files are those of the published checksums."""
+def test_a_job_without_a_digest_is_never_outdated(run):
+    """Any code may have fetched a data set, because its files have the published checksums."""
     path = run / f"provenance/{PATHS[0]}.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"code": ""}))
     (run.parent / "mine.py").write_text("VALUE = 2\n")
-    forget()
+    clear_cache()
     assert PATHS[0] not in [one.path for one in made_by_other_code(run)]
 
 
 @pytest.mark.parametrize("exists", [False, True])
-def test_a_folder_without_records_is_one_line(root, tmp_path, exists):
+def test_a_folder_without_records_gives_a_one_line_error(root, tmp_path, exists):
     folder = tmp_path / "results"
     if exists:
         folder.mkdir()

@@ -1,5 +1,6 @@
-"""An executor for `bench/scaling.py`: every job finishes at once and leaves empty files, so only Snakemake's own cost
-remains. Snakemake finds the plug-in by its name when this folder is on PYTHONPATH."""
+"""An executor for `bench/scaling.py`. Every job finishes at once and leaves empty files, so only Snakemake's own cost
+is measured. Snakemake finds the plug-in by its name if the parent folder is on PYTHONPATH.
+"""
 
 import sys
 from pathlib import Path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DISTRIBUTION = "adv-lib"
 INSTALL = "pip install --no-deps adv-lib tqdm (its dependency visdom no longer builds, and no attack needs it)"
 MODULE = "adv_lib.attacks"
-RADII = ("eps", "ε")  # radii if they are required parameters; otherwise a step size or a bound of the restarts
+RADII = ("eps", "ε")  # radii if they are required; optional ones are a step size or a bound of the restarts
 
 
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
@@ -54,7 +54,7 @@ def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
 
 
 def _attacks() -> ModuleType:
-    """Import adv_lib.attacks. It imports visdom, a plot server, only for the type of a callback that is not used."""
+    """Import adv_lib.attacks without visdom, a plot server that it needs only for the type of an unused callback."""
     if importlib.util.find_spec("visdom") is None:
         sys.modules["visdom"] = ModuleType("visdom")
         try:

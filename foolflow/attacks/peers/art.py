@@ -1,10 +1,10 @@
 """The Adversarial Robustness Toolbox's attacks (Nicolae et al. 2018, arXiv 1807.01069), `art:<class of
 art.attacks.evasion>`.
 
-Its `eps` is called epsilon here and is required; its own `epsilon`, which is not a radius, keeps its default. A batch
-is attacked at once; by default ART attacks one image after the other. SpatialTransformation searches for one shift and
-rotation that fools as many of the given images as possible. Here it is given one image at a time, so each image gets
-its own, as in Engstrom et al. 2019, arXiv 1712.02779.
+Its `eps` is called epsilon here and is required; its own `epsilon`, which is not a radius, keeps its default. By
+default ART attacks one image after the other; here it attacks a whole batch at once. SpatialTransformation searches for
+one shift and rotation that fools as many of the given images as possible. Here it is given one image at a time, so each
+image gets its own, as in Engstrom et al. 2019, arXiv 1712.02779.
 """
 
 from collections.abc import Iterator, Mapping

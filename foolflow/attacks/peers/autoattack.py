@@ -1,8 +1,8 @@
 """AutoAttack (Croce and Hein 2020, arXiv 2003.01690) from the package pyautoattack, `autoattack:<version>`.
 
-The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB, Square, each on the images that the
-others did not fool), plus, rand (for randomised victims), and custom with `attacks`. Needs `epsilon`; `norm` is Linf,
-L2 or L1.
+The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB and Square, each on the images that the
+previous ones did not fool), plus, rand (for randomised victims), and custom with `attacks`. `epsilon` is required;
+`norm` is Linf, L2 or L1.
 """
 
 from collections.abc import Iterator, Mapping

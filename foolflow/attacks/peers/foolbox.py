@@ -1,8 +1,8 @@
 """Foolbox's attacks (Rauber et al. 2017, arXiv 1707.04131), `foolbox:<class of foolbox.attacks>`.
 
-Minimal-perturbation attacks take no epsilon, the others need one. `distance`, if an attack takes it, is l0, l1, l2 or
-linf. Boundary attacks start from an adversarial image, which foolbox makes by mixing in noise. If that fails, foolbox
-gives up the whole batch; here only the image fails.
+Minimal-perturbation attacks take no epsilon; the others need one. `distance`, for attacks that take it, is l0, l1, l2
+or linf. Boundary attacks start from an adversarial image, which foolbox makes by mixing in noise. If that fails for one
+image, foolbox gives up the whole batch; here only that image counts as a failure.
 """
 
 import ast

@@ -1,7 +1,7 @@
 """Run attacks of other libraries and judge them like our own.
 
-Predictions, norms and the box are measured on the images that a library returns. An image that is not finite or has
-become blank counts as a failure. Gradient evaluations are counted on the victim itself.
+Predictions, norms and the range of pixels are measured on the images that a library returns. An image that is not
+finite or has become blank counts as a failure. Gradient evaluations are counted on the victim itself.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
-BOX_EXCESS = 1e-4  # more than rounding, but invisible: such images are clipped
+BOX_EXCESS = 1e-4  # images that leave [0, 1] by at most this much are clipped
 BLANK = 1e-6
 
 
@@ -51,7 +51,7 @@ class Counted(nn.Module):
         self.gradients += len(gradient)
 
 
-# Of (model, images, labels, targets or None): the adversarial images.
+# (model, images, labels, targets or None) -> the adversarial images
 MakeImages = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor]
 
 
@@ -64,7 +64,7 @@ def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adver
     marks the images that came back blank or not finite; they are replaced by the originals and count as failures.
     Random numbers come from a seed that depends on the method and the images; the caller's generators are left
     unchanged.
-    Raises InvalidInput if the library fails, or returns anything but images of the same shape in [0, 1].
+    Raises InvalidInput if the library fails, or returns anything except images of the same shape in [0, 1].
     """
     library, _, name = method.partition(":")
     module = importlib.import_module(f"foolflow.attacks.peers.{library}")
@@ -121,7 +121,7 @@ def _details(queries: Tensor, rejected: Tensor) -> dict[str, Tensor]:
 
 
 def _accept(theirs: Any, given: Tensor, method: str) -> tuple[Tensor, Tensor]:
-    """Return the images, clipped to the box, with unusable ones replaced; and which were replaced: bool (N,)."""
+    """Clip the images to [0, 1] and replace unusable ones. Return them, and which were replaced: bool (N,)."""
     if not isinstance(theirs, Tensor) or theirs.shape != given.shape or not theirs.is_floating_point():
         found = f"{theirs.dtype} {tuple(theirs.shape)}" if isinstance(theirs, Tensor) else type(theirs).__name__
         raise InvalidInput(
@@ -142,7 +142,7 @@ def _is_blank(images: Tensor) -> Tensor:
 
 
 def _spread(total: int, among: Tensor) -> Tensor:
-    """Divide `total` into whole numbers, as evenly as possible, over the rows that are `among`: int64 (N,)."""
+    """Divide `total` into integers, as evenly as possible, over the rows where `among` is true: int64 (N,)."""
     each, rest = divmod(total, int(among.sum()))
     rank = among.cumsum(0)
     return torch.where(among, each + (rank <= rest).long(), 0)

@@ -1,6 +1,6 @@
 """Find out what an installed library offers by reading its source, because importing it takes seconds.
 
-Where a library keeps its attacks and how they are called is known to the module of that library.
+The module of each library knows where its attacks are defined and how they are called.
 """
 
 import ast
@@ -22,7 +22,7 @@ MANY = 20  # above this number of names, only the closest matches are listed
 
 @dataclass(frozen=True)
 class Parameter:
-    """annotation: None if there is none.  default: None if the parameter is required."""
+    """A parameter of an attack. annotation: None if there is none.  default: None if the parameter is required."""
 
     annotation: ast.expr | None
     default: ast.expr | None
@@ -37,7 +37,7 @@ class Definition:
 
 
 def parameter(annotation: str, default: str | None = None) -> Parameter:
-    """A parameter that we add, with annotation and default as text."""
+    """Build a parameter that we add. annotation, default: source text."""
     return Parameter(_expression(annotation), None if default is None else _expression(default))
 
 
@@ -159,7 +159,7 @@ def unknown_name(library: str, name: str, known: Collection[str]) -> str:
 
 
 def parameter_problems(name: str, given: Mapping[str, Any], takes: Mapping[str, Parameter]) -> Iterator[str]:
-    """Yield the problems of calling `name`, with parameters `takes`, with `given`. Each line starts with its key."""
+    """Yield the problems of calling `name`, which takes `takes`, with `given`. Each line starts with its key."""
     for key, value in sorted(given.items(), key=lambda item: str(item[0])):
         if key not in takes:
             yield f"parameters.{key}: unknown; {name} takes {', '.join(takes) or 'none'}"

@@ -37,7 +37,7 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
 
 
 def _is_attack(definition: sources.Definition) -> bool:
-    """Whether it is an attack, and not a wrapper of other attacks, whose arguments a config cannot express."""
+    """Whether the class is an attack. Wrappers of other attacks take arguments that a config cannot express."""
     return sources.derives(definition, "Attack") and ".wrappers." not in definition.module
 
 

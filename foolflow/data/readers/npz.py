@@ -80,7 +80,7 @@ def _class_names(labels: np.ndarray, origin: str) -> tuple[str, ...]:
     """Return a name for each class. The train labels must be 0, 1, 2, ... without gaps, so that no class is empty."""
     found = np.unique(labels).tolist()
     if found and found[0] >= 0 and found != list(range(len(found))):
-        gap = next(place for place, label in enumerate(found) if place != label)
+        gap = next(index for index, label in enumerate(found) if index != label)
         raise InvalidInput(f"{origin} go up to {found[-1]}, but no image has label {gap}; number them 0, 1, 2, ...")
     return tuple(map(str, range(len(found))))
 

@@ -1,4 +1,4 @@
-"""The workflow's config: read it, fill in its defaults, and check it before anything runs.
+"""Read the workflow's config, fill in its defaults, and check it before anything runs.
 
-A problem is one line: the key, what is wrong, and what is allowed.
+Each problem is reported in one line: the key, the error, and the allowed values.
 """

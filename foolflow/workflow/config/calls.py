@@ -1,4 +1,4 @@
-"""Functions and classes that a config names: do they exist, and do they take the parameters they are given?
+"""Check that the functions and classes that a config names exist and take the given parameters.
 
 Everything is read from syntax trees. Importing PyTorch or an attack library would take seconds at each start.
 """
@@ -18,7 +18,7 @@ from foolflow.workflow.signatures import type_problem
 
 
 def python_problems(key: str, reference: str) -> Iterator[str]:
-    """Problems of a user's `path/to/file.py:name`."""
+    """Yield the problems of a user's `path/to/file.py:name`."""
     try:
         file, name = split_reference(reference)
         names = _names(file)
@@ -29,18 +29,18 @@ def python_problems(key: str, reference: str) -> Iterator[str]:
 
 
 def model_problems(key: str, architecture: str, arguments: Config) -> Iterator[str]:
-    """Problems of building one of our models. architecture: `module.Class` of foolflow/models."""
+    """Yield the problems of building one of our models. architecture: `module.Class` of foolflow/models."""
     module, name = architecture.split(".")
     yield from _call_problems(key, "arguments", "models", module, name, arguments)
 
 
 def method_problems(key: str, kind: str, method: str, parameters: Config) -> Iterator[str]:
-    """Problems of calling one of our methods. kind: `attacks` or `defenses`, the folder with <method>.py."""
+    """Yield the problems of calling one of our methods. kind: the folder of <method>.py, `attacks` or `defenses`."""
     yield from _call_problems(key, "parameters", kind, method, method, parameters)
 
 
 def _call_problems(key: str, field: str, kind: str, module: str, name: str, given: Config) -> Iterator[str]:
-    """Problems of calling `name` of foolflow/<kind>/<module>.py with the keyword-only arguments of `key`.`field`."""
+    """Yield the problems of calling `name` in foolflow/<kind>/<module>.py with the arguments of `key`.`field`."""
     definition = _definition(kind, module, name)
     if definition is None:
         written = name if module == name else f"{module}.{name}"
@@ -52,13 +52,13 @@ def _call_problems(key: str, field: str, kind: str, module: str, name: str, give
     arguments = zip(signature.kwonlyargs, signature.kw_defaults, strict=True)
     takes = {argument.arg: (argument, default) for argument, default in arguments if argument.arg != "targets"}
     for argument_name, value in sorted(given.items(), key=lambda item: str(item[0])):
-        place = f"{key}.{field}.{argument_name}"
+        argument_key = f"{key}.{field}.{argument_name}"
         if argument_name not in takes:
-            yield f"{place}: unknown; {name} takes {', '.join(takes) or 'none'}"
+            yield f"{argument_key}: unknown; {name} takes {', '.join(takes) or 'none'}"
         elif problem := type_problem(value, takes[argument_name][0].annotation):
-            yield f"{place}: {problem}"
+            yield f"{argument_key}: {problem}"
         else:
-            yield from numbers_read_as_text(value, place)
+            yield from numbers_read_as_text(value, argument_key)
     for argument_name in sorted(takes.keys() - given.keys()):
         if takes[argument_name][1] is None:
             yield f"{key}.{field}.{argument_name}: missing; {name} needs it"
@@ -72,9 +72,9 @@ def takes_targets(method: str) -> bool:
 
 
 def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
-    """Problems of another library's attack.
+    """Yield the problems of another library's attack.
 
-    needed: whether a study uses it; only then is it a problem that the library is not installed.
+    needed: whether a study uses it. A missing library is a problem only then.
     """
     library, _, name = entry["method"].partition(":")
     peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
@@ -85,7 +85,7 @@ def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
 
 
 def _names(file: Path) -> list[str]:
-    """Every name that the top level of a user's file defines, assigns or imports."""
+    """Return every name that the top level of a user's file defines, assigns or imports."""
     names: list[str] = []
     for node in ast.parse(file.read_bytes(), filename=str(file)).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -117,7 +117,7 @@ def _signature(definition: ast.ClassDef | ast.FunctionDef) -> ast.arguments | No
 
 
 def _available(kind: str) -> list[str]:
-    """What a config may name: each class of models/, and each attack or defense named like its module."""
+    """Return the names that a config may use: classes of models/, attacks and defenses."""
     names = []
     for file in sorted((PACKAGE / kind).glob("[a-z]*.py")):
         for name, definition in _definitions(file).items():
@@ -129,7 +129,7 @@ def _available(kind: str) -> list[str]:
 
 
 def _is_method(kind: str, definition: ast.FunctionDef) -> bool:
-    """Attacks take a model first; the other functions in foolflow/attacks are helpers."""
+    """Whether the function is a method. In foolflow/attacks, functions that do not take a model first are helpers."""
     return kind != "attacks" or [argument.arg for argument in definition.args.args][:1] == ["model"]
 
 

@@ -11,7 +11,7 @@ from foolflow.workflow.config.schema import schema_problems
 
 
 def problems(config: Config, schema: Config) -> list[str]:
-    """Return everything that is wrong with `config`, sorted; an empty list if nothing is.
+    """Return one line for each problem of `config`, sorted.
 
     Names and parameters are checked only once the config fits the schema.
     schema: the parsed schemas/config.schema.yaml.

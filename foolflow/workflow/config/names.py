@@ -1,4 +1,4 @@
-"""Keys, and names that refer to other entries of the config."""
+"""Build keys, and check names that refer to other entries of the config."""
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
@@ -6,7 +6,7 @@ from typing import Any
 
 Config = Mapping[str, Any]
 
-LISTED = 20  # names in one line; of more, only the closest matches are listed
+LISTED = 20  # above this number of names, only the closest matches are listed
 
 
 def join(key: str, name: object) -> str:
@@ -14,7 +14,7 @@ def join(key: str, name: object) -> str:
 
 
 def unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:
-    """One line for each of `names` that is not `allowed`. kind: what they name, as in "not among the models"."""
+    """Yield one line for each of `names` that is not `allowed`. kind: as in "not among the models"."""
     for name in names:
         if name not in allowed:
             listed = list(allowed) if len(allowed) <= LISTED else get_close_matches(name, allowed, n=5, cutoff=0)
@@ -23,14 +23,14 @@ def unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str
 
 
 def repeated_names(key: str, entries: Collection[Config]) -> Iterator[str]:
-    """One line for each `name` that several entries share."""
+    """Yield one line for each `name` that several entries share."""
     names = [entry["name"] for entry in entries]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{key}: {name!r} is used more than once; each name must be unique"
 
 
 def unknown_victims(key: str, entry: Config, config: Config) -> Iterator[str]:
-    """One line for each unknown name in `dataset`, `models` and `defenses` of a study's entry."""
+    """Yield one line for each unknown name in `dataset`, `models` and `defenses` of a study's entry."""
     yield from unknown(f"{key}.dataset", [entry["dataset"]], "datasets", config["datasets"])
     yield from unknown(f"{key}.models", entry["models"], "models", config["models"])
     yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
@@ -41,7 +41,7 @@ def has_several_epsilons(attack: Config) -> bool:
 
 
 def several_epsilons(key: str, names: Collection[str], config: Config) -> Iterator[str]:
-    """One line for each named attack with a list of epsilons, where only one adversarial set can be used."""
+    """Yield one line for each named attack with a list of epsilons, where only one epsilon is allowed."""
     for name in names:
         if has_several_epsilons(config["attacks"].get(name, {})):
             yield f"{key}: {name} has a list of epsilons; it needs a single one here"

@@ -1,4 +1,4 @@
-"""Numbers in a config that YAML reads as text, and numbers that are not finite."""
+"""Find numbers in a config that YAML reads as text, and numbers that are not finite."""
 
 import math
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from foolflow.workflow.config.names import join
 
-# YAML 1.1, which PyYAML implements, wants a point in the mantissa and a sign in the exponent.
+# YAML 1.1, which PyYAML implements, requires a point in the mantissa and a sign in the exponent.
 _WITH_EXPONENT = re.compile(r"([-+]?)(\d+|\d+\.\d*|\.\d+)[eE]([-+]?)(\d+)")
 
 
@@ -33,14 +33,14 @@ def _advice(value: str, better: str) -> str:
 
 
 def numbers_read_as_text(value: Any, key: str) -> Iterator[str]:
-    """One line for each such text anywhere in a part of the config: the arguments of a function."""
-    for place, part in _leaves(value, key):
-        if problem := read_as_text(part):
-            yield f"{place}: {problem}"
+    """Yield one line for each number that YAML reads as text, anywhere in `value`. key: that of `value`."""
+    for leaf_key, leaf in _leaves(value, key):
+        if problem := read_as_text(leaf):
+            yield f"{leaf_key}: {problem}"
 
 
 def not_finite(config: Any) -> Iterator[str]:
-    """One line for each number that is not finite. A schema cannot reject NaN, which is below every maximum.
+    """Yield one line for each number that is not finite. A schema cannot reject NaN, which is below every maximum.
 
     A key named `norm` may be infinite.
     """

@@ -1,4 +1,4 @@
-"""Names, files and parameters in the data sets, models, defenses, detectors and attacks of a config."""
+"""Check the names, files and parameters in the data sets, models, defenses, detectors and attacks of a config."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from foolflow.workflow.config.numbers import numbers_read_as_text
 
 
 def reference_problems(config: Config) -> Iterator[str]:
-    """Names that refer to nothing, and parameters that a function does not take.
+    """Yield one line for each name that refers to nothing, missing file, or invalid parameter.
 
     config: valid by the schema, with its defaults filled in.
     """
@@ -37,7 +37,7 @@ def reference_problems(config: Config) -> Iterator[str]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """All strings in a part of the config, except its keys."""
+    """Yield all strings in a part of the config, except its keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):
@@ -46,7 +46,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _results_problems(results: Path) -> Iterator[str]:
-    """Problems of the results folder or, if it does not exist yet, of its nearest parent that does."""
+    """Yield the problems of the results folder or, if it does not exist yet, of its nearest existing parent."""
     nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
     if not nearest.is_dir():
         yield f"results: {nearest} is not a folder; choose another one"
@@ -78,8 +78,8 @@ def _attack_problems(key: str, attack: Config, *, needed: bool) -> Iterator[str]
         yield from _method_problems(key, "attacks", attack)
         if "targets" in attack and "method" in attack and not takes_targets(attack["method"]):
             yield f"{key}.targets: {attack['method']} does not support targets"
-    for place, squeezer in enumerate(attack.get("parameters", {}).get("squeezers", [])):
-        yield from _squeezer_problems(f"{key}.parameters.squeezers.{place}", squeezer)
+    for index, squeezer in enumerate(attack.get("parameters", {}).get("squeezers", [])):
+        yield from _squeezer_problems(f"{key}.parameters.squeezers.{index}", squeezer)
 
 
 def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
@@ -92,7 +92,7 @@ def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
 
 
 def _squeezer_problems(key: str, squeezer: Config) -> Iterator[str]:
-    """Problems of a filter in an attack's parameters: a defense without `at`."""
+    """Yield the problems of a filter in an attack's parameters: a defense without `at`."""
     if filters(squeezer):
         yield from _method_problems(key, "defenses", squeezer)
     else:

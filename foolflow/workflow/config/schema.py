@@ -40,9 +40,9 @@ def schema_problems(config: Config, schema: Config) -> Iterator[str]:
 
 
 def _numbers_read_as_text(error: Any) -> Iterator[str]:
-    """One line for each text that looks like a number, if a number would be valid there.
+    """Yield one line for each text that looks like a number, if a number would be valid there.
 
-    error: a ValidationError; that of `oneOf` holds the errors of its options.
+    error: a ValidationError. For `oneOf`, its context has the errors of the options.
     """
     for inner in error.context:
         yield from _numbers_read_as_text(inner)
@@ -70,7 +70,7 @@ def _explained(error: Any) -> Iterator[str]:
             yield f"{join(key, name)}: missing"
         case "oneOf" if all(option.keys() == {"required"} for option in error.validator_value):
             if not isinstance(error.instance, dict):
-                return  # the type has an error of its own
+                return  # the wrong type has its own error
             names = [option["required"][0] for option in error.validator_value]
             given = [name for name in names if name in error.instance]
             wrong = "both are given" if given else "neither is given"

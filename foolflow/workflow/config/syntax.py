@@ -1,4 +1,4 @@
-"""Config files that YAML cannot read, or reads differently from what the user meant."""
+"""Find config files that YAML cannot parse, and keys that it silently drops."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from foolflow.workflow.config.names import join
 
 
 def syntax_problem(file: Path) -> str | None:
-    """Say why a config file is not valid YAML, or has no keys. Snakemake reports neither the file nor the line.
+    """Explain why a config file is not valid YAML, or has no keys. Snakemake reports neither the file nor the line.
 
     Returns None for a missing file, which Snakemake does report.
     """
@@ -45,5 +45,5 @@ def _repeated(node: yaml.Node | None, key: str) -> Iterator[tuple[str, int]]:
             earlier.add(inner)
             yield from _repeated(value, inner)
     elif isinstance(node, yaml.SequenceNode):
-        for place, value in enumerate(node.value):
-            yield from _repeated(value, join(key, place))
+        for index, value in enumerate(node.value):
+            yield from _repeated(value, join(key, index))

@@ -8,7 +8,7 @@ from foolflow.attacks.peers.sources import installed
 
 @pytest.fixture
 def needs():
-    """Skip where the library is not installed."""
+    """Return a function that skips the test if the library is not installed."""
 
     def skip(library):
         peer = importlib.import_module(f"foolflow.attacks.peers.{library}")
@@ -20,7 +20,7 @@ def needs():
 
 @pytest.fixture
 def attacked(trained, needs):
-    """attacked(method, targets=None, count=12, **parameters): (clean images, what the attack made)."""
+    """Return a function that runs a method on `count` images. It returns the clean images and the result."""
 
     def run(method, *, targets=None, count=12, **parameters):
         needs(method.partition(":")[0])
@@ -34,7 +34,7 @@ def attacked(trained, needs):
 
 @pytest.fixture
 def problems_of(needs):
-    """problems_of(method, parameters, targeted=False): the lines that a config gets."""
+    """Return a function that lists the problems of a config entry."""
 
     def lines(method, parameters=None, *, targeted=False):
         library, _, name = method.partition(":")

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 
-def test_standard_fools_every_image_within_reach(attacked):
+def test_the_standard_version_fools_every_image_within_epsilon(attacked):
     images, made = attacked("autoattack:standard", count=6, epsilon=0.3)
     assert made.success.all()
     assert (made.images - images).abs().max() <= 0.3 + 1e-6
@@ -10,7 +10,7 @@ def test_standard_fools_every_image_within_reach(attacked):
     assert torch.equal(again.images, made.images)
 
 
-def test_a_single_part_runs_alone(attacked):
+def test_one_part_of_autoattack_can_run_alone(attacked):
     images, made = attacked("autoattack:custom", attacks=["apgd-ce"], epsilon=0.5, norm="L2", count=6)
     assert (made.images - images).flatten(1).norm(dim=1).max() <= 0.5 + 1e-5
     assert made.gradient_evaluations.sum() > 0
@@ -32,6 +32,6 @@ def test_each_config_mistake_is_one_line(problems_of, method, parameters, line):
     assert found.startswith(line)
 
 
-def test_it_has_no_targets(problems_of):
+def test_targets_are_rejected(problems_of):
     problems = problems_of("autoattack:standard", {"epsilon": 0.1}, targeted=True)
     assert problems == ["targets: standard does not support targets"]

@@ -22,24 +22,24 @@ def test_boundary_needs_no_gradient(attacked):
     assert torch.equal(l2(images, made) > 0, made.success & (l2(images, made) > 0))
 
 
-def test_without_a_start_only_that_image_fails(attacked, trained):
-    """Noise has one class, so it starts no attack at another; foolbox would give up the batch."""
+def test_an_image_without_a_starting_point_fails_alone(attacked, trained):
+    """All noise images have the same class, so images of that class have no start. Foolbox would fail the batch."""
     images, made = attacked("foolbox:BoundaryAttack", steps=5, targets=torch.full((12,), 8), count=12)
     failed = ~made.success
     assert torch.equal(made.images[failed], images[failed])
 
 
-def test_a_radius_is_kept(attacked):
+def test_perturbations_stay_within_epsilon(attacked):
     images, made = attacked("foolbox:LinfPGD", epsilon=0.1, steps=5)
     assert (made.images - images).abs().max() <= 0.1 + 1e-6
 
 
-def test_a_distance_is_named(attacked):
+def test_distances_are_given_by_name(attacked):
     images, made = attacked("foolbox:InversionAttack", distance="l2")
     assert torch.allclose(made.images[l2(images, made) > 0], 1 - images[l2(images, made) > 0])
 
 
-def test_the_black_images_of_carlini_wagner_are_failures(attacked):
+def test_black_images_from_carlini_wagner_count_as_failures(attacked):
     images, made = attacked("foolbox:L2CarliniWagnerAttack", binary_search_steps=2, steps=5)
     assert made.details["rejected"].any()
     rejected = made.details["rejected"]
@@ -53,7 +53,7 @@ def test_targets(attacked, other_classes):
     assert made.success.float().mean() > 0.8
 
 
-def test_records_are_those_of_any_attack(digits_splits, trained, needs):
+def test_a_peer_has_the_same_records_as_our_attacks(digits_splits, trained, needs):
     needs("foolbox")
     entry = {"method": "foolbox:FGSM", "parameters": {"epsilon": [0.1, 0.3]}, "images": 30, "batch_size": 20}
     test, cpu = digits_splits["test"], torch.device("cpu")

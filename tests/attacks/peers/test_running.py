@@ -1,4 +1,4 @@
-"""Nobody's word is taken: what a library returns is judged, whatever it says."""
+"""The images that a library returns are judged by Foolflow, whatever the library reports."""
 
 import random
 
@@ -24,7 +24,7 @@ def noise(model, images, labels, targets):
     return torch.rand_like(images)
 
 
-def test_the_class_is_the_victims():
+def test_predictions_come_from_the_victim():
     made = run(noise)
     assert torch.equal(made.predictions, AFFINE(made.images).argmax(1))
     assert torch.equal(made.success, made.predictions != LABELS)
@@ -64,7 +64,7 @@ def test_targets_reach_the_attack_and_define_success():
 
 def test_gradient_evaluations_are_counted_on_the_victim():
     def attack(model, images, labels, targets):
-        for rows in (slice(None), slice(0, 7)):  # all of them once, seven once more
+        for rows in (slice(None), slice(0, 7)):  # every image once, seven of them twice
             inputs = images[rows].clone().requires_grad_()
             torch.autograd.grad(cross_entropy(model(inputs), labels[rows]), inputs)
         with torch.no_grad():
@@ -78,7 +78,7 @@ def test_gradient_evaluations_are_counted_on_the_victim():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_non_finite_image_is_a_failure_but_no_error(bad):
+def test_a_non_finite_image_is_a_failure_and_not_an_error(bad):
     def attack(model, images, labels, targets):
         images[3, 0, 1, 1] = bad
         return 1 - images
@@ -105,7 +105,7 @@ def test_a_blank_original_may_stay_blank():
     assert not made.details["rejected"].any()
 
 
-def test_rounding_out_of_the_box_is_clipped():
+def test_values_that_rounding_moves_out_of_range_are_clipped():
     made = run(lambda model, images, labels, targets: (images + 1).clamp(max=1) + 1e-6 * images)
     assert made.images.max() <= 1
 
@@ -121,13 +121,13 @@ def test_rounding_out_of_the_box_is_clipped():
         (lambda model, images, labels, targets: 1 / 0, "failed: ZeroDivisionError"),
     ],
 )
-def test_nonsense_is_one_line_that_names_the_attack(attack, words):
+def test_an_invalid_return_value_gives_one_line_that_names_the_attack(attack, words):
     with pytest.raises(InvalidInput, match=r"^attack fake:attack [^\n]+$") as caught:
         run(attack)
     assert words in str(caught.value)
 
 
-def test_random_numbers_depend_only_on_the_images_and_the_callers_state_is_kept():
+def test_random_numbers_depend_only_on_the_images_and_the_global_state_is_restored():
     def attack(model, images, labels, targets):
         return torch.rand_like(images) * random.random() * float(np.random.rand())
 

@@ -1,0 +1,19 @@
+"""Cells: dicts that name a victim and the attack on it. `foolflow/studies/cells.py` lists their keys."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Cell = Mapping[str, Any]
+
+VICTIM = ("dataset", "model", "defense", "seed")
+
+
+def source_of(cell: Cell) -> str:
+    """Return the victim that a cell's images were made on, as model/defense."""
+    return cell.get("source") or f"{cell['model']}/{cell['defense']}"
+
+
+def model_and_defense(victim: str) -> tuple[str, str]:
+    """Split model/defense. Without a slash, the defense is empty."""
+    model, _, defense = victim.partition("/")
+    return model, defense
