@@ -29,7 +29,7 @@ reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST 
 	$(BIN)/snakemake --cores all $(call report,results/report.html) $(ARGS)
 
 verify: .venv/installed ## RESULTS=folder: what did other code produce? with MANIFEST=file: is it that run, what differs first?
-	$(BIN)/python scripts/verify.py --results "$(RESULTS)" --manifest "$(MANIFEST)"
+	$(BIN)/python scripts verify --results "$(RESULTS)" --manifest "$(MANIFEST)"
 
 test: .venv/installed ## the tests
 	$(BIN)/pytest --numprocesses 2 $(ARGS)

@@ -92,7 +92,7 @@ rule gather_attack:
     params:
         program=program,
         code=code_digest("scripts.gather_attack"),
-        attack=attack_code, # a change of it makes the shards again, which are not kept
+        attack=attack_code,  # a change of it makes the shards again, which are not kept
         spec=attack_spec,
         # The paths of a thousand shards do not fit on a command line, so the program receives their folder.
         shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],

@@ -21,7 +21,9 @@ from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys
 
-repeated = [line for file in workflow.configfiles for line in repeated_keys(Path(file))]
+# Inside another workflow, these are the files of its own config.
+configfiles = workflow.configfiles if workflow.modifier.parent_modifier is None else []
+repeated = [line for file in configfiles for line in repeated_keys(Path(file))]
 if found := repeated + problems(config, load_schema()):
     raise WorkflowError("\n".join(f"config: {line}" for line in found))
 config.update(with_defaults(config))
@@ -361,3 +363,21 @@ def tables_code(exhibits):
 
 def figures_code(exhibits):
     return code_digest("scripts.draw", *(f"foolflow.figures.{one['module']}" for one in exhibits))
+
+
+# ---- The whole run ----------------------------------------------------------------------------------------------
+
+
+def everything(wildcards):
+    """Return what the studies, the manifest and the table of times consist of.
+
+    The manifest depends on the studies, but Snakemake notices a deleted file only if it is asked for.
+    """
+    shown = [path for study in config["studies"] for path in getattr(rules, study).input]
+    return [*shown, *rules.write_manifest.output, *rules.tabulate_times.output]
+
+
+def records_among(wildcards, input, output):
+    """Return the records among the inputs of the manifest: those of the last job of each kind."""
+    folder = Path(output.manifest).parent / "provenance"
+    return [path for path in input if Path(path).is_relative_to(folder)]

@@ -1,6 +1,8 @@
 rule figure:
-    """Template of the rule that draws the figures of a study. `use rule` sets the pathvar <study>, the inputs, the outputs,
-    `code` and `spec`, and repeats `localrule: True`, which Snakemake does not inherit.
+    """Template, not a target: the rule that draws the figures of a study.
+
+    `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
+    Snakemake does not inherit.
     """
     output:
         png="<results>/figures/<study>.png",
@@ -10,8 +12,6 @@ rule figure:
         "<logs>/figures/<study>.log",
     benchmark:
         "<benchmarks>/figures/<study>.tsv"
-    wildcard_constraints:
-        study=r"(?!)", # the template itself makes nothing
     conda:
         "../envs/plots.yaml"
     resources:

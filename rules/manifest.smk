@@ -17,7 +17,7 @@ rule write_manifest:
     params:
         program=program,
         code=code_digest("scripts.write_manifest"),
-        records=lambda wildcards, input: [path for path in input if "/provenance/" in path],
+        records=records_among,
     message:
         "Write the manifest"
     shell:

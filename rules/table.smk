@@ -1,6 +1,8 @@
 rule table:
-    """Template of the rule that makes the tables of a study. `use rule` sets the pathvar <study>, the inputs, the outputs,
-    `code` and `spec`, and repeats `localrule: True`, which Snakemake does not inherit.
+    """Template, not a target: the rule that makes the tables of a study.
+
+    `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
+    Snakemake does not inherit.
     """
     output:
         csv="<results>/tables/<study>.csv",
@@ -11,8 +13,6 @@ rule table:
         "<logs>/tables/<study>.log",
     benchmark:
         "<benchmarks>/tables/<study>.tsv"
-    wildcard_constraints:
-        study=r"(?!)", # the template itself makes nothing
     conda:
         "../envs/plots.yaml"
     resources:

@@ -9,9 +9,17 @@ from pathlib import Path
 
 from foolflow.compute.seeds import derived_seed
 from foolflow.data.divide import divide
-from foolflow.data.sources import READERS
+from foolflow.data.sources import READERS, image_files
 from foolflow.data.splits import save_split
 from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
+
+
+class Files(argparse.Action):
+    """Takes files, and folders in place of the images in them, which may not fit on a command line."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        found = [[value] if not value.is_dir() else map(Path, image_files(str(value))) for value in values]
+        setattr(namespace, self.dest, [file for files in found for file in files])
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -27,7 +35,7 @@ def main(arguments: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--raw", type=Path, required=True, help="the folder with the downloaded files")
-    add_input(parser, "--files", nargs="*", default=[], required=False, help="the files that the data set is read from")
+    add_input(parser, "--files", nargs="*", action=Files, default=[], required=False, help="the source of the images")
     for part in ("train", "val", "test"):
         add_output(parser, f"--{part}")
     run_job(main, parser)

@@ -23,6 +23,10 @@ READERS = {
 }
 
 
+# The suffixes that torchvision's ImageFolder accepts.
+IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
 @dataclass(frozen=True)
 class Download:
     """The published files of one source.
@@ -48,9 +52,14 @@ DOWNLOADS = {
 
 
 def source_files(dataset: Mapping[str, Any]) -> list[str]:
-    """Return the user's files that a data set is read from. There are none for `digits`, a part of scikit-learn."""
+    """Return the user's files that a data set is read from; none for `digits`, which come with scikit-learn."""
     if dataset["source"] == "npz":
         return [dataset["path"]]
     if dataset["source"] == "folder":
-        return sorted(str(file) for file in Path(dataset["path"]).rglob("*") if file.is_file()) or [dataset["path"]]
+        return image_files(dataset["path"]) or [dataset["path"]]
     return []
+
+
+def image_files(folder: str) -> list[str]:
+    """Return the files below a folder that are read as images. Others, such as notes, are no part of a data set."""
+    return sorted(str(file) for file in Path(folder).rglob("*") if file.suffix.lower() in IMAGES and file.is_file())

@@ -22,7 +22,7 @@ def read_records(results: Path) -> dict[str, Record]:
     for path in sorted((results / FOLDER).rglob("*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            record["inputs"].items(), record["outputs"].items()
+            record["inputs"].items(), record["external"].items(), record["outputs"].items()
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise InvalidInput(f"{path} is not a job's record ({in_one_line(error)}); run the job again") from error
         found[path.relative_to(results / FOLDER).with_suffix("").as_posix()] = record
@@ -42,21 +42,27 @@ def with_dependencies(records: Mapping[str, Record], jobs: Iterable[str]) -> lis
     while pending:
         job = pending.pop()
         if job not in found:
+            if job not in records:
+                raise InvalidInput(f"{FOLDER}/{job}.json is missing; run the job again that wrote it")
             found.add(job)
-            pending += [made_by[artefact] for artefact in records[job]["inputs"] if artefact in made_by]
+            for artefact in records[job]["inputs"]:
+                if artefact not in made_by:
+                    raise InvalidInput(f"{artefact} has no record of what produced it; remove it and run again")
+                pending.append(made_by[artefact])
     return sorted(found)
 
 
 def manifest(records: Mapping[str, Record], jobs: Iterable[str]) -> dict[str, Any]:
     """Return the manifest of these jobs and of all jobs that they depend on.
 
-    `artefacts`: by path, `sha256` and `job`.  `jobs`: by name, `code`, `config`, `commit`, `machine` (an index into
-    `machines`) and `inputs`, with a checksum for each input that no job produced.  `machines`: `software`, `hardware`.
+    artefacts: by path, `sha256` and `job`.
+    jobs: by name, `code`, `config`, `commit`, `machine` (an index into `machines`), `inputs`, and `external`, the
+        checksums of inputs from outside the results folder.
+    machines: `software` and `hardware`.
     Two identical runs give the same manifest, because it contains no times and no artefacts that differ between runs,
     such as timings.
     """
     chosen = with_dependencies(records, jobs)
-    made_by = producers(records)
     machines: list[dict[str, Any]] = []
     described = {}
     for job in chosen:
@@ -67,7 +73,8 @@ def manifest(records: Mapping[str, Record], jobs: Iterable[str]) -> dict[str, An
         described[job] = {
             **{key: record[key] for key in ("code", "config", "commit")},
             "machine": machines.index(machine),
-            "inputs": {path: None if path in made_by else sha256 for path, sha256 in record["inputs"].items()},
+            "inputs": sorted(record["inputs"]),
+            "external": record["external"],
         }
     artefacts = {
         path: {"sha256": sha256, "job": job}

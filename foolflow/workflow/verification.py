@@ -1,13 +1,14 @@
 """Verify a results folder against a manifest or against the current code."""
 
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from foolflow.errors import in_one_line
 from foolflow.jobs.record import checksum, code_that_runs
-from foolflow.workflow.provenance import read_records
+from foolflow.workflow.provenance import producers, read_records
 
 # In order: each stage depends only on earlier ones.
 STAGES = ("data", "victims", "attacks", "judgements", "datasets", "evaluations", "tables", "figures", "pages")
@@ -36,10 +37,12 @@ def differences(results: Path, manifest: Mapping[str, Any]) -> list[Difference]:
 def made_by_other_code(results: Path) -> list[Difference]:
     """Return the artefacts that were not produced by the current code or that changed since, in workflow order.
 
-    Each job recorded its code when it ran, so `snakemake --touch` cannot hide an outdated artefact.
+    Each job recorded its code when it ran, so `snakemake --touch` cannot hide an outdated artefact. An artefact without
+    a record is listed, too. Call it in the working directory of the run: records name the user's files relative to it.
     """
-    found = []
-    for record in read_records(results).values():
+    records = read_records(results)
+    found = [Difference(path, "has no record of what produced it") for path in _artefacts(results, producers(records))]
+    for record in records.values():
         change = _change_of_code(record["code"])
         for path, sha256 in record["outputs"].items():
             if change is not None:
@@ -47,6 +50,16 @@ def made_by_other_code(results: Path) -> list[Difference]:
             elif sha256 is not None and (problem := _problem(results / path, sha256)) is not None:
                 found.append(Difference(path, problem))
     return sorted(found, key=lambda difference: _workflow_order(difference.path))
+
+
+def _artefacts(results: Path, recorded: Collection[str]) -> Iterator[str]:
+    """Yield the artefacts in a results folder that are not among those `recorded`, which may be folders."""
+    for stage in STAGES:
+        for file in sorted((results / stage).rglob("*")):
+            path = file.relative_to(results)
+            temporary = file.name.startswith((".", "checkpoint")) or "shards" in path.parts
+            if file.is_file() and not temporary and not any(str(part) in recorded for part in (path, *path.parents)):
+                yield path.as_posix()
 
 
 def _change_of_code(code: str) -> str | None:
@@ -57,7 +70,7 @@ def _change_of_code(code: str) -> str | None:
         now = code_that_runs(code)
     except (OSError, SyntaxError) as error:
         return f"was made by code {code.split()[0]}, which cannot be read now ({in_one_line(error)})"
-    for then, today in zip(code.split(), now.split(), strict=True):
+    for then, today in zip(shlex.split(code), shlex.split(now), strict=True):
         if then != today:  # the digest, or a package
             return f"was made by code {then}; the current code is {today}"
     return None
@@ -87,8 +100,8 @@ def other_circumstances(here: Mapping[str, Any], manifest: Mapping[str, Any], pa
     for key in ("code", "config", "commit"):
         if ours[key] != theirs[key]:
             yield f"{key}: {_short(ours[key])} here, {_short(theirs[key])} in the manifest"
-    for name, sha256 in sorted(theirs["inputs"].items()):
-        if ours["inputs"].get(name, sha256) != sha256:
+    for name, sha256 in sorted(theirs["external"].items()):
+        if ours["external"].get(name, sha256) != sha256:
             yield f"input: {name} has different content here"
     machines = [one["machines"][job["machine"]] for one, job in ((here, ours), (manifest, theirs))]
     for kind in ("software", "hardware"):
