@@ -99,7 +99,7 @@ class _Active:
 def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Active:
     rivals = rival_logits(logits, labels).topk(min(classes, logits.shape[1]) - 1, dim=1).indices
     rows = torch.arange(len(images), device=images.device)
-    # The first step uses all rivals, whatever these lengths are.
+    # The first step uses all rivals, so these lengths do not matter.
     lengths = torch.ones_like(rivals, dtype=logits.dtype)
     return _Active(rows, labels, rivals, lengths, images, torch.zeros_like(images), images)
 

@@ -76,7 +76,7 @@ def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator
 
     gradient: `own` is the gradient of the filter's code. `straight_through` treats the filter as the identity in the
         backward pass (backward pass differentiable approximation, Athalye et al. 2018, arXiv 1802.00420). `auto` is
-        straight-through if the filter has no gradient of its own on these `images`, float32 (N, C, H, W).
+        straight-through if the filter has no gradient on these `images`, float32 (N, C, H, W).
     Raises InvalidInput for any other `gradient`.
     """
     if gradient not in ("own", "straight_through", "auto"):

@@ -7,7 +7,7 @@ from foolflow.attacks.stadv_students import diagonal_flow_loss, stadv_students
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.errors import InvalidInput
 
-MENDED = {"scores": "logits", "floor": -1.0, "neighbours": "four", "tau": 0.001, "returned": "best"}
+FIXED = {"scores": "logits", "floor": -1.0, "neighbours": "four", "tau": 0.001, "returned": "best"}
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def test_the_students_settings_almost_never_reach_the_target(case):
 
 def test_with_all_fixes_it_reaches_the_targets(case):
     model, images, labels, targets = case
-    made = stadv_students(model, images, labels, targets=targets, max_evaluations=300, **MENDED)
+    made = stadv_students(model, images, labels, targets=targets, max_evaluations=300, **FIXED)
     assert made.success.float().mean() > 0.9
     assert torch.allclose(made.images, warp(images, made.details["flow"]).clamp(0, 1))
     assert torch.allclose(made.details["flow_loss"], flow_loss(made.details["flow"]))
@@ -45,7 +45,7 @@ def test_a_floor_above_0_stops_before_the_target_wins(case):
 
 def test_unconverged_runs_are_discarded(case):
     model, images, labels, targets = case
-    options = {"targets": targets, "max_evaluations": 3, **MENDED}
+    options = {"targets": targets, "max_evaluations": 3, **FIXED}
     thrown = stadv_students(model, images, labels, **(options | {"returned": "converged"}))
     kept = stadv_students(model, images, labels, **(options | {"returned": "last"}))
     stopped = ~thrown.details["converged"]
@@ -56,7 +56,7 @@ def test_unconverged_runs_are_discarded(case):
 
 def test_the_best_iterate_wins_at_least_as_often_as_the_last(case):
     model, images, labels, targets = case
-    options = {"targets": targets, "max_evaluations": 100, **MENDED, "floor": 0.0}
+    options = {"targets": targets, "max_evaluations": 100, **FIXED, "floor": 0.0}
     best, last = (stadv_students(model, images, labels, **(options | {"returned": name})) for name in ("best", "last"))
     assert (best.success | ~last.success).all()
     assert best.success.sum() > last.success.sum()  # at floor 0 the last iterates end on a tie

@@ -1,7 +1,7 @@
 """Limits of the machine: a full disk, a read-only folder, too little memory, no GPU.
 
 The full and the read-only disk are small disks in memory. They are mounted in a separate mount namespace, so they
-disappear when the script ends, whatever happens.
+always disappear when the script ends.
 """
 
 import os
@@ -69,7 +69,7 @@ def splits(site: Site) -> list:
 
 
 def huge_attack(site: Site) -> list:
-    """Run an attack at so many epsilons that its output has 600 KB."""
+    """Run an attack at 120 epsilons, whose output has 600 KB."""
     epsilons = [number / 1000 for number in range(1, 121)]
     return site.run_attack({"method": "fgsm", "parameters": {"epsilon": epsilons}})
 

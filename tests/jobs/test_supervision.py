@@ -56,12 +56,12 @@ def test_a_signal_from_outside_needs_no_explanation():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_to_the_job(number):
-    beside = subprocess.Popen([sys.executable, "-c", START + HANDLES], stdout=subprocess.PIPE, text=True)
-    job, parent = map(int, beside.stdout.readline().split())
-    assert parent == beside.pid != job
-    beside.send_signal(number)
-    assert beside.communicate(timeout=10)[0] == f"received {int(number)}\n"
-    assert beside.returncode == 7
+    supervisor = subprocess.Popen([sys.executable, "-c", START + HANDLES], stdout=subprocess.PIPE, text=True)
+    job, parent = map(int, supervisor.stdout.readline().split())
+    assert parent == supervisor.pid != job
+    supervisor.send_signal(number)
+    assert supervisor.communicate(timeout=10)[0] == f"received {int(number)}\n"
+    assert supervisor.returncode == 7
     assert not _is_running(job)
 
 

@@ -1,7 +1,7 @@
 """Adversarial Library's attacks (Rony et al., github.com/jeromerony/adversarial-library), `advlib:<function of
 adv_lib.attacks>`.
 
-`norm` may be .inf. A radius is called epsilon here, whatever its name in the library.
+`norm` may be .inf. All radii are called epsilon here; their names in the library differ.
 """
 
 import importlib.util

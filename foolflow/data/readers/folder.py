@@ -12,7 +12,7 @@ from torchvision.datasets import ImageFolder
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput, in_one_line
 
-# Pillow identifies a file by its content, whatever its name, and would run the program in a PostScript file.
+# Pillow identifies a file by its content and not by its name, and would run the program in a PostScript file.
 FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # all formats whose file names ImageFolder accepts
 DEEP_MODES = ("I", "F")  # Pillow's modes with more than 8 bits per channel; converting them clips instead of scaling
 

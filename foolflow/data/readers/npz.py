@@ -54,7 +54,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _check_sizes(archive: zipfile.ZipFile) -> None:
     """Check the sizes before anything is decompressed: an archive of a few kilobytes may hold terabytes of zeros.
 
-    NumPy allocates whatever an array's header declares, so each header must agree with the archive.
+    NumPy allocates the size that an array's header declares, so each header must agree with the archive.
     """
     total = sum(member.file_size for member in archive.infolist())
     if total > LIMIT:

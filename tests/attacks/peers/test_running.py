@@ -45,10 +45,10 @@ def test_misclassified_images_are_unchanged_and_cost_nothing():
     assert torch.equal(made.images[:10], IMAGES[:10])
     assert made.success[:10].all()
     assert made.details["queries"][:10].sum() == 0
-    nobody = run(attack, (LABELS + 1) % 5)
+    unattacked = run(attack, (LABELS + 1) % 5)
     assert batch_sizes == [30]
-    assert torch.equal(nobody.images, IMAGES)
-    assert nobody.details.keys() == made.details.keys()
+    assert torch.equal(unattacked.images, IMAGES)
+    assert unattacked.details.keys() == made.details.keys()
 
 
 def test_targets_reach_the_attack_and_define_success():
@@ -89,7 +89,7 @@ def test_a_non_finite_image_is_a_failure_and_not_an_error(bad):
     assert not made.success[3]
 
 
-def test_a_blank_image_is_a_failure_whatever_its_class():
+def test_a_blank_image_is_a_failure_in_any_class():
     def attack(model, images, labels, targets):
         return torch.zeros_like(images)
 
