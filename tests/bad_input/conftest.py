@@ -92,6 +92,7 @@ class Site:
         folder = self.attack / f"shards/{number}_of_2"
         program, *call = self.run_attack(FGSM | {"batch_size": 10})
         outputs = ["--adversarial", folder / "adversarial.safetensors", "--run", folder / "run.json"]
+        outputs += ["--provenance", folder / "provenance.json"]
         return [program, *call, *outputs, "--shard", number, "--shards", 2]
 
     def gather(self) -> list:

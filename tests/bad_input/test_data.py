@@ -282,7 +282,7 @@ def fetch(content: bytes):
         for name in IDX_FILES:
             (mirror / "mnist" / name).write_bytes(content)
         raw = site.results / "data/mnist/raw"
-        options = ["--raw", raw, "--files", *(raw / name for name in IDX_FILES)]
+        options = ["--files", *(raw / name for name in IDX_FILES)]
         return ["fetch", "--source", "mnist", "--mirror", mirror, *options]
 
     return make

@@ -90,7 +90,7 @@ def test_a_job_logs_its_arguments_and_records_its_outputs(run, tmp_path):
     assert "at work\ndone in " in log
     record = json.loads((tmp_path / "results/provenance/job.json").read_text())
     assert record["config"] == {"a": 1}
-    assert list(record["inputs"]) == ["input"]
+    assert list(record["external"]) == ["input"]
     assert {name: sha256 is None for name, sha256 in record["outputs"].items()} == {"made": False, "timing": True}
 
 

@@ -51,17 +51,15 @@ def test_a_record_has_outputs_inputs_code_and_machine(path, job, tmp_path):
     found = written(path, job)
     assert found["code"] == job["code"]
     assert found["config"] == CONFIG
-    assert found["inputs"] == {
-        "data/digits/train.safetensors": sha256("data/digits/train.safetensors"),
-        str(tmp_path / "mine.npz"): sha256("mine"),
-    }
+    assert found["inputs"] == {"data/digits/train.safetensors": sha256("data/digits/train.safetensors")}
+    assert found["external"] == {str(tmp_path / "mine.npz"): sha256("mine")}
     assert found["outputs"] == {
         name: sha256(name) for name in ("victims/0/weights.safetensors", "victims/0/history.csv")
     }
     assert found["software"] == {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
     assert set(found["hardware"]) == {"processor", "gpus", "machine", "system"}
     assert found["hardware"]["machine"] == platform.machine()
-    assert set(found) == {"code", "config", "commit", "inputs", "outputs", "software", "hardware"}
+    assert set(found) == {"code", "config", "commit", "inputs", "external", "outputs", "software", "hardware"}
 
 
 def test_running_a_job_twice_gives_the_same_record(path, job):
@@ -93,7 +91,7 @@ def test_a_results_folder_can_be_moved(path, job, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     relative = {name: [file.relative_to(tmp_path) for file in job[name]] for name in ("inputs", "outputs")}
     after = written(path.relative_to(tmp_path), job | relative)
-    before["inputs"]["mine.npz"] = before["inputs"].pop(str(tmp_path / "mine.npz"))
+    before["external"]["mine.npz"] = before["external"].pop(str(tmp_path / "mine.npz"))
     assert after == before
 
 

@@ -11,16 +11,16 @@ MACHINE = {"software": {"torch": "2.0"}, "hardware": {"processor": "fast"}}
 OTHER_MACHINE = {"software": {"torch": "2.1"}, "hardware": {"processor": "fast"}}
 
 
-def record(outputs, inputs, machine=MACHINE, **more):
+def record(outputs, inputs, machine=MACHINE, external=None):
     about = {"code": "0123 scripts.train", "config": {"a": 1}, "commit": "abc"}
-    return about | machine | {"inputs": inputs, "outputs": outputs} | more
+    return about | machine | {"inputs": inputs, "external": external or {}, "outputs": outputs}
 
 
 @pytest.fixture
 def records():
     """Return the records of two data sets, a victim, an attack, a table, and jobs of an earlier config."""
     return {
-        "data/digits": record({"data/test": "t1", "data/train": "t2"}, {"/home/mine.npz": "m1"}),
+        "data/digits": record({"data/test": "t1", "data/train": "t2"}, {}, external={"/home/mine.npz": "m1"}),
         "data/unused": record({"data/unused": "u1"}, {}),
         "victims/lenet": record({"victims/weights": "w1", "victims/history": None}, {"data/train": "t2"}),
         "attacks/fgsm": record({"attacks/set": "s1"}, {"data/test": "t1", "victims/weights": "w1"}, OTHER_MACHINE),
@@ -56,10 +56,19 @@ def test_a_manifest_contains_the_dependencies_and_no_stale_records(records):
     assert "dropped" not in json.dumps(made)
 
 
-def test_a_manifest_has_checksums_of_inputs_that_no_job_made(records):
+def test_a_manifest_has_checksums_of_inputs_from_elsewhere(records):
     jobs = manifest(records, ["tables/study"])["jobs"]
-    assert jobs["data/digits"]["inputs"] == {"/home/mine.npz": "m1"}
-    assert jobs["attacks/fgsm"]["inputs"] == {"data/test": None, "victims/weights": None}
+    assert jobs["data/digits"]["external"] == {"/home/mine.npz": "m1"}
+    assert (jobs["attacks/fgsm"]["external"], jobs["attacks/fgsm"]["inputs"]) == ({}, ["data/test", "victims/weights"])
+
+
+def test_a_missing_record_is_an_error(records):
+    """A manifest without it would not describe everything that led to the table."""
+    with pytest.raises(InvalidInput, match=r"^provenance/tables/b\.json is missing; run the job again"):
+        manifest(records, ["tables/b"])
+    del records["victims/lenet"]
+    with pytest.raises(InvalidInput, match=r"has no record of what produced it; remove it and run again$"):
+        manifest(records, ["tables/study"])
 
 
 def test_a_manifest_says_which_job_ran_where(records):
@@ -93,7 +102,7 @@ def test_records_are_named_after_their_jobs(tmp_path, records):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "3", "{}", '{"inputs": {}}', '{"inputs": [], "outputs": {}}', "\xff"]
+    "content", ["", "{", "[]", "3", "{}", '{"inputs": {}}', '{"inputs": [], "external": {}, "outputs": {}}', "\xff"]
 )
 def test_a_damaged_record_gives_a_one_line_error(tmp_path, content):
     path = tmp_path / "provenance/victims/lenet.json"

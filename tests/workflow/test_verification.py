@@ -123,8 +123,9 @@ def test_different_circumstances_are_named_as_causes(against_manifest, run):
 def test_a_different_input_is_named_as_the_cause(against_manifest, run):
     (run / "data/digits/test.safetensors").write_text("other")
     own = json.loads((run / "manifest.json").read_text())
-    (name,) = own["jobs"]["data/digits/test.safetensors"]["inputs"]
-    own["jobs"]["data/digits/test.safetensors"]["inputs"][name] = "other"
+    external = own["jobs"]["data/digits/test.safetensors"]["external"]
+    (name,) = external
+    external[name] = "other"
     (run / "manifest.json").write_text(json.dumps(own))
     assert f"  input: {name} has different content here" in against_manifest().stdout.splitlines()
 
@@ -184,6 +185,33 @@ def test_unreadable_code_counts_as_other_code(run, verify, content):
     done = verify()
     assert (done.returncode, done.stderr) == (1, "")
     assert done.stdout.count("which cannot be read now (") == len(PATHS)
+
+
+def test_artefacts_without_a_record_are_listed(run):
+    """As after `snakemake --touch`, or if somebody put a file there."""
+    (run / "provenance/figures/a.png.json").unlink()
+    (run / "tables/put_there.csv").write_text("")
+    (run / "victims/digits/lenet/none/0/checkpoint.safetensors").write_text("temporary")
+    (run / "tables/.hidden.partial").write_text("temporary")
+    assert made_by_other_code(run) == [
+        Difference("tables/put_there.csv", "has no record of what produced it"),
+        Difference("figures/a.png", "has no record of what produced it"),
+    ]
+
+
+def test_users_files_may_have_spaces_in_their_names(run, verify):
+    """A record lists the names its digest was computed from, separated by spaces."""
+    folder = run.parent / "my code"
+    folder.mkdir()
+    (folder / "a victim.py").write_text("VALUE = 1\n")
+    path = run / f"provenance/{PATHS[0]}.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"code": code_digest("my code/a victim.py")}))
+    assert made_by_other_code(run) == []
+    (folder / "a victim.py").write_text("VALUE = 2\n")
+    clear_cache()
+    (found,) = made_by_other_code(run)
+    assert found.path == PATHS[0]
 
 
 def test_another_version_of_a_library_counts_as_other_code(run):
