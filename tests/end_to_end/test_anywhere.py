@@ -32,7 +32,7 @@ class Small(nn.Module):
 # A minimal config, without device, seeds, defenses or detectors.
 CONFIG = {
     "datasets": {"squares": {"source": "npz", "path": "data/squares.npz", "val": 20}},
-    "models": {"small": {"python": "networks/small.py:Small", "training": {"epochs": 2}}},
+    "models": {"small": {"python": "my networks/small.py:Small", "training": {"epochs": 2}}},
     "attacks": {"sweep": {"method": "fgsm", "parameters": {"epsilon": [0.1, 0.3]}}},
     "studies": {
         "fgsm_sweep": {"sweeps": [{"dataset": "squares", "model": "small", "attack": "sweep", "modified_epsilon": 0.3}]}
@@ -46,7 +46,7 @@ def elsewhere(tmp_path) -> Path:
     """Return a user's folder with images, a network in two files, and a config."""
     folder = tmp_path / "the user's folder"
     (folder / "data").mkdir(parents=True)
-    (folder / "networks").mkdir()
+    (folder / "my networks").mkdir()
     generator = np.random.default_rng(0)
     labels = np.tile([0, 1], 80)
     images = (
@@ -55,8 +55,8 @@ def elsewhere(tmp_path) -> Path:
     )
     parts = {"x_train": images[:120], "y_train": labels[:120], "x_test": images[120:], "y_test": labels[120:]}
     np.savez(folder / "data/squares.npz", **parts)
-    (folder / "networks/small.py").write_text(NETWORK)
-    (folder / "networks/widths.py").write_text("WIDTH = 8\n")
+    (folder / "my networks/small.py").write_text(NETWORK)
+    (folder / "my networks/widths.py").write_text("WIDTH = 8\n")
     (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     return folder
 
@@ -77,7 +77,7 @@ def test_a_config_of_its_own_from_another_folder_and_a_project_path_with_a_space
     assert not (project / "results").exists()
     assert "Nothing to be done" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
     # The digest includes a file that the user's network imports.
-    (elsewhere / "networks/widths.py").write_text("WIDTH = 9\n")
+    (elsewhere / "my networks/widths.py").write_text("WIDTH = 9\n")
     assert "train_victim" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
 
 
@@ -107,6 +107,10 @@ module foolflow:
 
 
 use rule * from foolflow as foolflow_*
+
+
+use rule train_victim from foolflow as foolflow_train_victim with:
+    threads: 2
 
 
 rule everything:
@@ -142,7 +146,18 @@ def test_within_another_workflow_with_a_prefix_and_other_results(host):
     environment = (host / "host.txt").read_text()
     assert "PYTHONPATH" not in environment  # no variable leaks into the host's own jobs
     assert "FOOLFLOW" not in environment
+    (log,) = (host / "robust/measured/logs/victims").rglob("*.log")
+    assert "  threads: 2\n" in log.read_text()  # the host's override
     assert "Nothing to be done" in snakemake(host, "-n")
+
+
+def test_the_first_rule_of_the_host_is_its_default_target(host):
+    first = "rule mine:\n    output:\n        'mine.txt',\n    shell:\n        'touch {output}'\n\n\n"
+    text = (host / "Snakefile").read_text().replace("    default_target: True\n", "")
+    (host / "Snakefile").write_text(first + text)
+    snakemake(host, "--cores", 1)
+    assert (host / "mine.txt").exists()
+    assert not (host / "robust").exists()
 
 
 def test_a_problem_of_the_config_does_not_end_the_host_without_a_word(host):
