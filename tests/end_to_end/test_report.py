@@ -11,9 +11,22 @@ def wait_for(condition):
 
 
 def click(browser, text):
-    found = wait_for(lambda: browser.find_elements("xpath", f"//*[self::a or self::li][contains(., '{text}')]"))
-    assert found, text
-    found[-1].click()
+    """Click an entry of the menu once it is at rest: while the menu changes, a click lands on a neighbour."""
+    from selenium.common.exceptions import ElementClickInterceptedException, StaleElementReferenceException
+
+    def clicked():
+        found = browser.find_elements("xpath", f"//*[self::a or self::li][contains(., '{text}')]")
+        try:
+            before = found and found[-1].rect
+            time.sleep(0.3)
+            if not found or found[-1].rect != before:
+                return False
+            found[-1].click()
+        except (ElementClickInterceptedException, StaleElementReferenceException):
+            return False
+        return True
+
+    assert wait_for(clicked), text
 
 
 FIGURES = {"R1: stAdv": 9, "R2: minimal perturbations": 3, "R3: defenses": 5, "R4: FGSM sweep": 2}
@@ -68,8 +81,8 @@ def test_a_caption_says_how_a_figure_was_made(demo):
 def test_the_leaderboard_works_within_the_report(demo, browser):
     browser.get((demo.results / "report.html").as_uri())
     click(browser, "Leaderboard")
-    rows = wait_for(lambda: browser.find_elements("css selector", "tbody tr"))
-    row = next(row for row in rows if "page: all boards" in row.text)
+    pages = "//tbody/tr[contains(., 'page: all boards')]"
+    row = wait_for(lambda: browser.find_elements("xpath", pages))[0]
     row.find_element("css selector", "a").click()  # the eye
     browser.switch_to.frame(wait_for(lambda: browser.find_elements("tag name", "iframe"))[0])
     button = wait_for(lambda: browser.find_elements("css selector", "tbody td button"))[0]
