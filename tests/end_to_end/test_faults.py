@@ -144,8 +144,8 @@ def test_a_job_that_a_signal_ends_is_told(fresh, number, line):
     with fresh.edited("scripts/train.py", "    spec = arguments.spec\n", f"    {ends}\n"):
         done = fresh.snakemake("--cores", "1", f"results/demo/{name}/weights.safetensors", ok=False)
     assert done.returncode != 0
-    (told,) = [text for text in (done.stdout + done.stderr).splitlines() if text.startswith("error: ")]
-    assert told.startswith(line)
+    (shown,) = [text for text in (done.stdout + done.stderr).splitlines() if text.startswith("error: ")]
+    assert shown.startswith(line)
     crashed = number == signal.SIGSEGV
     assert ('scripts/train.py", line' in (fresh.results / f"logs/{name}.log").read_text()) == crashed
 
