@@ -194,6 +194,6 @@ def test_the_installed_package_is_the_wheel_of_this_version(installed, project, 
 @pytest.mark.parametrize("target", ["data/digits/test.safetensors", "tables/fgsm_sweep.md"])
 def test_the_installed_workflow_runs_in_an_empty_folder(installed, project, target):
     profile = project / "profiles/demo"
-    command = ("-m", "snakemake", "-s", project / "Snakefile", "--workflow-profile", profile, "--cores", 1)
+    command = ("-m", "snakemake", "-s", profile / "Snakefile", "--workflow-profile", profile, "--cores", 1)
     installed(*command, f"results/demo/{target}")
     assert installed("-c", f"import os; print(os.path.getsize('results/demo/{target}') > 0)") == "True"

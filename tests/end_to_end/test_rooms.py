@@ -80,7 +80,7 @@ TOY_TABLES = toy.tables(config, None)
 TOY_FIGURES = toy.figures(config)
 
 
-use rule table from tables as tabulate_toy with:
+use rule table as tabulate_toy with:
     """Tabulate how many images each attack changes."""
     input:
         judgements=judgements_of("toy", toy.cells(config)),
@@ -88,13 +88,13 @@ use rule table from tables as tabulate_toy with:
         **table_files("toy", TOY_TABLES),
     pathvars:
         study="toy",
+    localrule: True
     params:
-        program=program,
         code=tables_code(TOY_TABLES),
         spec=exhibit_spec(TOY_TABLES),
 
 
-use rule figure from figures as draw_toy with:
+use rule figure as draw_toy with:
     """Draw them as bars."""
     input:
         tables=rules.tabulate_toy.output.csv,
@@ -102,8 +102,8 @@ use rule figure from figures as draw_toy with:
         **figure_files("toy", TOY_FIGURES),
     pathvars:
         study="toy",
+    localrule: True
     params:
-        program=program,
         code=figures_code(TOY_FIGURES),
         spec=exhibit_spec(TOY_FIGURES),
 

@@ -19,7 +19,7 @@ def rules(root) -> dict[str, str]:
     text = "\n".join(file.read_text() for file in (root / "rules").glob("*.smk"))
     block = r":\n(?:    .*\n|\n)*"
     own = {found[1]: found[0] for found in re.finditer(rf"^rule (\w+){block}", text, flags=re.MULTILINE)}
-    used = re.finditer(rf"^use rule (\w+) from \w+ as (\w+) with{block}", text, flags=re.MULTILINE)
+    used = re.finditer(rf"^use rule (\w+) as (\w+) with{block}", text, flags=re.MULTILINE)
     return own | {found[2]: own[found[1]].replace("localrule: True", "") + found[0] for found in used}
 
 
