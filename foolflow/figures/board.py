@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.heat_map import HeatMap, details, draw, rows_to_show
+from foolflow.figures.heat_map import HeatMap, draw, grid, rows_to_show
 from foolflow.statistics.attempts import short_names
 
 
@@ -26,8 +26,7 @@ def heat_map(table: pd.DataFrame) -> HeatMap:
     return HeatMap(
         rows=[f"{rank[victim]:.0f}. {names[victim]}" for victim in victims],
         columns=columns,
-        values=table.pivot(index="victim", columns="against", values="accuracy").reindex(victims)[columns].to_numpy(),
-        details=details(table, "victim", "against").reindex(victims)[columns].fillna("").to_numpy().tolist(),
+        **grid(table, "accuracy", rows=("victim", victims), columns=("against", columns)),
         down="",
         across="",
         meaning="accuracy (%)",

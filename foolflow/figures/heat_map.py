@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -48,15 +49,26 @@ def rows_to_show(artefacts: Artefacts, name: str) -> pd.DataFrame:
     return table[table["seed"] == MEAN] if MEAN in set(table["seed"]) else table
 
 
-def details(table: pd.DataFrame, down: str, across: str) -> pd.DataFrame:
-    """Format the interval of each rate, or the standard deviation of a mean."""
+def grid(
+    table: pd.DataFrame, rate: str, *, rows: tuple[str, list[str]], columns: tuple[str, list[str]]
+) -> dict[str, Any]:
+    """Arrange rates in rows and columns, as `values` and `details` of a heat map.
 
-    def text(row: pd.Series) -> str:
-        if pd.notna(row["sd"]):
-            return f"± {100 * row['sd']:.1f}"
-        return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if pd.notna(row["low"]) else ""
+    rate: the column with the rates.  rows, columns: the column with their names, and the names in order.
+    """
+    (down, in_rows), (across, in_columns) = rows, columns
+    shown = table.assign(detail=table.apply(_detail, axis=1)).pivot(index=down, columns=across).reindex(in_rows)
+    return {
+        "values": shown[rate][in_columns].to_numpy(),
+        "details": shown["detail"][in_columns].fillna("").to_numpy().tolist(),
+    }
 
-    return table.assign(detail=table.apply(text, axis=1)).pivot(index=down, columns=across, values="detail")
+
+def _detail(row: pd.Series) -> str:
+    """Format the interval of a rate, or the standard deviation of a mean."""
+    if pd.notna(row["sd"]):
+        return f"± {100 * row['sd']:.1f}"
+    return f"{100 * row['low']:.1f} to {100 * row['high']:.1f}" if pd.notna(row["low"]) else ""
 
 
 def draw(title: str, shown: HeatMap) -> Figure:

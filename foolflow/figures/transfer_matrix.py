@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.heat_map import HeatMap, details, draw, rows_to_show
+from foolflow.figures.heat_map import HeatMap, draw, grid, rows_to_show
 from foolflow.statistics.attempts import short_names
 
 
@@ -23,8 +23,7 @@ def heat_map(table: pd.DataFrame) -> HeatMap:
     return HeatMap(
         rows=names,
         columns=names,
-        values=table.pivot(index="source", columns="target", values="success").reindex(victims)[victims].to_numpy(),
-        details=details(table, "source", "target").reindex(victims)[victims].fillna("").to_numpy().tolist(),
+        **grid(table, "success", rows=("source", victims), columns=("target", victims)),
         down="made on (source)",
         across="shown to (target)",
         meaning="success (%)",

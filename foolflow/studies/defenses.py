@@ -5,7 +5,7 @@ from typing import Any
 
 from foolflow.defenses.kinds import filters
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, trained_defenses, victims_of
-from foolflow.workflow.config.names import repeated_names, several_epsilons, unknown, unknown_victims
+from foolflow.workflow.config.names import invalid_names, several_epsilons, unknown
 
 TITLE = "R3: defenses"
 KINDS = ("static", "white_box", "adaptive", "black_box")
@@ -119,10 +119,9 @@ def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, and attacks with several epsilons."""
     listed = config["studies"]["defenses"]["evaluations"]
-    yield from repeated_names("studies.defenses.evaluations", listed)
+    yield from invalid_names("studies.defenses.evaluations", listed, config)
     for index, entry in enumerate(listed):
         key = f"studies.defenses.evaluations.{index}"
-        yield from unknown_victims(key, entry, config)
         examples = [entry["examples"]] if "examples" in entry else []
         kinds = {kind: entry.get(kind, []) for kind in KINDS}
         for field, attacks in {**kinds, "examples": examples}.items():

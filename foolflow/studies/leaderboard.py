@@ -5,7 +5,7 @@ from typing import Any
 
 from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
-from foolflow.workflow.config.names import repeated_names, unknown, unknown_victims
+from foolflow.workflow.config.names import invalid_names, unknown
 
 TITLE = "Leaderboard"
 
@@ -67,10 +67,9 @@ def figures(config: Config) -> list[Exhibit]:
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, and attacks without an epsilon within the bound of their board."""
     listed = config["studies"]["leaderboard"]["boards"]
-    yield from repeated_names("studies.leaderboard.boards", listed)
+    yield from invalid_names("studies.leaderboard.boards", listed, config)
     for index, board in enumerate(listed):
         key = f"studies.leaderboard.boards.{index}"
-        yield from unknown_victims(key, board, config)
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
         for source in board.get("transfer_from", []):
             model, defense = model_and_defense(source)

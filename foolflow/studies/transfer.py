@@ -5,7 +5,7 @@ from typing import Any
 
 from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
-from foolflow.workflow.config.names import has_several_epsilons, repeated_names, unknown, unknown_victims
+from foolflow.workflow.config.names import has_several_epsilons, invalid_names, unknown
 
 TITLE = "Transfer"
 
@@ -59,10 +59,9 @@ def figures(config: Config) -> list[Exhibit]:
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, matrices with one victim, and attacks with several results per image."""
     listed = config["studies"]["transfer"]["matrices"]
-    yield from repeated_names("studies.transfer.matrices", listed)
+    yield from invalid_names("studies.transfer.matrices", listed, config)
     for index, matrix in enumerate(listed):
         key, name = f"studies.transfer.matrices.{index}", matrix["attack"]
-        yield from unknown_victims(key, matrix, config)
         yield from unknown(f"{key}.attack", [name], "attacks", config["attacks"])
         attack = config["attacks"].get(name, {})
         if has_several_epsilons(attack) or attack.get("targets") == "all":

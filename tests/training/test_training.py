@@ -33,6 +33,17 @@ def fresh(architecture="lenet.LeNet", **arguments):
     return build_model({"architecture": architecture, "arguments": arguments}, DIGITS)
 
 
+def killed_in_epoch(epoch, *arguments, **options):
+    """Train until the end of this epoch, before its checkpoint is written."""
+
+    def stop(line):
+        if line.startswith(f"epoch {epoch:3d}/"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), *arguments, seed=5, progress=progress_to(stop), **options)
+
+
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -48,15 +59,7 @@ def test_a_training_resumed_after_any_epoch_ends_with_the_same_weights(digits_sp
     for epochs_before_the_kill in (1, 3):
         checkpoint = tmp_path / f"{epochs_before_the_kill}.safetensors"
         lines = []
-        with pytest.raises(KeyboardInterrupt):
-            train(
-                fresh(),
-                *data,
-                recipe,
-                seed=5,
-                checkpoint=checkpoint,
-                progress=progress_to(stop_after(epochs_before_the_kill + 1)),
-            )
+        killed_in_epoch(epochs_before_the_kill + 1, *data, recipe, checkpoint=checkpoint)
         resumed = train(fresh(), *data, recipe, seed=5, checkpoint=checkpoint, progress=progress_to(lines.append))
         assert lines[0] == f"resumed after epoch {epochs_before_the_kill} of 4"
         for name, tensor in undisturbed.model.state_dict().items():
@@ -68,16 +71,7 @@ def test_a_resumed_adversarial_training_ends_with_the_same_weights(digits_splits
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe, checkpoint = Recipe(epochs=3, learning_rate=0.003), tmp_path / "checkpoint.safetensors"
     undisturbed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, **QUIET)
-    with pytest.raises(KeyboardInterrupt):
-        train(
-            fresh(),
-            *data,
-            recipe,
-            seed=5,
-            hardening=HARDENING,
-            checkpoint=checkpoint,
-            progress=progress_to(stop_after(2)),
-        )
+    killed_in_epoch(2, *data, recipe, hardening=HARDENING, checkpoint=checkpoint)
     resumed = train(fresh(), *data, recipe, seed=5, hardening=HARDENING, checkpoint=checkpoint, **QUIET)
     for name, tensor in undisturbed.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
@@ -97,16 +91,6 @@ def test_adversarial_training_is_more_robust_than_ordinary_training(digits_split
         for one in (hardened, ordinary)
     ]
     assert standing[0].float().mean() > standing[1].float().mean() + 0.2
-
-
-def stop_after(epoch):
-    """Return a report function that stops the training after this epoch, before its checkpoint is written."""
-
-    def report(line):
-        if line.startswith(f"epoch {epoch:3d}/"):
-            raise KeyboardInterrupt
-
-    return report
 
 
 def test_a_checkpoint_of_another_recipe_is_ignored(digits_splits, tmp_path):

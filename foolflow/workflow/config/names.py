@@ -1,6 +1,6 @@
 """Build keys, and check names that refer to other entries of the config."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -22,18 +22,18 @@ def unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str
             yield f"{key}: {name!r} is not among the {kind}: {', '.join(listed)}{more}"
 
 
-def repeated_names(key: str, entries: Collection[Config]) -> Iterator[str]:
-    """Yield one line for each `name` that several entries share."""
+def invalid_names(key: str, entries: Sequence[Config], config: Config) -> Iterator[str]:
+    """Yield one line for each `name` that several entries share, and for each unknown data set, model and defense.
+
+    entries: a study's list of `name`, `dataset`, `models` and `defenses`.
+    """
     names = [entry["name"] for entry in entries]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{key}: {name!r} is used more than once; each name must be unique"
-
-
-def unknown_victims(key: str, entry: Config, config: Config) -> Iterator[str]:
-    """Yield one line for each unknown name in `dataset`, `models` and `defenses` of a study's entry."""
-    yield from unknown(f"{key}.dataset", [entry["dataset"]], "datasets", config["datasets"])
-    yield from unknown(f"{key}.models", entry["models"], "models", config["models"])
-    yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
+    for index, entry in enumerate(entries):
+        yield from unknown(f"{key}.{index}.dataset", [entry["dataset"]], "datasets", config["datasets"])
+        yield from unknown(f"{key}.{index}.models", entry["models"], "models", config["models"])
+        yield from unknown(f"{key}.{index}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
 
 
 def has_several_epsilons(attack: Config) -> bool:
