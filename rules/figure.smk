@@ -1,9 +1,7 @@
+# A study's `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats
+# `localrule: True`, which Snakemake does not inherit.
 rule figure:
-    """Template, not a target: the rule that draws the figures of a study.
-
-    `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
-    Snakemake does not inherit.
-    """
+    """Template, not a target: the rule that draws the figures of a study."""
     output:
         png="<results>/figures/<study>.png",
         pdf="<results>/figures/<study>.pdf",

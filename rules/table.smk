@@ -1,9 +1,7 @@
+# A study's `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats
+# `localrule: True`, which Snakemake does not inherit.
 rule table:
-    """Template, not a target: the rule that makes the tables of a study.
-
-    `use rule` sets the pathvar <study>, the inputs, the outputs, `code` and `spec`, and repeats `localrule: True`, which
-    Snakemake does not inherit.
-    """
+    """Template, not a target: the rule that makes the tables of a study."""
     output:
         csv="<results>/tables/<study>.csv",
         markdown="<results>/tables/<study>.md",
