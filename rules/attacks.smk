@@ -3,6 +3,7 @@ rule attack_victim:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        plan=planned_images,
     output:
         adversarial=f"{ATTACK}/adversarial.safetensors",
         run=f"{ATTACK}/run.json",
@@ -37,6 +38,7 @@ rule attack_victim:
             --weights {input.weights:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
+            --plan {input.plan:q} \
             {params.shard} \
             --device {resources.device} \
             --gpus {resources.gpu} \

@@ -11,7 +11,11 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.data.sources import DOWNLOADS, READERS, source_files
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
+from foolflow.models.kinds import is_supplied, model_files
 from foolflow.studies.cells import labels, sets_of, trained_defenses, victims_of
+from foolflow.studies.robustness import attacks as robustness_plan
+from foolflow.studies.robustness import robustness_attacks
+from foolflow.studies.robustness import set_name as robustness_set
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
 from foolflow.workflow.commands import as_json, as_options, as_spec
@@ -28,7 +32,7 @@ if found := repeated + problems(config, load_schema()):
     raise WorkflowError("\n".join(f"config: {line}" for line in found))
 config.update(with_defaults(config))
 
-config["attacks"] |= explored_attacks(config)
+config["attacks"] |= explored_attacks(config) | robustness_attacks(config)
 
 program = program_param(workflow.deployment_settings.deployment_method)
 
@@ -103,11 +107,21 @@ def defense_entry(name):
     return {} if name == "none" else config["defenses"][name]
 
 
+def trained_models():
+    return [name for name, model in config["models"].items() if not is_supplied(model)]
+
+
 def weights_of(wildcards):
-    """Return a victim's weights. A defense that acts only at test time uses the undefended weights."""
+    """Return the files that hold a victim's weights: the trained ones, or those that the user supplied.
+
+    A defense that acts only at test time uses the undefended weights.
+    """
     victim = dict(wildcards)
+    model = config["models"][victim["model"]]
+    if is_supplied(model):
+        return [local(file) for file in model_files(model)]
     trained = victim["defense"] if victim["defense"] in trained_defenses(config) else "none"
-    return VICTIM_WEIGHTS.format(**victim | {"defense": trained})
+    return [VICTIM_WEIGHTS.format(**victim | {"defense": trained})]
 
 
 def own_or_builtin(entry, package, module):
@@ -182,6 +196,15 @@ def _peer_code(library, *names):
 def squeezer_modules(squeezers):
     """Return the code of these filters, which are loaded by name."""
     return [module for entry in squeezers for module in own_or_builtin(entry, "defenses", entry.get("method"))]
+
+
+def planned_images(wildcards):
+    """Return the file with the number of images that a plan gives an attack; nothing for an attack without a plan."""
+    names = {robustness_set(name): name for name in robustness_plan(config)}
+    if wildcards.attack not in names:
+        return []
+    file = f"<results>/robustness/{{dataset}}/{{model}}/{{defense}}/{{seed}}/images/{names[wildcards.attack]}.json"
+    return [file.format(**wildcards)]
 
 
 def divided_attacks():
@@ -278,7 +301,8 @@ def squeezed_victims(wildcards):
 
 
 def squeezed_weights(wildcards):
-    return [weights_of(vars(victim)) for victim in squeezed_victims(wildcards)]
+    """Return the weights of the victim with each filter. Supplied weights are the same for all."""
+    return [file for victim in squeezed_victims(wildcards) for file in weights_of(vars(victim))]
 
 
 def squeeze_code(wildcards):

@@ -8,7 +8,7 @@ rule squeeze_examples:
     """Filter a few clean and adversarial images with each defense of an evaluation, and classify the results."""
     input:
         images=lambda wildcards: test_splits([squeezed_cell(wildcards)]),
-        undefended=lambda wildcards: paths(VICTIM_WEIGHTS, [squeezed_cell(wildcards)]),
+        undefended=lambda wildcards: weights_of(squeezed_cell(wildcards)),
         weights=lambda wildcards: squeezed_weights(wildcards),
         adversarial=lambda wildcards: sets_made([squeezed_cell(wildcards)]),
     output:

@@ -49,6 +49,7 @@ rule measure_modified:
     """Measure a victim's accuracy on an exported data set, read back from its files."""
     input:
         folder=rules.export_modified.output.folder,
+        images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
     output:
         result="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
@@ -78,6 +79,7 @@ rule measure_modified:
         {params.program} measure_images \
             --spec {params.spec:q} \
             --folder {input.folder:q} \
+            --images {input.images:q} \
             --weights {input.weights:q} \
             --result {output.result:q} \
             --device {resources.device} \

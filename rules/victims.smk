@@ -1,5 +1,5 @@
 rule train_victim:
-    """Train one victim: a data set, a model, a defense and a seed."""
+    """Train one victim: a data set, a model, a defense and a seed. Supplied weights are never trained."""
     input:
         train="<results>/data/{dataset}/train.safetensors",
         val="<results>/data/{dataset}/val.safetensors",
@@ -13,6 +13,7 @@ rule train_victim:
     benchmark:
         "<benchmarks>/victims/{dataset}/{model}/{defense}/{seed}.tsv"
     wildcard_constraints:
+        model=names_matching(trained_models()),
         defense=names_matching(trained_defenses(config)),
     conda:
         "../envs/torch.yaml"

@@ -9,24 +9,28 @@ from pathlib import Path
 
 from foolflow.attacks.running import run_attack
 from foolflow.compute.device import compute_on, describe_device
+from foolflow.data.reading import read_json
 from foolflow.data.splits import load_split
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import Progress
-from foolflow.models.victims import load_victim
+from foolflow.models.victims import victim_of
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     device = compute_on(arguments.device, arguments.threads)
     spec, split = arguments.spec, load_split(arguments.images)
-    victim = load_victim(
-        arguments.weights, model=spec["model"], defense=spec["defense"], shape=split.shape, device=device
-    )
+    entry = spec["attack"]
+    for plan in arguments.plan:
+        entry = entry | {"images": read_json(plan)["images"]}
+    victim = victim_of(
+        split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
+    ).victim
     start = time.perf_counter()
     adversarial_set = run_attack(
         victim,
         split,
-        spec["attack"],
+        entry,
         device,
         shard=(arguments.shard, arguments.shards),
         progress=Progress(str(arguments.adversarial.parent), "batches"),
@@ -42,7 +46,8 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_input(parser, "--plan", nargs="*", default=[], required=False, help="JSON: the number of images")
     add_output(parser, "--adversarial")
     add_output(parser, "--run", help="JSON: seconds, images per second, device")
     parser.add_argument("--shard", type=int, default=0, help="index of this shard, from 0")

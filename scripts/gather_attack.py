@@ -39,7 +39,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     # The shards are temporary, so the record lists the inputs that an undivided run has.
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     parser.add_argument("--folder", type=Path, required=True, help="the folder of the shards, 0_of_4 and so on")
     parser.add_argument("--shards", type=int, required=True, help="number of shards")
     add_output(parser, "--adversarial")

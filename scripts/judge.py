@@ -16,16 +16,17 @@ from foolflow.data.splits import load_split
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file, write_json
 from foolflow.jobs.progress import log_throughput
-from foolflow.models.victims import load_victim
+from foolflow.models.victims import victim_of
 
 
 def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
     test = load_split(arguments.test)
-    victim = load_victim(
-        arguments.weights, model=spec["model"], defense=spec["defense"], shape=test.shape, device=device
+    supplied = victim_of(
+        test, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
     )
+    victim = supplied.victim
     with log_throughput(len(test)):
         clean = classify(victim, torch.from_numpy(test.images), device)
     accuracy = {"test": {"n": len(test), "correct": int((clean.classes.numpy() == test.labels).sum())}}
@@ -47,8 +48,10 @@ def main(arguments: argparse.Namespace) -> None:
         table.insert(0, "attack", entry["attack"])
         table.insert(1, "source", entry["source"])
         records.append(table)
+    judged = pd.concat(records, ignore_index=True)
+    judged.attrs["class_names"] = list(supplied.class_names)  # of the predictions; Parquet keeps them
     with whole_file(arguments.records) as partial:
-        pd.concat(records, ignore_index=True).to_parquet(partial, index=False)
+        judged.to_parquet(partial, index=False)
 
 
 if __name__ == "__main__":
@@ -62,7 +65,7 @@ if __name__ == "__main__":
         required=False,
         help="further splits to measure accuracy on",
     )
-    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     add_input(parser, "--sets", nargs="+", help="the adversarial sets")
     add_output(parser, "--records", help="Parquet: one row per adversarial image")
     add_output(parser, "--accuracy", help="JSON: by split, the number of clean images and how many are correct")

@@ -12,16 +12,20 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from foolflow.compute.device import compute_on
 from foolflow.compute.prediction import predict
+from foolflow.data.splits import load_split
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import log_throughput
-from foolflow.models.victims import load_victim
+from foolflow.models.victims import victim_of
 
 
 def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
-    victim = load_victim(arguments.weights, model=spec["model"], defense=spec["defense"], device=device)
+    split = load_split(arguments.images)  # for the shape of the images and the names of the classes
+    victim = victim_of(
+        split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
+    ).victim
     folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is, allow_empty=True)
     correct = total = 0
     with log_throughput(len(folder)):
@@ -41,7 +45,8 @@ def _open_as_is(path: str) -> Image.Image:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--folder")
-    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--images", help="the test split that the images were made from")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     add_output(parser, "--result")
     add_compute_options(parser)
     run_job(main, parser)

@@ -19,16 +19,16 @@ from foolflow.defenses.squeezing import score_images
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file
 from foolflow.jobs.progress import log_throughput
-from foolflow.models.victims import load_victim
+from foolflow.models.victims import victim_of
 
 
 def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
     spec, splits = arguments.spec, {"val": load_split(arguments.val), "test": load_split(arguments.test)}
     test = splits["test"]
-    victim = load_victim(
-        arguments.weights, model=spec["model"], defense=spec["defense"], shape=test.shape, device=device
-    )
+    victim = victim_of(
+        test, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
+    ).victim
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
 
     def scores(images: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--val", help="the val split")
     add_input(parser, "--test", help="the test split")
-    add_input(parser, "--weights", help="the victim")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     add_input(parser, "--sets", nargs="+", help="adversarial sets made on this victim")
     add_output(
         parser,

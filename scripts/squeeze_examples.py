@@ -5,6 +5,8 @@
 
 import argparse
 import json
+from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -13,10 +15,10 @@ from torch import Tensor, nn
 from foolflow.attacks.judging import classify
 from foolflow.compute.prediction import to_float
 from foolflow.data.adversarial import load_set
-from foolflow.data.splits import load_split
+from foolflow.data.splits import Split, load_split
 from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file
-from foolflow.models.victims import load_victim
+from foolflow.models.victims import victim_of
 
 SHOWN = 6
 CPU = torch.device("cpu")
@@ -25,7 +27,7 @@ CPU = torch.device("cpu")
 def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     split, adversarial_set = load_split(arguments.images), load_set(arguments.adversarial)
-    undefended = load_victim(arguments.undefended, model=spec["model"], defense={}, shape=split.shape)
+    undefended, names = _victim(split, spec["model"], {}, arguments.undefended[0])
     attacked = torch.from_numpy(adversarial_set.tensors["images"])
     index = torch.from_numpy(adversarial_set.tensors["index"])
     labels = torch.from_numpy(split.labels)[index]
@@ -36,17 +38,16 @@ def main(arguments: argparse.Namespace) -> None:
     rows = _first_of_each_class(labels, fooled)
     clean, attacked = clean[rows], attacked[rows]
     panels = {"clean": _panel(undefended, clean, clean), "adversarial": _panel(undefended, attacked, attacked)}
-    for (name, defense), weights in zip(spec["defenses"].items(), arguments.weights, strict=True):
-        defended = load_victim(weights, model=spec["model"], defense=defense, shape=split.shape)
+    for (name, defense), weights in zip(spec["defenses"].items(), arguments.weights, strict=False):
+        defended, _ = _victim(split, spec["model"], defense, weights)
         with torch.no_grad():
             for kind, images in (("clean", clean), ("adversarial", attacked)):
                 panels[f"{kind}, {name}"] = _panel(defended, images, defended.images_filter(images))
     texts = {
-        "labels": [split.class_names[label] for label in labels[rows]],
+        "labels": [names[label] for label in labels[rows]],
         "panels": {
             name: [
-                [split.class_names[int(index)], float(confidence)]
-                for index, confidence in zip(classes, confidences, strict=True)
+                [names[int(index)], float(confidence)] for index, confidence in zip(classes, confidences, strict=True)
             ]
             for name, (_, classes, confidences) in panels.items()
         },
@@ -54,6 +55,12 @@ def main(arguments: argparse.Namespace) -> None:
     with whole_file(arguments.examples) as partial:
         tensors = {name: shown.contiguous() for name, (shown, _, _) in panels.items()}
         save_file(tensors, partial, metadata={"texts": json.dumps(texts)})
+
+
+def _victim(split: Split, model: Any, defense: Any, weights: Path) -> tuple[nn.Module, tuple[str, ...]]:
+    """Return the victim and the names of its classes."""
+    found = victim_of(split, model=model, defense=defense, weights=weights)
+    return found.victim, found.class_names
 
 
 def _first_of_each_class(labels: Tensor, fooled: Tensor) -> list[int]:
@@ -75,8 +82,10 @@ def _panel(victim: nn.Module, given: Tensor, shown: Tensor) -> tuple[Tensor, Ten
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--undefended", help="the victim that was attacked")
-    add_input(parser, "--weights", nargs="+", help="the victims, one per filter")
+    add_input(parser, "--undefended", nargs="+", help="the weights of the victim that was attacked")
+    add_input(
+        parser, "--weights", nargs="+", help="the weights of the victim with each filter; supplied ones are the same"
+    )
     add_input(parser, "--adversarial", help="the adversarial set made on the undefended victim")
     add_output(parser, "--examples")
     run_job(main, parser)

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from foolflow.attacks.ball import steepest
 from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, stack
 from foolflow.compute.freezing import frozen
+from foolflow.errors import InvalidInput
 
 
 def fgsm(
@@ -18,21 +20,25 @@ def fgsm(
     *,
     targets: Tensor | None = None,
     epsilon: float | Sequence[float],
+    norm: str = "linf",
 ) -> Adversarial:
-    """Take one step of length epsilon along the sign of the gradient of the cross-entropy
-    (Goodfellow et al. 2015, arXiv 1412.6572, section 4), clipped to [0, 1].
+    """Take one step of length epsilon in the direction in which the cross-entropy rises fastest, clipped to [0, 1]
+    (Goodfellow et al. 2015, arXiv 1412.6572, section 4). In `linf` this is the sign of the gradient.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
-    epsilon: L-infinity radius in pixel units, or E of them, which share one gradient. With several, each field of the
+    epsilon: length of the step in pixel units, or E of them, which share one gradient. With several, each field of the
         result has a leading dimension E.
-    Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, or the
-    model's logits are not finite.
+    norm: `linf`, or `l2` for a step along the gradient itself (fast gradient method).
+    Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, the norm is
+    unknown, or the model's logits are not finite.
     """
     epsilons = as_epsilons(epsilon)
+    if norm not in ("linf", "l2"):
+        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     check_images(images, labels, targets)
     with frozen(model):
-        direction = _loss_gradient(model, images, labels, targets).sign()
+        direction = steepest(_loss_gradient(model, images, labels, targets), norm)
         if targets is not None:
             direction = -direction
         once = torch.ones_like(labels)

@@ -53,6 +53,10 @@ class Artefacts:
         """Return the test split of the cell's data set."""
         return self._split(self._one("splits", cell["dataset"]))
 
+    def class_names(self, cell: Cell) -> tuple[str, ...]:
+        """Return the names of the classes that the cell's victim predicts, which may be more than the split's."""
+        return tuple(self._judgement(self._one("judgements", *_keys(cell))).attrs["class_names"])
+
     def history(self, cell: Cell) -> pd.DataFrame:
         return pd.read_csv(self._one("histories", *_keys(cell)))
 

@@ -21,7 +21,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
     Raises InvalidInput if there is none.
     """
-    cell, names = spec["cell"], artefacts.split(spec["cell"]).class_names
+    cell, names = spec["cell"], artefacts.class_names(spec["cell"])
     records = artefacts.records(cell)
     shown = records[records["clean_prediction"] == records["label"]].head(COUNT)
     if shown.empty:

@@ -40,6 +40,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     Raises InvalidInput if there is none.
     """
     cell, split = spec["cell"], artefacts.split(spec["cell"])
+    names = artefacts.class_names(cell)
     records = artefacts.records(cell)
     fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
     if fooled.empty:
@@ -51,8 +52,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
             clean=split.images[record["index"]].astype("float32") / 255,
             flow=flow,
             adversarial=image,
-            truth=split.class_names[record["label"]],
-            prediction=split.class_names[record["prediction"]],
+            truth=names[record["label"]],
+            prediction=names[record["prediction"]],
             flow_loss=record["flow_loss"],
         )
         for (_, record), flow, image in zip(shown.iterrows(), flows, images, strict=True)

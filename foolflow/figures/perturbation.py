@@ -37,7 +37,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     if len(rows) == 0:
         known = f"{len(records):,} images, {records['index'].min()} to {records['index'].max()}"
         raise InvalidInput(f"image {image} of the test split is not among those that were attacked ({known})")
-    record, names = records.iloc[rows[0]], split.class_names
+    record, names = records.iloc[rows[0]], artefacts.class_names(cell)
     clean = split.images[image].astype(np.float32) / 255
     original = Shown(clean, names[record["clean_prediction"]], record["clean_confidence"])
     (pixels,) = artefacts.tensor(cell, "images", rows[:1])

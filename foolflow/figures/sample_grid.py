@@ -43,7 +43,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     if not chosen:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
     clean = first.set_index("index").loc[chosen]
-    names = np.asarray(split.class_names)
+    names = np.asarray(artefacts.class_names(cell))
     rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
     for epsilon in epsilons:
         one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]

@@ -36,7 +36,7 @@ class Progress:
         if not due:
             return
         seconds = (now - self._start) / max(done - self._first, 1e-9) * (self._total - done)
-        line = f"{self._name}: {_count(done)} of {_count(self._total)} {self._unit}, {_duration(seconds)} left"
+        line = f"{self._name}: {_count(done)} of {_count(self._total)} {self._unit}, {duration(seconds)} left"
         for where in due:
             self._reported[where] = now
             (self.write if where == "log" else print_to_terminal)(line)
@@ -55,7 +55,7 @@ def _count(number: float) -> str:
     return f"{number:,.0f}" if number == int(number) else f"{number:,.1f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

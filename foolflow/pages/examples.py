@@ -44,8 +44,9 @@ def examples(
 def _of_column(
     standing: Standing, name: str, split: Split, read: ReadImage, budget: Budget | None
 ) -> Iterator[Example]:
-    names = split.class_names
     tried = standing.tried[name] if name != CLEAN else next(iter(standing.tried.values()))
+    # A victim may know more classes than the data set has.
+    names = tried[0][0].records.attrs.get("class_names", split.class_names)
     right = standing.columns()[name]
     labels = _labels(*tried[0])
     for index in _chosen(labels, right, shown=standing.clean if name != CLEAN else np.ones_like(right)):

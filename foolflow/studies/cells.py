@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from foolflow.data.cells import VICTIM, model_and_defense, source_of
+from foolflow.models.kinds import is_supplied
 
 Config = Mapping[str, Any]
 Cell = dict[str, Any]
@@ -65,6 +66,11 @@ def labels(result: str, cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {"result": result, "data set": listed("dataset"), "model": listed("model"), "attack": listed("attack")}
 
 
+def seeds_of(config: Config, model: str) -> list[int]:
+    """Return the training seeds of a model's victims. Supplied weights are one victim, which has the first seed."""
+    return config["seeds"][:1] if is_supplied(config["models"][model]) else config["seeds"]
+
+
 def trained_defenses(config: Config) -> list[str]:
     """Return the defenses that train their own weights; the others only filter the input of the undefended model."""
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
@@ -75,5 +81,5 @@ def undefended_victims(config: Config, datasets: Iterable[str], models: Iterable
     models = list(models)
     for dataset in datasets:
         for model in models:
-            for seed in config["seeds"]:
+            for seed in seeds_of(config, model):
                 yield {"dataset": dataset, "model": model, "defense": "none", "seed": seed}

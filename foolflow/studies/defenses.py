@@ -4,7 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.defenses.kinds import filters
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, trained_defenses, victims_of
+from foolflow.models.kinds import is_supplied
+from foolflow.studies.cells import (
+    Cell,
+    Config,
+    Exhibit,
+    entries,
+    exhibit,
+    labels,
+    seeds_of,
+    trained_defenses,
+    victims_of,
+)
 from foolflow.workflow.config.names import invalid_names, several_epsilons, unknown
 
 TITLE = "R3: defenses"
@@ -23,7 +34,7 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
         for model in entry["models"]
         for defense in entry["defenses"]
-        for seed in config["seeds"]
+        for seed in seeds_of(config, model)
         for kind in KINDS
         for attack in entry.get(kind, [])
         if not _is_repeated(config, entry, defense, attack)
@@ -48,8 +59,12 @@ def cells(config: Config) -> list[Cell]:
 
 
 def trained(config: Config) -> list[Cell]:
-    """Return the victims of all evaluations that have their own weights."""
-    return [victim for victim in victims_of(cells(config)) if victim["defense"] in trained_defenses(config)]
+    """Return the victims of all evaluations that are trained here and have their own weights."""
+    return [
+        victim
+        for victim in victims_of(cells(config))
+        if victim["defense"] in trained_defenses(config) and not is_supplied(config["models"][victim["model"]])
+    ]
 
 
 def squeezed(config: Config) -> list[Cell]:
@@ -65,7 +80,7 @@ def squeezed(config: Config) -> list[Cell]:
                 {"dataset": entry["dataset"], "model": model, "defense": "none", "seed": seed}
                 | {"attack": entry["examples"], "evaluation": name, "filters": names}
                 for model in entry["models"]
-                for seed in config["seeds"]
+                for seed in seeds_of(config, model)
             ]
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "Detection by feature squeezing"
@@ -22,7 +22,7 @@ def detections(config: Config) -> list[Cell]:
             ]
         }
         for detection in entries(config, "detection", "detections")
-        for seed in config["seeds"]
+        for seed in seeds_of(config, detection["model"])
     ]
 
 

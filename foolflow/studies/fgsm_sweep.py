@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
 from foolflow.workflow.config.names import has_several_epsilons, unknown
 
 TITLE = "R4: FGSM sweep"
@@ -15,7 +15,7 @@ def cells(config: Config) -> list[Cell]:
         {key: sweep[key] for key in ("dataset", "model", "attack", "modified_epsilon")}
         | {"defense": "none", "seed": seed}
         for sweep in entries(config, "fgsm_sweep", "sweeps")
-        for seed in config["seeds"]
+        for seed in seeds_of(config, sweep["model"])
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.data.cells import model_and_defense
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
 from foolflow.workflow.config.names import invalid_names, unknown
 
 TITLE = "Leaderboard"
@@ -22,7 +22,7 @@ def attempts(config: Config, board: Config) -> list[Cell]:
         | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
         for model in board["models"]
         for defense in board["defenses"]
-        for seed in config["seeds"]
+        for seed in seeds_of(config, model)
         for source in dict.fromkeys([f"{model}/{defense}", *board.get("transfer_from", [])])
         for attack in board["attacks"]
     ]

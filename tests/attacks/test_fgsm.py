@@ -41,6 +41,24 @@ def test_stays_in_the_box_and_in_the_ball(seed, epsilon):
     assert (made.images - images).abs().max() <= epsilon + 1e-6
 
 
+@given(seed=st.integers(0, 10**6), epsilon=st.floats(0, 2))
+@settings(max_examples=40)
+def test_an_l2_step_follows_the_gradient(seed, epsilon):
+    model = random_affine(seed)
+    images, labels = batch(seed, low=0.49, high=0.51)
+    with torch.no_grad():
+        residual = model(images).softmax(1) - torch.nn.functional.one_hot(labels, 5)
+        gradient = residual @ model.weight
+    made = fgsm(model, images, labels, epsilon=epsilon, norm="l2")
+    step = epsilon * gradient / gradient.norm(dim=1, keepdim=True)
+    assert torch.allclose(made.images, (images + step.view_as(images)).clamp(0, 1), atol=1e-5)
+
+
+def test_an_unknown_norm_is_rejected():
+    with pytest.raises(InvalidInput, match="is not linf or l2"):
+        fgsm(random_affine(0), *batch(0), epsilon=0.1, norm="l1")
+
+
 def test_a_step_raises_the_loss_and_a_targeted_step_lowers_the_loss_of_the_target():
     model = random_affine(1)
     images, labels = batch(1, low=0.3, high=0.7)

@@ -8,15 +8,20 @@ from foolflow.workflow.config.names import Config
 from foolflow.workflow.config.numbers import not_finite
 from foolflow.workflow.config.references import reference_problems
 from foolflow.workflow.config.schema import schema_problems
+from foolflow.workflow.config.victims import victim_problems
 
 
 def problems(config: Config, schema: Config) -> list[str]:
     """Return one line for each problem of `config`, sorted.
 
-    Names and parameters are checked only once the config fits the schema.
+    Names and parameters are checked only once the config fits the schema, and victims only once all names exist.
     schema: the parsed schemas/config.schema.yaml.
     """
-    lines = {*schema_problems(config, schema), *not_finite(config)} or set(_meaning_problems(with_defaults(config)))
+    lines = (
+        {*schema_problems(config, schema), *not_finite(config)}
+        or set(_meaning_problems(with_defaults(config)))
+        or set(victim_problems(with_defaults(config)))
+    )
     return [_printable(line) for line in sorted(lines)]
 
 

@@ -31,9 +31,14 @@ def invalid_names(key: str, entries: Sequence[Config], config: Config) -> Iterat
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield f"{key}: {name!r} is used more than once; each name must be unique"
     for index, entry in enumerate(entries):
-        yield from unknown(f"{key}.{index}.dataset", [entry["dataset"]], "datasets", config["datasets"])
-        yield from unknown(f"{key}.{index}.models", entry["models"], "models", config["models"])
-        yield from unknown(f"{key}.{index}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
+        yield from unknown_victims(f"{key}.{index}", entry, config)
+
+
+def unknown_victims(key: str, entry: Config, config: Config) -> Iterator[str]:
+    """Yield one line for each unknown name in the `dataset`, `models` and `defenses` of `entry`."""
+    yield from unknown(f"{key}.dataset", [entry["dataset"]], "datasets", config["datasets"])
+    yield from unknown(f"{key}.models", entry["models"], "models", config["models"])
+    yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
 
 
 def has_several_epsilons(attack: Config) -> bool:

@@ -1,0 +1,58 @@
+"""The standard list of attacks: what `attacks: standard` means in a config and in `foolflow.evaluate`.
+
+This module imports nothing heavy, because the config is read before any job starts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+Entry = dict[str, Any]
+
+NORMS = ("linf", "l2")
+
+# Attacks that look for the smallest perturbation, with the norm that they minimise by default.
+MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2"}
+
+
+def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
+    """Return the config entry of each standard attack, by name, the cheapest first.
+
+    norm, epsilon: the ball of the fixed-size attacks; `linf` or `l2`, in pixel units.
+    Every attack follows the gradient through the victim's filter, or treats the filter as the identity if it has none.
+    """
+    ball = {"epsilon": epsilon, "norm": norm}
+    entries: dict[str, Entry] = {
+        "noise": {"method": "corrupt", "parameters": {"kind": "noise", **ball}},
+        "fgsm": {"method": "fgsm", "parameters": ball},
+        "pgd": {"method": "pgd", "parameters": {**ball, "steps": 40}},
+        "pgd_margin": {"method": "pgd", "parameters": {**ball, "steps": 40, "loss": "margin", "restarts": 2}},
+        "autoattack": {"method": "autoattack", "parameters": ball},
+        "minimal_linf": {"method": "dichotomy", "parameters": {"norm": "linf"}},
+        "minimal_l2": {"method": "dichotomy", "parameters": {"norm": "l2"}},
+        "stadv": {"method": "stadv", "parameters": {"tau": "auto"}},
+    }
+    return {name: entry | {"filter_gradient": "auto"} for name, entry in entries.items()}
+
+
+DESCRIPTIONS = {
+    "noise": "random noise of the same size, as a control",
+    "fgsm": "one gradient step",
+    "pgd": "40 gradient steps on the cross-entropy",
+    "pgd_margin": "40 gradient steps on the margin, from 2 starts",
+    "autoattack": "an ensemble of the strongest attacks",
+    "minimal_linf": "the smallest L∞ perturbation",
+    "minimal_l2": "the smallest L2 perturbation",
+    "stadv": "a small deformation of the image",
+}
+
+
+def has_ball(entry: Mapping[str, Any]) -> bool:
+    """Whether an attack stays within a given epsilon, rather than looking for the smallest perturbation."""
+    return "epsilon" in entry.get("parameters", {})
+
+
+def minimised_norm(entry: Mapping[str, Any]) -> str | None:
+    """Return the norm that one of our attacks minimises, `l2` or `linf`; None for any other attack."""
+    if entry.get("method") not in MINIMAL:
+        return None
+    return str(entry.get("parameters", {}).get("norm", MINIMAL[entry["method"]]))

@@ -1,0 +1,133 @@
+"""Eight images under attack: the original, the perturbation, and the adversarial image."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.figures.images import bare, show_image
+from foolflow.figures.style import RIGHT, WRONG, house_style
+from foolflow.statistics.robustness import Budget, outcomes
+from foolflow.statistics.summary import ball_in_words
+
+COUNT = 8
+LONGEST = 16  # characters of a class name in a title
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image under one attack.
+
+    clean, adversarial: float (C, H, W) in [0, 1].  label, clean_prediction, prediction: class names.
+    clean_confidence, confidence: softmax probabilities.  attack: its name.
+    """
+
+    clean: np.ndarray
+    adversarial: np.ndarray
+    label: str
+    clean_prediction: str
+    clean_confidence: float
+    prediction: str
+    confidence: float
+    attack: str
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """Draw the figure of one victim. spec: as for the table, and victim."""
+    victim, budget = spec["victim"], Budget(spec["norm"], spec["epsilon"])
+    cells = {one["name"]: victim | {"attack": one["set"]} for one in spec["attacks"] if one["counts"]}
+    records = {name: artefacts.records(cell) for name, cell in cells.items()}
+    split = artefacts.split(victim)
+    shown = []
+    for name, row in choose(records, budget):
+        record, names = records[name].iloc[row], artefacts.class_names(cells[name])
+        (adversarial,) = artefacts.tensor(cells[name], "images", [row])
+        clean = split.images[record["index"]].astype(np.float32) / 255
+        shown.append(example(record, clean, adversarial, names, name))
+    defense = "" if victim["defense"] == "none" else f" behind {victim['defense']}"
+    ball = ball_in_words(spec["norm"], spec["epsilon"])
+    return draw(f"{victim['model']}{defense} on {victim['dataset']}, attacked within {ball}", shown)
+
+
+def example(
+    record: pd.Series, clean: np.ndarray, adversarial: np.ndarray, names: Sequence[str], attack: str
+) -> Example:
+    """Describe one image. record: from `judge`.  names: of the victim's classes."""
+    return Example(
+        clean,
+        adversarial,
+        names[int(record["label"])],
+        names[int(record["clean_prediction"])],
+        float(record["clean_confidence"]),
+        names[int(record["prediction"])],
+        float(record["confidence"]),
+        attack,
+    )
+
+
+def choose(records: Mapping[str, pd.DataFrame], budget: Budget) -> list[tuple[str, int]]:
+    """Choose up to COUNT images that were classified correctly, each with the first attack that fooled it.
+
+    Fooled images come first, and within these the classes alternate.
+    records: of each attack, by name.  Returns for each image the attack and the row of its records.
+    """
+    candidates: dict[int, tuple[bool, int, str, int]] = {}
+    for name, table in records.items():
+        if table.empty:
+            continue
+        found = outcomes(table, budget)
+        for index, one in found[found["clean"]].iterrows():
+            row = int(one["row"])
+            known = candidates.get(int(index))  # type: ignore[call-overload]
+            if known is None or (known[0] and not one["right"]):
+                candidates[int(index)] = bool(one["right"]), int(table["label"].iloc[row]), name, row  # type: ignore[call-overload]
+    if not candidates:
+        return []
+    listed = pd.DataFrame.from_dict(
+        candidates, orient="index", columns=["right", "label", "attack", "row"]
+    ).sort_index()
+    listed["turn"] = listed.groupby(["right", "label"]).cumcount()
+    chosen = listed.sort_values(["right", "turn"], kind="stable").head(COUNT)
+    return list(zip(chosen["attack"], chosen["row"].astype(int), strict=True))
+
+
+def draw(title: str, shown: Sequence[Example]) -> Figure:
+    """Draw a column for each image."""
+    with house_style():
+        columns = max(len(shown), 1)
+        figure = Figure(figsize=(1.7 * columns + 0.6, 6.3), layout="constrained")
+        grid = figure.subplots(3, columns, squeeze=False)
+        for axes in grid.flat:
+            bare(axes)
+        if not shown:
+            grid[1][0].set_title("no image was classified correctly", fontsize=9)
+        for column, one in enumerate(shown):
+            _draw_column([line[column] for line in grid], one)
+        for axes, label in zip(grid[:, 0], ("original", "perturbation", "adversarial"), strict=True):
+            axes.set_ylabel(label, fontsize=10)
+        figure.suptitle(title, fontsize=11)
+        return figure
+
+
+def _draw_column(axes: Sequence[Any], one: Example) -> None:
+    original, middle, attacked = axes
+    show_image(original, one.clean)
+    _title(original, one.clean_prediction, one.clean_confidence, one.clean_prediction == one.label)
+    perturbation = one.adversarial.astype(np.float64) - one.clean
+    largest = float(np.abs(perturbation).max())
+    show_image(middle, np.clip(0.5 + perturbation / (2 * largest or 1), 0, 1))
+    distances = f"L∞ {255 * largest:.3g}/255\nL2 {np.linalg.norm(perturbation):.3g}"
+    middle.set_title(f"{one.attack}\n{distances}", fontsize=7, pad=3)
+    show_image(attacked, one.adversarial)
+    _title(attacked, one.prediction, one.confidence, one.prediction == one.label)
+
+
+def _title(axes: Any, prediction: str, confidence: float, right: bool) -> None:
+    name = prediction if len(prediction) <= LONGEST else f"{prediction[: LONGEST - 1]}…"
+    shown = f"{min(100 * confidence, 99.9):.1f}" if confidence < 1 else "100"
+    # A dollar sign in a class name is not the start of a formula.
+    axes.set_title(f"{name}\n{shown} %".replace("$", r"\$"), fontsize=8, color=RIGHT if right else WRONG, pad=3)

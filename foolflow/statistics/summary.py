@@ -1,0 +1,139 @@
+"""Summarise how robust one victim is: clean, under each attack, and in the worst case."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from foolflow.statistics.intervals import median_interval, wilson_interval
+from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
+from foolflow.statistics.minimal import quantile
+from foolflow.statistics.robustness import Budget, outcomes, worst_case
+
+CLEAN, WORST = "clean", "worst case"
+FEW = 100  # below this number of images an interval is too wide to rely on
+SINGLE_STEP = "fgsm"
+ITERATIVE = ("pgd_margin", "pgd")  # the attacks whose gradient may be masked, the stronger one first
+STRONGER = {"noise": "random", "autoattack": "ensemble", "minimal_linf": "minimal", "minimal_l2": "minimal"}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One attack on the victim.
+
+    records: from `judge`, one row per adversarial image.
+    within: only perturbations within the budget count.  counts: the attack is part of the worst case.
+    distance: `l2` or `linf`, the norm of which the median is reported; None: no median.
+    """
+
+    name: str
+    records: pd.DataFrame
+    within: bool
+    counts: bool
+    distance: str | None = None
+
+
+def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> pd.DataFrame:
+    """Return a row for the clean images, one for each attack, and one for the worst case.
+
+    n, correct: number of clean images, and of those that the victim classifies correctly.
+    Columns:
+        attack: CLEAN, the name of the attack, or WORST.
+        n, correct: number of images, and of those classified correctly under the attack. A clean error stays an error.
+            The worst case covers the images that every attack which counts has tried.
+        accuracy, low, high: the fraction `correct / n` with Wilson's 95 % interval.
+        fooled, fooled_low, fooled_high: the fraction of the correctly classified images that the attack fooled.
+        distance: the norm of the median.  median, median_low, median_high: the distance at which half of the correctly
+            classified images are fooled, with its 95 % interval; infinite if fewer are.
+    """
+    found = {one.name: outcomes(one.records, budget if one.within else None) for one in tried}
+    rows = [_row(CLEAN, n, correct)]
+    rows += [_row(one.name, *_counts(found[one.name])) | _median(one) for one in tried]
+    counting = [found[one.name] for one in tried if one.counts and len(one.records)]
+    if counting:
+        clean = counting[0]["clean"]
+        right = worst_case([table["right"] for table in counting])
+        rows.append(_row(WORST, len(right), int(right.sum()), int(clean[right.index].sum())))
+    return pd.DataFrame(rows)
+
+
+def _counts(found: pd.DataFrame) -> tuple[int, int, int]:
+    return len(found), int(found["right"].sum()), int(found["clean"].sum())
+
+
+def _row(name: str, n: int, correct: int, clean: int | None = None) -> dict[str, Any]:
+    low, high = wilson_interval(correct, n)
+    row: dict[str, Any] = {
+        "attack": name,
+        "n": n,
+        "correct": correct,
+        "accuracy": correct / n if n else np.nan,
+        "low": low,
+        "high": high,
+    }
+    if clean:
+        fooled_low, fooled_high = wilson_interval(clean - correct, clean)
+        row |= {"fooled": (clean - correct) / clean, "fooled_low": fooled_low, "fooled_high": fooled_high}
+    return row
+
+
+def _median(one: Tried) -> dict[str, Any]:
+    if one.distance is None:
+        return {}
+    right = one.records[one.records["clean_prediction"] == one.records["label"]]
+    values = right[one.distance].where(right["success"], np.inf)
+    low, high = median_interval(values.to_numpy())
+    return {"distance": one.distance, "median": quantile(values, 0.5), "median_low": low, "median_high": high}
+
+
+def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
+    """Return warnings about the numbers, by the name of the row that they concern."""
+    found: dict[str, list[str]] = {}
+    for one in tried:
+        count = one.records["index"].nunique()
+        if count < FEW:
+            few = f"only {count} images, so the interval is wide; a larger `budget` or more images narrow it"
+            found[one.name] = [few if count else "not run: no image was planned for this attack"]
+            if one.counts:
+                found[WORST] = found[one.name]
+    run = [one for one in tried if len(one.records)]
+    iterative = next((one for name in ITERATIVE for one in run if one.name == name), None)
+    if iterative is not None:
+        stronger = [one for one in run if one.name in STRONGER and one.counts]
+        evidence = Evidence(
+            iterative=_attacked(iterative, budget),
+            single_step=next((_attacked(one, budget) for one in run if one.name == SINGLE_STEP), None),
+            stronger=tuple((STRONGER[one.name], _attacked(one, budget)) for one in stronger),
+        )
+        for sign in signs_of_masking(evidence):
+            found.setdefault(iterative.name, []).append(f"a sign of gradient masking: {sign}")
+    return found
+
+
+def _attacked(one: Tried, budget: Budget) -> Attacked:
+    """Return the attack's outcomes. An image beyond the budget counts as not fooled."""
+    within = one.records[budget.norm] <= budget.largest
+    prediction = one.records["prediction"].where(within, one.records["clean_prediction"])
+    return Attacked(one.name, one.records[["index", "label"]].assign(prediction=prediction))
+
+
+def headline(table: pd.DataFrame, victim: str, ball: str) -> str:
+    """Return the answer in one sentence. table: from `summarise`.  ball: the budget in words."""
+    clean = table[table["attack"] == CLEAN].iloc[0]
+    words = f"{victim} classifies {clean['accuracy']:.1%} of {clean['n']:,} clean images correctly"
+    worst = table[table["attack"] == WORST]
+    if worst.empty:
+        return f"{words}."
+    one = worst.iloc[0]
+    interval = f"95 % interval {one['low']:.1%} to {one['high']:.1%}"
+    return f"{words}, and {one['accuracy']:.1%} of {one['n']:,} under the worst attack within {ball} ({interval})."
+
+
+def ball_in_words(norm: str, epsilon: float) -> str:
+    """Return for instance `L∞ 8/255` or `L2 0.5`."""
+    over_255 = epsilon * 255
+    whole = abs(over_255 - round(over_255)) < 1e-4 and norm == "linf"
+    size = f"{round(over_255)}/255" if whole and round(over_255) else f"{epsilon:g}"
+    return f"{'L∞' if norm == 'linf' else 'L2'} {size}"

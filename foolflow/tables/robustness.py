@@ -1,0 +1,97 @@
+"""The answer for a user's own classifier: accuracy clean, under each attack, and in the worst case."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.data.reading import read_json
+from foolflow.statistics.robustness import Budget
+from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+
+NORMS = {"l2": "L2", "linf": "L∞"}
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
+    """Build the table.
+
+    spec: norm and epsilon of the ball; victims, a list of cells in the order of the inputs `inspections` and `plans`;
+    attacks, a list of name, set, within, counts and distance.
+    """
+    inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
+    parts, budget = [], Budget(spec["norm"], spec["epsilon"])
+    for victim, inspection, plan in inputs:
+        tried = [
+            Tried(**{key: one[key] for key in ("name", "within", "counts", "distance")}, records=records)
+            for one in spec["attacks"]
+            for records in [artefacts.records(victim | {"attack": one["set"]})]
+        ]
+        parts.append(_rows(victim, tried, read_json(inspection), read_json(plan), budget))
+    return tabulate(pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]))
+
+
+def _rows(
+    victim: Mapping[str, Any], tried: Sequence[Tried], inspection: Any, plan: Any, budget: Budget
+) -> pd.DataFrame:
+    rows = summarise(inspection["n"], inspection["correct"], tried, budget)
+    warnings = {CLEAN: list(inspection["notices"])}
+    for name, found in warnings_of(tried, budget).items():
+        warnings.setdefault(name, []).extend(found)
+    available = {one["attack"]: one["available"] for one in plan["attacks"]}
+    rows["available"] = rows["attack"].map(available)
+    rows["warnings"] = ["; ".join(warnings.get(name, [])) for name in rows["attack"]]
+    for position, key in enumerate(("model", "defense", "seed")):
+        rows.insert(position, key, victim[key])
+    return rows
+
+
+def tabulate(data: pd.DataFrame, ball: str) -> Table:
+    """Build the table. data: `summarise` of each victim, with model, defense, seed, available and warnings."""
+    notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
+    display = pd.DataFrame(
+        {
+            **{key: data[key].astype(str) for key in ("model", "defense", "seed") if data[key].nunique() > 1},
+            "attack": data["attack"],
+            "n": [f"{n:,}" for n in data["n"]],
+            "accuracy %": [percent(value, 1) for value in data["accuracy"]],
+            "95 % interval": [
+                percent_interval(low, high, 1) for low, high in zip(data["low"], data["high"], strict=True)
+            ],
+            "fooled %": [percent(value, 1) for value in data["fooled"]],
+            "median distance": [_median(row) for _, row in data.iterrows()],
+            "note": [f"[{notes.index(warning) + 1}]" if warning else "" for warning in data["warnings"]],
+        }
+    )
+    answers = [
+        headline(rows, _name(rows.iloc[0]), ball) for _, rows in data.groupby(["model", "defense", "seed"], sort=False)
+    ]
+    limited = data.dropna(subset="available")
+    limited = limited[limited["n"] < limited["available"]]
+    return Table(
+        title=f"Robustness within {ball}",
+        data=data,
+        display=without_empty_columns(display),
+        notes=[
+            *answers,
+            *(f"[{number}] {_sentence(text)}" for number, text in enumerate(notes, start=1)),
+            f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
+            *(["The budget limited the number of images of some attacks."] if len(limited) else []),
+            "fooled: of the images that were classified correctly before the attack.",
+        ],
+    )
+
+
+def _name(row: pd.Series) -> str:
+    return str(row["model"]) if row["defense"] == "none" else f"{row['model']} behind {row['defense']}"
+
+
+def _median(row: pd.Series) -> str:
+    if pd.isna(row.get("distance")):
+        return ""
+    return f"{NORMS[row['distance']]} {row['median']:.3g} ({row['median_low']:.3g} to {row['median_high']:.3g})"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,50 @@
+"""What `foolflow evaluate` prints: the plan before a run, and the answer after it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from foolflow.jobs.progress import duration
+
+OVER = "the budget would allow fewer than 10 images; expect more time"
+
+
+def answer(results: Path) -> str:
+    """Return the table of the study `robustness` and what belongs to it, from the results folder."""
+    lines = (results / "tables/robustness.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    notes = [line for line in lines if line and not line.startswith(("|", "#"))]
+    title = next(line for line in lines if line.startswith("# ")).removeprefix("# ")
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    header, body = cells[0], cells[2:]
+    words = {"model", "defense", "attack", "note"}
+    align = ["left" if name in words else "right" for name in header]
+    table = tabulate(body, header, tablefmt="simple", disable_numparse=True, colalign=align)
+    images = sorted((results / "figures/robustness").rglob("*.png"))
+    files = [results / "tables/robustness.csv", results / "tables/robustness.md", *images]
+    return "\n".join(["", title, "", table, "", *notes, "", "Written to:", *(f"  {file}" for file in files)])
+
+
+def planned(plans: Sequence[dict[str, Any]], dry_run: str) -> str:
+    """Return a table of the planned attacks, with the number of jobs. dry_run: the output of Snakemake's dry run."""
+    found = re.search(r"^total\s+(\d+)\s*$", dry_run, re.MULTILINE)
+    rows = [
+        [plan["victim"], one["attack"], f"{one['images']:,} of {one['available']:,}", duration(one["seconds"])]
+        for plan in plans
+        for one in plan["attacks"]
+    ]
+    seconds = sum(one["seconds"] for plan in plans for one in plan["attacks"])
+    memory = max((plan["memory_mb"] for plan in plans), default=0)
+    table = tabulate(rows, ["victim", "attack", "images", "time"], colalign=["left", "left", "right", "right"])
+    lines = ["", table, "", f"{int(found[1]) if found else 0} jobs are left to run."]
+    lines.append(
+        f"The attacks take about {duration(seconds)} on one core. A job takes about {memory:,.0f} MB of memory."
+    )
+    for plan in plans:
+        taken = sum(one["seconds"] for one in plan["attacks"])
+        if plan["budget"] is not None and taken > 1.1 * plan["budget"]:
+            lines.append(f"{plan['victim']}: {OVER} than {duration(plan['budget'])}.")
+    return "\n".join(lines)

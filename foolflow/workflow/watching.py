@@ -1,0 +1,122 @@
+"""Follow a run of the study `robustness` from its files, and show one line with the progress and the time left."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from foolflow.jobs.progress import duration
+from foolflow.studies.robustness import set_name
+
+EVERY = 30.0  # seconds between two lines, where a line cannot be rewritten
+PROGRESS = re.compile(r": ([\d,.]+) of ([\d,.]+) batches")  # as foolflow.jobs.progress writes it
+NOISE = re.compile(r": [\d,.]+ of [\d,.]+ (batches|images|epochs), ")
+
+
+class Watch:
+    """The progress of a run. results: its folder.  jobs: how many run at a time.  terminal: where the line goes."""
+
+    def __init__(self, results: Path, jobs: int, terminal: IO[str]) -> None:
+        self._results, self._jobs, self._terminal = results, max(jobs, 1), terminal
+        self._rewrites = terminal.isatty()
+        self._start = self._printed = time.time()
+        self._shown = False
+        self._told: set[Path] = set()
+
+    def plans(self) -> list[dict[str, Any]]:
+        """Return the plan of each victim, as far as they exist, each with its `folder` below results/robustness."""
+        return [plan for path in self._plan_files() if (plan := _read(path)) is not None]
+
+    def _plan_files(self) -> list[Path]:
+        return sorted((self._results / "robustness").glob("*/*/*/*/plan.json"))
+
+    def message(self, line: str) -> None:
+        """Show a line of Snakemake or of a job above the progress."""
+        if line.strip() and not NOISE.search(line):  # the progress line replaces these
+            self._clear()
+            print(line, file=self._terminal, flush=True)
+
+    def update(self) -> None:
+        """Show the progress, if it is due."""
+        for path in self._plan_files():
+            if path not in self._told and path.stat().st_mtime > self._start - 1 and (plan := _read(path)) is not None:
+                self._told.add(path)
+                for line in limits(plan):
+                    self.message(line)
+        now = time.time()
+        if self._rewrites or now - self._printed >= EVERY:
+            self._printed = now
+            line = self._line()
+            self._terminal.write(f"\r\x1b[2K{line}" if self._rewrites else f"{line}\n")
+            self._terminal.flush()
+            self._shown = self._rewrites
+
+    def close(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        if self._shown:
+            print("\r\x1b[2K", end="", file=self._terminal, flush=True)
+            self._shown = False
+
+    def _line(self) -> str:
+        elapsed = duration(time.time() - self._start)
+        rows = [(path, one) for path in self._plan_files() for one in (_read(path) or {}).get("attacks", [])]
+        if not rows:
+            return f"preparing the images and the models, {elapsed}"
+        done, left, running = 0, 0.0, []
+        pace = []  # seconds taken for each second planned
+        for path, one in rows:
+            victim = path.parent.relative_to(self._results / "robustness")
+            run = _read(self._results / "attacks" / victim / set_name(one["attack"]) / "run.json")
+            if run is not None:
+                done += 1
+                pace.append(run.get("seconds", 0) / max(one["seconds"], 1e-9))
+                continue
+            log = self._results / "logs/attacks" / victim / f"{set_name(one['attack'])}.log"
+            part = _part(log, self._start)
+            if part is not None:
+                running.append(f"{one['attack']} {part:.0%}")
+            left += one["seconds"] * (1 - (part or 0))
+        if done == len(rows):
+            return f"{done} of {len(rows)} attacks done, {elapsed}; judging the images"
+        factor = min(max(sorted(pace)[len(pace) // 2], 0.2), 5) if pace else 1
+        about = duration(left * factor / min(self._jobs, len(rows) - done))
+        names = f" ({', '.join(running)})" if running else ""
+        return f"{done} of {len(rows)} attacks done{names}, {elapsed}; about {about} left"
+
+
+def limits(plan: dict[str, Any]) -> list[str]:
+    """Say which attacks the budget limits. Return one line for each number of images."""
+    limited: dict[tuple[int, int], list[str]] = {}
+    for one in plan["attacks"]:
+        if one["images"] < one["available"]:
+            limited.setdefault((one["images"], one["available"]), []).append(one["attack"])
+    budget = "" if plan["budget"] is None else f"to fit the budget of {duration(plan['budget'])}, "
+    return [
+        f"{plan['victim']}: {budget}{images:,} of {available:,} images for {', '.join(names)}"
+        for (images, available), names in limited.items()
+    ]
+
+
+def _part(log: Path, since: float) -> float | None:
+    """Return which part of its batches a running attack has done; None if it has not started."""
+    try:
+        if log.stat().st_mtime < since:
+            return None
+        found = PROGRESS.findall(log.read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return None
+    if not found:
+        return 0.0
+    done, total = (float(number.replace(",", "")) for number in found[-1])
+    return done / total if total else 0.0
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return read if isinstance(read, dict) else None

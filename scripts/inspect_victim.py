@@ -1,0 +1,47 @@
+"""Check a victim before it is attacked: its clean accuracy, what is peculiar about it, and how fast it is.
+
+--spec: {"model", "defense"}: the config entries that the victim was built from; {"norm", "epsilon"}: the ball that it
+will be attacked in
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from foolflow.attacks.inspection import inspect, measure_speed
+from foolflow.compute.device import compute_on, describe_device
+from foolflow.data.splits import load_split
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.files import write_json
+from foolflow.jobs.terminal import print_to_terminal
+from foolflow.models.victims import victim_of
+
+
+def main(arguments: argparse.Namespace) -> list[Path]:
+    device = compute_on(arguments.device, arguments.threads)
+    spec, split = arguments.spec, load_split(arguments.images)
+    found = victim_of(split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device)
+    facts = inspect(found.victim, split, found.class_names, device)
+    notices = [*split.notices, *found.notices, *facts.pop("warnings")]
+    write_json(arguments.inspection, facts | {"class_names": found.class_names, "notices": notices})
+    for notice in notices:
+        print(notice, flush=True)
+        print_to_terminal(f"{arguments.name}: {notice}")
+    first = torch.from_numpy(split.images[:BATCH].copy()), torch.from_numpy(split.labels[:BATCH].copy())
+    speed = measure_speed(found.victim, *first, norm=spec["norm"], epsilon=spec["epsilon"], device=device)
+    write_json(arguments.speed, speed | {"device": describe_device(device), "images": len(split)})
+    return [arguments.speed]
+
+
+BATCH = 16  # images of the batch that is timed
+
+if __name__ == "__main__":
+    parser = job_parser(__doc__)
+    parser.add_argument("--name", required=True, help="the victim, for messages")
+    add_input(parser, "--images", help="the test split")
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_output(parser, "--inspection", help="JSON: clean accuracy, class names, notices")
+    add_output(parser, "--speed", help="JSON: seconds per image and pass, memory, device")
+    add_compute_options(parser)
+    run_job(main, parser)
