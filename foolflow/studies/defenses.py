@@ -18,7 +18,7 @@ from foolflow.studies.cells import (
 )
 from foolflow.workflow.config.names import invalid_names, several_epsilons, unknown
 
-TITLE = "R3: defenses"
+TITLE = "Defenses"
 KINDS = ("static", "white_box", "adaptive", "black_box")
 
 

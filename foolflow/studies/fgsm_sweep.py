@@ -6,7 +6,7 @@ from typing import Any
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
 from foolflow.workflow.config.names import has_several_epsilons, unknown
 
-TITLE = "R4: FGSM sweep"
+TITLE = "FGSM sweep"
 
 
 def cells(config: Config) -> list[Cell]:

@@ -6,8 +6,8 @@ from typing import Any
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.names import several_epsilons, unknown
 
-TITLE = "R2: minimal perturbations"
-ACCURACY = "Accuracy of the MLPs and CNNs (R2)"
+TITLE = "Minimal perturbations"
+ACCURACY = "Accuracy of the networks"
 
 
 def victims(config: Config) -> list[Cell]:

@@ -8,7 +8,7 @@ from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 from foolflow.workflow.config.numbers import numbers_read_as_text
 
-TITLE = "R1: stAdv"
+TITLE = "stAdv"
 
 
 def victims(config: Config) -> list[Cell]:
@@ -81,14 +81,14 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
         exhibit(
             "stadv_accuracy",
             "accuracy",
-            {"title": "Accuracy of A, B and C (R1)", "victims": victims(config), "reference": reference},
+            {"title": "Accuracy of the networks", "victims": victims(config), "reference": reference},
             "accuracy_table.rst",
             labels("table: accuracy", victims(config)),
         ),
         exhibit(
             "stadv_success",
             "stadv",
-            {"title": "stAdv: accuracy and success (R1)", "attacked": attacked, "reference": reference},
+            {"title": "stAdv: accuracy and success", "attacked": attacked, "reference": reference},
             "stadv_success.rst",
             labels("table: accuracy and attack success", attacked),
         ),
@@ -126,7 +126,7 @@ def figures(config: Config) -> list[Exhibit]:
         exhibit(
             "stadv_accuracy",
             "accuracy_dots",
-            {"title": "Accuracy of A, B and C (R1)", "table": "stadv_accuracy"},
+            {"title": "Accuracy of the networks", "table": "stadv_accuracy"},
             "accuracy.rst",
             labels("figure: accuracy", victims(config)),
         )
@@ -156,12 +156,12 @@ def _images(cell: Cell, kind: str, module: str) -> Exhibit:
 
 def _explorations_title(config: Config) -> str:
     explored = config["studies"]["stadv"]["explorations"]
-    return f"{explored['attack']} on {explored['dataset']}: one parameter varied at a time (R1)"
+    return f"{explored['attack']} on {explored['dataset']}: one parameter varied at a time"
 
 
 def _post_mortem_title(config: Config) -> str:
     dataset = config["studies"]["stadv"]["post_mortem"]["dataset"]
-    return f"What each mistake cost: stAdv on {dataset} from the students' settings to ours (R1)"
+    return f"What each mistake cost: stAdv on {dataset} from the students' settings to ours"
 
 
 def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.over_seeds import spread_text, with_spread
-from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+from foolflow.tables.writing import Table, percent, percent_interval, published_note, without_empty_columns
 
 SPLITS = ("train", "val", "test")
 
@@ -45,9 +45,9 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
         data=data,
         display=_display(data, published),
         notes=[
-            "Our accuracy is that of the weights with the best val accuracy, with Wilson's 95 % interval on the test "
+            "The accuracy is that of the weights with the best val accuracy, with Wilson's 95 % interval on the test "
             "split, which was not used for any choice.",
-            "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ".",
+            *published_note(data, reference["source"]),
         ],
     )
 

@@ -17,7 +17,7 @@ from foolflow.tables.writing import Table, p_text, percent, without_empty_column
 
 KINDS = ("static", "white_box", "adaptive", "black_box")
 MEANING = {
-    "static": "made on the undefended victim of the same seed, without knowledge of the defense (R3's protocol)",
+    "static": "made on the undefended victim of the same seed, without knowledge of the defense",
     "white_box": "made on the victim itself, with the gradient as its code computes it",
     "adaptive": "made on the victim itself, through its filter: with its gradient, or straight-through if it has none",
     "black_box": "made on the victim itself, using only its predictions",

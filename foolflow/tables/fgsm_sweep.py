@@ -11,7 +11,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import compare_paired, holm
-from foolflow.tables.writing import Table, p_text, percent, percent_interval, without_empty_columns
+from foolflow.tables.writing import Table, p_text, percent, percent_interval, published_note, without_empty_columns
 
 SIGNIFICANCE = 0.05
 
@@ -49,7 +49,10 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
         display=_display(data),
         notes=[
             *(_sentence(rows) for _, rows in data.groupby(["dataset", "model", "attack", "seed"], sort=False)),
-            *_notes(reference),
+            "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
+            "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG "
+            "files of the modified data set and classified anew.",
+            *published_note(data, reference["source"]),
         ],
     )
 
@@ -139,13 +142,3 @@ def _sentence(rows: pd.DataFrame) -> str:
         f"p {p_value if p_value.startswith('<') else '= ' + p_value} after Holm's correction over {len(attacked)} "
         f"epsilons, Cohen's g {row['cohens_g']:.2f})."
     )
-
-
-def _notes(reference: Mapping[str, Any]) -> list[str]:
-    source = reference["source"]
-    return [
-        "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
-        "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG files "
-        "of the modified data set and classified anew.",
-        f"Published: {source['tutorial']}. Newer page: {source['newer_tutorial']}.",
-    ]

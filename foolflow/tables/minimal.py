@@ -43,7 +43,7 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
         victims.setdefault((one.dataset, one.model, one.seed), []).append(one)
     data = pd.concat([_rows(attacks) for attacks in victims.values()], ignore_index=True)
     return Table(
-        title=f"Minimal perturbations (R2), on {', '.join(data['dataset'].unique())}",
+        title=f"Minimal perturbations on {', '.join(data['dataset'].unique())}",
         data=data,
         display=_display(data),
         notes=[
@@ -54,7 +54,6 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
             "percentage of the n images for which no other attack finds a perturbation shorter by more than "
             f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
             "gradient evaluations per image.",
-            "R2 published no distances, so there is no published column.",
         ],
     )
 

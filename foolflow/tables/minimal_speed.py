@@ -41,7 +41,7 @@ def tabulate(runs: Sequence[Run]) -> Table:
     )
     devices = " and ".join(data["device"].unique())
     return Table(
-        title="Speed of the attacks (R2)",
+        title="Speed of the attacks",
         data=data,
         display=_display(data),
         notes=[

@@ -8,7 +8,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.tables.targeted import measure, number
-from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+from foolflow.tables.writing import Table, percent, percent_interval, published_note, without_empty_columns
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,11 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
         display=_display(data, published),
         notes=[
             "Success: the percentage of the n attacked, correctly classified test images that are classified as "
-            "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class' is "
-            "the count that the students used. '8 bits': still a success after rounding to 256 levels.",
+            "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
+            "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes.",
-            "Published: " + "; ".join(f"'{name}': {text}" for name, text in reference["source"].items()) + ". The "
-            "students' success is the percentage of 200 images that were classified as any wrong class.",
+            *published_note(data, reference["source"]),
         ],
     )
 

@@ -1,7 +1,8 @@
 """Write one table three ways: CSV for programs, Markdown for readers, HTML for the report."""
 
 import html
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,21 @@ def write_table(table: Table, csv: Path, markdown: Path, html_page: Path) -> Non
 def without_empty_columns(display: pd.DataFrame) -> pd.DataFrame:
     """Drop the columns that are empty in every row, such as published numbers where none were published."""
     return display.loc[:, (display != "").any()]
+
+
+def published_note(data: pd.DataFrame, sources: Mapping[str, str]) -> list[str]:
+    """Say where the published numbers of a table come from; nothing if it has none.
+
+    data: the columns `published_<source>` or `published_<what>_<source>` have the numbers.
+    sources: a description of each source, by name.
+    """
+    filled = [str(name) for name in data.columns if data[name].notna().any()]
+    known = [
+        f"'{name}': {text}"
+        for name, text in sources.items()
+        if any(re.fullmatch(rf"published_((accuracy|success)_)?{name}", one) for one in filled)
+    ]
+    return [f"Published: {'; '.join(known)}."] if known else []
 
 
 def percent(fraction: float | None, digits: int = 2) -> str:

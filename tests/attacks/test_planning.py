@@ -26,7 +26,9 @@ def test_without_a_budget_every_attack_gets_all_images_up_to_its_own_limit():
     assert {one.images for one in plan(attacks(images=300), speed(), None).values()} == {300}
 
 
-@given(budget=st.floats(60, 1e5), seconds=st.floats(1e-6, 0.1), resisting=st.floats(0, 1), images=st.integers(1, 20_000))
+@given(
+    budget=st.floats(60, 1e5), seconds=st.floats(1e-6, 0.1), resisting=st.floats(0, 1), images=st.integers(1, 20_000)
+)
 def test_the_plan_fits_the_budget_and_attacks_of_the_worst_case_share_their_images(budget, seconds, resisting, images):
     listed = attacks(images=10_000)
     found = plan(listed, speed(seconds, resisting, images), budget)

@@ -114,7 +114,12 @@ def test_the_headline_names_accuracies_numbers_and_the_bound():
 
 @pytest.mark.parametrize(
     ("norm", "epsilon", "words"),
-    [("linf", 8 / 255, "L∞ 8/255"), ("linf", 0.3, "L∞ 0.3"), ("l2", 0.5, "L2 0.5"), ("linf", 0.5 / 255, "L∞ 0.00196078")],
+    [
+        ("linf", 8 / 255, "L∞ 8/255"),
+        ("linf", 0.3, "L∞ 0.3"),
+        ("l2", 0.5, "L2 0.5"),
+        ("linf", 0.5 / 255, "L∞ 0.00196078"),
+    ],
 )
 def test_the_ball_in_words(norm, epsilon, words):
     assert ball_in_words(norm, epsilon) == words

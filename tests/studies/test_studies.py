@@ -11,6 +11,7 @@ import yaml
 
 from foolflow.data.cells import VICTIM, model_and_defense, source_of
 from foolflow.studies.cells import sets_of, victims_of
+from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.commands import as_spec
 from foolflow.workflow.config.defaults import with_defaults
@@ -41,7 +42,7 @@ def config_with(*overlays):
     for file in ("config.yaml", *overlays):
         found = merged(found, yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
     found = with_defaults(found)
-    return found | {"attacks": found["attacks"] | explored_attacks(found)}
+    return found | {"attacks": found["attacks"] | explored_attacks(found) | robustness_attacks(found)}
 
 
 @pytest.fixture(scope="module", params=[(), ("profiles/demo/workflow.yaml",)], ids=["shipped", "demo"])
@@ -137,7 +138,7 @@ def test_a_study_that_is_not_in_the_config_is_empty(config, study):
     less = copy.deepcopy(config)
     del less["studies"][study]
     module = importlib.import_module(f"foolflow.studies.{study}")
-    if study in ("defenses", "detection", "fgsm_sweep", "leaderboard", "transfer"):
+    if study in ("defenses", "detection", "fgsm_sweep", "leaderboard", "robustness", "transfer"):
         assert module.cells(less) == []
     assert set(explored_attacks(less)) == (set() if study == "stadv" else set(explored_attacks(config)))
 
