@@ -18,6 +18,6 @@ def victim_problems(config: Config) -> Iterator[str]:
             model, defense = victim["model"], victim["defense"]
             if is_supplied(config["models"][model]) and defense in trained_defenses(config)[1:]:
                 yield (
-                    f"studies.{study}: {defense} has to train, but the weights of {model} are supplied and never trained; "
+                    f"studies.{study}: {defense} has to train, but the weights of {model} are supplied; "
                     "leave it out, or choose a defense with `at: [test]`"
                 )
