@@ -56,7 +56,7 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     from foolflow.workflow.answer import answer, planned
     from foolflow.workflow.watching import Watch
 
-    watch = Watch(results, _cores(options), sys.stderr)
+    watch = Watch(results, _cores(options), sys.stderr, planning=plan)
     status = _run(_snakemake("plan" if plan else "robustness", config, [*options, "--quiet", "all"]), watch)
     if status == 0 and plan:
         command = _snakemake("robustness", config, [*options, "--dry-run", "--quiet", "rules"])

@@ -1,6 +1,6 @@
 """Summarise how robust one victim is: clean, under each attack, and in the worst case."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ import pandas as pd
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
-from foolflow.statistics.robustness import Budget, outcomes, worst_case
+from foolflow.statistics.robustness import Budget, on_common_images, outcomes, worst_case
 
 CLEAN, WORST = "clean", "worst case"
+FAR = 0.1  # of accuracy
 FEW = 100  # below this number of images an interval is too wide to rely on
 SINGLE_STEP = "fgsm"
 ITERATIVE = ("pgd_margin", "pgd")  # the attacks whose gradient may be masked, the stronger one first
-STRONGER = {"noise": "random", "autoattack": "ensemble", "minimal_linf": "minimal", "minimal_l2": "minimal"}
+GRADIENT_FREE = {"noise": "random"}  # attacks that should not beat an iterative one, with their kind
 
 
 @dataclass(frozen=True)
@@ -101,15 +102,31 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     run = [one for one in tried if len(one.records)]
     iterative = next((one for name in ITERATIVE for one in run if one.name == name), None)
     if iterative is not None:
-        stronger = [one for one in run if one.name in STRONGER and one.counts]
         evidence = Evidence(
             iterative=_attacked(iterative, budget),
             single_step=next((_attacked(one, budget) for one in run if one.name == SINGLE_STEP), None),
-            stronger=tuple((STRONGER[one.name], _attacked(one, budget)) for one in stronger),
+            stronger=tuple(
+                (GRADIENT_FREE[one.name], _attacked(one, budget)) for one in run if one.name in GRADIENT_FREE
+            ),
         )
-        for sign in signs_of_masking(evidence):
-            found.setdefault(iterative.name, []).append(f"a sign of gradient masking: {sign}")
+        signs = [*signs_of_masking(evidence), *_far_stronger(iterative, run, budget)]
+        if signs:
+            found.setdefault(iterative.name, []).extend(f"a sign of gradient masking: {sign}" for sign in signs)
     return found
+
+
+def _far_stronger(iterative: Tried, run: Sequence[Tried], budget: Budget) -> Iterator[str]:
+    """Report attacks that leave far less accuracy than the iterative one on the same images.
+
+    A few images fewer are no sign of masking: these attacks take more steps, from more starts.
+    """
+    before = _attacked(iterative, budget).right()
+    for one in run:
+        if one.counts and one.name not in (*ITERATIVE, SINGLE_STEP, *GRADIENT_FREE):
+            both = on_common_images([before, _attacked(one, budget).right()]).to_numpy()
+            own, other = both.mean(axis=0)
+            if own - other >= FAR:
+                yield f"{one.name} leaves an accuracy of {other:.1%}, {iterative.name} {own:.1%} on the same images"
 
 
 def _attacked(one: Tried, budget: Budget) -> Attacked:
@@ -122,13 +139,18 @@ def _attacked(one: Tried, budget: Budget) -> Attacked:
 def headline(table: pd.DataFrame, victim: str, ball: str) -> str:
     """Return the answer in one sentence. table: from `summarise`.  ball: the budget in words."""
     clean = table[table["attack"] == CLEAN].iloc[0]
-    words = f"{victim} classifies {clean['accuracy']:.1%} of {clean['n']:,} clean images correctly"
+    words = f"{victim} classifies {_percent(clean['accuracy'])} of {clean['n']:,} clean images correctly"
     worst = table[table["attack"] == WORST]
     if worst.empty:
         return f"{words}."
     one = worst.iloc[0]
-    interval = f"95 % interval {one['low']:.1%} to {one['high']:.1%}"
-    return f"{words}, and {one['accuracy']:.1%} of {one['n']:,} under the worst attack within {ball} ({interval})."
+    interval = f"95 % interval {_percent(one['low'])} to {_percent(one['high'])}"
+    worst_words = f"{_percent(one['accuracy'])} of {one['n']:,} under the worst attack on each image within {ball}"
+    return f"{words}, and {worst_words} ({interval})."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def ball_in_words(norm: str, epsilon: float) -> str:

@@ -40,6 +40,7 @@ def _rows(
     for name, found in warnings_of(tried, budget).items():
         warnings.setdefault(name, []).extend(found)
     available = {one["attack"]: one["available"] for one in plan["attacks"]}
+    rows["within"] = rows["attack"].map({one.name: one.within for one in tried} | {CLEAN: True, WORST: True})
     rows["available"] = rows["attack"].map(available)
     rows["warnings"] = ["; ".join(warnings.get(name, [])) for name in rows["attack"]]
     for position, key in enumerate(("model", "defense", "seed")):
@@ -48,12 +49,13 @@ def _rows(
 
 
 def tabulate(data: pd.DataFrame, ball: str) -> Table:
-    """Build the table. data: `summarise` of each victim, with model, defense, seed, available and warnings."""
+    """Build the table. data: `summarise` of each victim, with model, defense, seed, within, available and warnings."""
     notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
     display = pd.DataFrame(
         {
             **{key: data[key].astype(str) for key in ("model", "defense", "seed") if data[key].nunique() > 1},
             "attack": data["attack"],
+            "perturbation": [_size(row, ball) for _, row in data.iterrows()],
             "n": [f"{n:,}" for n in data["n"]],
             "accuracy %": [percent(value, 1) for value in data["accuracy"]],
             "95 % interval": [
@@ -85,6 +87,10 @@ def tabulate(data: pd.DataFrame, ball: str) -> Table:
 
 def _name(row: pd.Series) -> str:
     return str(row["model"]) if row["defense"] == "none" else f"{row['model']} behind {row['defense']}"
+
+
+def _size(row: pd.Series, ball: str) -> str:
+    return "none" if row["attack"] == CLEAN else ball if row["within"] else "of any size"
 
 
 def _median(row: pd.Series) -> str:

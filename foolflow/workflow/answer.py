@@ -39,7 +39,8 @@ def planned(plans: Sequence[dict[str, Any]], dry_run: str) -> str:
     seconds = sum(one["seconds"] for plan in plans for one in plan["attacks"])
     memory = max((plan["memory_mb"] for plan in plans), default=0)
     table = tabulate(rows, ["victim", "attack", "images", "time"], colalign=["left", "left", "right", "right"])
-    lines = ["", table, "", f"{int(found[1]) if found else 0} jobs are left to run."]
+    jobs = int(found[1]) if found else 0
+    lines = ["", table, "", f"{jobs} jobs are left to run. Nothing has been attacked yet."]
     lines.append(
         f"The attacks take about {duration(seconds)} on one core. A job takes about {memory:,.0f} MB of memory."
     )

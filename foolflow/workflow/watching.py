@@ -11,14 +11,19 @@ from foolflow.studies.robustness import set_name
 
 EVERY = 30.0  # seconds between two lines, where a line cannot be rewritten
 PROGRESS = re.compile(r": ([\d,.]+) of ([\d,.]+) batches")  # as foolflow.jobs.progress writes it
-NOISE = re.compile(r": [\d,.]+ of [\d,.]+ (batches|images|epochs), ")
+# What the progress line replaces, and what Snakemake says even if it is asked to be quiet.
+NOISE = re.compile(r": [\d,.]+ of [\d,.]+ (batches|images|epochs), |^Using workflow specific profile ")
 
 
 class Watch:
-    """The progress of a run. results: its folder.  jobs: how many run at a time.  terminal: where the line goes."""
+    """The progress of a run. results: its folder.  jobs: how many run at a time.
 
-    def __init__(self, results: Path, jobs: int, terminal: IO[str]) -> None:
+    terminal: where the line goes.  planning: whether the run ends with the plan, and no attack follows.
+    """
+
+    def __init__(self, results: Path, jobs: int, terminal: IO[str], *, planning: bool = False) -> None:
         self._results, self._jobs, self._terminal = results, max(jobs, 1), terminal
+        self._planning = planning
         self._rewrites = terminal.isatty()
         self._start = self._printed = time.time()
         self._shown = False
@@ -33,7 +38,7 @@ class Watch:
 
     def message(self, line: str) -> None:
         """Show a line of Snakemake or of a job above the progress."""
-        if line.strip() and not NOISE.search(line):  # the progress line replaces these
+        if line.strip() and not NOISE.search(line):
             self._clear()
             print(line, file=self._terminal, flush=True)
 
@@ -63,7 +68,7 @@ class Watch:
     def _line(self) -> str:
         elapsed = duration(time.time() - self._start)
         rows = [(path, one) for path in self._plan_files() for one in (_read(path) or {}).get("attacks", [])]
-        if not rows:
+        if not rows or self._planning:
             return f"preparing the images and the models, {elapsed}"
         done, left, running = 0, 0.0, []
         pace = []  # seconds taken for each second planned

@@ -100,15 +100,17 @@ def test_a_minimal_perturbation_beyond_the_budget_is_no_sign_of_masking():
     weak, strong = [0] * 200, [1] * 200
     far = tried("minimal_linf", strong, linf=0.5)
     near = tried("minimal_linf", strong, linf=0.05)
+    little = tried("minimal_linf", [1] * 10 + [0] * 190, linf=0.05)
     assert not warnings_of([tried("pgd", weak), far], BUDGET)
+    assert not warnings_of([tried("pgd", weak), little], BUDGET)
     assert "gradient masking" in warnings_of([tried("pgd", weak), near], BUDGET)["pgd"][0]
 
 
 def test_the_headline_names_accuracies_numbers_and_the_bound():
     table = summarise(1000, 890, [tried("pgd", [1] * 90 + [0] * 10)], BUDGET)
     assert headline(table, "mine", "L∞ 8/255") == (
-        "mine classifies 89.0% of 1,000 clean images correctly, and 10.0% of 100 under the worst attack within "
-        "L∞ 8/255 (95 % interval 5.5% to 17.4%)."
+        "mine classifies 89.0 % of 1,000 clean images correctly, and 10.0 % of 100 under the worst attack on each "
+        "image within L∞ 8/255 (95 % interval 5.5 % to 17.4 %)."
     )
 
 
