@@ -15,9 +15,10 @@ from foolflow.jobs.files import write_json
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     spec, speed = arguments.spec, read_json(arguments.speed)
-    kept = {key: speed[key] for key in ("forward", "gradient", "resisting", "images", "classes")}
+    kept = {key: speed[key] for key in ("forward", "gradient", "resisting", "images", "classes", "differentiable")}
     planned = plan(spec["attacks"], Speed(**kept), spec["budget"])
-    for path, (name, one) in zip(arguments.images, planned.items(), strict=True):
+    for path, name in zip(arguments.images, (attack["name"] for attack in spec["attacks"]), strict=True):
+        one = planned[name]
         write_json(path, {"images": one.images})
         print(f"{name}: {one.images:,} of {one.available:,} images, about {one.seconds:,.0f} s")
     rows = [

@@ -96,6 +96,7 @@ def measure_speed(
         "forward": forward,
         "gradient": forward if gradient is None else gradient,
         "resisting": resisting,
+        "differentiable": gradient is not None,
         "classes": classes,
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

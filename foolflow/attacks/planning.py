@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from foolflow.attacks.costs import passes
+from foolflow.attacks.standard import needs_gradient
 
 FEWEST = 10  # images of an attack, however slow it is
 OVERHEAD = 4.0  # seconds for a job to start and to load its victim
@@ -22,6 +23,7 @@ class Speed:
     forward, gradient: seconds per image for a forward pass, and for a forward and a backward pass together.
     resisting: the fraction of images that withstood a short attack. They cost an attack more than the others.
     images: number of test images.  classes: number of the victim's outputs.
+    differentiable: whether the victim has a gradient. Attacks that need one get no images otherwise.
     """
 
     forward: float
@@ -29,6 +31,7 @@ class Speed:
     resisting: float
     images: int
     classes: int
+    differentiable: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ def plan(attacks: Sequence[Mapping[str, Any]], speed: Speed, budget: float | Non
     budget: seconds for all attacks, one after another on one core; None: no limit. Every attack has an equal share of
         it, and what one does not need goes to the others. No attack gets fewer than FEWEST images.
     """
+    none = {
+        one["name"]: Planned(0, 0, 0.0) for one in attacks if needs_gradient(one["entry"]) and not speed.differentiable
+    }
+    attacks = [one for one in attacks if one["name"] not in none]
     cost = {one["name"]: _seconds_per_image(one["entry"], speed) for one in attacks}
     available = {one["name"]: min(speed.images, one["entry"].get("images", speed.images)) for one in attacks}
     counting = [one["name"] for one in attacks if one["counts"]]
@@ -55,7 +62,9 @@ def plan(attacks: Sequence[Mapping[str, Any]], speed: Speed, budget: float | Non
     images = dict(available)
     if budget is not None:
         images |= _fitted(groups, cost, available, budget - OVERHEAD * len(attacks))
-    return {name: Planned(images[name], available[name], OVERHEAD + images[name] * cost[name]) for name in images}
+    return none | {
+        name: Planned(images[name], available[name], OVERHEAD + images[name] * cost[name]) for name in images
+    }
 
 
 def _fitted(

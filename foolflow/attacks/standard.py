@@ -51,6 +51,15 @@ def has_ball(entry: Mapping[str, Any]) -> bool:
     return "epsilon" in entry.get("parameters", {})
 
 
+GRADIENT_FREE = ("autoattack", "corrupt")  # on a model without a gradient, `autoattack` is a random search
+
+
+def needs_gradient(entry: Mapping[str, Any]) -> bool:
+    """Whether an attack is one of ours that cannot run on a model without a gradient."""
+    method = entry.get("method", "")
+    return bool(method) and ":" not in method and method not in GRADIENT_FREE
+
+
 def minimised_norm(entry: Mapping[str, Any]) -> str | None:
     """Return the norm that one of our attacks minimises, `l2` or `linf`; None for any other attack."""
     if entry.get("method") not in MINIMAL:

@@ -53,6 +53,10 @@ class Artefacts:
         """Return the test split of the cell's data set."""
         return self._split(self._one("splits", cell["dataset"]))
 
+    def attacks(self, victim: Cell) -> set[str]:
+        """Return the names of the attacks of which the victim has judged at least one image."""
+        return set(self._judgement(self._one("judgements", *_keys(victim)))["attack"])
+
     def class_names(self, cell: Cell) -> tuple[str, ...]:
         """Return the names of the classes that the cell's victim predicts, which may be more than the split's."""
         return tuple(self._judgement(self._one("judgements", *_keys(cell))).attrs["class_names"])

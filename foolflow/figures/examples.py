@@ -40,7 +40,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the figure of one victim. spec: as for the table, and victim."""
     victim, budget = spec["victim"], Budget(spec["norm"], spec["epsilon"])
     cells = {one["name"]: victim | {"attack": one["set"]} for one in spec["attacks"] if one["counts"]}
-    records = {name: artefacts.records(cell) for name, cell in cells.items()}
+    judged = artefacts.attacks(victim)
+    records = {name: artefacts.records(cell) for name, cell in cells.items() if cell["attack"] in judged}
     split = artefacts.split(victim)
     shown = []
     for name, row in choose(records, budget):
@@ -77,8 +78,6 @@ def choose(records: Mapping[str, pd.DataFrame], budget: Budget) -> list[tuple[st
     """
     candidates: dict[int, tuple[bool, int, str, int]] = {}
     for name, table in records.items():
-        if table.empty:
-            continue
         found = outcomes(table, budget)
         for index, one in found[found["clean"]].iterrows():
             row = int(one["row"])

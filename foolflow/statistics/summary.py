@@ -52,7 +52,7 @@ def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> p
     found = {one.name: outcomes(one.records, budget if one.within else None) for one in tried}
     rows = [_row(CLEAN, n, correct)]
     rows += [_row(one.name, *_counts(found[one.name])) | _median(one) for one in tried]
-    counting = [found[one.name] for one in tried if one.counts and len(one.records)]
+    counting = [found[one.name] for one in tried if one.counts]
     if counting:
         clean = counting[0]["clean"]
         right = worst_case([table["right"] for table in counting])
@@ -95,33 +95,33 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     for one in tried:
         count = one.records["index"].nunique()
         if count < FEW:
-            few = f"only {count} images, so the interval is wide; a larger `budget` or more images narrow it"
-            found[one.name] = [few if count else "not run: no image was planned for this attack"]
+            found[one.name] = [
+                f"only {count} images, so the interval is wide; a larger `budget` or more images narrow it"
+            ]
             if one.counts:
                 found[WORST] = found[one.name]
-    run = [one for one in tried if len(one.records)]
-    iterative = next((one for name in ITERATIVE for one in run if one.name == name), None)
+    iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)
     if iterative is not None:
         evidence = Evidence(
             iterative=_attacked(iterative, budget),
-            single_step=next((_attacked(one, budget) for one in run if one.name == SINGLE_STEP), None),
+            single_step=next((_attacked(one, budget) for one in tried if one.name == SINGLE_STEP), None),
             stronger=tuple(
-                (GRADIENT_FREE[one.name], _attacked(one, budget)) for one in run if one.name in GRADIENT_FREE
+                (GRADIENT_FREE[one.name], _attacked(one, budget)) for one in tried if one.name in GRADIENT_FREE
             ),
         )
-        signs = [*signs_of_masking(evidence), *_far_stronger(iterative, run, budget)]
+        signs = [*signs_of_masking(evidence), *_far_stronger(iterative, tried, budget)]
         if signs:
             found.setdefault(iterative.name, []).extend(f"a sign of gradient masking: {sign}" for sign in signs)
     return found
 
 
-def _far_stronger(iterative: Tried, run: Sequence[Tried], budget: Budget) -> Iterator[str]:
+def _far_stronger(iterative: Tried, tried: Sequence[Tried], budget: Budget) -> Iterator[str]:
     """Report attacks that leave far less accuracy than the iterative one on the same images.
 
     A few images fewer are no sign of masking: these attacks take more steps, from more starts.
     """
     before = _attacked(iterative, budget).right()
-    for one in run:
+    for one in tried:
         if one.counts and one.name not in (*ITERATIVE, SINGLE_STEP, *GRADIENT_FREE):
             both = on_common_images([before, _attacked(one, budget).right()]).to_numpy()
             own, other = both.mean(axis=0)

@@ -23,12 +23,17 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
     parts, budget = [], Budget(spec["norm"], spec["epsilon"])
     for victim, inspection, plan in inputs:
+        planned = read_json(plan)
+        not_run = {one["attack"] for one in planned["attacks"] if one["images"] == 0}
         tried = [
-            Tried(**{key: one[key] for key in ("name", "within", "counts", "distance")}, records=records)
+            Tried(
+                **{key: one[key] for key in ("name", "within", "counts", "distance")},
+                records=artefacts.records(victim | {"attack": one["set"]}),
+            )
             for one in spec["attacks"]
-            for records in [artefacts.records(victim | {"attack": one["set"]})]
+            if one["name"] not in not_run
         ]
-        parts.append(_rows(victim, tried, read_json(inspection), read_json(plan), budget))
+        parts.append(_rows(victim, tried, read_json(inspection), planned, budget))
     return tabulate(pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]))
 
 

@@ -62,3 +62,9 @@ def test_numbers_are_rounded_down_to_coarse_steps(count):
 @pytest.mark.parametrize(("count", "expected"), [(3, 10), (11.9, 10), (99, 80), (100, 100), (149, 120), (2500, 2500)])
 def test_examples_of_rounding(count, expected):
     assert rounded_down(count) == expected
+
+
+def test_without_a_gradient_only_attacks_that_need_none_get_images():
+    found = plan(attacks(), Speed(0.001, 0.001, 1.0, 500, 10, differentiable=False), None)
+    assert {name for name, one in found.items() if one.images} == {"noise", "autoattack"}
+    assert all(one.images in (0, 500) for one in found.values())
