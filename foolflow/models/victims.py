@@ -1,8 +1,6 @@
 """Build, save and load victims. A victim is an architecture, its weights, and the filter of its defense."""
 
-import importlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from foolflow.defenses.kinds import filters
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.files import whole_file
+from foolflow.models.architectures import architecture
 from foolflow.workflow.plugins import load_object
 
 Spec = Mapping[str, Any]
@@ -46,14 +45,7 @@ def build_model(model: Spec, shape: Spec) -> nn.Module:
 def _architecture(model: Spec) -> tuple[str, Any]:
     if "python" in model:
         return model["python"], load_object(model["python"])
-    name = model["architecture"]
-    if not re.fullmatch(r"[a-z0-9_]+\.[A-Za-z0-9_]+", name):
-        raise InvalidInput(f"architecture {name!r} is not of the form module.Class, such as lenet.LeNet")
-    module_name, class_name = name.split(".")
-    try:
-        return name, getattr(importlib.import_module(f"foolflow.models.{module_name}"), class_name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise InvalidInput(f"architecture {name!r}: foolflow/models has no such class") from error
+    return model["architecture"], architecture(model["architecture"])
 
 
 def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
