@@ -106,7 +106,9 @@ def _matches(class_names: Sequence[str], classes: Sequence[str]) -> list[int]:
     if missing:
         more = f" and {len(missing) - SHOWN} others" if len(missing) > SHOWN else ""
         wanted = ", ".join(repr(name) + _closest(name, classes) for name in missing[:SHOWN])
-        raise InvalidInput(f"classes: no output is named {wanted}{more}; name the folders as in classes, or the reverse")
+        raise InvalidInput(
+            f"classes: no output is named {wanted}{more}; name the folders as in classes, or the reverse"
+        )
     for name, places in zip(class_names, found, strict=True):
         if len(places) > 1:
             shown = " and ".join(f"{place} ({classes[place]!r})" for place in places[:SHOWN])
@@ -126,9 +128,7 @@ def _places(class_names: Sequence[str], classes: Sequence[str]) -> list[list[int
         outputs: dict[str, list[int]] = {}
         for place, other in enumerate(classes):
             outputs.setdefault(form(other), []).append(place)
-        found = [
-            places or outputs.get(form(name), []) for name, places in zip(class_names, found, strict=True)
-        ]
+        found = [places or outputs.get(form(name), []) for name, places in zip(class_names, found, strict=True)]
     return found
 
 

@@ -204,9 +204,12 @@ def other_number_of_classes(network: nn.Module, weights: Weights) -> int | None:
 
 
 def last_width(weights: Weights) -> int | None:
-    """Return the number of outputs of the last linear layer, or None if there is none."""
-    widths = [len(tensor) for name, tensor in weights.tensors.items() if tensor.ndim == 2 and name.endswith("weight")]
-    return widths[-1] if widths else None
+    """Return the number of outputs of the last linear layer of a sequential network, or None if there is none."""
+    layers = [name for name, tensor in weights.tensors.items() if tensor.ndim == 2 and name.endswith("weight")]
+    if not layers:
+        return None
+    last = max(layers, key=lambda name: [int(digits) for digits in re.findall(r"\d+", name)])
+    return len(weights.tensors[last])
 
 
 def load_into(network: nn.Module, weights: Weights, name: str) -> None:
