@@ -165,7 +165,7 @@ def _open(model: Spec, channels: int, size: int | Sequence[int], device: torch.d
 
 
 def _channels_to_try(model: Spec, channels: int) -> tuple[int, ...]:
-    """Return the numbers of channels that the network may take: as many as `mean` or `std` has, or the images' first."""
+    """Return the numbers of channels that the network may take: that of `mean` and `std`, or the images' own first."""
     for key in ("mean", "std"):
         if len(model.get(key, [0])) not in (1, 3):
             raise InvalidInput(f"{key}: {len(model[key])} numbers; give one, or one for each of the three channels")
