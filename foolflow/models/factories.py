@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.models.architectures import architecture
 from foolflow.models.extras import import_extra
 from foolflow.models.weights import Weights, last_width, load_into, named_for, other_number_of_classes, read_weights
@@ -73,27 +73,24 @@ def _ours(
     architecture_name: str, arguments: Mapping[str, Any], weights: Weights, channels: int, size: Any, name: str
 ) -> tuple[nn.Module, tuple[str, ...], int]:
     """Build one of our architectures for the images' channels or, if the weights do not fit, for the other number."""
-    shape = weights.shape
-    if shape is not None and _sides(shape["size"]) != _sides(size):
-        height, width = _sides(shape["size"])
-        remedy = f"set size: [{height}, {width}] for the data set"
-        raise InvalidInput(f"{weights.path} is a victim for images of {height} x {width} pixels; {remedy}")
+    build, shape = architecture(architecture_name), weights.shape
+    height, width = _sides(size)
+    if shape is not None and _sides(shape["size"]) != (height, width):
+        trained = list(_sides(shape["size"]))
+        problem = f"{weights.path} is a victim for images of {trained[0]} x {trained[1]} pixels"
+        raise InvalidInput(f"{problem}; set size: {trained} for the data set")
     classes = shape["classes"] if shape is not None else last_width(weights)
     if classes is None:
         raise InvalidInput(f"{weights.path} does not fit {name}: it has no linear layer")
-    problem: InvalidInput | None = None
+    side = height if height == width else [height, width]
+    problems = []
     for number in (shape["channels"],) if shape is not None else (channels, 4 - channels):
         try:
-            network = architecture(architecture_name)(number, size, classes, **arguments)
-        except Exception as error:
-            problem = problem or InvalidInput(f"model {name} cannot be built: {in_one_line(error)}")
-            continue
-        try:
+            network = _called(build, {"channels": number, "size": side, "classes": classes, **arguments}, name)
             return *_loaded(network, weights, name), number
         except InvalidInput as error:
-            problem = problem or error
-    assert problem is not None
-    raise problem
+            problems.append(error)
+    raise problems[0]
 
 
 def _sides(size: Any) -> tuple[int, int]:

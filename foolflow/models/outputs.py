@@ -26,12 +26,15 @@ def logits_of(output: Any, count: int) -> Tensor:
     """Return the logits in a network's output for `count` images: (N, K) with K of at least 2.
 
     output: a tensor; an object with `.logits`; a dict with `logits` or `out`, or with a single tensor; a list or tuple,
-        of which the first tensor with two dimensions counts. Dimensions of size 1 at the end are dropped.
+        of which the first tensor with two dimensions counts. Dimensions of size 1 at the end are dropped, and one at
+        the start is added for a single image, since some networks end in `squeeze()`.
     Raises InvalidInput for anything else.
     """
     logits = _tensor_in(output)
     if logits is None:
         raise InvalidInput(f"the network returns {_described(output)}; {WRAP}")
+    if count == 1 and logits.ndim == 1 and len(logits) > 1:
+        logits = logits[None]
     while logits.ndim > 2 and logits.shape[-1] == 1:
         logits = logits.squeeze(-1)
     if logits.shape in ((count,), (count, 1)):

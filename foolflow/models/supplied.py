@@ -95,21 +95,25 @@ def _check_defense(defense: Spec, name: str) -> None:
 
 @dataclass(frozen=True)
 class _Probes:
-    """Images of the data set's shape. The first `natural` are random or real; the others are grey, black and white."""
+    """Images of the data set's shape. The first ones are grey, black and white, the others real or random."""
 
     images: Tensor
-    natural: int
+    uniform: int
+
+    @property
+    def natural(self) -> Tensor:
+        return self.images[self.uniform :]
 
     @property
     def one(self) -> Tensor:
-        return self.images[:1]
+        return self.images[-1:]
 
 
 def _probes(channels: int, height: int, width: int, images: Tensor | None, device: torch.device) -> _Probes:
     random = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
     given = random[:0] if images is None else to_float(images, device)
     uniform = [torch.full_like(random, value) for value in (0.5, 0.0, 1.0)]
-    return _Probes(torch.cat([random, given, *uniform]), 1 + len(given))
+    return _Probes(torch.cat([*uniform, given, random]), len(uniform))
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ def _logits_network(
     logits, one_by_one, more = _batched(adapted, alone, probes, name)
     body: nn.Module = OneByOne(adapted) if one_by_one else adapted
     finite = logits.isfinite().all(1)
-    if not finite[: probes.natural].all():
+    if not finite[probes.uniform :].all():
         raise InvalidInput(f"model {name} returns logits that are not finite; check its weights, mean and std")
     notices += more
     if are_probabilities(logits[finite]):
@@ -207,7 +211,7 @@ def _are_fractions(logits: Tensor) -> bool:
 
 
 def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[Adapted, Tensor, list[str]]:
-    """Find the form of input that the network takes. Return the adapted network and its logits for the first probe."""
+    """Find the form of input that the network takes. Return the adapted network and its logits for one probe."""
     channels = probes.images.shape[1]
     problem: InvalidInput | None = None
     for takes, layout in opened.forms:
@@ -254,7 +258,7 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
     """Return the logits for all probes, whether the network must run image by image, and notices."""
     try:
         logits = adapted(probes.images)
-        if _close(logits[:1], alone, BATCH_TOLERANCE):
+        if _close(logits[-1:], alone, BATCH_TOLERANCE):
             return logits, False, []
     except Exception as error:  # the user's network may raise anything
         if is_out_of_memory(error):
@@ -328,8 +332,9 @@ def _behind_filter(body: nn.Module, defense: Spec, probes: _Probes) -> nn.Module
 
 def _check_logits(victim: nn.Module, probes: _Probes, outputs: int, name: str) -> None:
     with torch.no_grad():
-        logits = victim(probes.images[: probes.natural])
-    if logits.shape != (probes.natural, outputs) or logits.dtype != torch.float32:
-        raise InvalidInput(f"model {name} returns {tuple(logits.shape)}; ({probes.natural}, {outputs}) is needed")
+        logits = victim(probes.natural)
+    wanted = (len(probes.natural), outputs)
+    if logits.shape != wanted:
+        raise InvalidInput(f"model {name} returns {tuple(logits.shape)} for {wanted[0]} images; {wanted} is needed")
     if not logits.isfinite().all():
         raise InvalidInput(f"model {name} returns logits that are not finite")
