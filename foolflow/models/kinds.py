@@ -1,19 +1,56 @@
-"""Tell how a victim gets its weights, without importing PyTorch."""
+"""Tell which kind of model a config entry is, and which files it is read from, without importing PyTorch."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-SUPPLIED = ("weights", "torchscript", "onnx")  # keys of a model that name its weights
+SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
+
+# In an ONNX file, each external tensor names its file: the entry ("location", name) of a protocol buffer.
+_LOCATION = re.compile(rb"\x0a\x08location\x12(?=(.))", re.DOTALL)
+_LARGEST_GRAPH = 16 * 2**20  # bytes; a graph whose tensors are external is smaller
 
 
 def is_supplied(model: Mapping[str, Any]) -> bool:
-    """Whether a config entry names weights, so that the model is never trained."""
+    """Return whether the user supplies the trained model, so that it is neither trained nor written."""
     return any(key in model for key in SUPPLIED)
 
 
 def model_files(model: Mapping[str, Any]) -> list[str]:
-    """Return every file that a config entry names, except `python:`, which the code digest covers."""
-    named = [model[key] for key in (*SUPPLIED, "classes") if isinstance(model.get(key), str)]
-    arguments = [value for value in model.get("arguments", {}).values() if isinstance(value, str)]
-    return [*named, *(value for value in arguments if Path(value).is_file())]
+    """Return the files that a model is read from, as the entry names them, without the code of `python`.
+
+    These are the weights or the graph, the external tensors of an ONNX graph, the list of class names, and each
+    argument that is the path of an existing file.
+    """
+    files = [model[key] for key in SUPPLIED if key in model]
+    if "onnx" in model:
+        files += _external_tensors(Path(model["onnx"]))
+    if isinstance(model.get("classes"), str):
+        files.append(model["classes"])
+    files += [text for text in _strings(model.get("arguments", {})) if _is_file(text)]
+    return list(dict.fromkeys(files))
+
+
+def _external_tensors(graph: Path) -> list[str]:
+    if not graph.is_file() or graph.stat().st_size > _LARGEST_GRAPH:
+        return []
+    content = graph.read_bytes()
+    names = {content[found.end() + 1 : found.end() + 1 + found[1][0]] for found in _LOCATION.finditer(content)}
+    files = sorted(graph.parent / name.decode(errors="replace") for name in names)
+    return [str(file) for file in files if file.is_file()]
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a text that cannot be a path
+        return False
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(part)

@@ -1,27 +1,31 @@
 """Build, save and load victims. A victim is an architecture, its weights, and the filter of its defense."""
 
-import importlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from foolflow.data.splits import Split
 from foolflow.defenses.filtered import Filtered
 from foolflow.defenses.kinds import filters
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.files import whole_file
+from foolflow.models.architectures import architecture
+from foolflow.models.kinds import is_supplied
+from foolflow.models.supplied import Supplied, load_supplied
 from foolflow.workflow.plugins import load_object
 
 Spec = Mapping[str, Any]
 
 SHAPE = ("channels", "size", "classes")
+TRIED = 2  # images of the data set on which a supplied network is tried
 
 
 def build_model(model: Spec, shape: Spec) -> nn.Module:
@@ -46,14 +50,7 @@ def build_model(model: Spec, shape: Spec) -> nn.Module:
 def _architecture(model: Spec) -> tuple[str, Any]:
     if "python" in model:
         return model["python"], load_object(model["python"])
-    name = model["architecture"]
-    if not re.fullmatch(r"[a-z0-9_]+\.[A-Za-z0-9_]+", name):
-        raise InvalidInput(f"architecture {name!r} is not of the form module.Class, such as lenet.LeNet")
-    module_name, class_name = name.split(".")
-    try:
-        return name, getattr(importlib.import_module(f"foolflow.models.{module_name}"), class_name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise InvalidInput(f"architecture {name!r}: foolflow/models has no such class") from error
+    return model["architecture"], architecture(model["architecture"])
 
 
 def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
@@ -150,3 +147,27 @@ def load_victim(
         raise InvalidInput(f"{path} holds weights that are not finite; train the victim again")
     # Convolutions on a CPU are twice as fast in this layout (six_conv, float32, one thread: 290 -> 640 images/s).
     return victim.to(device).to(memory_format=torch.channels_last).eval()
+
+
+def victim_of(
+    split: Split, *, model: Spec, defense: Spec, weights: str | Path | None = None, device: str | torch.device = "cpu"
+) -> Supplied:
+    """Load the victim that classifies the images of `split`: the user's own, or one that was trained here.
+
+    model, defense: as in `load_supplied` and `build_victim`.  weights: of a victim that was trained here.
+    Raises InvalidInput as `load_supplied` and `load_victim` do.
+    """
+    if is_supplied(model):
+        return load_supplied(
+            model,
+            defense=defense,
+            channels=split.shape["channels"],
+            size=split.shape["size"],
+            class_names=split.class_names,
+            images=torch.from_numpy(np.array(split.images[:TRIED])),
+            device=device,
+        )
+    if weights is None:
+        raise InvalidInput("weights are needed: the model is trained here, and its victim is read from a file")
+    victim = load_victim(weights, model=model, defense=defense, shape=split.shape, device=device)
+    return Supplied(victim, split.class_names)

@@ -5,16 +5,22 @@ Everything is read from syntax trees. Importing PyTorch or an attack library wou
 
 import ast
 import importlib
+import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
-from foolflow.workflow.config.names import Config
+from foolflow.models.extras import not_installed
+from foolflow.workflow.config.names import Config, unknown
 from foolflow.workflow.config.numbers import numbers_read_as_text
 from foolflow.workflow.plugins import split_reference
 from foolflow.workflow.project import PACKAGE
 from foolflow.workflow.signatures import type_problem
+
+# How torchvision and timm mark the functions that build networks.
+_REGISTERED = re.compile(r"^@register_model\b.*\n(?:@.*\n|[ )].*\n)*def (\w+)\(", re.MULTILINE)
 
 
 def python_problems(key: str, reference: str) -> Iterator[str]:
@@ -32,6 +38,28 @@ def model_problems(key: str, architecture: str, arguments: Config) -> Iterator[s
     """Yield the problems of building one of our models. architecture: `module.Class` of foolflow/models."""
     module, name = architecture.split(".")
     yield from _call_problems(key, "arguments", "models", module, name, arguments)
+
+
+def factory_problems(key: str, library: str, name: str) -> Iterator[str]:
+    """Yield the problems of a network of torchvision or timm."""
+    spec = importlib.util.find_spec(library)  # for a top-level package this imports nothing
+    if spec is None or not spec.submodule_search_locations:
+        yield f"{key}.{library}: {not_installed(library)}"
+        return
+    folder = Path(spec.submodule_search_locations[0]) / "models"
+    names = {
+        found[1] for file in sorted(folder.glob("*.py")) for found in _REGISTERED.finditer(file.read_text("utf-8"))
+    }
+    if names and name.partition(".")[0] not in names:
+        yield from unknown(f"{key}.{library}", [name], f"networks of {library}", sorted(names))
+
+
+def onnx_problems(key: str) -> Iterator[str]:
+    """Yield one line if a library that ONNX graphs need is not installed."""
+    for module in ("onnx", "onnxruntime", "onnx2torch"):
+        if importlib.util.find_spec(module) is None:
+            yield f"{key}: {not_installed(module)}"
+            return
 
 
 def method_problems(key: str, kind: str, method: str, parameters: Config) -> Iterator[str]:
@@ -123,7 +151,12 @@ def _available(kind: str) -> list[str]:
         for name, definition in _definitions(file).items():
             if kind == "models" and isinstance(definition, ast.ClassDef) and not _is_layer(definition):
                 names.append(f"{file.stem}.{name}")
-            elif name == file.stem and isinstance(definition, ast.FunctionDef) and _is_method(kind, definition):
+            elif (
+                kind != "models"
+                and name == file.stem
+                and isinstance(definition, ast.FunctionDef)
+                and _is_method(kind, definition)
+            ):
                 names.append(name)
     return names
 

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from foolflow.defenses.kinds import filters
+from foolflow.models.kinds import SUPPLIED
 from foolflow.workflow.config.calls import (
+    factory_problems,
     method_problems,
     model_problems,
+    onnx_problems,
     peer_problems,
     python_problems,
     takes_targets,
@@ -28,7 +31,7 @@ def reference_problems(config: Config) -> Iterator[str]:
         if name in studied and not Path(dataset.get("path", ".")).exists():
             yield f"datasets.{name}.path: {dataset['path']} does not exist"
     for name, model in config["models"].items():
-        yield from _model_problems(f"models.{name}", model)
+        yield from _model_problems(f"models.{name}", model, needed=name in studied)
     for name, defense in config["defenses"].items():
         yield from _defense_problems(f"defenses.{name}", defense)
     for name, attack in config["attacks"].items():
@@ -54,13 +57,63 @@ def _results_problems(results: Path) -> Iterator[str]:
         yield f"results: {nearest} is not writable; change its permissions or choose another folder"
 
 
-def _model_problems(key: str, model: Config) -> Iterator[str]:
+def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
+    """Yield the problems of a model.
+
+    needed: whether a study uses it. Missing files and libraries of a supplied model are a problem only then.
+    """
+    kind = next(kind for kind in MODEL_KINDS if kind in model)
     arguments = model.get("arguments", {})
-    if "architecture" in model:
+    yield from _key_problems(key, kind, model)
+    if kind == "architecture":
         yield from model_problems(key, model["architecture"], arguments)
     else:
-        yield from python_problems(f"{key}.python", model["python"])
         yield from numbers_read_as_text(arguments, f"{key}.arguments")
+    if kind == "python":
+        yield from python_problems(f"{key}.python", model["python"])
+    elif kind in ("torchvision", "timm") and needed:
+        yield from factory_problems(key, kind, model[kind])
+    elif kind == "onnx" and needed:
+        yield from onnx_problems(f"{key}.onnx")
+    if needed:
+        for name in (*SUPPLIED, "classes"):
+            if isinstance(model.get(name), str) and not Path(model[name]).is_file():
+                yield f"{key}.{name}: {model[name]} does not exist"
+
+
+# The ways to name a network, each with the keys that may stand next to it: of a supplied model, and of a trained one.
+_INPUT_AND_OUTPUT = {"mean", "std", "classes"}
+MODEL_KINDS: dict[str, tuple[set[str], set[str]]] = {
+    "architecture": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "arguments"}),
+    "python": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "arguments"}),
+    "torchvision": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
+    "timm": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
+    "torchscript": (_INPUT_AND_OUTPUT, set()),
+    "onnx": (_INPUT_AND_OUTPUT, set()),
+}
+
+
+def _key_problems(key: str, kind: str, model: Config) -> Iterator[str]:
+    """Yield one line for each key that does not go with the others."""
+    supplied, trained = MODEL_KINDS[kind]
+    is_trained = "training" in model and bool(trained)
+    if "weights" in model and "training" in model:
+        yield f"{key}: weights and training exclude each other; supplied weights are never trained"
+        return
+    if "weights" in supplied and not is_trained and "weights" not in model:
+        remedy = "weights: (a trained network) or training: (to train one here)" if trained else "weights:"
+        yield f"{key}: {kind} needs {remedy}"
+        return
+    for name in sorted(model.keys() - {kind} - (trained if is_trained else supplied)):
+        if name == "training":
+            yield f"{key}.training: a {kind} model is not trained here; use architecture or python"
+        elif is_trained:
+            yield f"{key}.{name}: only for supplied weights; for a model that is trained here use arguments"
+        else:
+            yield f"{key}.{name}: not with {kind}, which is complete in itself"
+    for name in ("mean", "std"):
+        if len(model.get(name, [0])) == 2:
+            yield f"{key}.{name}: 2 numbers; give one, or one for each of the three channels"
 
 
 def _defense_problems(key: str, defense: Config) -> Iterator[str]:

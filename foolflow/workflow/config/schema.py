@@ -73,8 +73,12 @@ def _explained(error: Any) -> Iterator[str]:
                 return  # the wrong type has its own error
             names = [option["required"][0] for option in error.validator_value]
             given = [name for name in names if name in error.instance]
-            wrong = "both are given" if given else "neither is given"
-            yield f"{key}: needs {' or '.join(names)}; {wrong}"
+            if len(names) == 2:
+                wrong = "both are given" if given else "neither is given"
+                yield f"{key}: needs {' or '.join(names)}; {wrong}"
+            else:
+                wrong = f"{' and '.join(given)} are given" if given else "none is given"
+                yield f"{key}: needs one of {', '.join(names)}; {wrong}"
         case "oneOf":
             options = "; ".join(_allowed(option) for option in error.validator_value)
             yield f"{key}: {error.instance!r} is none of: {options}"
@@ -91,6 +95,19 @@ def _explained(error: Any) -> Iterator[str]:
                 for other in error.validator_value[name]:
                     if other not in error.instance:
                         yield f"{key}: {name} without {other}; give both or neither"
+        case "type" if error.validator_value == "array" and type(error.instance) in (int, float):
+            yield f"{key}: {error.instance} is not a list; write [{error.instance}]"
+        case "type" if ".classes." in key:
+            yield f"{key}: YAML reads this name as {_kind(error.instance)}; put it in quotes"
+        case "type" if key.endswith(".classes"):
+            yield f"{key}: {error.instance!r} is neither a list of class names nor the path of a text file"
+        case "minItems" | "maxItems" if len(error.instance) > 1:
+            limit = "at most" if error.validator == "maxItems" else "at least"
+            yield f"{key}: {len(error.instance)} entries; {limit} {error.validator_value} are needed"
+        case "minLength" if error.instance == "":
+            yield f"{key}: the text is empty"
+        case "exclusiveMinimum" if error.validator_value == 0:
+            yield f"{key}: {error.instance} is not above 0"
         case "pattern" if key == "results":
             yield f"results: {error.instance!r} is not a usable folder: no leading ~, no trailing /, none of {{}}<>"
         case "pattern":

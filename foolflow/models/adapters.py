@@ -1,0 +1,107 @@
+"""Layers between a data set's images and a supplied network, all differentiable."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.models.layers import Normalize
+from foolflow.models.outputs import logits_of
+
+LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R 601-2, as in Pillow's mode "L"
+
+
+class Grey(nn.Module):
+    """Convert RGB to grey by the luminance of ITU-R 601: (N, 3, H, W) to (N, 1, H, W)."""
+
+    weights: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.tensor(LUMINANCE).view(1, 3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (images * self.weights).sum(1, keepdim=True)
+
+
+class RepeatedGrey(nn.Module):
+    """Repeat the grey channel: (N, 1, H, W) to (N, 3, H, W)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.repeat(1, 3, 1, 1)
+
+
+class ChannelsLast(nn.Module):
+    """Permute (N, C, H, W) to (N, H, W, C)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.permute(0, 2, 3, 1).contiguous()
+
+
+class Adapted(nn.Module):
+    """A supplied network that takes a data set's images and returns float32 logits.
+
+    images: float32 (N, C, H, W) in [0, 1], with `channels` channels.
+    takes: the number of the network's channels.  mean, std: applied to those channels.
+    layout: NCHW, or NHWC if the network takes (N, H, W, C).  dtype: what the network takes.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        channels: int,
+        takes: int,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        layout: str = "NCHW",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        if takes != channels:
+            layers.append(Grey() if takes == 1 else RepeatedGrey())
+        if mean is not None or std is not None:
+            layers.append(Normalize(mean or (0.0,), std or (1.0,)))
+        if layout == "NHWC":
+            layers.append(ChannelsLast())
+        self.input = nn.Sequential(*layers)
+        self.network = network
+        self.dtype = dtype
+
+    def forward(self, images: Tensor) -> Tensor:
+        return logits_of(self.raw(images), len(images)).float()
+
+    def raw(self, images: Tensor) -> Any:
+        """Return what the network itself returns."""
+        return self.network(self.given(images))
+
+    def given(self, images: Tensor) -> Tensor:
+        """Return what the network receives. The network may write into it without changing `images`."""
+        return self.input(images).to(self.dtype) if len(self.input) else images.to(self.dtype, copy=True)
+
+
+class OneByOne(nn.Module):
+    """A network for a single image, applied to each image of a batch."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.network(image) for image in images.split(1)])
+
+
+class Ordered(nn.Module):
+    """A network whose outputs are put into another order. order: for each output, the network's."""
+
+    order: Tensor
+
+    def __init__(self, network: nn.Module, order: Sequence[int]) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("order", torch.tensor(order))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images).index_select(1, self.order)

@@ -1,0 +1,340 @@
+"""Turn a network that the user supplies into a victim."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.compute.generators import seeded
+from foolflow.compute.prediction import to_float
+from foolflow.defenses.filtered import Filtered
+from foolflow.defenses.kinds import filters
+from foolflow.defenses.loading import load_filter
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+from foolflow.jobs.error_reporting import line_in_user_file
+from foolflow.models import onnx_graph, torchscript
+from foolflow.models.adapters import Adapted, OneByOne, Ordered
+from foolflow.models.class_order import class_order, read_classes
+from foolflow.models.factories import FACTORIES, network_with_weights
+from foolflow.models.outputs import WithoutSoftmax, are_probabilities, ends_in_sigmoid, softmax_calls
+
+BATCH_TOLERANCE = 1e-3  # between an image's logits alone and in a batch, relative to the largest
+EXACT = 1e-5  # between two forms of the same network
+
+Spec = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Supplied:
+    """A victim that the user supplies.
+
+    victim: maps float32 images (N, channels, H, W) in [0, 1] to float32 logits (N, K). It is in eval mode and frozen.
+    class_names: of its K outputs; those of the data set come first, in the order of its labels.
+    notices: one sentence each, for the user.
+    """
+
+    victim: nn.Module
+    class_names: tuple[str, ...]
+    notices: tuple[str, ...] = ()
+
+
+def load_supplied(
+    model: Spec,
+    *,
+    defense: Spec | None = None,
+    channels: int,
+    size: int | Sequence[int],
+    class_names: Sequence[str],
+    images: Tensor | None = None,
+    device: str | torch.device = "cpu",
+) -> Supplied:
+    """Load the network of a config entry and adapt it to a data set. No file is written, and nothing is downloaded.
+
+    model: `weights` with `architecture`, `python`, `torchvision` or `timm`, and `arguments`; or `torchscript`; or
+        `onnx`. Also `mean` and `std` (per channel of the network) and `classes` (names in the order of its outputs).
+    defense: {} or a filter that acts at test, as in `build_victim`.
+    channels, size: of the data set's images; size is a number of pixels per side or [height, width].
+    class_names: of the data set, in the order of its labels.
+    images: a few images of the data set to try the network on, as `to_float` takes them.
+    Raises InvalidInput if the network cannot be loaded, does not take the images, does not return logits, or if its
+    outputs cannot be matched with the classes.
+    """
+    name, device = describe(model), torch.device(device)
+    _check_defense(defense or {}, name)
+    with seeded("supplied victim", device=device), torch.inference_mode(False):
+        height, width = (size, size) if isinstance(size, int) else size
+        probes = _probes(channels, height, width, images, device)
+        opened = _open(model, channels, size, device, name)
+        with torch.no_grad():
+            body, logits, notices = _logits_network(opened, model, probes, name)
+            order = class_order(class_names, read_classes(model.get("classes")), logits.shape[1])
+            if not order.is_identity:
+                body = Ordered(body, order.outputs)
+            body = body.to(device).eval().requires_grad_(False)
+            if opened.is_module:
+                body = _in_fast_layout(body, probes.images)
+            victim = _behind_filter(body, defense or {}, probes)
+        _check_logits(victim, probes, len(order.names), name)
+    return Supplied(victim, order.names, (*opened.notices, *notices))
+
+
+def describe(model: Spec) -> str:
+    """Return a short name of a model entry for messages, such as `torchvision resnet18`."""
+    key = next(key for key in (*FACTORIES, "torchscript", "onnx") if key in model)
+    return f"{key} {model[key]}"
+
+
+def _check_defense(defense: Spec, name: str) -> None:
+    if defense and (not filters(defense) or "train" in defense.get("at", ["test"])):
+        method = defense.get("method", defense.get("python"))
+        remedy = "use a filter with at: [test], or train a model here (training:)"
+        raise InvalidInput(f"defense {method} needs training, and supplied models ({name}) are never trained; {remedy}")
+
+
+@dataclass(frozen=True)
+class _Probes:
+    """Images of the data set's shape. The first ones are grey, black and white, the others real or random."""
+
+    images: Tensor
+    uniform: int
+
+    @property
+    def natural(self) -> Tensor:
+        return self.images[self.uniform :]
+
+    @property
+    def one(self) -> Tensor:
+        return self.images[-1:]
+
+
+def _probes(channels: int, height: int, width: int, images: Tensor | None, device: torch.device) -> _Probes:
+    random = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+    given = random[:0] if images is None else to_float(images, device)
+    uniform = [torch.full_like(random, value) for value in (0.5, 0.0, 1.0)]
+    return _Probes(torch.cat([*uniform, given, random]), len(uniform))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A network as the user supplies it.
+
+    forms: the numbers of channels and the layouts to try, in this order.  dtype: what it takes.
+    without_softmax: called with a network that adapts it, one image and the number of outputs; yields versions of the
+        network without one of its softmaxes.
+    is_module: whether it consists of PyTorch's own modules.
+    """
+
+    network: nn.Module
+    forms: Sequence[tuple[int, str]]
+    dtype: torch.dtype
+    without_softmax: Callable[[Adapted, Tensor, int], Iterator[nn.Module]]
+    notices: tuple[str, ...] = ()
+    is_module: bool = False
+
+
+def _open(model: Spec, channels: int, size: int | Sequence[int], device: torch.device, name: str) -> _Opened:
+    height, width = (size, size) if isinstance(size, int) else size
+    both = _channels_to_try(model, channels)
+    if "onnx" in model:
+        found = onnx_graph.load_onnx(model["onnx"], channels=both[0], height=height, width=width, device=device)
+        return _Opened(
+            found.network,
+            [(found.takes, found.layout)],
+            found.dtype,
+            lambda body, image, _: onnx_graph.without_softmax(found, body.given(image)),
+            found.notices,
+        )
+    if "torchscript" in model:
+        script = torchscript.load_torchscript(model["torchscript"], device)
+        return _Opened(
+            script,
+            [(takes, layout) for layout in ("NCHW", "NHWC") for takes in both],
+            _float_type(script),
+            lambda *_: torchscript.without_softmax(script),
+        )
+    network, notices, takes = network_with_weights(model, channels=both[0], size=size, name=name)
+    if _float_type(network) in (torch.float16, torch.bfloat16):
+        network.float()
+    network.eval().requires_grad_(False).to(device)
+    return _Opened(
+        network,
+        [(number, "NCHW") for number in (both if takes is None else (takes,))],
+        _float_type(network),
+        lambda body, image, outputs: _skipping(body, image, outputs),
+        notices,
+        is_module=True,
+    )
+
+
+def _channels_to_try(model: Spec, channels: int) -> tuple[int, ...]:
+    """Return the numbers of channels that the network may take: that of `mean` and `std`, or the images' own first."""
+    for key in ("mean", "std"):
+        if len(model.get(key, [0])) not in (1, 3):
+            raise InvalidInput(f"{key}: {len(model[key])} numbers; give one, or one for each of the three channels")
+    stated = max(len(model.get(key, [0])) for key in ("mean", "std"))
+    return (stated,) if stated > 1 else (channels, 4 - channels)
+
+
+def _float_type(network: nn.Module) -> torch.dtype:
+    tensors = (tensor for tensor in network.parameters() if tensor.is_floating_point())
+    return next((tensor.dtype for tensor in tensors), torch.float32)
+
+
+def _skipping(body: Adapted, image: Tensor, outputs: int) -> Iterator[nn.Module]:
+    for index in softmax_calls(body.raw, image, outputs):
+        yield WithoutSoftmax(body.network, index)
+
+
+def _logits_network(
+    opened: _Opened, model: Spec, probes: _Probes, name: str
+) -> tuple[nn.Module, Tensor, tuple[str, ...]]:
+    """Return the network between the images and the logits, its logits for the probes, and notices."""
+    adapted, alone, notices = _fitted(opened, model, probes, name)
+    logits, one_by_one, more = _batched(adapted, alone, probes, name)
+    body: nn.Module = OneByOne(adapted) if one_by_one else adapted
+    finite = logits.isfinite().all(1)
+    if not finite[probes.uniform :].all():
+        raise InvalidInput(f"model {name} returns logits that are not finite; check its weights, mean and std")
+    notices += more
+    if are_probabilities(logits[finite]):
+        body, logits = _without_softmax(opened, adapted, one_by_one, logits, probes, name)
+        notices.append(f"{name} ends in a softmax; it was removed, since attacks need the logits.")
+    elif opened.is_module and _are_fractions(logits[finite]) and ends_in_sigmoid(adapted.raw, probes.one):
+        notices.append(f"{name} ends in a sigmoid, whose gradient vanishes where it saturates; supply it without.")
+    return body, logits, tuple(notices)
+
+
+def _are_fractions(logits: Tensor) -> bool:
+    return bool(((logits >= 0) & (logits <= 1)).all())
+
+
+def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[Adapted, Tensor, list[str]]:
+    """Find the form of input that the network takes. Return the adapted network and its logits for one probe."""
+    channels = probes.images.shape[1]
+    problem: InvalidInput | None = None
+    for takes, layout in opened.forms:
+        adapted = Adapted(
+            opened.network,
+            channels=channels,
+            takes=takes,
+            mean=model.get("mean"),
+            std=model.get("std"),
+            layout=layout,
+            dtype=opened.dtype,
+        )
+        adapted = adapted.to(probes.images.device).eval()
+        try:
+            adapted.raw(probes.one)
+        except InvalidInput:
+            raise
+        except Exception as error:  # the user's network may raise anything
+            if is_out_of_memory(error):
+                raise
+            problem = problem or _failed(name, probes, error)
+            continue
+        notices = [f"{name} takes the images as (N, height, width, channels)."] if layout == "NHWC" else []
+        if takes != channels:
+            change = "converted to grey (ITU-R 601)" if takes == 1 else "repeated in three channels"
+            kind = "grey" if takes == 1 else "RGB"
+            notices.append(f"{name} takes {kind} images; the data set's images are {change} inside the victim.")
+        return adapted, adapted(probes.one), notices
+    assert problem is not None
+    raise problem
+
+
+def _failed(name: str, probes: _Probes, error: Exception) -> InvalidInput:
+    shape = " x ".join(map(str, probes.images.shape[1:]))
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    # TorchScript shows its code first and the error last.
+    reason = lines[-1].strip() if "of TorchScript" in str(error) else in_one_line(error)
+    where = line_in_user_file(error)
+    remedy = "if it needs another size, set size, resize or crop for the data set"
+    return InvalidInput(f"model {name} fails on images of {shape} pixels: {reason[:300]}{where}; {remedy}")
+
+
+def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tuple[Tensor, bool, list[str]]:
+    """Return the logits for all probes, whether the network must run image by image, and notices."""
+    try:
+        logits = adapted(probes.images)
+        if _close(logits[-1:], alone, BATCH_TOLERANCE):
+            return logits, False, []
+    except Exception as error:  # the user's network may raise anything
+        if is_out_of_memory(error):
+            raise
+    else:
+        if not _close(adapted(probes.one), alone, BATCH_TOLERANCE):
+            return logits, False, [f"{name} is random: it returns other logits for the same image each time."]
+    notice = f"{name} handles one image at a time, so a batch runs image by image, which is slow."
+    return OneByOne(adapted)(probes.images), True, [notice]
+
+
+def _close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
+    scale = float(wanted.nan_to_num(posinf=0, neginf=0).abs().max())
+    return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+def _without_softmax(
+    opened: _Opened, adapted: Adapted, one_by_one: bool, probabilities: Tensor, probes: _Probes, name: str
+) -> tuple[nn.Module, Tensor]:
+    """Return the network without its final softmax, and its logits for the probes."""
+    original = adapted.network
+    for network in opened.without_softmax(adapted, probes.one, probabilities.shape[1]):
+        adapted.network = network
+        body = OneByOne(adapted) if one_by_one else adapted
+        logits = body(probes.images)
+        if not are_probabilities(logits) and _is_softmax(probabilities, logits):
+            return body, logits
+        adapted.network = original
+    remedy = "supply it without the softmax, or wrap it with python: so that it returns the logits"
+    raise InvalidInput(f"model {name} ends in a softmax that cannot be removed, and attacks need the logits; {remedy}")
+
+
+def _is_softmax(probabilities: Tensor, logits: Tensor) -> bool:
+    """Whether the probabilities are the softmax of the logits."""
+    if logits.shape != probabilities.shape:
+        return False
+    chosen = probabilities.gather(1, logits.argmax(1, keepdim=True))[:, 0]
+    finite = probabilities.isfinite().all(1)
+    same_class = (chosen >= probabilities.amax(1) - EXACT)[finite].all()
+    return bool(same_class) and torch.allclose(logits.softmax(1)[finite], probabilities[finite], rtol=0, atol=EXACT)
+
+
+def _in_fast_layout(body: nn.Module, images: Tensor) -> nn.Module:
+    """Store the weights in channels_last, as `load_victim` does, unless that changes the logits."""
+    wanted = body(images)
+    body.to(memory_format=torch.channels_last)
+    try:
+        if _close(body(images), wanted, EXACT):
+            return body
+    except Exception as error:  # code that reshapes by strides
+        if is_out_of_memory(error):
+            raise
+    return body.to(memory_format=torch.contiguous_format)
+
+
+def _behind_filter(body: nn.Module, defense: Spec, probes: _Probes) -> nn.Module:
+    if not filters(defense):
+        return body
+    victim = Filtered(body, load_filter(defense), at=defense.get("at", ("test",))).eval()
+    try:
+        victim(probes.images)
+    except InvalidInput:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        method = defense.get("method", defense.get("python"))
+        raise InvalidInput(f"defense {method} fails on the data set's images: {in_one_line(error)}") from error
+    return victim
+
+
+def _check_logits(victim: nn.Module, probes: _Probes, outputs: int, name: str) -> None:
+    with torch.no_grad():
+        logits = victim(probes.natural)
+    wanted = (len(probes.natural), outputs)
+    if logits.shape != wanted:
+        raise InvalidInput(f"model {name} returns {tuple(logits.shape)} for {wanted[0]} images; {wanted} is needed")
+    if not logits.isfinite().all():
+        raise InvalidInput(f"model {name} returns logits that are not finite")
