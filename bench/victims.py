@@ -23,7 +23,7 @@ def train_digits_victim() -> tuple[nn.Module, Tensor, Tensor]:
 
     Return it with its test images (uint8) and labels.
     """
-    splits = divide(*digits.read({}, Path()), {"source": "digits", "val": 197, "test": 500}, seed=0)
+    splits = divide(digits.read({}, Path()), {"source": "digits", "val": 197, "test": 500}, seed=0)
     data = {
         name: Labelled(torch.from_numpy(part.images), torch.from_numpy(part.labels)) for name, part in splits.items()
     }

@@ -8,7 +8,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from foolflow.attacks.peers.sources import installed
-from foolflow.data.sources import DOWNLOADS, READERS, source_files
+from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, source_files, source_folders, splits_of
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
 from foolflow.models.kinds import is_supplied, model_files
@@ -74,6 +74,10 @@ def datasets_from(*sources):
     return [name for name, dataset in config["datasets"].items() if dataset["source"] in sources]
 
 
+def datasets_split_into(*splits):
+    return [name for name, dataset in config["datasets"].items() if splits_of(dataset) == splits]
+
+
 def raw_files(wildcards):
     """Return the files that a data set is read from: the downloaded ones, or the user's."""
     dataset = config["datasets"][wildcards.dataset]
@@ -86,7 +90,11 @@ def raw_files(wildcards):
 def read_files(wildcards, input):
     """What a data set is read from, for its record. Files of a user's folder can be more than a command line holds."""
     dataset = config["datasets"][wildcards.dataset]
-    return [dataset["path"]] if dataset["source"] == "folder" else input.raw
+    return source_folders(dataset) if dataset["source"] == "folder" else input.raw
+
+
+def class_folders(wildcards):
+    return class_folders_of(config["datasets"][wildcards.dataset])
 
 
 def dataset_spec(wildcards):
@@ -259,7 +267,8 @@ def other_splits(wildcards):
     shown = getattr(study_module(wildcards.study), "victims", lambda config: [])(config)
     victim = {**wildcards, "seed": int(wildcards.seed)}
     wanted = any(all(row[key] == victim[key] for key in row) for row in shown)
-    return [f"<results>/data/{wildcards.dataset}/{part}.safetensors" for part in ("train", "val")] if wanted else []
+    others = [part for part in splits_of(config["datasets"][wildcards.dataset]) if part != "test"]
+    return [f"<results>/data/{wildcards.dataset}/{part}.safetensors" for part in others] if wanted else []
 
 
 def judge_code(wildcards):

@@ -48,14 +48,14 @@ rule split_dataset:
     input:
         raw=raw_files,
     output:
-        train="<results>/data/{dataset}/train.safetensors",
-        val="<results>/data/{dataset}/val.safetensors",
-        test="<results>/data/{dataset}/test.safetensors",
+        splits=expand("<results>/data/{{dataset}}/{split}.safetensors", split=SPLITS),
         provenance="<results>/provenance/data/{dataset}/splits.json",
     log:
         "<logs>/data/{dataset}/split.log",
     benchmark:
         "<benchmarks>/data/{dataset}/split.tsv"
+    wildcard_constraints:
+        dataset=names_matching(datasets_split_into(*SPLITS)),
     conda:
         "../envs/torch.yaml"
     resources:
@@ -66,18 +66,29 @@ rule split_dataset:
         code=split_code,
         spec=dataset_spec,
         files=read_files,
+        # Not passed on: a trigger, since the names of empty class folders are in no input.
+        classes=class_folders,
     message:
         "Split {wildcards.dataset}"
     shell:
         r"""
         {params.program} split \
             --spec {params.spec:q} \
-            --raw "$(dirname {output.train:q})/raw" \
+            --raw "$(dirname {output.splits[0]:q})/raw" \
             --files {params.files:q} \
-            --train {output.train:q} \
-            --val {output.val:q} \
-            --test {output.test:q} \
+            --splits {output.splits:q} \
             --code {params.code:q} \
             --provenance {output.provenance:q} \
             --log {log:q}
         """
+
+
+use rule split_dataset as read_test_images with:
+    """Read a data set that is only for evaluation: its test split."""
+    output:
+        splits=["<results>/data/{dataset}/test.safetensors"],
+        provenance="<results>/provenance/data/{dataset}/splits.json",
+    wildcard_constraints:
+        dataset=names_matching(datasets_split_into("test")),
+    message:
+        "Read the test images of {wildcards.dataset}"

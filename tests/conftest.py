@@ -78,7 +78,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def digits_splits() -> dict:
-    return divide(*digits.read({}, ROOT), {"source": "digits", "val": 197, "test": 500}, seed=7)
+    return divide(digits.read({}, ROOT), {"source": "digits", "val": 197, "test": 500}, seed=7)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from foolflow.data.layout import class_folder_names, image_files, parts_of
+from foolflow.errors import InvalidInput
+
+SPLITS = ("train", "val", "test")
 
 IDX_FILES = (
     "train-images-idx3-ubyte.gz",
@@ -12,7 +16,8 @@ IDX_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 
-# The module in foolflow/data/readers that reads each source. Its `read(dataset, raw)` returns (train, test or None).
+# The module in foolflow/data/readers that reads each source. Its `read(dataset, raw)` returns the splits that
+# the source has, by name.
 READERS = {
     "mnist": "idx",
     "fashion_mnist": "idx",
@@ -21,10 +26,6 @@ READERS = {
     "folder": "folder",
     "npz": "npz",
 }
-
-
-# The suffixes that torchvision's ImageFolder accepts.
-IMAGES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,39 @@ DOWNLOADS = {
 }
 
 
+def splits_of(dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the splits of a data set: train, val and test, or test alone if it is only for evaluation.
+
+    A data set is only for evaluation if no val images are set aside and its folder has none.
+    """
+    if dataset["source"] == "folder":
+        try:
+            return SPLITS if "train" in parts_of(dataset) else ("test",)
+        except InvalidInput:  # the job reports it
+            pass
+    return SPLITS if "val" in dataset else ("test",)
+
+
 def source_files(dataset: Mapping[str, Any]) -> list[str]:
     """Return the user's files that a data set is read from; none for `digits`, which come with scikit-learn."""
     if dataset["source"] == "npz":
         return [dataset["path"]]
     if dataset["source"] == "folder":
-        return image_files(dataset["path"]) or [dataset["path"]]
+        return [file for folder in source_folders(dataset) for file in image_files(folder)] or [dataset["path"]]
     return []
 
 
-def image_files(folder: str) -> list[str]:
-    """Return the files below a folder that are read as images. Others, such as notes, are no part of a data set."""
-    return sorted(str(file) for file in Path(folder).rglob("*") if file.suffix.lower() in IMAGES and file.is_file())
+def source_folders(dataset: Mapping[str, Any]) -> list[str]:
+    """Return the folders below which a user's images lie: `path`, or the folders of the splits in it."""
+    try:
+        return [str(folder) for folder in parts_of(dataset).values()]
+    except InvalidInput:  # the job reports it
+        return [dataset["path"]]
+
+
+def class_folders_of(dataset: Mapping[str, Any]) -> list[str]:
+    """Return the names of the class folders of a user's folder; none for other sources."""
+    try:
+        return class_folder_names(dataset) if dataset["source"] == "folder" else []
+    except InvalidInput:  # the job reports it
+        return []

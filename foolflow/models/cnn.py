@@ -4,18 +4,20 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from foolflow.models.layers import height_and_width
+
 
 class CNN(nn.Sequential):
     """A block (conv 3x3, ReLU, max pool 2) per filter count, then FC 128, ReLU, FC.
 
     R2 does not state its sizes; these are our choice.
-    images: (N, channels, size, size) in [0, 1].  Returns logits (N, classes).
+    images: (N, channels, height, width) in [0, 1].  Returns logits (N, classes).
     """
 
     def __init__(
         self,
         channels: int,
-        size: int,
+        size: int | Sequence[int],
         classes: int,
         *,
         filters: Sequence[int] = (32, 64),
@@ -23,13 +25,14 @@ class CNN(nn.Sequential):
         batch_norm: bool = False,
     ) -> None:
         layers: list[nn.Module] = []
+        height, width = height_and_width(size)
         for count in filters:
             layers.append(nn.Conv2d(channels, count, 3, padding=1))
             if batch_norm:
                 layers.append(nn.BatchNorm2d(count))
             layers += [nn.ReLU(), nn.MaxPool2d(2)]
-            channels, size = count, size // 2
-        layers += [nn.Flatten(), nn.Linear(channels * size * size, 128)]
+            channels, height, width = count, height // 2, width // 2
+        layers += [nn.Flatten(), nn.Linear(channels * height * width, 128)]
         if batch_norm:
             layers.append(nn.BatchNorm1d(128))
         layers.append(nn.ReLU())

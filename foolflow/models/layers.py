@@ -19,3 +19,8 @@ class Normalize(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std
+
+
+def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    """Return (height, width) in pixels. size: one number if the images are square, and otherwise both."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

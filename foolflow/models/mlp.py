@@ -1,20 +1,23 @@
 """The multilayer perceptrons of R2: MLP, MLP_d (Dropout), MLP_bn (BatchNorm)."""
 
 from collections.abc import Sequence
+from math import prod
 
 from torch import nn
+
+from foolflow.models.layers import height_and_width
 
 
 class MLP(nn.Sequential):
     """Fully connected ReLU layers of the given widths. R2 does not state its widths; two of 512 are our choice.
 
-    images: (N, channels, size, size) in [0, 1].  Returns logits (N, classes).
+    images: (N, channels, height, width) in [0, 1].  Returns logits (N, classes).
     """
 
     def __init__(
         self,
         channels: int,
-        size: int,
+        size: int | Sequence[int],
         classes: int,
         *,
         widths: Sequence[int] = (512, 512),
@@ -22,7 +25,7 @@ class MLP(nn.Sequential):
         batch_norm: bool = False,
     ) -> None:
         layers: list[nn.Module] = [nn.Flatten()]
-        features = channels * size * size
+        features = channels * prod(height_and_width(size))
         for width in widths:
             layers.append(nn.Linear(features, width))
             if batch_norm:

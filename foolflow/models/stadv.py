@@ -2,16 +2,21 @@
 
 They come from Tramer et al. 2018 (arXiv 1705.07204). The code of that paper settles what the table leaves open: the
 strides of B, and that B's first dropout acts on its input.
-images: (N, channels, size, size) in [0, 1].  Each network returns logits (N, classes).
+images: (N, channels, height, width) in [0, 1].  Each network returns logits (N, classes).
 """
 
+from collections.abc import Sequence
+
 from torch import nn
+
+from foolflow.models.layers import height_and_width
 
 
 class A(nn.Sequential):
     """Two conv 64 5x5, Dropout 0.25, FC 128, Dropout 0.5, FC."""
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
+    def __init__(self, channels: int, size: int | Sequence[int], classes: int) -> None:
+        height, width = (side - 8 for side in height_and_width(size))
         super().__init__(
             nn.Conv2d(channels, 64, 5),
             nn.ReLU(),
@@ -19,7 +24,7 @@ class A(nn.Sequential):
             nn.ReLU(),
             nn.Dropout(0.25),
             nn.Flatten(),
-            nn.Linear(64 * (size - 8) ** 2, 128),
+            nn.Linear(64 * height * width, 128),
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Linear(128, classes),
@@ -29,8 +34,8 @@ class A(nn.Sequential):
 class B(nn.Sequential):
     """Dropout 0.2, conv 64 8x8 stride 2 same, conv 128 6x6 stride 2, conv 128 5x5, Dropout 0.5, FC."""
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
-        final = (size // 2 - 6) // 2 + 1 - 4
+    def __init__(self, channels: int, size: int | Sequence[int], classes: int) -> None:
+        height, width = ((side // 2 - 6) // 2 + 1 - 4 for side in height_and_width(size))
         super().__init__(
             nn.Dropout(0.2),
             nn.Conv2d(channels, 64, 8, stride=2, padding=3),
@@ -41,14 +46,15 @@ class B(nn.Sequential):
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Flatten(),
-            nn.Linear(128 * final**2, classes),
+            nn.Linear(128 * height * width, classes),
         )
 
 
 class C(nn.Sequential):
     """Conv 128 3x3, conv 64 3x3, Dropout 0.25, FC 128, Dropout 0.5, FC."""
 
-    def __init__(self, channels: int, size: int, classes: int) -> None:
+    def __init__(self, channels: int, size: int | Sequence[int], classes: int) -> None:
+        height, width = (side - 4 for side in height_and_width(size))
         super().__init__(
             nn.Conv2d(channels, 128, 3),
             nn.ReLU(),
@@ -56,7 +62,7 @@ class C(nn.Sequential):
             nn.ReLU(),
             nn.Dropout(0.25),
             nn.Flatten(),
-            nn.Linear(64 * (size - 4) ** 2, 128),
+            nn.Linear(64 * height * width, 128),
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Linear(128, classes),

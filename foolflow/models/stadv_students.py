@@ -3,7 +3,7 @@
 Unlike the paper's networks, B and C have pooling, and B has channel dropout.
 R1 ends each network with a softmax. Foolflow's models return logits, so the softmax is part of the training recipe
 (`loss: cross_entropy_of_softmax`). R1 standardises its inputs; here a layer does, with the statistics of MNIST.
-images: (N, channels, size, size) in [0, 1].  Each network returns logits (N, classes).
+images: (N, channels, height, width) in [0, 1].  Each network returns logits (N, classes).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from foolflow.models import stadv
-from foolflow.models.layers import Normalize
+from foolflow.models.layers import Normalize, height_and_width
 
 MEAN, STD = (0.1307,), (0.3081,)  # of the MNIST train images
 
@@ -20,7 +20,13 @@ class A(nn.Sequential):
     """The layers of the paper, on normalised images."""
 
     def __init__(
-        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+        self,
+        channels: int,
+        size: int | Sequence[int],
+        classes: int,
+        *,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
         super().__init__(Normalize(mean, std), *stadv.A(channels, size, classes))
 
@@ -32,9 +38,15 @@ class B(nn.Sequential):
     """
 
     def __init__(
-        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+        self,
+        channels: int,
+        size: int | Sequence[int],
+        classes: int,
+        *,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
-        final = (size - 7) // 2 - 5 - 4
+        height, width = ((side - 7) // 2 - 5 - 4 for side in height_and_width(size))
         super().__init__(
             Normalize(mean, std),
             nn.Dropout2d(0.2),
@@ -47,7 +59,7 @@ class B(nn.Sequential):
             nn.ReLU(),
             nn.Dropout2d(0.5),
             nn.Flatten(),
-            nn.Linear(128 * final**2, classes),
+            nn.Linear(128 * height * width, classes),
         )
 
 
@@ -55,9 +67,15 @@ class C(nn.Sequential):
     """Conv 128 3x3, max pool 2; conv 64 3x3, max pool 2; Dropout 0.25; FC 128; Dropout 0.5; FC."""
 
     def __init__(
-        self, channels: int, size: int, classes: int, *, mean: Sequence[float] = MEAN, std: Sequence[float] = STD
+        self,
+        channels: int,
+        size: int | Sequence[int],
+        classes: int,
+        *,
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
     ) -> None:
-        pooled = ((size - 2) // 2 - 2) // 2
+        height, width = (((side - 2) // 2 - 2) // 2 for side in height_and_width(size))
         super().__init__(
             Normalize(mean, std),
             nn.Conv2d(channels, 128, 3),
@@ -68,7 +86,7 @@ class C(nn.Sequential):
             nn.MaxPool2d(2),
             nn.Dropout(0.25),
             nn.Flatten(),
-            nn.Linear(64 * pooled**2, 128),
+            nn.Linear(64 * height * width, 128),
             nn.ReLU(),
             nn.Dropout(0.5),
             nn.Linear(128, classes),

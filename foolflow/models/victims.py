@@ -19,6 +19,7 @@ from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.files import whole_file
 from foolflow.models.architectures import architecture
 from foolflow.models.kinds import is_supplied
+from foolflow.models.layers import height_and_width
 from foolflow.models.supplied import Supplied, load_supplied
 from foolflow.workflow.plugins import load_object
 
@@ -32,7 +33,7 @@ def build_model(model: Spec, shape: Spec) -> nn.Module:
     """Build an untrained network.
 
     model: `architecture` (module.Class in foolflow/models) or `python` (path/to/file.py:Class), and `arguments`.
-    shape: `channels`, `size` (pixels per side) and `classes`.
+    shape: `channels`, `size` (pixels per side, or [height, width]) and `classes`.
     Raises InvalidInput if the architecture does not exist, does not accept the arguments, or does not map images of
     that shape to (N, classes) logits.
     """
@@ -58,7 +59,7 @@ def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
     network.eval()
     try:
         with torch.no_grad():
-            logits = network(torch.full((2, shape["channels"], shape["size"], shape["size"]), 0.5))
+            logits = network(torch.full((2, shape["channels"], *height_and_width(shape["size"])), 0.5))
     except InvalidInput:
         raise
     except Exception as error:  # the user's code may raise anything
@@ -75,7 +76,8 @@ def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
 
 
 def _describe(shape: Spec) -> str:
-    return f"{shape['channels']} x {shape['size']} x {shape['size']} pixels and {shape['classes']} classes"
+    height, width = height_and_width(shape["size"])
+    return f"{shape['channels']} x {height} x {width} pixels and {shape['classes']} classes"
 
 
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
@@ -92,7 +94,8 @@ def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Modul
 def _description(found: Any) -> dict[str, Any]:
     """Return the model, defense and shape that a weights file describes. Anyone may have written it: trust nothing."""
     model, defense, shape = (dict(found[part]) for part in ("model", "defense", "shape"))
-    if not all(type(shape[key]) is int and shape[key] > 0 for key in SHAPE):
+    numbers = [shape["channels"], *height_and_width(shape["size"]), shape["classes"]]
+    if not all(type(number) is int and number > 0 for number in numbers):
         raise ValueError(f"invalid shape {shape}")
     return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}
 

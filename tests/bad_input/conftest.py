@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from foolflow.data.sources import SPLITS
 from foolflow.data.splits import Split, save_split
 from foolflow.models.victims import build_victim, save_victim
 from tests.conftest import ROOT
@@ -66,12 +67,10 @@ class Site:
 
     # The calls that the rules make. Each output already exists.
 
-    def split(self, dataset: dict, raw: Path | None = None) -> list:
+    def split(self, dataset: dict, raw: Path | None = None, splits: tuple[str, ...] = SPLITS) -> list:
         spec = {"name": "tiny", "dataset": dataset}
-        outputs = [
-            word for part in ("train", "val", "test") for word in (f"--{part}", self.data / f"{part}.safetensors")
-        ]
-        return ["split", "--spec", json.dumps(spec), "--raw", raw or self.folder, *outputs]
+        outputs = [self.data / f"{part}.safetensors" for part in splits]
+        return ["split", "--spec", json.dumps(spec), "--raw", raw or self.folder, "--splits", *outputs]
 
     def train(self, **model: Any) -> list:
         spec = {"name": "victims/tiny/mlp/none/0", "model": MODEL | model, "defense": {}}

@@ -110,7 +110,7 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
     ("no labels", npz(labels=None), "has no array 'labels'; it holds images"),
     ("different lengths", npz(labels=LABELS[:39]), "40 images but labels of shape (39,)"),
     ("no images", npz(images=IMAGES[:0], labels=LABELS[:0]), "no images"),
-    ("wrong shape", npz(images=IMAGES[:, :, :6]), "images are 8 x 6 pixels; they must be square"),
+    ("images without pixels", npz(images=IMAGES[:, :, :0]), "have no pixels"),
     ("wrong number of channels", npz(images=np.zeros((40, 5, 8, 8), np.uint8)), "shape (40, 5, 8, 8)"),
     ("wrong type", npz(images=IMAGES.astype(np.int16)), "images are int16"),
     ("NaN in the images", npz(images=np.where(IMAGES > 250, np.nan, 0.5)), "float images must be finite"),
@@ -202,8 +202,8 @@ def missing_folder(site: Site) -> list:
 
 @table(
     ("missing", missing_folder, "path nowhere is not a folder"),
-    ("an empty folder", folder(without("cat", "dog")), "images: Couldn't find any class folder"),
-    ("an empty class", folder(empty("dog")), "Found no valid file for the classes dog"),
+    ("an empty folder", folder(without("cat", "dog")), "images: there are no class folders; make a folder for each"),
+    ("an empty class", folder(empty("dog")), "no images of the class 'dog'"),
     ("one class", folder(without("dog")), "all images are of one class, 'cat'"),
     ("a corrupt image", folder(put("cat/0.png", b"no image")), "cat/0.png is not a readable image"),
     ("an empty image", folder(put("cat/0.png", b"")), "cat/0.png is not a readable image"),
@@ -220,7 +220,7 @@ def test_folders_of_images(refused, case):
     refused(case)
 
 
-@pytest.mark.parametrize("kind", ["EPS", "GIF", "ICO"])
+@pytest.mark.parametrize("kind", ["EPS", "ICO", "PCX"])
 def test_only_the_listed_formats_are_opened(refused, kind):
     """By default Pillow opens other formats by their content, and runs EPS, a language, with Ghostscript."""
     content = io.BytesIO()
@@ -268,7 +268,6 @@ BOMB = gzip.compress(b"\0" * 2**20) * 120  # concatenated members that decompres
     ("a lying header", mnist(0, idx(IMAGES, (2**31, 28, 28))), "its header declares 1,683,627,180,032 bytes"),
     ("another array", mnist(1, idx(IMAGES)), "train-labels-idx1-ubyte.gz", "its header is not that of a byte array"),
     ("labels out of range", mnist(1, idx(LABELS + 7)), "labels go from 7 to 10; with 10 classes"),
-    ("not square", mnist(0, idx(IMAGES[:, :4])), "images are 4 x 8 pixels"),
     ("a pickle with a wrong checksum", cifar_pickle, "Dataset not found or corrupted", "remove the folder"),
 )
 def test_published_files(refused, case):

@@ -24,7 +24,7 @@ def numbers(split: Split) -> list[int]:
 @settings(max_examples=50)
 def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, seed):
     whole = numbered(count)
-    parts = divide(whole, None, ENTRY | {"val": val, "test": test}, seed)
+    parts = divide({"train": whole}, ENTRY | {"val": val, "test": test}, seed)
     assert [len(parts[name]) for name in ("train", "val", "test")] == [count - val - test, val, test]
     everything = [number for part in parts.values() for number in numbers(part)]
     assert sorted(everything) == list(range(count))
@@ -35,14 +35,14 @@ def test_every_image_goes_to_one_split_and_keeps_its_label(count, val, test, see
 
 def test_test_images_of_the_source_become_the_test_split():
     test = numbered(12)
-    parts = divide(numbered(100), test, ENTRY | {"val": 20}, 0)
+    parts = divide({"train": numbered(100), "test": test}, ENTRY | {"val": 20}, 0)
     assert numbers(parts["test"]) == numbers(test)
     assert len(parts["train"]) == 80
 
 
 def test_the_seed_determines_the_split():
     first, again, other = (
-        numbers(divide(numbered(200), None, ENTRY | {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
+        numbers(divide({"train": numbered(200)}, ENTRY | {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -50,12 +50,12 @@ def test_the_seed_determines_the_split():
 
 def test_too_few_images_give_a_one_line_error():
     with pytest.raises(InvalidInput, match=r"^test: 200 of 100 images cannot be set aside"):
-        divide(numbered(100), None, ENTRY | {"val": 10, "test": 200}, 0)
+        divide({"train": numbered(100)}, ENTRY | {"val": 10, "test": 200}, 0)
 
 
 def test_a_source_without_test_images_needs_a_number_of_them():
     with pytest.raises(InvalidInput, match="set `test` to the number of images to set aside"):
-        divide(numbered(100), None, ENTRY | {"val": 10}, 0)
+        divide({"train": numbered(100)}, ENTRY | {"val": 10}, 0)
 
 
 @pytest.mark.parametrize("source", ["folder", "npz"])
@@ -63,7 +63,7 @@ def test_the_users_images_are_shuffled(source):
     """Even if they are sorted by class on disk, the first images of a split cover every class."""
     whole = numbered(400)
     by_class = whole.take(np.argsort(whole.labels, kind="stable"))
-    parts = divide(by_class, None, {"source": source, "val": 80, "test": 80}, 0)
+    parts = divide({"train": by_class}, {"source": source, "val": 80, "test": 80}, 0)
     assert set(parts["test"].labels[:20].tolist()) == {0, 1, 2, 3}
-    published = divide(by_class, by_class, {"source": "mnist", "val": 80}, 0)["test"]
+    published = divide({"train": by_class, "test": by_class}, {"source": "mnist", "val": 80}, 0)["test"]
     assert numbers(published) == numbers(by_class)

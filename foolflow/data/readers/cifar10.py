@@ -11,8 +11,8 @@ from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput
 
 
-def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
-    """Return (train, test). Raises InvalidInput if a file is missing or its checksum is not the published one."""
+def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
+    """Return `train` and `test`. Raises InvalidInput if a file is missing or its checksum is not the published one."""
 
     def read_part(train: bool) -> Split:
         try:
@@ -22,4 +22,4 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
         images = np.ascontiguousarray(data.data.transpose(0, 3, 1, 2))
         return check_split(Split(images, np.asarray(data.targets, np.int64), tuple(data.classes)), str(raw))
 
-    return read_part(True), read_part(False)
+    return {"train": read_part(True), "test": read_part(False)}

@@ -13,10 +13,11 @@ from foolflow.data.splits import Split
 SIZE = 28
 
 
-def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, None]:
-    """Return (all 1,797 digits, None): 8 x 8 pixels in 17 grey levels, resized to 28 x 28 (bicubic)."""
+def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
+    """Return all 1,797 digits as `train`: 8 x 8 pixels in 17 grey levels, resized to 28 x 28 (bicubic)."""
     digits = load_digits()
     small = np.round(digits.images * (255 / 16)).astype(np.uint8)
     size = (SIZE, SIZE)
     images = np.stack([np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in small])
-    return Split(images[:, None], digits.target.astype(np.int64), tuple(str(digit) for digit in range(10))), None
+    names = tuple(str(digit) for digit in range(10))
+    return {"train": Split(images[:, None], digits.target.astype(np.int64), names)}

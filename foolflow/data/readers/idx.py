@@ -17,8 +17,8 @@ from foolflow.errors import InvalidInput
 LIMIT = 100_000_000  # bytes that a file may decompress to; the largest published one has 47,040,016
 
 
-def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
-    """Return (train, test). Raises InvalidInput if a file is missing, damaged or has another format."""
+def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
+    """Return `train` and `test`. Raises InvalidInput if a file is missing, damaged or has another format."""
     classes = MNIST.classes if dataset["source"] == "mnist" else FashionMNIST.classes
     names = tuple(name.split(" - ")[0] for name in classes)  # MNIST's read "0 - zero"
 
@@ -27,7 +27,7 @@ def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split]:
         labels = _read_idx(raw / f"{part}-labels-idx1-ubyte.gz", dimensions=1).astype(np.int64)
         return check_split(Split(images, labels, names), str(raw / part))
 
-    return read_part("train"), read_part("t10k")
+    return {"train": read_part("train"), "test": read_part("t10k")}
 
 
 def _read_idx(file: Path, dimensions: int) -> np.ndarray:

@@ -3,37 +3,48 @@
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from PIL import Image
 
+from foolflow.data.pixels import Fit, pixels_of
 from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput, in_one_line
 
 LIMIT = 4 * 2**30  # bytes of all arrays together: 1.4 million 32 x 32 colour images as uint8
+MOST_CLASSES = 1_000_000
 
 
-def read(dataset: Mapping[str, Any], raw: Path) -> tuple[Split, Split | None]:
-    """Return (train, test or None) from the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
+def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
+    """Return `train` from the arrays `images` and `labels`, or `train` and `test` from `x_train`, `y_train`, ...
 
+    Without `val:`, the images are not trained on: `test` is enough, from `x_test` and `y_test` or `images` and
+    `labels`, and its labels may have gaps, since they number the outputs of a model.
     Images: uint8, or floats in [0, 1]; (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. Labels: 0, 1, 2, ...
+    An array `class_names` of texts is optional. dataset: `path`; `channels`, to convert the images; and see `Fit`.
     Raises InvalidInput if the file is missing, damaged or too large, or an array is missing or has the wrong form.
     """
     path = Path(dataset["path"])
     arrays = _load(path)
-    pairs = [("x_train", "y_train"), ("x_test", "y_test")] if "x_train" in arrays else [("images", "labels")]
-    for name in (name for pair in pairs for name in pair):
+    trains = "val" in dataset
+    pairs = {"train": ("images", "labels")} if trains else {"test": ("images", "labels")}
+    if "x_train" in arrays or "x_test" in arrays:
+        pairs = {part: (f"x_{part}", f"y_{part}") for part in (("train", "test") if trains else ("test",))}
+    for name in (name for pair in pairs.values() for name in pair):
         if name not in arrays:
             raise InvalidInput(f"{path} has no array {name!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}")
-    for _, labels in pairs:
+    for _, labels in pairs.values():
         if not np.issubdtype(arrays[labels].dtype, np.integer):
             raise InvalidInput(f"{path}: {labels} are {arrays[labels].dtype}; whole numbers are needed")
-    names = _class_names(arrays[pairs[0][1]], f"{path}: {pairs[0][1]}")
-    splits = [_split(arrays[images], arrays[labels], names, f"{path}: {images}") for images, labels in pairs]
-    return splits[0], splits[1] if len(splits) == 2 else None
+    if trains:
+        _check_gaps(arrays[pairs["train"][1]], f"{path}: {pairs['train'][1]}")
+    names = _class_names(arrays, pairs, path)
+    return {part: _split(arrays[x], arrays[y], names, f"{path}: {x}", dataset) for part, (x, y) in pairs.items()}
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
@@ -76,17 +87,48 @@ def _declared_size(opened: IO[bytes]) -> int | None:
     return None if kind.hasobject else opened.tell() + prod(shape) * kind.itemsize
 
 
-def _class_names(labels: np.ndarray, origin: str) -> tuple[str, ...]:
-    """Return a name for each class. The train labels must be 0, 1, 2, ... without gaps, so that no class is empty."""
+def _check_gaps(labels: np.ndarray, origin: str) -> None:
+    """Check that the train labels are 0, 1, 2, ... without gaps, so that no class is empty."""
     found = np.unique(labels).tolist()
     if found and found[0] >= 0 and found != list(range(len(found))):
         gap = next(index for index, label in enumerate(found) if index != label)
         raise InvalidInput(f"{origin} go up to {found[-1]}, but no image has label {gap}; number them 0, 1, 2, ...")
-    return tuple(map(str, range(len(found))))
 
 
-def _split(images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], origin: str) -> Split:
-    return check_split(Split(_to_pixels(images, origin), labels.astype(np.int64), names), origin)
+def _class_names(arrays: Mapping[str, np.ndarray], pairs: Mapping[str, tuple[str, str]], path: Path) -> tuple[str, ...]:
+    """Return the array `class_names`, or else a number for each class up to the largest label, also of `y_train`."""
+    labels = [arrays[name] for name in {*(y for _, y in pairs.values()), *(arrays.keys() & {"y_train"})}]
+    numbers = [array for array in labels if array.size and np.issubdtype(array.dtype, np.integer)]
+    largest = max((int(array.max()) for array in numbers), default=-1)
+    if "class_names" in arrays:
+        names = arrays["class_names"]
+        if names.ndim != 1 or names.dtype.kind != "U":
+            raise InvalidInput(f"{path}: class_names has the type {names.dtype}; a list of texts is needed")
+        if len(names) <= largest:
+            raise InvalidInput(f"{path}: {len(names)} class_names, but labels go up to {largest}; name every class")
+        return tuple(names.tolist())
+    if largest >= MOST_CLASSES:
+        raise InvalidInput(f"{path}: labels go up to {largest}; they number the classes 0, 1, 2, ...")
+    return tuple(map(str, range(largest + 1)))
+
+
+def _split(
+    images: np.ndarray, labels: np.ndarray, names: tuple[str, ...], origin: str, dataset: Mapping[str, Any]
+) -> Split:
+    split = check_split(Split(_to_pixels(images, origin), labels.astype(np.int64), names), origin)
+    fit, channels = Fit.of(dataset), dataset.get("channels", split.images.shape[1])
+    if fit == Fit() and channels == split.images.shape[1]:
+        return split
+    mode = "L" if channels == 1 else "RGB"
+    fitted = (fit.apply(Image.fromarray(_picture(image)).convert(mode)) for image in split.images)
+    padded = fit.pads(*split.images.shape[2:])
+    notices = (f"{origin}: `crop` added black borders, since the images are smaller",) if padded else ()
+    return replace(split, images=np.concatenate([pixels_of(image) for image in fitted]), notices=notices)
+
+
+def _picture(image: np.ndarray) -> np.ndarray:
+    """Return (C, H, W) pixels as Pillow needs them."""
+    return image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
 
 
 def _to_pixels(images: np.ndarray, origin: str) -> np.ndarray:

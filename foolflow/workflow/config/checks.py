@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator
 
+from foolflow.workflow.config.datasets import training_problems
 from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.names import Config
 from foolflow.workflow.config.numbers import not_finite
@@ -17,11 +18,9 @@ def problems(config: Config, schema: Config) -> list[str]:
     Names and parameters are checked only once the config fits the schema, and victims only once all names exist.
     schema: the parsed schemas/config.schema.yaml.
     """
-    lines = (
-        {*schema_problems(config, schema), *not_finite(config)}
-        or set(_meaning_problems(with_defaults(config)))
-        or set(victim_problems(with_defaults(config)))
-    )
+    filled = with_defaults(config)
+    lines = {*schema_problems(config, schema), *not_finite(config)}
+    lines = lines or set(_meaning_problems(filled)) or {*training_problems(filled), *victim_problems(filled)}
     return [_printable(line) for line in sorted(lines)]
 
 

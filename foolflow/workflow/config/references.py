@@ -16,6 +16,7 @@ from foolflow.workflow.config.calls import (
     python_problems,
     takes_targets,
 )
+from foolflow.workflow.config.datasets import dataset_problems
 from foolflow.workflow.config.names import Config, unknown
 from foolflow.workflow.config.numbers import numbers_read_as_text
 
@@ -28,8 +29,7 @@ def reference_problems(config: Config) -> Iterator[str]:
     studied = set(_strings(config["studies"]))
     yield from _results_problems(Path(config["results"]))
     for name, dataset in config["datasets"].items():
-        if name in studied and not Path(dataset.get("path", ".")).exists():
-            yield f"datasets.{name}.path: {dataset['path']} does not exist"
+        yield from dataset_problems(f"datasets.{name}", dataset, needed=name in studied)
     for name, model in config["models"].items():
         yield from _model_problems(f"models.{name}", model, needed=name in studied)
     for name, defense in config["defenses"].items():
