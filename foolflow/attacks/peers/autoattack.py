@@ -2,13 +2,14 @@
 
 The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB and Square, each on the images that the
 previous ones did not fool), plus, rand (for randomised victims), and custom with `attacks`. `epsilon` is required;
-`norm` is Linf, L2 or L1.
+`norm` is Linf, L2 or L1. Parts whose loss needs more classes than the victim has are left out.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foolflow.attacks.peers import sources
+from foolflow.errors import InvalidInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,7 @@ DISTRIBUTION = "pyautoattack"
 INSTALL = sources.IN_THE_EXTRA
 VERSIONS = ("custom", "plus", "rand", "standard")
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
+FEWEST_CLASSES = {"apgd-dlr": 3, "apgd-t": 4}  # that their loss needs, the difference of logits ratio
 OTHERS_OF_STANDARD = 9  # number of classes that a targeted attack of AutoAttack aims at, if there are enough
 
 
@@ -54,6 +56,9 @@ def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
             version=name,
             seed=torch.initial_seed() % 2**31,
         )
+        theirs.attacks_to_run = [part for part in theirs.attacks_to_run if model.classes >= FEWEST_CLASSES.get(part, 2)]
+        if not theirs.attacks_to_run:
+            raise InvalidInput(f"its parts need more than the model's {model.classes} classes; choose others")
         others = min(OTHERS_OF_STANDARD, model.classes - 1)
         theirs.apgd_targeted.n_target_classes = min(theirs.apgd_targeted.n_target_classes, others)
         theirs.fab.n_target_classes = min(theirs.fab.n_target_classes, others)
