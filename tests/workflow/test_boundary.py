@@ -45,6 +45,7 @@ FOR_PROGRAMS = FOR_SCIENCE | {
     "command_line.run_job",
     "supervision.continue_in_child",
     "supervision.leave",
+    "terminal.print_to_terminal",
     "terminal.redirect_to",
 }
 
