@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"{part}: {len(split):,} images of shape {split.images.shape[1:]}, {len(split.class_names)} classes")
     for notice in dict.fromkeys(notice for split in splits.values() for notice in split.notices):
         print(f"notice: {notice}")
-        print_to_terminal(f"{name}: notice: {notice}")
+        print_to_terminal(f"notice: {notice}")
 
 
 if __name__ == "__main__":

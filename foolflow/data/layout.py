@@ -172,7 +172,7 @@ def _named_parts(root: Path) -> dict[str, Path]:
         names = ", ".join(folder.name for folder in parts.values())
         raise InvalidInput(
             f"path: {root} has folders of parts ({names}) next to others with images, such as {others[0].name}; "
-            "rename or move those that are not meant"
+            f"move the others away or, if all are classes, move all into {root / 'test'}"
         )
     return {part: _unwrapped_part(folder) for part, folder in parts.items()}
 
@@ -194,14 +194,31 @@ def _check_classes(root: Path, folders: list[Path]) -> None:
     """Reject folders that look like parts of unknown names: several of them contain folders of the same name."""
     counted: Counter[str] = Counter()
     for folder in folders:
-        inner, files = visible(folder)
-        if len(inner) == 1 and not any(map(is_image, files)):
-            inner = visible(inner[0])[0]
+        inner = _only_folders(folder)
+        if len(inner) == 1:
+            inner = _only_folders(inner[0])
         if len(inner) > 1:  # a single one, such as n01443537/images, may be in every class
             counted.update(one.name for one in inner)
-    name, count = max(counted.items(), key=lambda item: item[1], default=("", 0))
+    name, count = max(sorted(counted.items()), key=lambda item: item[1], default=("", 0))
     if count > 1:
         raise InvalidInput(
             f"path: {count} folders in {root} have a folder named {name}, so they may be parts and not classes; write "
             "the path of one of them, or move the images of each class directly into its folder"
         )
+
+
+def _only_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, or none as soon as an image is found: the rules look at every class folder."""
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if is_ignored(entry.name):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    found.append(Path(entry.path))
+                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES:  # noqa: PTH122 (a Path per file is slow)
+                    return []
+    except OSError:
+        pass
+    return found

@@ -85,6 +85,8 @@ def open_image(file: Path, channels: int) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "TIFF":  # Pillow itself turns it upright
+        return 1
     try:
         found = image.getexif().get(ORIENTATION, 1)
     except (OSError, ValueError, SyntaxError, KeyError, TypeError):  # the EXIF data are damaged, not the image

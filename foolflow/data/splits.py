@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from safetensors import SafetensorError
 from foolflow.data.tensors import map_tensors, write_tensors
 from foolflow.errors import InvalidInput, in_one_line
 
-ROWS = 256  # images that are held in memory at once when a split is written
+SLICE = 32 * 2**20  # bytes of images that are held in memory at once when a split is written
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def save_split(path: Path, split: Split) -> None:
 
 
 def save_splits(splits: Mapping[Path, Split]) -> None:
-    """Write splits, all or none. Only `ROWS` images are in memory at once."""
+    """Write splits, all or none. Only a slice of their images is in memory at once."""
     with ExitStack() as stack:
         for path, split in splits.items():
             metadata = {"class_names": json.dumps(split.class_names)}
@@ -83,8 +84,9 @@ def save_splits(splits: Mapping[Path, Split]) -> None:
                     metadata[name] = json.dumps(lines)
             layout = {"images": (np.uint8, tuple(split.images.shape)), "labels": (np.int64, (len(split),))}
             writer = stack.enter_context(write_tensors(path, layout, metadata))
-            for start in range(0, len(split), ROWS):
-                writer.write("images", start, np.asarray(split.images[start : start + ROWS]))
+            rows = max(1, SLICE // prod(split.images.shape[1:]))
+            for start in range(0, len(split), rows):
+                writer.write("images", start, np.asarray(split.images[start : start + rows]))
             writer.write("labels", 0, np.asarray(split.labels, np.int64))
 
 

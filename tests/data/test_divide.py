@@ -40,6 +40,29 @@ def test_test_images_of_the_source_become_the_test_split():
     assert len(parts["train"]) == 80
 
 
+def test_without_val_images_all_others_are_for_evaluation():
+    whole, test = numbered(100), numbered(12)
+    (split,) = divide({"train": whole}, ENTRY, 0).values()
+    assert numbers(split) == numbers(whole)
+    assert divide({"train": whole, "test": test}, ENTRY, 0).keys() == {"test"}
+    assert numbers(divide({"train": whole, "test": test}, ENTRY, 0)["test"]) == numbers(test)
+
+
+def test_val_images_of_the_source_become_the_val_split():
+    parts = divide({"train": numbered(100), "val": numbered(8), "test": numbered(12)}, ENTRY, 0)
+    assert [numbers(parts[name]) for name in ("train", "val", "test")] == [list(range(n)) for n in (100, 8, 12)]
+    parts = divide({"train": numbered(100), "val": numbered(8)}, ENTRY | {"test": 12}, 0)
+    assert numbers(parts["val"]) == list(range(8))
+    assert sorted(numbers(parts["train"]) + numbers(parts["test"])) == list(range(100))
+
+
+def test_one_class_is_enough_for_evaluation_but_not_for_training():
+    one = numbered(20, classes=1)
+    assert len(divide({"train": one}, ENTRY, 0)["test"]) == 20
+    with pytest.raises(InvalidInput, match="all images are of one class, 'a'"):
+        divide({"train": one}, ENTRY | {"val": 4, "test": 4}, 0)
+
+
 def test_the_seed_determines_the_split():
     first, again, other = (
         numbers(divide({"train": numbered(200)}, ENTRY | {"val": 40, "test": 40}, seed)["val"]) for seed in (1, 1, 2)

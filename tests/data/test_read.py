@@ -1,11 +1,19 @@
 import gzip
+import json
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+from torchvision import transforms
 
+from foolflow.data.divide import divide
 from foolflow.data.readers import cifar10, digits, idx, npz
-from foolflow.data.splits import Split, load_split, save_split
+from foolflow.data.sources import splits_of
+from foolflow.data.splits import Split, load_split, save_split, save_splits
+from foolflow.data.tensors import write_tensors
 from foolflow.errors import InvalidInput
 
 
@@ -71,6 +79,63 @@ def test_npz_files_in_the_usual_layouts(tmp_path, shape, kind):
     assert read_npz(tmp_path / "b.npz").keys() == {"train"}
 
 
+def arrays_of(classes, each=3, shape=(6, 9)):
+    """Return images whose pixels are their label, and the labels."""
+    labels = np.repeat(classes, each)
+    return np.broadcast_to(labels[:, None, None], (len(labels), *shape)).astype(np.uint8), labels
+
+
+@pytest.mark.parametrize("names", [("images", "labels"), ("x_test", "y_test")])
+def test_an_npz_without_val_is_a_test_split_whose_labels_number_a_models_outputs(tmp_path, names):
+    np.savez(tmp_path / "a.npz", **dict(zip(names, arrays_of([2, 7]), strict=True)))
+    dataset = {"source": "npz", "path": str(tmp_path / "a.npz")}
+    assert splits_of(dataset) == ("test",)
+    source = npz.read(dataset, tmp_path)
+    assert source.keys() == {"test"}
+    (split,) = divide(source, dataset, 0).values()
+    assert split.class_names == tuple("01234567")
+    assert split.shape == {"channels": 1, "size": [6, 9], "classes": 8}
+    assert sorted(split.labels.tolist()) == [2, 2, 2, 7, 7, 7]
+    assert (split.images[:, 0, 0, 0] == split.labels).all()
+
+
+def test_the_test_images_of_an_npz_with_train_images(tmp_path):
+    train, test = arrays_of([0, 1, 2, 3]), arrays_of([1])
+    np.savez(tmp_path / "a.npz", x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    split = npz.read({"source": "npz", "path": str(tmp_path / "a.npz")}, tmp_path)["test"]
+    assert split.class_names == ("0", "1", "2", "3")
+    assert split.labels.tolist() == [1, 1, 1]
+    np.savez(tmp_path / "b.npz", images=test[0], labels=test[1])
+    with pytest.raises(InvalidInput, match="no image has label 0"):
+        read_npz(tmp_path / "b.npz")
+
+
+def test_class_names_of_an_npz(tmp_path):
+    images, labels = arrays_of([0, 1])
+    np.savez(tmp_path / "a.npz", images=images, labels=labels, class_names=np.array(["Katze", "犬", "emu"]))
+    for entry in ({}, {"val": 2}):
+        (split,) = npz.read({"path": str(tmp_path / "a.npz")} | entry, tmp_path).values()
+        assert split.class_names == ("Katze", "犬", "emu")
+    np.savez(tmp_path / "b.npz", images=images, labels=labels, class_names=np.array(["one"]))
+    with pytest.raises(InvalidInput, match="1 class_names, but labels go up to 1"):
+        read_npz(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", images=images, labels=labels, class_names=np.array([1, 2]))
+    with pytest.raises(InvalidInput, match="a list of texts is needed"):
+        read_npz(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
+def test_arrays_are_fitted_like_files(tmp_path, channels, mode):
+    images = np.random.default_rng(0).integers(0, 256, (4, 30, 41, 3), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(4))
+    dataset = {"source": "npz", "path": str(tmp_path / "a.npz"), "channels": channels, "resize": 20, "crop": [16, 18]}
+    split = npz.read(dataset, tmp_path)["test"]
+    theirs = transforms.Compose([transforms.Resize(20), transforms.CenterCrop((16, 18))])
+    for image, found in zip(images, split.images, strict=True):
+        expected = np.asarray(theirs(Image.fromarray(image).convert(mode))).reshape(16, 18, channels)
+        assert (found == expected.transpose(2, 0, 1)).all()
+
+
 GOOD = np.zeros((6, 8, 8), np.uint8)
 LABELS = np.zeros(6, np.int64)
 
@@ -130,14 +195,47 @@ def test_a_damaged_npz_is_named(tmp_path, damage):
 
 def test_a_split_survives_saving_and_loading(tmp_path, digits_splits):
     path = tmp_path / "val.safetensors"
-    save_split(path, digits_splits["val"])
+    saved = replace(digits_splits["val"], notices=("one", "two: é"), files=tuple(f"犬/{n}.png" for n in range(197)))
+    save_split(path, saved)
     loaded = load_split(path)
-    assert (loaded.images == digits_splits["val"].images).all()
-    assert (loaded.labels == digits_splits["val"].labels).all()
-    assert loaded.class_names == digits_splits["val"].class_names
+    assert (loaded.images == saved.images).all()
+    assert (loaded.labels == saved.labels).all()
+    assert (loaded.class_names, loaded.notices, loaded.files) == (saved.class_names, saved.notices, saved.files)
+    assert loaded.take([5, 3]).files == ("犬/5.png", "犬/3.png")
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InvalidInput, match=r"val\.safetensors is not a split"):
         load_split(path)
+
+
+def test_a_split_without_notices_and_files_has_the_bytes_that_it_always_had(tmp_path, digits_splits):
+    """Otherwise, every victim of a published data set would be trained again."""
+    split = digits_splits["val"]
+    save_split(tmp_path / "new.safetensors", split)
+    tensors = {"images": np.ascontiguousarray(split.images), "labels": split.labels}
+    save_file(tensors, tmp_path / "old.safetensors", metadata={"class_names": json.dumps(split.class_names)})
+    assert (tmp_path / "new.safetensors").read_bytes() == (tmp_path / "old.safetensors").read_bytes()
+
+
+def test_loading_a_split_reads_only_the_images_that_are_used(tmp_path):
+    """The file claims 40 GB of images. It is sparse, so it takes no space."""
+    with write_tensors(
+        tmp_path / "a.safetensors",
+        {"images": (np.uint8, (300_000, 3, 210, 210)), "labels": (np.int64, (300_000,))},
+        {"class_names": '["a"]'},
+    ) as writer:
+        writer.write("images", 299_999, np.full((1, 3, 210, 210), 7, np.uint8))
+    split = load_split(tmp_path / "a.safetensors")
+    assert len(split) == 300_000
+    assert (split.images[299_999] == 7).all()
+    assert split.take([0, 299_999]).images[:, 0, 0, 0].tolist() == [0, 7]
+
+
+def test_splits_are_written_all_or_none(tmp_path, digits_splits):
+    whole = digits_splits["val"]
+    broken = replace(whole, images=whole.images[:, :, :, ::2].astype(np.float32))
+    with pytest.raises(ValueError, match="does not fit"):
+        save_splits({tmp_path / "a.safetensors": whole, tmp_path / "b.safetensors": broken})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_split_with_a_label_out_of_range_is_rejected(tmp_path):

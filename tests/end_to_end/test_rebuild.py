@@ -259,7 +259,7 @@ CASES = {
         | MANIFEST,
     ),
     "how another source is read": (
-        ("foolflow/data/readers/folder.py", "Resampling.BILINEAR", "Resampling.BICUBIC"),
+        ("foolflow/data/pixels.py", "Resampling.BILINEAR", "Resampling.BICUBIC"),
         set(),
     ),
     "how files are fetched, since their checksums are known": (

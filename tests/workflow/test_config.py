@@ -47,6 +47,7 @@ R3 = "studies.defenses.evaluations.0"
 DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
+NPZ = {"source": "npz", "path": "x.npz"}
 CASES = [
     # (edit, key that the line starts with, words in the line)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
@@ -92,10 +93,19 @@ CASES = [
         "takes size",
     ),
     (put("datasets.mnist.source", "imagenet"), "datasets.mnist.source", "not one of mnist, fashion_mnist"),
-    (put("datasets.mnist.val", None), "datasets.mnist.val", "missing"),
+    (put("datasets.mnist.val", None), "datasets.mnist.val", "missing; fgsm_sweep trains lenet on this data set"),
+    (put("datasets.digits.test", None), "datasets.digits.test", "missing"),
+    (put("datasets.digits.val", None), "datasets.digits.val", "missing; `test` images are set aside from a data set"),
+    (put("datasets.mnist.size", 32), "datasets.mnist.size", "only for the sources folder and npz, not for mnist"),
     (put("datasets.mine", {"source": "npz", "val": 5}), "datasets.mine.path", "missing"),
-    (put("datasets.mine", {"source": "folder", "val": 5, "path": "x"}), "datasets.mine.size", "missing"),
-    (put("datasets.mine", {"source": "npz", "path": "x.npz", "val": 5, "size": "x"}), "datasets.mine.size", "'x'"),
+    (put("datasets.mine", NPZ | {"size": 0}), "datasets.mine.size", "minimum of 1"),
+    (put("datasets.mine", NPZ | {"crop": [32, 5000]}), "datasets.mine.crop.1", "maximum of 4096"),
+    (put("datasets.mine", NPZ | {"size": [32]}), "datasets.mine.size", "too short"),
+    (put("datasets.mine", NPZ | {"size": [32, 32, 3]}), "datasets.mine.size", "too long"),
+    (put("datasets.mine", NPZ | {"size": 32, "resize": 32}), "datasets.mine", "size and resize exclude each other"),
+    (put("datasets.mine", NPZ | {"size": 32, "crop": 32}), "datasets.mine", "size and crop exclude each other"),
+    (put("datasets.mine", NPZ | {"test": 5}), "datasets.mine.val", "missing"),
+    (put("datasets.mine", NPZ | {"size": "x"}), "datasets.mine.size", "'x'"),
     (put("datasets.mnist.test", 100), "datasets.mnist.test", "not for this source"),
     (put("models.lenet", 3), "models.lenet", "3 is not of type 'object'"),
     (put("attacks.fgsm", "hello"), "attacks.fgsm", "'hello' is not of type 'object'"),

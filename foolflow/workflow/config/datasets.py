@@ -35,22 +35,23 @@ def dataset_problems(key: str, dataset: Config, *, needed: bool) -> Iterator[str
 
 
 def training_problems(config: Config) -> Iterator[str]:
-    """Yield the data sets without train and val images that a study needs.
+    """Yield one line for each data set without train and val images that a study needs.
 
     config: without other problems.
     """
-    evaluated = {name for name, dataset in config["datasets"].items() if splits_of(dataset) == ("test",)}
+    for name, dataset in config["datasets"].items():
+        if splits_of(dataset) == ("test",) and (need := next(_needs(config, name), None)):
+            yield f"datasets.{name}.val: missing; {need}, so set the number of images to set aside"
+
+
+def _needs(config: Config, dataset: str) -> Iterator[str]:
+    """Yield what the studies do with the train and val images of a data set."""
     for study in config["studies"]:
         module = importlib.import_module(f"foolflow.studies.{study}")
-        cells: list[Cell] = module.cells(config)
         scored: list[Cell] = getattr(module, "scored", lambda config: [])(config)
-        for cell in scored:
-            if cell["dataset"] in evaluated:
-                yield f"datasets.{cell['dataset']}.val: missing; {study} sets its detectors' threshold on val images"
-        for cell in (*cells, *scored):
+        for cell in (*module.cells(config), *scored):
             for model in (cell["model"], attacked(cell)["model"]):
-                if cell["dataset"] in evaluated and not is_supplied(config["models"][model]):
-                    yield (
-                        f"datasets.{cell['dataset']}.val: missing; {study} trains {model} on this data set, "
-                        "so set the number of images to set aside"
-                    )
+                if cell["dataset"] == dataset and not is_supplied(config["models"][model]):
+                    yield f"{study} trains {model} on this data set"
+        if any(cell["dataset"] == dataset for cell in scored):
+            yield f"{study} sets the threshold of its detectors on val images"
