@@ -105,7 +105,8 @@ def load_onnx(path: str, *, channels: int, height: int, width: int, device: torc
     """
     graph = _read(path)
     takes, layout = _form(graph, channels, height, width)
-    probe = torch.rand(2, *_sizes(takes, layout, height, width), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.rand(2, *_sizes(takes, layout, height, width), generator=generator, dtype=torch.float32)
     notices = []
     if graph.shape[0] is not None:
         opened = _with_open_batch(graph)
