@@ -73,29 +73,24 @@ def _ours(
     architecture_name: str, arguments: Mapping[str, Any], weights: Weights, channels: int, size: Any, name: str
 ) -> tuple[nn.Module, tuple[str, ...], int]:
     """Build one of our architectures for the images' channels or, if the weights do not fit, for the other number."""
-    build, shape = architecture(architecture_name), weights.shape
-    height, width = _sides(size)
-    if shape is not None and _sides(shape["size"]) != (height, width):
-        trained = list(_sides(shape["size"]))
-        problem = f"{weights.path} is a victim for images of {trained[0]} x {trained[1]} pixels"
-        raise InvalidInput(f"{problem}; set size: {trained} for the data set")
-    classes = shape["classes"] if shape is not None else last_width(weights)
+    build = architecture(architecture_name)
+    sides = [size, size] if isinstance(size, int) else list(size)
+    trained = weights.shape
+    if trained is not None and trained[1] != sides:
+        problem = f"{weights.path} is a victim for images of {trained[1][0]} x {trained[1][1]} pixels"
+        raise InvalidInput(f"{problem}; set size: {trained[1]} for the data set")
+    classes = last_width(weights)
     if classes is None:
         raise InvalidInput(f"{weights.path} does not fit {name}: it has no linear layer")
-    side = height if height == width else [height, width]
+    shape = {"size": sides[0] if sides[0] == sides[1] else sides, "classes": classes}
     problems = []
-    for number in (shape["channels"],) if shape is not None else (channels, 4 - channels):
+    for number in (trained[0],) if trained is not None else (channels, 4 - channels):
         try:
-            network = _called(build, {"channels": number, "size": side, "classes": classes, **arguments}, name)
+            network = _called(build, {"channels": number, **shape, **arguments}, name)
             return *_loaded(network, weights, name), number
         except InvalidInput as error:
             problems.append(error)
     raise problems[0]
-
-
-def _sides(size: Any) -> tuple[int, int]:
-    height, width = (size, size) if isinstance(size, int) else size
-    return height, width
 
 
 def _torchvision(model: Mapping[str, Any], weights: Weights) -> tuple[Callable[..., Any], tuple[str, ...]]:

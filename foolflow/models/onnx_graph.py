@@ -105,7 +105,8 @@ def load_onnx(path: str, *, channels: int, height: int, width: int, device: torc
     """
     graph = _read(path)
     takes, layout = _form(graph, channels, height, width)
-    probe = torch.rand(2, *_sizes(takes, layout, height, width), generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    probe = torch.rand(2, *_sizes(takes, layout, height, width), generator=generator, dtype=torch.float32)
     notices = []
     if graph.shape[0] is not None:
         opened = _with_open_batch(graph)
@@ -293,23 +294,36 @@ class _NotConvertible(Exception):
 def _converted(graph: Graph, probe: Tensor, device: torch.device) -> tuple[nn.Module, torch.dtype]:
     with tempfile.TemporaryDirectory() as folder:
         optimised = Path(folder) / "graph.onnx"
-        # The optimisation folds constants, without which onnx2torch rejects some graphs.
         session = graph.session(optimised)
         model = import_extra("onnx").load(optimised)
     wanted = _run(graph, session, probe)
+    try:
+        # The optimisation folds constants, without which onnx2torch rejects some graphs.
+        return _checked(graph, model, probe, wanted, device)
+    except _NotConvertible as problem:
+        try:  # It also inserts conversions between types, with which onnx2torch rejects others.
+            return _checked(graph, graph.model, probe, wanted, device)
+        except _NotConvertible:
+            raise problem from None
+
+
+def _checked(
+    graph: Graph, model: Any, probe: Tensor, wanted: Tensor, device: torch.device
+) -> tuple[nn.Module, torch.dtype]:
+    """Convert a form of the graph. wanted: onnxruntime's logits for the probe."""
     dtype = torch.float64 if graph.dtype is torch.float64 else torch.float32
     try:
         with torch.enable_grad(), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            network = import_extra("onnx2torch").convert(model).eval().to(dtype)
+            network = import_extra("onnx2torch").convert(_copy(model)).eval().to(dtype)
             images = probe.to(dtype).requires_grad_()
             logits = logits_of(network(images), len(probe))
-            (gradient,) = torch.autograd.grad(logits.sum(), images, allow_unused=True)
+            flows = logits.requires_grad and torch.autograd.grad(logits.sum(), images, allow_unused=True)[0] is not None
     except Exception as error:  # the converters raise anything
         if is_out_of_memory(error):
             raise
         raise _NotConvertible(_obstacle(model, error)) from error
-    if gradient is None:
+    if not flows:
         raise _NotConvertible("no gradient flows from its output to the images")
     if not _close(logits.detach().float(), wanted, TOLERANCE[graph.dtype]):
         raise _NotConvertible("its conversion to PyTorch gives other numbers than onnxruntime")

@@ -18,7 +18,7 @@ from foolflow.models import onnx_graph, torchscript
 from foolflow.models.adapters import Adapted, OneByOne, Ordered
 from foolflow.models.class_order import class_order, read_classes
 from foolflow.models.factories import FACTORIES, network_with_weights
-from foolflow.models.outputs import WithoutSoftmax, are_probabilities, ends_in_sigmoid, softmax_calls
+from foolflow.models.outputs import WithoutSoftmax, are_probabilities, ends_in_sigmoid, logits_of, softmax_calls
 
 BATCH_TOLERANCE = 1e-3  # between an image's logits alone and in a batch, relative to the largest
 EXACT = 1e-5  # between two forms of the same network
@@ -63,7 +63,8 @@ def load_supplied(
     """
     name, device = describe(model), torch.device(device)
     _check_defense(defense or {}, name)
-    with seeded("supplied victim", device=device), torch.inference_mode(False):
+    full_precision = torch.autocast(device.type, enabled=False)
+    with seeded("supplied victim", device=device), torch.inference_mode(False), full_precision:
         height, width = (size, size) if isinstance(size, int) else size
         probes = _probes(channels, height, width, images, device)
         opened = _open(model, channels, size, device, name)
@@ -74,9 +75,8 @@ def load_supplied(
                 body = Ordered(body, order.outputs)
             body = body.to(device).eval().requires_grad_(False)
             if opened.is_module:
-                body = _in_fast_layout(body, probes.images)
+                body = _in_fast_layout(body, probes.natural, logits[probes.uniform :, list(order.outputs)])
             victim = _behind_filter(body, defense or {}, probes)
-        _check_logits(victim, probes, len(order.names), name)
     return Supplied(victim, order.names, (*opened.notices, *notices))
 
 
@@ -110,7 +110,9 @@ class _Probes:
 
 
 def _probes(channels: int, height: int, width: int, images: Tensor | None, device: torch.device) -> _Probes:
-    random = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0)).to(device)
+    random = torch.rand(1, channels, height, width, generator=torch.Generator().manual_seed(0), dtype=torch.float32).to(
+        device
+    )
     given = random[:0] if images is None else to_float(images, device)
     uniform = [torch.full_like(random, value) for value in (0.5, 0.0, 1.0)]
     return _Probes(torch.cat([*uniform, given, random]), len(uniform))
@@ -226,7 +228,7 @@ def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[A
         )
         adapted = adapted.to(probes.images.device).eval()
         try:
-            adapted.raw(probes.one)
+            output = adapted.raw(probes.one)
         except InvalidInput:
             raise
         except Exception as error:  # the user's network may raise anything
@@ -239,7 +241,7 @@ def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[A
             change = "converted to grey (ITU-R 601)" if takes == 1 else "repeated in three channels"
             kind = "grey" if takes == 1 else "RGB"
             notices.append(f"{name} takes {kind} images; the data set's images are {change} inside the victim.")
-        return adapted, adapted(probes.one), notices
+        return adapted, logits_of(output, 1).float(), notices
     assert problem is not None
     raise problem
 
@@ -267,7 +269,12 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
         if not _close(adapted(probes.one), alone, BATCH_TOLERANCE):
             return logits, False, [f"{name} is random: it returns other logits for the same image each time."]
     notice = f"{name} handles one image at a time, so a batch runs image by image, which is slow."
-    return OneByOne(adapted)(probes.images), True, [notice]
+    try:
+        return OneByOne(adapted)(probes.images), True, [notice]
+    except Exception as error:  # the user's network may raise anything
+        if isinstance(error, InvalidInput) or is_out_of_memory(error):
+            raise
+        raise _failed(name, probes, error) from error
 
 
 def _close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
@@ -301,9 +308,8 @@ def _is_softmax(probabilities: Tensor, logits: Tensor) -> bool:
     return bool(same_class) and torch.allclose(logits.softmax(1)[finite], probabilities[finite], rtol=0, atol=EXACT)
 
 
-def _in_fast_layout(body: nn.Module, images: Tensor) -> nn.Module:
-    """Store the weights in channels_last, as `load_victim` does, unless that changes the logits."""
-    wanted = body(images)
+def _in_fast_layout(body: nn.Module, images: Tensor, wanted: Tensor) -> nn.Module:
+    """Store the weights in channels_last, as `load_victim` does, unless that changes the logits from `wanted`."""
     body.to(memory_format=torch.channels_last)
     try:
         if _close(body(images), wanted, EXACT):
@@ -318,23 +324,15 @@ def _behind_filter(body: nn.Module, defense: Spec, probes: _Probes) -> nn.Module
     if not filters(defense):
         return body
     victim = Filtered(body, load_filter(defense), at=defense.get("at", ("test",))).eval()
+    method = defense.get("method", defense.get("python"))
     try:
-        victim(probes.images)
+        logits = victim(probes.natural)
     except InvalidInput:
         raise
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        method = defense.get("method", defense.get("python"))
         raise InvalidInput(f"defense {method} fails on the data set's images: {in_one_line(error)}") from error
-    return victim
-
-
-def _check_logits(victim: nn.Module, probes: _Probes, outputs: int, name: str) -> None:
-    with torch.no_grad():
-        logits = victim(probes.natural)
-    wanted = (len(probes.natural), outputs)
-    if logits.shape != wanted:
-        raise InvalidInput(f"model {name} returns {tuple(logits.shape)} for {wanted[0]} images; {wanted} is needed")
     if not logits.isfinite().all():
-        raise InvalidInput(f"model {name} returns logits that are not finite")
+        raise InvalidInput(f"defense {method}: the logits for filtered images are not finite")
+    return victim

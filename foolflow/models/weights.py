@@ -37,13 +37,13 @@ ONE = torch.ones(())
 class Weights:
     """The tensors of a file.
 
-    shape: `channels`, `size` and `classes` of the network if the file is a victim saved by Foolflow, else None.
+    shape: the number of channels and [height, width] of the images if the file is a victim saved by Foolflow.
     notices: one sentence each, for the user.
     """
 
     path: str
     tensors: State
-    shape: Mapping[str, Any] | None = None
+    shape: tuple[int, list[int]] | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -83,13 +83,16 @@ def _read_safetensors(file: Path) -> Weights:
     return Weights(str(file), tensors, _shape_of_victim(metadata))
 
 
-def _shape_of_victim(metadata: Mapping[str, str]) -> Mapping[str, Any] | None:
+def _shape_of_victim(metadata: Mapping[str, str]) -> tuple[int, list[int]] | None:
     """Return the shape in the description that `save_victim` writes, or None. Anyone may have written it."""
     try:
         shape = json.loads(metadata["victim"])["shape"]
-        return {"channels": int(shape["channels"]), "size": shape["size"], "classes": int(shape["classes"])}
+        channels, size = shape["channels"], shape["size"]
     except (KeyError, TypeError, ValueError):
         return None
+    sides = size if isinstance(size, list) else [size, size]
+    valid = channels in (1, 3) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)
+    return (channels, sides) if valid else None
 
 
 def _read_checkpoint(file: Path) -> Weights:
@@ -193,13 +196,13 @@ def other_number_of_classes(network: nn.Module, weights: Weights) -> int | None:
 
     The tensors of a classifier's last layer, and those of its auxiliary classifiers, begin with that number.
     """
-    changes = {
-        (tuple(own.shape)[:1], tuple(weights.tensors[name].shape)[:1])
-        for name, own in network.state_dict().items()
-        if name in weights.tensors and own.shape != weights.tensors[name].shape
-        if own.shape[1:] == weights.tensors[name].shape[1:]
-    }
-    ((_, classes),) = changes if len(changes) == 1 else [((), ())]
+    own = network.state_dict()
+    pairs = [(own[name].shape, tensor.shape) for name, tensor in weights.tensors.items() if name in own]
+    others = [(needed, given) for needed, given in pairs if needed != given]
+    numbers = {(needed[:1], given[:1]) for needed, given in others if needed[1:] == given[1:]}
+    if len(numbers) != 1 or any(needed[1:] != given[1:] for needed, given in others):
+        return None
+    ((_, classes),) = numbers
     return classes[0] if classes else None
 
 

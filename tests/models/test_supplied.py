@@ -373,3 +373,34 @@ def test_code_that_reads_strides_keeps_its_layout(tmp_path):
     network = net()
     found = load(entry(tmp_path, network, "self.conv(x).view(len(x), -1); return logits"))
     assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["inference", "autocast", "double"])
+def test_the_callers_modes_change_nothing(tmp_path, mode):
+    network = net()
+    model = entry(tmp_path, network)
+    try:
+        if mode == "inference":
+            with torch.inference_mode():
+                victim = load(model).victim
+        elif mode == "autocast":
+            with torch.autocast("cpu", torch.bfloat16):
+                victim = load(model).victim
+        else:
+            torch.set_default_dtype(torch.float64)
+            victim = load(model).victim
+    finally:
+        torch.set_default_dtype(torch.float32)
+    images = IMAGES.clone().requires_grad_()
+    logits = victim(images)
+    assert torch.allclose(logits, network(IMAGES), atol=1e-5)
+    logits.sum().backward()
+    assert images.grad is not None
+
+
+def test_a_filter_that_fails_is_reported(tmp_path):
+    (tmp_path / "filter.py").write_text("def f(images):\n    return images / 0 * 0\n")
+    defense = {"python": f"{tmp_path / 'filter.py'}:f", "at": ["test"]}
+    rejected(entry(tmp_path, net()), "the logits for filtered images are not finite", defense=defense)
+    (tmp_path / "filter.py").write_text("def f(images):\n    raise KeyError('no')\n")
+    rejected(entry(tmp_path, net()), "KeyError: 'no'", defense=defense)

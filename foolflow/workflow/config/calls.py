@@ -47,10 +47,11 @@ def factory_problems(key: str, library: str, name: str) -> Iterator[str]:
         yield f"{key}.{library}: {not_installed(library)}"
         return
     folder = Path(spec.submodule_search_locations[0]) / "models"
-    names = {
-        found[1] for file in sorted(folder.glob("*.py")) for found in _REGISTERED.finditer(file.read_text("utf-8"))
-    }
-    if names and name.partition(".")[0] not in names:
+    sources = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py"))]
+    names = {found[1] for source in sources for found in _REGISTERED.finditer(source)}
+    base = name.partition(".")[0]
+    # Former names of networks stand in quotes.
+    if names and base not in names and not any(f"'{base}'" in source for source in sources):
         yield from unknown(f"{key}.{library}", [name], f"networks of {library}", sorted(names))
 
 

@@ -106,7 +106,7 @@ def _key_problems(key: str, kind: str, model: Config) -> Iterator[str]:
         return
     for name in sorted(model.keys() - {kind} - (trained if is_trained else supplied)):
         if name == "training":
-            yield f"{key}.training: a {kind} model is not trained here; use architecture or python"
+            yield f"{key}.training: {kind} models are not trained here; use architecture or python"
         elif is_trained:
             yield f"{key}.{name}: only for supplied weights; for a model that is trained here use arguments"
         else:

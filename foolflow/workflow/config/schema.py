@@ -101,9 +101,9 @@ def _explained(error: Any) -> Iterator[str]:
             yield f"{key}: YAML reads this name as {_kind(error.instance)}; put it in quotes"
         case "type" if key.endswith(".classes"):
             yield f"{key}: {error.instance!r} is neither a list of class names nor the path of a text file"
-        case "minItems" | "maxItems" if len(error.instance) > 1:
-            limit = "at most" if error.validator == "maxItems" else "at least"
-            yield f"{key}: {len(error.instance)} entries; {limit} {error.validator_value} are needed"
+        case "minItems" | "maxItems" if error.validator_value > 1:
+            limit = "at most {} are allowed" if error.validator == "maxItems" else "at least {} are needed"
+            yield f"{key}: {len(error.instance)} given; {limit.format(error.validator_value)}"
         case "minLength" if error.instance == "":
             yield f"{key}: the text is empty"
         case "exclusiveMinimum" if error.validator_value == 0:
