@@ -14,7 +14,6 @@ from foolflow.workflow.config.calls import (
     takes_targets,
 )
 from foolflow.workflow.config.names import Config, unknown
-from foolflow.workflow.config.numbers import numbers_read_as_text
 
 
 def reference_problems(config: Config) -> Iterator[str]:
@@ -60,7 +59,6 @@ def _model_problems(key: str, model: Config) -> Iterator[str]:
         yield from model_problems(key, model["architecture"], arguments)
     else:
         yield from python_problems(f"{key}.python", model["python"])
-        yield from numbers_read_as_text(arguments, f"{key}.arguments")
 
 
 def _defense_problems(key: str, defense: Config) -> Iterator[str]:
@@ -88,7 +86,6 @@ def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
         yield from method_problems(key, kind, entry["method"], parameters)
     else:
         yield from python_problems(f"{key}.python", entry["python"])
-        yield from numbers_read_as_text(parameters, f"{key}.parameters")
 
 
 def _squeezer_problems(key: str, squeezer: Config) -> Iterator[str]:
