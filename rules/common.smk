@@ -22,11 +22,13 @@ from foolflow.workflow.commands import as_json, as_options, as_spec
 from foolflow.workflow.commands import program as program_param
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys
 
 # Inside another workflow, these are the files of its own config.
 configfiles = workflow.configfiles if workflow.modifier.parent_modifier is None else []
+config.update(with_numbers(config))
 repeated = [line for file in configfiles for line in repeated_keys(Path(file))]
 if found := repeated + problems(config, load_schema()):
     raise WorkflowError("\n".join(f"config: {line}" for line in found))

@@ -6,7 +6,6 @@ from typing import Any
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
-from foolflow.workflow.config.numbers import numbers_read_as_text
 
 TITLE = "stAdv"
 
@@ -185,8 +184,6 @@ def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:
         if ":" not in attack.get("method", ":"):
             parameters = attack.get("parameters", {}) | {parameter: value}
             yield from method_problems(key, "attacks", attack["method"], parameters)
-        else:
-            yield from numbers_read_as_text(value, f"{key}.parameters.{parameter}")
 
 
 def problems(config: Config) -> Iterator[str]:

@@ -4,8 +4,6 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.workflow.config.numbers import read_as_text
-
 # The types of a config value that fit each annotation.
 TYPES: dict[str, Any] = {
     "bool": bool,
@@ -31,8 +29,6 @@ def type_problem(value: Any, annotation: ast.expr | None) -> str | None:
     if not allowed or not all(_is_known(option) for option in allowed) or any(_fits(value, one) for one in allowed):
         return None
     names = [name for option in allowed for name in _names(option)]
-    if {"int", "float"} & set(names) and (problem := read_as_text(value, integer="float" not in names)):
-        return problem
     return f"{value!r} is not of type {' or '.join(names)}"
 
 

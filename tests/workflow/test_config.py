@@ -199,57 +199,6 @@ def test_a_wrong_type_is_reported_once(config, schema):
     assert problems(config, schema) == ["attacks.fgsm: 'hello' is not of type 'object'"]
 
 
-TEXTS = [
-    # (edit, the only line)
-    (put("attacks.stadv.parameters.tau", "5e-2"), "attacks.stadv.parameters.tau", "5e-2", "5.0e-2"),
-    (put("attacks.fgsm.parameters.epsilon", "1e-3"), "attacks.fgsm.parameters.epsilon", "1e-3", "1.0e-3"),
-    (put("attacks.fgsm.parameters.epsilon", ["1E-3", 0.1]), "attacks.fgsm.parameters.epsilon.0", "1E-3", "1.0e-3"),
-    (put("attacks.deepfool.parameters.steps", "1e2"), "attacks.deepfool.parameters.steps", "1e2", "100"),
-    (put("attacks.deepfool.images", "1e3"), "attacks.deepfool.images", "1e3", "1000"),
-    (put("models.lenet.training.learning_rate", "1e-3"), "models.lenet.training.learning_rate", "1e-3", "1.0e-3"),
-    (put("models.lenet.training.epochs", "1e1"), "models.lenet.training.epochs", "1e1", "10"),
-    (put("models.CNN_d.arguments.dropout", "5e-1"), "models.CNN_d.arguments.dropout", "5e-1", "5.0e-1"),
-    (put("models.six_conv.arguments.std", [0.2, "2e-1", 0.2]), "models.six_conv.arguments.std.1", "2e-1", "2.0e-1"),
-    (
-        put("defenses.gaussian_blur.parameters.sigma", ".5e1"),
-        "defenses.gaussian_blur.parameters.sigma",
-        ".5e1",
-        ".5e+1",
-    ),
-    (put(f"{BOARD}.epsilon", "3e-2"), f"{BOARD}.epsilon", "3e-2", "3.0e-2"),
-    (put("studies.detection.false_positives", "5e-2"), "studies.detection.false_positives", "5e-2", "5.0e-2"),
-    (
-        put("studies.stadv.explorations.parameters.tau", [0.05, "5e-3"]),
-        "studies.stadv.explorations.parameters.tau",
-        "5e-3",
-        "5.0e-3",
-    ),
-]
-
-
-@pytest.mark.parametrize(("edit", "key", "text", "number"), TEXTS, ids=[key for _, key, _, _ in TEXTS])
-def test_a_number_that_yaml_reads_as_text_gives_one_line_with_the_fix(config, schema, edit, key, text, number):
-    assert yaml.safe_load(text) == text
-    assert isinstance(yaml.safe_load(number), float | int)
-    edit(config)
-    assert problems(config, schema) == [f"{key}: YAML reads {text} as text, not as a number; write {number}"]
-
-
-def test_a_number_read_as_text_is_also_found_among_a_librarys_parameters(config, schema):
-    pytest.importorskip("foolbox")
-    config["attacks"]["foolbox_ddn"]["parameters"]["init_epsilon"] = "1e0"
-    assert problems(config, schema) == [
-        "attacks.foolbox_ddn.parameters.init_epsilon: YAML reads 1e0 as text, not as a number; write 1.0e+0"
-    ]
-
-
-def test_a_number_read_as_text_is_also_found_among_a_users_parameters(config, schema, tmp_path):
-    (tmp_path / "mine.py").write_text("def attack(): pass")
-    config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack", "parameters": {"rates": ["1e-3"]}}
-    (line,) = problems(config, schema)
-    assert line == "attacks.mine.parameters.rates.0: YAML reads 1e-3 as text, not as a number; write 1.0e-3"
-
-
 def test_a_config_needs_only_what_it_uses(schema):
     assert problems({}, schema) == []
     assert with_defaults({}) == {

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from foolflow.workflow.config.numbers import numbers_read_as_text
 from foolflow.workflow.signatures import is_expressible, type_problem
 
 IN_THE_EXTRA = 'it is in the extra `peers`: pip install --editable ".[peers]"'
@@ -165,8 +164,6 @@ def parameter_problems(name: str, given: Mapping[str, Any], takes: Mapping[str, 
             yield f"parameters.{key}: unknown; {name} takes {', '.join(takes) or 'none'}"
         elif problem := type_problem(_first_epsilon(key, value), _annotation(takes[key])):
             yield f"parameters.{key}: {problem}"
-        else:
-            yield from numbers_read_as_text(value, f"parameters.{key}")
     for key, one in takes.items():
         if one.default is None and key not in given:
             yield f"parameters.{key}: missing; {name} needs it"

@@ -14,7 +14,6 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
 from foolflow.models.extras import not_installed
 from foolflow.workflow.config.names import Config, unknown
-from foolflow.workflow.config.numbers import numbers_read_as_text
 from foolflow.workflow.plugins import split_reference
 from foolflow.workflow.project import PACKAGE
 from foolflow.workflow.signatures import type_problem
@@ -86,8 +85,6 @@ def _call_problems(key: str, field: str, kind: str, module: str, name: str, give
             yield f"{argument_key}: unknown; {name} takes {', '.join(takes) or 'none'}"
         elif problem := type_problem(value, takes[argument_name][0].annotation):
             yield f"{argument_key}: {problem}"
-        else:
-            yield from numbers_read_as_text(value, argument_key)
     for argument_name in sorted(takes.keys() - given.keys()):
         if takes[argument_name][1] is None:
             yield f"{key}.{field}.{argument_name}: missing; {name} needs it"

@@ -1,42 +1,94 @@
-"""Find numbers in a config that YAML reads as text, and numbers that are not finite."""
+"""Read the numbers in a config that YAML takes for text, and find numbers that are not finite."""
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from foolflow.workflow.config.names import join
+from foolflow.workflow.config.names import Config, join
+from foolflow.workflow.config.schema import load_schema
 
-# YAML 1.1, which PyYAML implements, requires a point in the mantissa and a sign in the exponent.
-_WITH_EXPONENT = re.compile(r"([-+]?)(\d+|\d+\.\d*|\.\d+)[eE]([-+]?)(\d+)")
+# YAML 1.1, which PyYAML implements, takes 5e-2 and -.5 for text: it requires a point, a sign in the exponent, and a
+# digit between a sign and a point.
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_MISREAD = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+|[-+]\.[0-9]+")
+EXACT = 2**53  # the floats below are exact if they are whole
 
 
-def read_as_text(value: Any, *, integer: bool = False) -> str | None:
-    """Explain that YAML reads `5e-2` as text and `5.0e-2` as a number. Returns None for any other value.
+def with_numbers(config: Config) -> dict[str, Any]:
+    """Return a copy of `config` in which text that is exactly a number, such as `5e-2` or `8/255`, is that number.
 
-    integer: whether only a whole number is allowed here; then the advice is to write 1e3 as 1000.
+    Text is a number where the project's schema takes one. Where the schema leaves a value open, as in `parameters` and
+    `arguments`, text is a number if YAML cannot have read it as one: with an exponent, or a fraction. A name, a path or
+    a title is never a number. Quotes make no difference: Snakemake reads the files, and it does not report quotes.
+    A whole number without a point, such as `1e3`, is an int.
     """
-    written = _WITH_EXPONENT.fullmatch(value) if isinstance(value, str) else None
-    if written is None:
+    schema = load_schema()
+    return _converted(config, [schema], schema["$defs"])
+
+
+def _converted(value: Any, described: Sequence[Config], definitions: Config) -> Any:
+    """Convert `value`. described: the schemas that it can fit; none if the schema leaves it open."""
+    options = [option for one in described for option in _options(one, definitions)]
+    if isinstance(value, Mapping):
+        return {
+            name: _converted(part, [inner for one in options for inner in _inside(one, name)], definitions)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        items = [one["items"] for one in options if "items" in one]
+        return [_converted(part, items, definitions) for part in value]
+    if not isinstance(value, str):
+        return value
+    number, types = _number(value), {name for one in options for name in _types(one)}
+    return value if number is None or not _fits(value, number, types) else number
+
+
+def _fits(text: str, number: float, types: set[str]) -> bool:
+    """Whether `text`, which is `number`, stands where the schema allows these `types`; if there are none, anything."""
+    if types and "number" not in types and not ("integer" in types and isinstance(number, int)):
+        return False
+    may_be_text = not types or "string" in types
+    return not may_be_text or "/" in text or _MISREAD.fullmatch(text) is not None
+
+
+def _options(described: Config, definitions: Config) -> Iterator[Config]:
+    """Yield a schema and the schemas that it refers to or combines."""
+    yield described
+    if "$ref" in described:
+        yield from _options(definitions[described["$ref"].removeprefix("#/$defs/")], definitions)
+    combined = [one for keyword in ("allOf", "anyOf", "oneOf") for one in described.get(keyword, [])]
+    branches = [described[keyword] for keyword in ("then", "else") if keyword in described]
+    for one in combined + branches:
+        yield from _options(one, definitions)
+
+
+def _inside(described: Config, name: str) -> Iterator[Config]:
+    """Yield the schema of the key `name` in an object that fits `described`, if it has one."""
+    others = described.get("additionalProperties")
+    if name in described.get("properties", {}):
+        yield described["properties"][name]
+    elif isinstance(others, Mapping):
+        yield others
+
+
+def _types(described: Config) -> Iterator[str]:
+    """Yield the names of the types that a schema allows; `choice` for text that it lists."""
+    given = described.get("type", [])
+    yield from [given] if isinstance(given, str) else given
+    for value in described.get("enum", []):
+        yield {int: "integer", float: "number"}.get(type(value), "choice")
+
+
+def _number(text: str) -> float | int | None:
+    """Read `5e-2`, `0.05`, `3` and `8/255`. Returns None for any other text."""
+    upper, slash, lower = text.partition("/")
+    if not all(_NUMBER.fullmatch(part.strip()) for part in ((upper, lower) if slash else (text,))):
         return None
-    sign, mantissa, direction, exponent = written.groups()
-    if "." in mantissa and direction:
-        return None  # YAML reads this as a number, so it was put in quotes
-    if integer:
-        number = float(value)
-        return _advice(value, str(int(number))) if number.is_integer() else None
-    return _advice(value, f"{sign}{mantissa if '.' in mantissa else mantissa + '.0'}e{direction or '+'}{exponent}")
-
-
-def _advice(value: str, better: str) -> str:
-    return f"YAML reads {value} as text, not as a number; write {better}"
-
-
-def numbers_read_as_text(value: Any, key: str) -> Iterator[str]:
-    """Yield one line for each number that YAML reads as text, anywhere in `value`. key: that of `value`."""
-    for leaf_key, leaf in _leaves(value, key):
-        if problem := read_as_text(leaf):
-            yield f"{leaf_key}: {problem}"
+    if slash:
+        return float(upper) / float(lower) if float(lower) else None
+    number = float(text)
+    return int(number) if "." not in text and number.is_integer() and abs(number) < EXACT else number
 
 
 def not_finite(config: Any) -> Iterator[str]:

@@ -18,7 +18,6 @@ from foolflow.workflow.config.calls import (
 )
 from foolflow.workflow.config.datasets import dataset_problems
 from foolflow.workflow.config.names import Config, unknown
-from foolflow.workflow.config.numbers import numbers_read_as_text
 
 
 def reference_problems(config: Config) -> Iterator[str]:
@@ -63,13 +62,10 @@ def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
     needed: whether a study uses it. Missing files and libraries of a supplied model are a problem only then.
     """
     kind = next(kind for kind in MODEL_KINDS if kind in model)
-    arguments = model.get("arguments", {})
     yield from _key_problems(key, kind, model)
     if kind == "architecture":
-        yield from model_problems(key, model["architecture"], arguments)
-    else:
-        yield from numbers_read_as_text(arguments, f"{key}.arguments")
-    if kind == "python":
+        yield from model_problems(key, model["architecture"], model.get("arguments", {}))
+    elif kind == "python":
         yield from python_problems(f"{key}.python", model["python"])
     elif kind in ("torchvision", "timm") and needed:
         yield from factory_problems(key, kind, model[kind])
@@ -141,7 +137,6 @@ def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
         yield from method_problems(key, kind, entry["method"], parameters)
     else:
         yield from python_problems(f"{key}.python", entry["python"])
-        yield from numbers_read_as_text(parameters, f"{key}.parameters")
 
 
 def _squeezer_problems(key: str, squeezer: Config) -> Iterator[str]:

@@ -10,7 +10,6 @@ from jsonschema import Draft202012Validator
 from jsonschema.validators import extend
 
 from foolflow.workflow.config.names import Config, join
-from foolflow.workflow.config.numbers import read_as_text
 from foolflow.workflow.project import project_folder
 
 # jsonschema accepts 3.0 as an integer; range() and slices do not.
@@ -36,22 +35,7 @@ def _parsed(file: Path) -> dict[str, Any]:
 
 def schema_problems(config: Config, schema: Config) -> Iterator[str]:
     for error in Validator(schema).iter_errors(config):
-        yield from list(_numbers_read_as_text(error)) or _explained(error)
-
-
-def _numbers_read_as_text(error: Any) -> Iterator[str]:
-    """Yield one line for each text that looks like a number, if a number would be valid there.
-
-    error: a ValidationError. For `oneOf`, its context has the errors of the options.
-    """
-    for inner in error.context:
-        yield from _numbers_read_as_text(inner)
-    if error.validator == "type":
-        types = [error.validator_value] if isinstance(error.validator_value, str) else error.validator_value
-        if "number" in types or "integer" in types:
-            problem = read_as_text(error.instance, integer="number" not in types)
-            if problem is not None:
-                yield f"{_key(error)}: {problem}"
+        yield from _explained(error)
 
 
 def _explained(error: Any) -> Iterator[str]:
