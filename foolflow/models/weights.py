@@ -225,8 +225,10 @@ def load_into(network: nn.Module, weights: Weights, name: str) -> None:
     infinite = [key for key, _ in network.named_parameters() if not weights.tensors.get(key, ONE).isfinite().all()]
     if infinite:
         raise InvalidInput(f"{weights.path} holds weights that are not finite ({infinite[0]}); use another checkpoint")
+    state = network.state_dict()  # with the versions of its modules, which safetensors files do not have
+    state.update(weights.tensors)
     try:
-        network.load_state_dict(weights.tensors)
+        network.load_state_dict(state)
     except Exception as error:  # a network may load its weights by its own code
         raise InvalidInput(f"{weights.path} does not fit {name}: {in_one_line(error)[:300]}") from error
 

@@ -1,5 +1,7 @@
 """Supplied models in a config: which keys go together, which files must exist, all before anything runs."""
 
+import importlib.util
+
 import pytest
 
 from foolflow.workflow.config.checks import problems
@@ -114,7 +116,7 @@ def test_the_files_of_a_model_that_no_study_uses_may_be_missing():
 
 @pytest.mark.parametrize(("model", "library"), [({"timm": "resnet10t", "weights": "net.pth"}, "timm")])
 def test_a_missing_library_is_reported_if_a_study_uses_the_model(monkeypatch, model, library):
-    find_spec = __import__("importlib.util").util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == library else find_spec(name))
     (line,) = lines(model)
     assert line == f'models.mine.{library}: {library} is not installed; run: pip install "foolflow[{library}]"'

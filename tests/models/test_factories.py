@@ -1,6 +1,7 @@
 """Networks of torchvision and timm, with the user's weights."""
 
 import socket
+import sys
 
 import pytest
 import torch
@@ -30,7 +31,7 @@ def weights(folder, network):
     return str(folder / "net.pth")
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "densenet121", "mnasnet0_5"])
 def test_the_number_of_classes_is_that_of_the_weights(tmp_path, name):
     network = torchvision.models.get_model(name, num_classes=7).eval()
     found = load({"torchvision": name, "weights": weights(tmp_path, network)})
@@ -96,7 +97,7 @@ def test_timm(tmp_path):
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    monkeypatch.setitem(sys.modules, "timm", None)
     network = torchvision.models.resnet18(num_classes=7)
     with pytest.raises(InvalidInput, match=r'^timm is not installed; run: pip install "foolflow\[timm\]"$'):
         load({"timm": "resnet10t", "weights": weights(tmp_path, network)})

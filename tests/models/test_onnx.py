@@ -1,5 +1,7 @@
 """ONNX graphs become victims, with their gradient where they have one."""
 
+import sys
+
 import pytest
 import torch
 
@@ -168,6 +170,6 @@ def test_nothing_is_kept_between_two_loads(tmp_path):
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch):
     path = write(tmp_path / "net.onnx", net())
-    monkeypatch.setitem(__import__("sys").modules, "onnx2torch", None)
+    monkeypatch.setitem(sys.modules, "onnx2torch", None)
     with pytest.raises(InvalidInput, match=r'^onnx2torch is not installed; run: pip install "foolflow\[onnx\]"$'):
         load(path)

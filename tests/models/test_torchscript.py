@@ -92,6 +92,25 @@ def test_a_scripted_network_of_any_size(tmp_path):
         assert torch.allclose(load(path, size=size).victim(images), network(images), atol=1e-5)
 
 
+@pytest.mark.parametrize("layers", [(nn.Softmax(1),), (nn.Dropout(), nn.Softmax(dim=-1), nn.Identity(), nn.Flatten())])
+def test_the_softmax_of_a_scripted_network_is_removed(tmp_path, layers):
+    network = net()
+    found = load(save(tmp_path / "net.pt", nn.Sequential(network, *layers).eval(), script=True))
+    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-5)
+    assert "ends in a softmax; it was removed" in found.notices[0]
+
+
+def test_a_frozen_archive(tmp_path):
+    """It has no parameters left, only constants."""
+    network = net()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scripted = torch.jit.script(nn.Sequential(network, nn.Softmax(1)).eval())
+        torch.jit.freeze(scripted).save(str(tmp_path / "net.pt"))
+    found = load(str(tmp_path / "net.pt"))
+    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-5)
+
+
 def test_repeated_calls_return_the_same_bytes(tmp_path):
     """TorchScript's optimiser would change the rounding after the first calls."""
     victim = load(save(tmp_path / "net.pt", net())).victim
