@@ -25,7 +25,7 @@ NAMES = {dtype: name for name, dtype in TYPES.items()}
 
 
 def map_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the tensors and the metadata of a file. The tensors are mapped into memory.
+    """Return the tensors and the metadata of a file. The tensors are mapped into memory read-only.
 
     Reading a slice of a tensor reads only that part of the file.
     Raises OSError if the file cannot be read, and SafetensorError if it is damaged or holds other types than `TYPES`.
@@ -45,8 +45,7 @@ def _mapped(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
     dtype, shape = TYPES[entry["dtype"]], tuple(entry["shape"])
     if prod(shape) == 0:  # nothing can be mapped
         return np.zeros(shape, dtype)
-    # Copy on write: what PyTorch asks for, though nobody writes here. The file never changes.
-    return np.memmap(path, dtype, "c", start + entry["data_offsets"][0], shape)
+    return np.memmap(path, dtype, "r", start + entry["data_offsets"][0], shape)
 
 
 class TensorWriter:

@@ -94,7 +94,8 @@ def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Modul
 def _description(found: Any) -> dict[str, Any]:
     """Return the model, defense and shape that a weights file describes. Anyone may have written it: trust nothing."""
     model, defense, shape = (dict(found[part]) for part in ("model", "defense", "shape"))
-    numbers = [shape["channels"], *height_and_width(shape["size"]), shape["classes"]]
+    size = shape["size"]
+    numbers = [shape["channels"], *(size if isinstance(size, list) and len(size) == 2 else [size]), shape["classes"]]
     if not all(type(number) is int and number > 0 for number in numbers):
         raise ValueError(f"invalid shape {shape}")
     return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}

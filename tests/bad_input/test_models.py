@@ -81,7 +81,7 @@ INVALID = {
     "a mean that is a number": (RESNET | {"mean": 0.5}, ".mean: 0.5 is not a list; write [0.5]"),
     "two means": (RESNET | {"mean": [0.5, 0.5]}, ".mean: 2 numbers; give one, or one for each of the three channels"),
     "four means": (RESNET | {"mean": [0.5] * 4}, ".mean: 4 given; at most 3 are allowed"),
-    "a mean of text": (RESNET | {"mean": ["5e-1"]}, ".mean.0: YAML reads 5e-1 as text, not as a number"),
+    "a mean of text": (RESNET | {"mean": ["half"]}, ".mean.0: 'half' is not of type 'number'"),
     "a std of 0": (RESNET | {"std": [0.2, 0, 0.2]}, ".std.1: 0 is not above 0"),
     "a NaN": (RESNET | {"std": [float("nan")]}, ".std.0: nan is not a finite number"),
     "a class called yes": (RESNET | {"classes": ["a", True]}, ".classes.1: YAML reads this name as true or false; put"),

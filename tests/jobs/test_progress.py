@@ -55,4 +55,4 @@ def test_throughput_is_logged_per_second(monkeypatch, capsys):
     ("seconds", "text"), [(0, "0 s"), (89.4, "89 s"), (100, "2 min"), (5399, "1 h 30 min"), (36000, "10 h 00 min")]
 )
 def test_durations_are_formatted_for_readers(seconds, text):
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text
