@@ -6,6 +6,7 @@
 import argparse
 import json
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -26,8 +27,8 @@ def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     split, adversarial_set = load_split(arguments.images), load_set(arguments.adversarial)
     undefended = load_victim(arguments.undefended, model=spec["model"], defense={}, shape=split.shape)
-    attacked = torch.from_numpy(adversarial_set.tensors["images"])
-    index = torch.from_numpy(adversarial_set.tensors["index"])
+    attacked = torch.from_numpy(adversarial_set.images(slice(None)))
+    index = torch.from_numpy(np.array(adversarial_set.tensors["index"]))
     labels = torch.from_numpy(split.labels)[index]
     clean = to_float(torch.from_numpy(split.images[index.numpy()]), CPU)
     fooled = (classify(undefended, clean, CPU).classes == labels) & (
