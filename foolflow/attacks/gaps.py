@@ -17,7 +17,8 @@ def gap(
     scale: Tensor,
     rivals: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the lead of the wrong class beyond the rounding error (N,), a gradient that increases it (N, C, H, W), and the logits (N, K).
+    """Return by how much the wrong class leads beyond the rounding error (N,), a gradient that increases this lead
+    (N, C, H, W), and the logits (N, K).
 
     The lead and the gradient of each image are divided by the largest component of the gradient, so that no step
     depends on the unit of the logits.
