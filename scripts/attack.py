@@ -32,14 +32,22 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         split,
         entry,
         device,
+        arguments.adversarial,
         shard=(arguments.shard, arguments.shards),
         progress=Progress(str(arguments.adversarial.parent), "batches"),
     )
     seconds = time.perf_counter() - start
-    adversarial_set.save(arguments.adversarial)
     rate = len(adversarial_set) / seconds
     print(f"{len(adversarial_set):,} images in {seconds:.1f} s: {rate:,.1f} images/s")
-    write_json(arguments.run, {"seconds": seconds, "images_per_second": rate, "device": describe_device(device)})
+    write_json(
+        arguments.run,
+        {
+            "seconds": seconds,
+            "images_per_second": rate,
+            "device": describe_device(device),
+            "stored": adversarial_set.stored,
+        },
+    )
     return [arguments.run]
 
 
@@ -49,7 +57,7 @@ if __name__ == "__main__":
     add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     add_input(parser, "--plan", nargs="*", default=[], required=False, help="JSON: the number of images")
     add_output(parser, "--adversarial")
-    add_output(parser, "--run", help="JSON: seconds, images per second, device")
+    add_output(parser, "--run", help="JSON: seconds, images per second, device, and how images are stored")
     parser.add_argument("--shard", type=int, default=0, help="index of this shard, from 0")
     parser.add_argument("--shards", type=int, default=1, help="number of shards that divide the batches")
     add_compute_options(parser)

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> None:
     chosen = np.flatnonzero(np.isclose(adversarial_set.tensors["epsilon"], epsilon))
     if len(chosen) == 0:
         raise InvalidInput(f"{arguments.adversarial} has no images at epsilon {epsilon}")
-    pixels = np.round(adversarial_set.tensors["images"][chosen] * 255).astype(np.uint8)
+    pixels = np.round(adversarial_set.images(chosen) * 255).astype(np.uint8)
     index = adversarial_set.tensors["index"][chosen]
     write_tree(arguments.folder, pixels, index, split.labels[index], split.class_names)
     print(f"{len(pixels):,} images written to {arguments.folder}")

@@ -24,13 +24,18 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     adversarial_set = gather(
         [load_set(folder / "adversarial.safetensors") for folder in folders],
         epsilons=len(epsilon) if isinstance(epsilon, list) else 1,
+        path=arguments.adversarial,
     )
-    adversarial_set.save(arguments.adversarial)
     runs = [read_json(folder / "run.json") for folder in folders]
     seconds = sum(run["seconds"] for run in runs)
     write_json(
         arguments.run,
-        {"seconds": seconds, "images_per_second": len(adversarial_set) / seconds, "device": runs[0]["device"]},
+        {
+            "seconds": seconds,
+            "images_per_second": len(adversarial_set) / seconds,
+            "device": runs[0]["device"],
+            "stored": adversarial_set.stored,
+        },
     )
     return [arguments.run]
 

@@ -7,7 +7,6 @@
 import argparse
 
 import pandas as pd
-import torch
 
 from foolflow.attacks.judging import classify, judge
 from foolflow.compute.device import compute_on
@@ -28,12 +27,12 @@ def main(arguments: argparse.Namespace) -> None:
     )
     victim = supplied.victim
     with log_throughput(len(test)):
-        clean = classify(victim, torch.from_numpy(test.images), device)
+        clean = classify(victim, test.images, device)
     accuracy = {"test": {"n": len(test), "correct": int((clean.classes.numpy() == test.labels).sum())}}
     for path in arguments.other_splits:
         split = load_split(path)
         with log_throughput(len(split)):
-            classes = classify(victim, torch.from_numpy(split.images), device).classes.numpy()
+            classes = classify(victim, split.images, device).classes.numpy()
         accuracy[path.stem] = {"n": len(split), "correct": int((classes == split.labels).sum())}
     write_json(arguments.accuracy, accuracy)
 

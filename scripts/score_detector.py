@@ -6,6 +6,7 @@ entries, each with its "name"; {"attacks"}: a list of names in the order of --se
 
 import argparse
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -42,8 +43,8 @@ def main(arguments: argparse.Namespace) -> None:
     clean = classify(victim, torch.from_numpy(test.images), device).classes
     for attack, path in zip(spec["attacks"], arguments.sets, strict=True):
         adversarial_set = load_set(path)
-        index, target = adversarial_set.tensors["index"], torch.from_numpy(adversarial_set.tensors["target"])
-        found = scores(to_8_bits(torch.from_numpy(adversarial_set.tensors["images"])))
+        index, target = adversarial_set.tensors["index"], torch.from_numpy(np.array(adversarial_set.tensors["target"]))
+        found = scores(to_8_bits(torch.from_numpy(adversarial_set.images(slice(None)))))
         labels = torch.from_numpy(test.labels[index])
         success = is_success(found["prediction"], labels, target)
         about = {

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -28,8 +29,8 @@ def main(arguments: argparse.Namespace) -> None:
     spec = arguments.spec
     split, adversarial_set = load_split(arguments.images), load_set(arguments.adversarial)
     undefended, names = _victim(split, spec["model"], {}, arguments.undefended[0])
-    attacked = torch.from_numpy(adversarial_set.tensors["images"])
-    index = torch.from_numpy(adversarial_set.tensors["index"])
+    attacked = torch.from_numpy(adversarial_set.images(slice(None)))
+    index = torch.from_numpy(np.array(adversarial_set.tensors["index"]))
     labels = torch.from_numpy(split.labels)[index]
     clean = to_float(torch.from_numpy(split.images[index.numpy()]), CPU)
     fooled = (classify(undefended, clean, CPU).classes == labels) & (

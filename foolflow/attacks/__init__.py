@@ -8,7 +8,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foolflow.attacks.autoattack import autoattack as autoattack
     from foolflow.attacks.automatic import automatic as automatic
+    from foolflow.attacks.corrupt import corrupt as corrupt
     from foolflow.attacks.deepfool import deepfool as deepfool
     from foolflow.attacks.dichotomy import dichotomy as dichotomy
     from foolflow.attacks.fgsm import fgsm as fgsm

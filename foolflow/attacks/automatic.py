@@ -65,8 +65,8 @@ def automatic(
         with torch.no_grad():
             logits = model(images)
         check_logits(logits, labels, targets)
-        shortest = Shortest(images, labels, targets, "l2")
-        rows = (~is_clear_success(logits, labels, targets)).nonzero().squeeze(1)
+        shortest = Shortest(images, logits, labels, targets, "l2")
+        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
         if variant == "published":
             _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
         else:
@@ -114,7 +114,7 @@ def _descend_on_gap(model: nn.Module, shortest: Shortest, rows: Tensor, steps: i
     stride = clean.new_zeros(len(rows))
     for step in range(steps):
         tried = (clean + r).clamp(0, 1)
-        gaps, gradients, logits = gap(model, tried, labels, targets)
+        gaps, gradients, logits = gap(model, tried, labels, targets, shortest.scale[rows])
         fooled, lengths = shortest.remember(rows, tried, logits)
         steepness = length(gradients, "l2").clamp_min(TINY)
         if step == 0:

@@ -22,7 +22,9 @@ def steepest(gradient: Tensor, norm: str) -> Tensor:
     """Return the direction of steepest ascent in the norm: (N, C, H, W)."""
     if norm == "linf":
         return gradient.sign()
-    return gradient / gradient.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
+    largest = gradient.flatten(1).abs().amax(1).view(-1, 1, 1, 1)
+    unit = gradient / torch.where(largest > 0, largest, 1.0)  # where the model is certain, squares would underflow
+    return unit / unit.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
 
 
 def project(points: Tensor, centres: Tensor, epsilon: float, norm: str) -> Tensor:

@@ -7,10 +7,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from foolflow.compute.prediction import check_finite
 from foolflow.errors import InvalidInput
 
-# The logits of an image vary between batches by about 1e-6 of the largest logit.
-ROUNDING = 1e-5
+# The logits of an image vary between batches: by about 1e-6 of the lead that the network builds up, and by the spacing
+# of floating-point numbers of their size.
+ROUNDING = 1e-5  # of the lead on the clean image
+SPACINGS = 2  # of the larger of the two logits that are compared, which each vary by one
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,7 @@ def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) 
         raise InvalidInput(
             f"the model returns {tuple(logits.shape)} for {len(labels)} images; expected logits (N, classes)"
         )
-    if not logits.isfinite().all():
-        raise InvalidInput("the model returns logits that are not finite")
+    check_finite(logits)
     classes = logits.shape[1]
     for name, given in (("labels", labels), ("targets", targets)):
         if given is not None and len(given) and not (given.min() >= 0 and given.max() < classes):
@@ -97,12 +99,41 @@ def lead(logits: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     return margin(logits, labels) if targets is None else -margin(logits, targets)
 
 
-def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
-    """Whether a wrong class (or the target) leads by more than the rounding error of float32: bool (N,).
+def clean_scale(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """Return the scale of a network's logits around each clean image, the size of the lead to overcome: (N,).
+
+    It depends only on the classes that compete: not on a class that is masked by a huge negative logit, and not on an
+    offset that all logits share. It is above 0: at a tie it is what rounding leaves of the logits, or else 1.
+    logits: (N, K), of the clean images.  labels, targets: int64 (N,).
+    """
+    spacing = torch.finfo(logits.dtype).eps * contested(logits, labels, targets)
+    scale = torch.maximum(lead(logits, labels, targets).abs(), spacing)
+    return torch.where(scale > 0, scale, 1.0)
+
+
+def contested(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> Tensor:
+    """Return the size of the larger of the two logits whose difference is the `lead`: (N,)."""
+    chosen = labels if targets is None else targets
+    own = logits.gather(1, chosen[:, None]).squeeze(1)
+    return torch.maximum(own.abs(), rival_logits(logits, chosen).amax(1).abs())
+
+
+def rounding(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tensor) -> Tensor:
+    """Return a bound of the rounding error of the lead: (N,).
+
+    logits: (N, K).  labels, targets: int64 (N,).  scale: (N,), the `clean_scale` of these images.
+    """
+    spacing = torch.finfo(logits.dtype).eps * contested(logits, labels, targets)
+    return torch.maximum(ROUNDING * scale, SPACINGS * spacing)
+
+
+def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tensor) -> Tensor:
+    """Whether a wrong class (or the target) leads by more than the rounding error: bool (N,).
 
     The class of an image right on the decision boundary depends on the rounding, which differs between batches.
+    logits: (N, K).  labels, targets: int64 (N,).  scale: (N,), the `clean_scale` of these images.
     """
-    return lead(logits, labels, targets) > ROUNDING * logits.abs().amax(1)
+    return lead(logits, labels, targets) > rounding(logits, labels, targets, scale)
 
 
 def is_success(predictions: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

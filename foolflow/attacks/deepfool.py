@@ -5,12 +5,21 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, rival_logits
+from foolflow.attacks.base import (
+    Adversarial,
+    check_images,
+    check_logits,
+    clean_scale,
+    conclude,
+    is_clear_success,
+    rival_logits,
+    rounding,
+)
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-# Added to the distance to the boundary in each step, as in the authors' code. Without it, images would stop on a tie.
-NUDGE = 1e-4
+# Added to the gap in each step, as in the authors' code (1e-4). Without it, images would stop on a tie.
+NUDGE = 2.0  # of the rounding error, so that the step ends at a clear success
 TINY = 1e-12
 
 
@@ -55,7 +64,7 @@ def deepfool(
         check_logits(logits.detach(), labels)
         active = _start(images, labels, logits.detach(), classes)
         for step in range(steps):
-            standing = (~is_clear_success(logits.detach(), active.labels)).nonzero().squeeze(1)
+            standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
             if len(standing) == 0:
                 break
             finished = len(active.rows) - len(standing)
@@ -79,13 +88,14 @@ class _Active:
     """The M images that are still in the batch.
 
     rows: their indices among all images, (M,).  rivals: the classes to step towards, (M, K).
-    lengths: of the last known gradient of each rival's gap, (M, K).
+    lengths: of the last known gradient of each rival's gap, (M, K).  scale: the `clean_scale`, (M,).
     """
 
     rows: Tensor
     labels: Tensor
     rivals: Tensor
     lengths: Tensor
+    scale: Tensor
     start: Tensor
     perturbation: Tensor
     current: Tensor
@@ -101,7 +111,7 @@ def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Act
     rows = torch.arange(len(images), device=images.device)
     # The first step uses all rivals, so these lengths do not matter.
     lengths = torch.ones_like(rivals, dtype=logits.dtype)
-    return _Active(rows, labels, rivals, lengths, images, torch.zeros_like(images), images)
+    return _Active(rows, labels, rivals, lengths, clean_scale(logits, labels), images, torch.zeros_like(images), images)
 
 
 def _forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,13 +124,14 @@ def _advance(
 ) -> None:
     """Move the active images, the `standing` rows of `inputs`, one step towards the nearest of `count` rivals."""
     logits = logits[standing]
+    error = rounding(logits.detach(), active.labels, None, active.scale)
     gaps = logits.gather(1, active.rivals) - logits.gather(1, active.labels[:, None])
     chosen = (gaps.detach().abs() / active.lengths).topk(count, dim=1, largest=False).indices
     gaps = gaps.gather(1, chosen)
     gradients = _gradients(gaps, inputs)[:, standing]
     lengths = _dual_lengths(gradients, norm)
     active.lengths = active.lengths.scatter(1, chosen, lengths)
-    active.perturbation = active.perturbation + _step(gaps.detach(), gradients, lengths, norm)
+    active.perturbation = active.perturbation + _step(gaps.detach(), NUDGE * error, gradients, lengths, norm)
     active.current = (active.start + (1 + overshoot) * active.perturbation).clamp(0, 1)
 
 
@@ -143,11 +154,11 @@ def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
     return lengths.T.clamp_min(TINY)
 
 
-def _step(gaps: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
+def _step(gaps: Tensor, nudge: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
     """Return the shortest step across the nearest linearised boundary: (M, C, H, W)."""
     rows = torch.arange(len(gaps), device=gaps.device)
     nearest = (gaps.abs() / lengths).argmin(1)
     gradient = gradients[nearest, rows]
     length = lengths[rows, nearest].view(-1, 1, 1, 1)
-    distance = (gaps[rows, nearest].abs().view(-1, 1, 1, 1) + NUDGE) / length
+    distance = (gaps[rows, nearest].abs() + nudge).view(-1, 1, 1, 1) / length
     return distance * (gradient / length if norm == "l2" else gradient.sign())

@@ -82,8 +82,9 @@ def dichotomy(
         with torch.no_grad():
             logits = model(images)
         check_logits(logits, labels, targets)
-        search = _Search(model, Shortest(images, labels, targets, norm), norm, steps, rate, low, high, precision, seed)
-        rows = (~is_clear_success(logits, labels, targets)).nonzero().squeeze(1)
+        shortest = Shortest(images, logits, labels, targets, norm)
+        search = _Search(model, shortest, norm, steps, rate, low, high, precision, seed)
+        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
         if variant == "published":
             _bisect(search, rows)
         else:
@@ -305,7 +306,8 @@ def _step(search: _Search, starts: _Starts, rate: float, per_image: int) -> _Sta
     rows, current, norm = starts.rows, starts.perturbations, search.norm
     clean = search.clean[rows]
     tried = (clean + current).clamp(0, 1)
-    gaps, gradients, logits = gap(search.model, tried, *search.shortest.goal(rows), starts.rivals)
+    labels, targets = search.shortest.goal(rows)
+    gaps, gradients, logits = gap(search.model, tried, labels, targets, search.shortest.scale[rows], starts.rivals)
     _, lengths = search.shortest.remember(rows, tried, logits, per_image)
     search.iterations[rows[::per_image]] += 1
     search.evaluations[rows[::per_image]] += per_image

@@ -3,16 +3,26 @@
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import margin, rival_logits
+from foolflow.attacks.base import margin, rival_logits, rounding
 
 ALL = -1
+TEMPERATURE = 0.1  # of the log-sum-exp, as a fraction of the scale of the logits
 
 
 def gap(
-    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, rivals: Tensor | None = None
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
+    scale: Tensor,
+    rivals: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the lead of the wrong class (N,), a gradient that increases it (N, C, H, W), and the logits (N, K).
+    """Return by how much the wrong class leads beyond the rounding error (N,), a gradient that increases this lead
+    (N, C, H, W), and the logits (N, K).
 
+    The lead and the gradient of each image are divided by the largest component of the gradient, so that no step
+    depends on the unit of the logits.
+    scale: (N,), the `clean_scale` of the images.
     rivals: int64 (N,), the wrong class (with targets: the class that the target has to beat), or ALL for the
         strongest one. ALL uses the gradient of the log-sum-exp of all rivals, which is smooth where two of them tie.
         None means ALL for every image.
@@ -24,7 +34,11 @@ def gap(
     own = logits.gather(1, chosen[:, None]).squeeze(1)
     together = torch.ones_like(labels, dtype=torch.bool) if rivals is None else rivals == ALL
     one = own if rivals is None else logits.gather(1, rivals.clamp_min(0)[:, None]).squeeze(1)
-    smooth = torch.where(together, rival_logits(logits, chosen).logsumexp(1), one) - own
+    heat = TEMPERATURE * scale
+    smooth = torch.where(together, heat * (rival_logits(logits, chosen) / heat[:, None]).logsumexp(1), one) - own
     (gradients,) = torch.autograd.grad(sign * smooth.sum(), inputs)
     gaps = torch.where(together, margin(logits, chosen), one - own)
-    return sign * gaps.detach(), gradients, logits.detach()
+    steepest = gradients.flatten(1).abs().amax(1)
+    unit = torch.where(steepest > 0, steepest, 1.0)
+    leads = sign * gaps.detach() - rounding(logits.detach(), labels, targets, scale)
+    return leads / unit, gradients / unit.view(-1, 1, 1, 1), logits.detach()

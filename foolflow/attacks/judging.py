@@ -1,6 +1,6 @@
 """Judge adversarial images. Predictions and distances are measured here, in the same way for every attack."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import is_success
-from foolflow.compute.generators import seeded
+from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.prediction import checked_logits, in_batches
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 
-BLOCK = 1000  # images whose distances are measured at once
+BLOCK = 1000  # images whose distances are measured at once, if they are small
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,33 @@ def to_8_bits(images: Tensor) -> Tensor:
     return (images * 255).round().to(torch.uint8)
 
 
+def rounded(images: Tensor) -> Tensor:
+    """Round float32 images in [0, 1] to 256 levels, and return them as float32."""
+    return to_8_bits(images).float() / 255
+
+
 @torch.no_grad()
-def classify(victim: nn.Module, images: Tensor, device: torch.device) -> Classified:
+def classify(
+    victim: nn.Module,
+    images: Tensor | np.ndarray,
+    device: torch.device,
+    *,
+    change: Callable[[Tensor], Tensor] | None = None,
+) -> Classified:
     """Classify images batch by batch. A victim's random numbers are the same on every call.
 
-    victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W).
+    victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W). An array that is mapped into memory is
+        read batch by batch.
+    change: applied to each batch first, float32 in [0, 1] of the same shape.
     Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
     def one_batch(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = checked_logits(victim(batch), len(batch))
+        logits = checked_logits(victim(batch if change is None else change(batch)), len(batch))
         # In float64, because 1 - 1e-8 rounds to 1 in float32.
         return logits.argmax(1).cpu(), logits.double().softmax(1).amax(1).cpu()
 
-    with seeded("classify", device=device):
-        classes, confidences = zip(*in_batches(one_batch, images, device), strict=True)
+    classes, confidences = zip(*in_batches(one_batch, images, device), strict=True)
     return Classified(torch.cat(classes), torch.cat(confidences))
 
 
@@ -65,6 +77,7 @@ def judge(
 
     victim: in eval mode, not necessarily the one that was attacked.  test: the split that the images were made from.
     clean: the victim's predictions for `test`.  origin: the name of the set in error messages.
+    Everything is measured on the images as they are stored, in 8 bits for large sets of large images.
     Columns:
         index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if there is none.
         clean_prediction, clean_confidence: on the clean image; the confidence is the softmax probability of the
@@ -76,12 +89,12 @@ def judge(
         iterations, gradient_evaluations, and details of the attack with one number per image, such as flow_loss.
     Raises InvalidInput if the set does not belong to this split, and the errors of `classify`.
     """
-    images, index = torch.from_numpy(made.tensors["images"]), made.tensors["index"]
+    images, index = made.tensors["images"], np.array(made.tensors["index"])
     if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
         raise InvalidInput(f"{origin} was not made from this test split; run the attack again")
-    labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(made.tensors["target"])
+    labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(np.array(made.tensors["target"]))
     found = classify(victim, images, device)
-    found_8bit = classify(victim, to_8_bits(images), device).classes
+    found_8bit = found.classes if made.stored == "uint8" else classify(victim, images, device, change=rounded).classes
     columns = {
         "index": index,
         "epsilon": made.tensors["epsilon"],
@@ -94,7 +107,7 @@ def judge(
         "success": is_success(found.classes, labels, targets),
         "prediction_8bit": found_8bit,
         "success_8bit": is_success(found_8bit, labels, targets),
-        **_distances(images, test.images, index),
+        **_distances(made, test.images, index),
         "iterations": made.tensors["iterations"],
         "gradient_evaluations": made.tensors["gradient_evaluations"],
         **{name: detail for name, detail in made.details.items() if detail.ndim == 1},
@@ -102,17 +115,18 @@ def judge(
     return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
 
 
-def _distances(images: Tensor, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
+def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
     """Return the l0, l2 and linf distances from the clean images, each (R,)."""
     found: dict[str, list[Tensor]] = {"l0": [], "l2": [], "linf": []}
-    for rows in _blocks(len(images)):
+    for rows in _blocks(len(made), default_batch_size(BLOCK, clean.shape[1:])):
         original = torch.from_numpy(clean[index[rows]]).float() / 255
-        difference = (images[rows] - original).flatten(1)
-        found["l0"].append((images[rows] != original).any(1).flatten(1).sum(1))
+        images = torch.from_numpy(made.images(rows))
+        difference = (images - original).flatten(1)
+        found["l0"].append((images != original).any(1).flatten(1).sum(1))
         found["l2"].append(difference.double().norm(dim=1))
         found["linf"].append(difference.abs().amax(1).double())
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
-def _blocks(count: int) -> Iterable[slice]:
-    return (slice(first, first + BLOCK) for first in range(0, max(count, 1), BLOCK))
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    return (slice(first, first + size) for first in range(0, max(count, 1), size))

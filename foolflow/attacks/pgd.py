@@ -13,6 +13,7 @@ from foolflow.attacks.base import (
     as_epsilons,
     check_images,
     check_logits,
+    clean_scale,
     conclude,
     is_clear_success,
     margin,
@@ -105,9 +106,10 @@ def _attack(
             gradient, logits = _ascent_direction(model, current, labels[standing], goal, loss, needed=step < steps)
             if restart == step == 0:
                 check_logits(logits, labels, targets)
+                scale = clean_scale(logits, labels, targets)
             adversarial[standing] = current
             evaluations[standing] += int(gradient is not None)
-            keep = (~is_clear_success(logits, labels[standing], goal)).nonzero().squeeze(1)
+            keep = (~is_clear_success(logits, labels[standing], goal, scale[standing])).nonzero().squeeze(1)
             if len(keep) < len(standing):
                 standing, current = standing[keep], current[keep]
                 gradient = None if gradient is None else gradient[keep]

@@ -15,6 +15,7 @@ from foolflow.attacks.base import (
     as_epsilons,
     check_images,
     check_logits,
+    clean_scale,
     conclude,
     is_clear_success,
     stack,
@@ -106,6 +107,7 @@ class _Search:
         self.best = images.clone()
         self.score = images.new_full((len(images),), torch.inf, dtype=torch.float64)
         self.evaluations = torch.zeros_like(labels)
+        self.scale: Tensor | None = None  # as in `pgd`, of the first iterates
 
     def ascent_direction(self, current: Tensor) -> Tensor:
         """Record the iterates `current` and return the gradient of the objective, which is to increase."""
@@ -133,7 +135,9 @@ class _Search:
         """Return the logits, the indices of the fooled images, and the logits of each squeezer's view of these."""
         logits = self.model(current)
         check_logits(logits, self.labels, self.targets)
-        fooled = is_clear_success(logits.detach(), self.labels, self.targets).nonzero().squeeze(1)
+        if self.scale is None:
+            self.scale = clean_scale(logits.detach(), self.labels, self.targets)
+        fooled = is_clear_success(logits.detach(), self.labels, self.targets, self.scale).nonzero().squeeze(1)
         squeezed = [view(current[fooled]) for view in self.views] if len(fooled) else []
         waiting = self.score.isinf()
         self.best[waiting] = current.detach()[waiting]

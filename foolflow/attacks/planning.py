@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foolflow.attacks.costs import passes
+from foolflow.attacks.costs import Cost, passes
 from foolflow.attacks.standard import needs_gradient
 
 FEWEST = 10  # images of an attack, however slow it is
@@ -97,9 +97,11 @@ def rounded_down(count: float) -> int:
 
 
 def _seconds_per_image(entry: Mapping[str, Any], speed: Speed) -> float:
-    typical, most = passes(entry, speed.classes)
+    typical = passes(entry, speed.classes)
+    most = typical.at_most
     return (1 - speed.resisting) * _seconds(typical, speed) + speed.resisting * _seconds(most, speed)
 
 
-def _seconds(passed: Any, speed: Speed) -> float:
-    return passed.forward * speed.forward + passed.gradient * speed.gradient
+def _seconds(cost: Cost, speed: Speed) -> float:
+    """Return the time of these passes. Each backward pass follows one of the forward passes."""
+    return (cost.forward - cost.backward) * speed.forward + cost.backward * speed.gradient

@@ -1,6 +1,8 @@
 """Run an attack from the config on one victim, batch by batch."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,18 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_adversarial, unstack
+from foolflow.attacks.costs import passes
+from foolflow.attacks.counting import passes_counted
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
+from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
-from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.adversarial import AdversarialSet, Layout, SetBuilder, Writer, stored_type, to_stored
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import through_filter
+from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 
-BATCH_SIZE = 250
+BATCH_SIZE = 250  # of small images; see `default_batch_size`
 
 
 def run_attack(
@@ -27,6 +33,7 @@ def run_attack(
     split: Split,
     entry: Mapping[str, Any],
     device: torch.device,
+    path: Path | None = None,
     *,
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
@@ -35,26 +42,31 @@ def run_attack(
 
     split: the test split.
     entry: the attack's entry in the config.
+    path: the file to write, batch by batch, so that memory does not grow with the number of images. None: the set is
+        returned in memory.
     shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
         image, are the same for every k. A shard may be empty. `shards.gather` combines the shards.
     If a batch does not fit in memory, it is attacked in halves. Random numbers that a victim draws during an attack
-    depend only on the batch.
+    depend only on the batch; the two halves of a batch draw others than the whole.
     Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1].
     """
     selection = select(split.labels, len(split.class_names), entry)
     epsilon = entry.get("parameters", {}).get("epsilon")
     epsilons = epsilon if isinstance(epsilon, list) else [epsilon]
-    batch_size = entry.get("batch_size", BATCH_SIZE)
+    shape = split.images.shape[1:]
+    dtype = stored_type(len(epsilons) * len(selection.indices), shape)
+    batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
+    batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]
+    expected = len(epsilons) * passes(entry, len(split.class_names)).forward
     progress = progress or Progress("attack", "batches")
-    progress.begin(len(firsts))
-    made: list[list[dict[str, np.ndarray]]] = [[] for _ in epsilons]
+    progress.begin(len(batches))
 
     def attack(batch: range) -> list[dict[str, np.ndarray]]:
         """Return the tensors of this part of the selection, at each epsilon."""
         rows = slice(batch.start, batch.stop)
         indices = selection.indices[rows]
-        clean = to_float(torch.from_numpy(split.images[indices]), device)
+        clean = to_float(split.images[indices], device)
         truth = torch.from_numpy(split.labels[indices]).to(device)
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
         with (
@@ -65,39 +77,86 @@ def run_attack(
         for adversarial in at_each:
             check_adversarial(adversarial, clean)
         return [
-            _tensors(adversarial, indices, epsilon, targets)
+            _tensors(adversarial, indices, epsilon, targets, dtype)
             for adversarial, epsilon in zip(at_each, epsilons, strict=True)
         ]
 
-    for done, first in enumerate(firsts, start=1):
-        batch = range(first, min(first + batch_size, len(selection.indices)))
-        for part in in_halves_if_needed(attack, batch, progress.write):
-            for rank, tensors in enumerate(part):
-                made[rank].append(tensors)
-        progress.update(done)
-    blocks = [tensors for at_epsilon in made for tensors in at_epsilon] or [_no_images(split)]
-    return AdversarialSet({name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]})
+    builder = SetBuilder(path)
+    with ExitStack() as stack:
+        rows = _Rows(sum(map(len, batches)), len(epsilons))
+        for done, batch in enumerate(batches):
+
+            def report(count: int, done: int = done, size: int = len(batch)) -> None:
+                progress.update(done + min(count / (expected * size), 0.99))
+
+            with passes_counted(victim, report):
+                parts = in_halves_if_needed(attack, batch, progress.write)
+            for part in parts:
+                if rows.writer is None:
+                    rows.open(stack, builder, part[0])
+                rows.write(part)
+            progress.update(done + 1)
+        if not batches:
+            rows.open(stack, builder, _no_images(shape, dtype))
+    return builder.built()
+
+
+class _Rows:
+    """The rows of a shard: first all `count` images at the first epsilon, then those at the next."""
+
+    def __init__(self, count: int, epsilons: int) -> None:
+        self.count, self.epsilons = count, epsilons
+        self.writer: Writer | None = None
+        self._layout: Layout = {}
+        self._done = 0
+
+    def open(self, stack: ExitStack, builder: SetBuilder, tensors: Mapping[str, np.ndarray]) -> None:
+        """Start writing. The first batch shows which details the attack has."""
+        rows = self.count * self.epsilons
+        self._layout = {name: (tensor.dtype, (rows, *tensor.shape[1:])) for name, tensor in tensors.items()}
+        self.writer = stack.enter_context(builder.writing(self._layout))
+
+    def write(self, part: list[dict[str, np.ndarray]]) -> None:
+        """Append the tensors of the next images, at each epsilon."""
+        assert self.writer is not None
+        for rank, tensors in enumerate(part):
+            found = {name: (tensor.dtype, tensor.shape[1:]) for name, tensor in tensors.items()}
+            expected = {name: (dtype, shape[1:]) for name, (dtype, shape) in self._layout.items()}
+            if found != expected:
+                names = sorted({name for name, _ in found.items() ^ expected.items()})
+                raise InvalidInput(f"the attack returns other details in one batch than in another: {', '.join(names)}")
+            for name, tensor in tensors.items():
+                self.writer.write(name, rank * self.count + self._done, tensor)
+        self._done += len(part[0]["index"])
 
 
 def _tensors(
-    adversarial: Adversarial, indices: np.ndarray, epsilon: float | None, targets: Tensor | None
+    adversarial: Adversarial, indices: np.ndarray, epsilon: float | None, targets: Tensor | None, dtype: np.dtype
 ) -> dict[str, np.ndarray]:
     count = len(indices)
     return {
-        "images": adversarial.images.cpu().numpy(),
+        "images": to_stored(adversarial.images.cpu().numpy(), dtype),
         "index": indices.astype(np.int64),
         "epsilon": np.full(count, np.nan if epsilon is None else float(epsilon)),
         "target": np.full(count, -1) if targets is None else targets.cpu().numpy(),
-        "iterations": adversarial.iterations.cpu().numpy(),
-        "gradient_evaluations": adversarial.gradient_evaluations.cpu().numpy(),
-        **{name: detail.detach().cpu().numpy() for name, detail in adversarial.details.items()},
+        "iterations": _plain(adversarial.iterations),
+        "gradient_evaluations": _plain(adversarial.gradient_evaluations),
+        **{name: _plain(detail) for name, detail in adversarial.details.items()},
     }
 
 
-def _no_images(split: Split) -> dict[str, np.ndarray]:
+def _plain(tensor: Tensor) -> np.ndarray:
+    """Return a tensor of a user's or our attack in one of the types that are stored."""
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        return (tensor if tensor.dtype == torch.float64 else tensor.float()).numpy()
+    return (tensor if tensor.dtype in (torch.bool, torch.uint8) else tensor.long()).numpy()
+
+
+def _no_images(shape: tuple[int, ...], dtype: np.dtype) -> dict[str, np.ndarray]:
     none = np.zeros(0, np.int64)
     return {
-        "images": np.zeros((0, *split.images.shape[1:]), np.float32),
+        "images": np.zeros((0, *shape), dtype),
         "epsilon": np.zeros(0),
         **dict.fromkeys(("index", "target", "iterations", "gradient_evaluations"), none),
     }

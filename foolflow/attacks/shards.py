@@ -1,10 +1,12 @@
 """Divide an attack among several jobs, and combine their results."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
+from foolflow.compute.batch_size import default_batch_size
+from foolflow.data.adversarial import AdversarialSet, SetBuilder
 
-from foolflow.data.adversarial import AdversarialSet
+BLOCK = 1000  # images that are copied at once, if they are small
 
 
 def share(batches: Sequence[int], part: int, parts: int) -> Sequence[int]:
@@ -12,16 +14,26 @@ def share(batches: Sequence[int], part: int, parts: int) -> Sequence[int]:
     return batches[part * len(batches) // parts : (part + 1) * len(batches) // parts]
 
 
-def gather(made: Sequence[AdversarialSet], epsilons: int) -> AdversarialSet:
-    """Combine shards into the set that an undivided run would have produced.
+def gather(made: Sequence[AdversarialSet], epsilons: int, path: Path | None = None) -> AdversarialSet:
+    """Combine shards into the set that an undivided run would have produced, in slices.
 
     made: the sets of all shards, in order. Shards without images are skipped.
     epsilons: the number of epsilons of the attack. In each shard and in the result, the images are grouped by epsilon.
+    path: the file to write; None: the set is returned in memory.
     """
-    blocks = [{name: np.split(tensor, epsilons) for name, tensor in one.tensors.items()} for one in made if len(one)]
-    return AdversarialSet(
-        {
-            name: np.concatenate([block[name][rank] for rank in range(epsilons) for block in blocks])
-            for name in blocks[0]
-        }
-    )
+    shards = [one for one in made if len(one)]
+    total = sum(len(one) for one in shards)
+    builder = SetBuilder(path)
+    layout = {name: (dtype, (total, *shape[1:])) for name, (dtype, shape) in shards[0].layout.items()}
+    block = default_batch_size(BLOCK, shards[0].tensors["images"].shape[1:])
+    with builder.writing(layout) as writer:
+        for name in layout:
+            place = 0
+            for rank in range(epsilons):
+                for one in shards:
+                    each = len(one) // epsilons
+                    for first in range(rank * each, (rank + 1) * each, block):
+                        rows = one.tensors[name][first : min(first + block, (rank + 1) * each)]
+                        writer.write(name, place, rows)
+                        place += len(rows)
+    return builder.built()

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import is_clear_success
+from foolflow.attacks.base import clean_scale, is_clear_success
 
 TINY = 1e-12
 STARTING_NOISES = 8
@@ -32,10 +32,13 @@ class Shortest:
     """The nearest adversarial image found so far for each of N images.
 
     images: (N, C, H, W), clean where none is found.  lengths: (N,), infinite where none is found.
+    scale: (N,), the `clean_scale` of the images.
     """
 
-    def __init__(self, clean: Tensor, labels: Tensor, targets: Tensor | None, norm: str) -> None:
+    def __init__(self, clean: Tensor, logits: Tensor, labels: Tensor, targets: Tensor | None, norm: str) -> None:
+        """logits: (N, K), of the clean images."""
         self.clean, self.labels, self.targets, self.norm = clean, labels, targets, norm
+        self.scale = clean_scale(logits, labels, targets)
         self.images = clean.clone()
         self.lengths = torch.full((len(clean),), torch.inf, device=clean.device)
 
@@ -53,7 +56,7 @@ class Shortest:
         rows: (M,), with the `per_image` candidates of an image next to each other.
         Returns, for each candidate, whether it fools the model (M,), and the length of its perturbation (M,).
         """
-        fooled = is_clear_success(logits, *self.goal(rows))
+        fooled = is_clear_success(logits, *self.goal(rows), self.scale[rows])
         lengths = length(tried - self.clean[rows], self.norm)
         if len(rows):
             least, which = torch.where(fooled, lengths, torch.inf).view(-1, per_image).min(1)

@@ -15,10 +15,13 @@ from foolflow.attacks.base import (
     Adversarial,
     check_images,
     check_logits,
+    clean_scale,
     conclude,
+    contested,
     is_clear_success,
     lead,
     rival_logits,
+    rounding,
 )
 from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
@@ -31,7 +34,7 @@ from foolflow.errors import InvalidInput
 LARGEST_TAU, SMALLEST_TAU = 0.1, 1e-4
 SHIFT = 2.0  # standard deviation, in pixels, of the random shifts from which restarts begin
 
-SPARE = 1e-3  # extra margin, as a fraction of the largest logit
+SPARE = 1e-3  # extra margin, as a fraction of the logits that compete
 
 Solve = Callable[[Tensor, Tensor, Tensor], None]  # (rows, flows to start from, taus of all images)
 
@@ -106,9 +109,11 @@ def stadv(
         )
     check_images(images, labels, targets)
     with frozen(model):
-        search = _Search(model, images, labels, targets, kappa, smoothing)
         with torch.no_grad():
-            check_logits(model(images), labels, targets)
+            logits = model(images)
+            check_logits(logits, labels, targets)
+            scale = clean_scale(logits, labels, targets)
+            search = _Search(model, images, labels, targets, kappa, smoothing, scale)
             search.evaluate(search.best_flow, torch.arange(len(images), device=images.device))
         limits: Limits = {
             "max_evaluations": max_evaluations,
@@ -117,7 +122,7 @@ def stadv(
         }
         solve: Solve = {
             "reweighted": lambda rows, flows, taus: reweighted(
-                search.linearise, rows, flows, largest_pull=1 / taus[rows], steps=steps, smoothing=smoothing
+                search.linearise, rows, flows, largest_pull=scale[rows] / taus[rows], steps=steps, smoothing=smoothing
             ),
             "batched": lambda rows, flows, taus: _solve_batched(search, rows, flows, taus, limits),
             "scipy": lambda rows, flows, taus: _solve_with_scipy(search, rows, flows, taus, limits),
@@ -136,10 +141,17 @@ class _Search:
     """The objective, and the best flow found so far for each image."""
 
     def __init__(
-        self, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None, kappa: float, smoothing: float
+        self,
+        model: nn.Module,
+        images: Tensor,
+        labels: Tensor,
+        targets: Tensor | None,
+        kappa: float,
+        smoothing: float,
+        scale: Tensor,
     ) -> None:
         self.model, self.images, self.labels, self.targets = model, images, labels, targets
-        self.kappa, self.smoothing = kappa, smoothing
+        self.kappa, self.smoothing, self.scale = kappa, smoothing, scale
         self.evaluations = torch.zeros_like(labels)
         self.best_flow = images.new_zeros(len(images), 2, *images.shape[2:])
         self.best_loss = torch.full((len(images),), torch.inf, dtype=torch.float64, device=images.device)
@@ -158,31 +170,43 @@ class _Search:
         return values.detach(), gradients.flatten(1)
 
     def linearise(self, flows: Tensor, rows: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """Return by how many logits each image is short of a win (M,), and the gradients of that (M, 2, H, W).
+        """Return how far each image is from a win (M,), and the gradients of that (M, 2, H, W).
+
+        Both are fractions of the lead on the clean image, so that no step depends on the unit of the logits.
 
         The target's rivals are combined by a smooth maximum, because steps against the strongest rival alone oscillate
-        between two of them. Its temperature is a fraction of the largest logit. A win needs slightly more than the
-        margin, to absorb the error of the last step and of float32.
+        between two of them. Its temperature is a fraction of the logits that compete, or of the lead on the clean image
+        if all logits share an offset. A win needs slightly more than the margin, to absorb the error of the last step
+        and of float32.
         """
         flows = flows.detach().requires_grad_()
         logits, leads = self.evaluate(flows, rows)
-        scale = logits.detach().abs().amax(1).clamp_min(1e-12)
+        scale, (labels, targets) = self.scale[rows], self._goal(rows)
+        competing = contested(logits.detach(), labels, targets)
+        size = torch.where(competing > 0, torch.minimum(competing, scale), scale)
         if self.targets is not None:
-            heat = (temperature * scale)[:, None]
+            heat = (temperature * size)[:, None]
             rivals = rival_logits(logits, self.targets[rows])
             leads = leads + rivals.amax(1) - heat[:, 0] * (rivals / heat).logsumexp(1)
         (gradients,) = torch.autograd.grad(-leads.sum(), flows)
         self.evaluations[rows] += 1
-        return self.kappa + SPARE * scale - leads.detach(), gradients
+        spare = torch.maximum(SPARE * size, 2 * rounding(logits.detach(), labels, targets, scale))
+        lacks = (self.kappa + spare - leads.detach()) / scale
+        return lacks, gradients / scale.view(-1, 1, 1, 1)
 
     def evaluate(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits and the lead of the target (or of the best wrong class), and remember the wins."""
         logits = self.model(warp(self.images[rows], flows))
-        labels, targets = self.labels[rows], None if self.targets is None else self.targets[rows]
+        labels, targets = self._goal(rows)
         leads = lead(logits, labels, targets)
-        wins = is_clear_success(logits.detach(), labels, targets) & (leads.detach() >= 0.9 * self.kappa)
+        wins = is_clear_success(logits.detach(), labels, targets, self.scale[rows]) & (
+            leads.detach() >= 0.9 * self.kappa
+        )
         self._remember(flows.detach(), rows, wins)
         return logits, leads
+
+    def _goal(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self.labels[rows], None if self.targets is None else self.targets[rows]
 
     def _remember(self, flows: Tensor, rows: Tensor, wins: Tensor) -> None:
         losses = flow_loss(flows)

@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, margin
+from foolflow.attacks.base import (
+    Adversarial,
+    check_images,
+    check_logits,
+    clean_scale,
+    conclude,
+    is_clear_success,
+    margin,
+)
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, warp
 from foolflow.compute.freezing import frozen
@@ -78,13 +86,16 @@ def stadv_students(
             values = values + tau * _roughness(flows, neighbours)
         (gradients,) = torch.autograd.grad(values.sum(), flows)
         losses = flow_loss(flows.detach())
-        better = is_clear_success(logits.detach(), labels[rows], targets[rows]) & (losses < best_loss[rows])
+        wins = is_clear_success(logits.detach(), labels[rows], targets[rows], scale[rows])
+        better = wins & (losses < best_loss[rows])
         best_loss[rows[better]], best_flow[rows[better]] = losses[better], flows.detach()[better]
         return values.detach().double().cpu().numpy(), gradients.flatten(1).double().cpu().numpy()
 
     with frozen(model):
         with torch.no_grad():
-            check_logits(model(images), labels, targets)
+            clean_logits = model(images)
+        check_logits(clean_logits, labels, targets)
+        scale = clean_scale(clean_logits, labels, targets)
         ends = minimise_each(objective, np.zeros((count, 2 * height * width)), maxfun=max_evaluations)
         converged = torch.from_numpy(ends.converged).to(images.device)
         last = torch.from_numpy(ends.points).to(images).view_as(best_flow)

@@ -1,24 +1,55 @@
 """Adversarial sets: images and what only their attack knows about them, in one safetensors file."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors import SafetensorError
 
-from foolflow.data.reading import read_tensors
+from foolflow.data.reading import unreadable
+from foolflow.data.tensors import map_tensors, write_tensors
 from foolflow.errors import InvalidInput
-from foolflow.jobs.files import whole_file
 
 REQUIRED = ("images", "index", "epsilon", "target", "iterations", "gradient_evaluations")
+
+# Sets of large images are stored in 8 bits, which is what image files hold, and a quarter of the size.
+LARGE_IMAGE = 3 * 64 * 64  # values
+LARGE_SET = 2**30  # bytes as float32
+
+# The type and the shape of each tensor of a set.
+Layout = Mapping[str, tuple[Any, tuple[int, ...]]]
+
+
+def stored_type(count: int, shape: tuple[int, ...]) -> np.dtype:
+    """Return the type in which `count` images of this shape (C, H, W) are stored.
+
+    It is uint8 for images of more than LARGE_IMAGE values in sets that would take more than LARGE_SET bytes, and
+    float32 for all others.
+    """
+    values = prod(shape)
+    return np.dtype(np.uint8 if values > LARGE_IMAGE and 4 * count * values > LARGE_SET else np.float32)
+
+
+def to_stored(images: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Convert float32 images in [0, 1] to the type in which they are stored: rounded to 256 levels if it is uint8."""
+    return np.rint(images * 255).astype(np.uint8) if dtype == np.uint8 else images
+
+
+def from_stored(images: np.ndarray) -> np.ndarray:
+    """Return stored images as float32 in [0, 1], of the same shape."""
+    return images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else np.array(images)
 
 
 @dataclass(frozen=True)
 class AdversarialSet:
     """An adversarial set of R images. Each tensor has R rows. With several epsilons, the rows are grouped by epsilon.
 
-    images: float32 (R, C, H, W) in [0, 1].  index: int64 (R,), in the test split.
+    The following tensors may be mapped into memory, so read images in slices, with `images`.
+    images: float32 (R, C, H, W) in [0, 1], or uint8: see `stored_type`.  index: int64 (R,), in the test split.
     epsilon: float64 (R,), NaN if the attack has none.  target: int64 (R,), -1 if the attack has none.
     iterations, gradient_evaluations: int64 (R,).
     All other tensors are details of the attack, such as stAdv's `flow` (R, 2, H, W) and `flow_loss` (R,).
@@ -30,17 +61,79 @@ class AdversarialSet:
         return len(self.tensors["images"])
 
     @property
+    def stored(self) -> str:
+        """The type in which the images are stored: `float32` or `uint8`."""
+        return self.tensors["images"].dtype.name
+
+    @property
+    def layout(self) -> Layout:
+        return {name: (tensor.dtype, tensor.shape) for name, tensor in self.tensors.items()}
+
+    def images(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Return these images as float32 in [0, 1], however they are stored."""
+        return from_stored(self.tensors["images"][rows])
+
+    @property
     def details(self) -> dict[str, np.ndarray]:
         return {name: tensor for name, tensor in self.tensors.items() if name not in REQUIRED}
 
     def save(self, path: Path) -> None:
-        with whole_file(path) as partial:
-            save_file({name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}, partial)
+        with write_tensors(path, self.layout) as writer:
+            for name, tensor in self.tensors.items():
+                writer.write(name, 0, tensor)
+
+
+class Writer(Protocol):
+    """Receives the rows of a set's tensors, in any order."""
+
+    def write(self, name: str, first: int, rows: np.ndarray) -> None: ...
+
+
+class _InMemory:
+    def __init__(self, layout: Layout) -> None:
+        self.tensors = {name: np.zeros(shape, dtype) for name, (dtype, shape) in layout.items()}
+
+    def write(self, name: str, first: int, rows: np.ndarray) -> None:
+        self.tensors[name][first : first + len(rows)] = rows
+
+
+class SetBuilder:
+    """Builds a set row by row, in the file `path` or, without one, in memory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._in_memory: _InMemory | None = None
+
+    @contextmanager
+    def writing(self, layout: Layout) -> Iterator[Writer]:
+        """Yield a writer for a set of this layout. The file is complete, or absent, after the block.
+
+        Raises InvalidInput, naming the file, if the disk is full or the folder is not writable.
+        """
+        if self._path is not None:
+            with write_tensors(self._path, layout) as writer:
+                yield writer
+        else:
+            self._in_memory = _InMemory(layout)
+            yield self._in_memory
+
+    def built(self) -> AdversarialSet:
+        if self._path is not None:
+            return load_set(self._path)
+        if self._in_memory is None:
+            raise ValueError("no set was written")
+        return AdversarialSet(self._in_memory.tensors)
 
 
 def load_set(path: Path) -> AdversarialSet:
-    """Load an adversarial set. Raises InvalidInput if the file is missing, damaged, or not an adversarial set."""
-    tensors = read_tensors(path)
+    """Open an adversarial set. Its tensors are read when they are used, and only the rows that are used.
+
+    Raises InvalidInput if the file is missing, damaged, or not an adversarial set.
+    """
+    try:
+        tensors, _ = map_tensors(path)
+    except (OSError, SafetensorError) as error:
+        raise unreadable(path, "a safetensors file with the expected tensors", error) from error
     missing = [name for name in REQUIRED if name not in tensors]
     if missing:
         raise InvalidInput(f"{path} is not an adversarial set: it has no {', '.join(missing)}; run the attack again")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.data.adversarial import from_stored
 from foolflow.data.cells import VICTIM, Cell, model_and_defense, source_of
 from foolflow.data.reading import open_tensors, read_json
 from foolflow.data.records import read_records
@@ -69,15 +70,17 @@ class Artefacts:
         return read_json(self._one("runs", *_keys(cell), cell["attack"]))
 
     def tensor(self, cell: Cell, name: str, rows: Sequence[int] | np.ndarray | None = None) -> np.ndarray:
-        """Return a tensor of an adversarial set, such as `images` or `flow`.
+        """Return a tensor of an adversarial set, such as `images` or `flow`. Images are float32 in [0, 1].
 
         rows: the images to read, as indices into the set and the rows of its judgement; None: all.
         """
         with open_tensors(self.adversarial(cell)) as file:
             if rows is None:
-                return file.get_tensor(name)
-            tensor = file.get_slice(name)
-            return np.stack([tensor[row : row + 1][0] for row in rows])
+                found = file.get_tensor(name)
+            else:
+                tensor = file.get_slice(name)
+                found = np.stack([tensor[row : row + 1][0] for row in rows])
+        return from_stored(found) if name == "images" else found
 
     def adversarial(self, cell: Cell) -> Path:
         """Return the file of the adversarial set that the cell's images come from."""

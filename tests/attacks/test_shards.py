@@ -2,9 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.shards import gather, share
 from foolflow.data.splits import Split
+from foolflow.errors import InvalidInput
+from foolflow.jobs.progress import EVERY, Progress
 
 ATTACKS = {
     "sweep": {"method": "pgd", "parameters": {"epsilon": [0.05, 0.2], "steps": 3, "restarts": 2}, "batch_size": 12},
@@ -35,3 +38,117 @@ def test_every_batch_is_in_one_share_and_sizes_differ_by_at_most_one(count, part
     assert [batch for taken in shares for batch in taken] == list(range(count))
     sizes = [len(taken) for taken in shares]
     assert max(sizes) - min(sizes) <= 1
+
+
+class Noisy(torch.nn.Module):
+    """A victim that draws random numbers in each forward pass."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, images):
+        return self.network(images + 0.1 * torch.randn_like(images))
+
+
+@pytest.mark.parametrize("shards", [2, 4])
+def test_a_random_victim_draws_the_same_numbers_in_every_division(trained, shards):
+    images = (trained.images[:40] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:40].numpy(), tuple("0123456789"))
+    victim, cpu = Noisy(trained.model), torch.device("cpu")
+    entry = {"method": "pgd", "parameters": {"epsilon": 0.1, "steps": 5}, "batch_size": 10}
+    clean = classify(victim, images, cpu)
+    torch.manual_seed(1)
+    whole = run_attack(victim, split, entry, cpu)
+    torch.manual_seed(2)  # nothing may depend on the caller's generator
+    parts = [run_attack(victim, split, entry, cpu, shard=(part, shards)) for part in reversed(range(shards))]
+    gathered = gather(parts[::-1], epsilons=1)
+    for name, tensor in whole.tensors.items():
+        assert np.array_equal(gathered.tensors[name], tensor, equal_nan=tensor.dtype.kind == "f"), name
+    records = [judge(victim, split, clean, made, cpu) for made in (whole, gathered)]
+    assert records[0].equals(records[1])
+
+
+def test_predictions_of_a_random_victim_do_not_depend_on_a_failed_attempt(trained):
+    """The first attempt at a batch may draw numbers before memory runs out."""
+    images, cpu = trained.images[:20], torch.device("cpu")
+
+    class Failing(Noisy):
+        def forward(self, images):
+            noisy = super().forward(images)
+            if len(images) > 10:
+                raise MemoryError
+            return noisy
+
+    halved = classify(Failing(trained.model), images, cpu)
+    first = classify(Noisy(trained.model), images[:10], cpu)
+    assert torch.equal(halved.confidences[:10], first.confidences)
+
+
+@pytest.mark.parametrize("entry", [*ATTACKS.values()], ids=ATTACKS)
+def test_a_set_is_the_same_in_a_file_and_in_memory(trained, tmp_path, entry):
+    images = (trained.images[:30] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:30].numpy(), tuple("0123456789"))
+    cpu = torch.device("cpu")
+    in_memory = run_attack(trained.model, split, entry, cpu)
+    in_file = run_attack(trained.model, split, entry, cpu, tmp_path / "set.safetensors")
+    assert {name: tensor.tolist() for name, tensor in in_memory.details.items()} == {
+        name: tensor.tolist() for name, tensor in in_file.details.items()
+    }
+    assert np.array_equal(in_file.images(slice(None)), in_memory.images(slice(None)))
+    epsilons = 2 if isinstance(entry["parameters"].get("epsilon"), list) else 1
+    gather([in_file], epsilons, tmp_path / "gathered.safetensors")
+    assert (tmp_path / "gathered.safetensors").read_bytes() == (tmp_path / "set.safetensors").read_bytes()
+
+
+def test_large_images_are_stored_in_8_bits_and_judged_as_stored(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("foolflow.data.adversarial.LARGE_IMAGE", 100)
+    monkeypatch.setattr("foolflow.data.adversarial.LARGE_SET", 4 * 784 * 29)
+    images = (trained.images[:30] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:30].numpy(), tuple("0123456789"))
+    cpu = torch.device("cpu")
+    entry = {"method": "deepfool", "parameters": {"overshoot": 0.0}}
+    made = run_attack(trained.model, split, entry, cpu, tmp_path / "set.safetensors")
+    assert made.stored == "uint8"
+    assert run_attack(trained.model, split, entry | {"images": 29}, cpu).stored == "float32"
+    monkeypatch.setattr("foolflow.data.adversarial.LARGE_SET", 2**30)
+    exact = run_attack(trained.model, split, entry, cpu)
+    assert np.abs(made.images(slice(None)) - exact.images(slice(None))).max() <= 0.5 / 255 + 1e-6
+    clean = classify(trained.model, images, cpu)
+    stored, precise = (judge(trained.model, split, clean, one, cpu) for one in (made, exact))
+    assert stored["success"].tolist() == stored["success_8bit"].tolist() == precise["success_8bit"].tolist()
+    assert stored["success"].sum() < precise["success"].sum()
+    levels = stored["linf"] * 255
+    assert (levels - levels.round()).abs().max() < 1e-3
+
+
+def test_a_killed_attack_leaves_no_file(trained, tmp_path):
+    images = (trained.images[:30] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:30].numpy(), tuple("0123456789"))
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "def attack(model, images, labels, calls=[]):\n"
+        "    calls.append(1)\n    assert len(calls) < 3\n    return images\n"
+    )
+    with pytest.raises(InvalidInput, match="attack"):
+        run_attack(
+            trained.model,
+            split,
+            {"python": f"{file}:attack", "batch_size": 10},
+            torch.device("cpu"),
+            tmp_path / "set.safetensors",
+        )
+    assert [path.name for path in tmp_path.glob("*set*")] + [path.name for path in tmp_path.glob(".*set*")] == []
+
+
+def test_progress_advances_within_a_batch(trained, monkeypatch):
+    monkeypatch.setitem(EVERY, "log", 0.0)
+    lines = []
+    images = (trained.images[:30] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:30].numpy(), tuple("0123456789"))
+    entry = {"method": "pgd", "parameters": {"epsilon": 0.01, "steps": 20}, "batch_size": 15}
+    run_attack(trained.model, split, entry, torch.device("cpu"), progress=Progress("pgd", "batches", lines.append))
+    done = [float(line.split()[1]) for line in lines]
+    assert done == sorted(done)
+    assert any(0.2 < value < 0.8 for value in done)
+    assert done[-1] == 2

@@ -2,14 +2,14 @@
 
 The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB and Square, each on the images that the
 previous ones did not fool), plus, rand (for randomised victims), and custom with `attacks`. `epsilon` is required;
-`norm` is Linf, L2 or L1. Parts whose loss needs more classes than the victim has are left out.
+`norm` is Linf, L2 or L1. With fewer than 4 classes, targeted APGD
+uses the cross-entropy; with 2, `apgd-dlr` is left out.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from foolflow.attacks.peers import sources
-from foolflow.errors import InvalidInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ DISTRIBUTION = "pyautoattack"
 INSTALL = sources.IN_THE_EXTRA
 VERSIONS = ("custom", "plus", "rand", "standard")
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
-FEWEST_CLASSES = {"apgd-dlr": 3, "apgd-t": 4}  # that their loss needs, the difference of logits ratio
+CLASSES_OF_DLR, CLASSES_OF_TARGETED_DLR = 3, 4
 OTHERS_OF_STANDARD = 9  # number of classes that a targeted attack of AutoAttack aims at, if there are enough
 
 
@@ -42,6 +42,14 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
     yield from sources.parameter_problems(name, given, takes)
 
 
+def _adapt_to_few_classes(theirs: Any, classes: int) -> None:
+    """Avoid the losses that need more classes: the DLR loss needs 3, the targeted one 4."""
+    if classes < CLASSES_OF_TARGETED_DLR:
+        theirs.apgd_targeted.dlr_loss_targeted = theirs.apgd_targeted.ce_loss_targeted
+    if classes < CLASSES_OF_DLR:
+        theirs.attacks_to_run = [part for part in theirs.attacks_to_run if part != "apgd-dlr"] or ["apgd-ce"]
+
+
 def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
     import torch
     from pyautoattack import AutoAttack
@@ -56,12 +64,10 @@ def make(name: str, given: Mapping[str, Any]) -> "MakeImages":
             version=name,
             seed=torch.initial_seed() % 2**31,
         )
-        theirs.attacks_to_run = [part for part in theirs.attacks_to_run if model.classes >= FEWEST_CLASSES.get(part, 2)]
-        if not theirs.attacks_to_run:
-            raise InvalidInput(f"its parts need more than the model's {model.classes} classes; choose others")
         others = min(OTHERS_OF_STANDARD, model.classes - 1)
         theirs.apgd_targeted.n_target_classes = min(theirs.apgd_targeted.n_target_classes, others)
         theirs.fab.n_target_classes = min(theirs.fab.n_target_classes, others)
+        _adapt_to_few_classes(theirs, model.classes)
         return theirs.run_standard_evaluation(images, labels, batch_size=len(images))[0]
 
     return run
