@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.peers.running import Counted, MakeImages
 
 DISTRIBUTION = "pyautoattack"
-INSTALL = sources.IN_THE_EXTRA
+INSTALL = "pip install pyautoattack"
 VERSIONS = ("custom", "plus", "rand", "standard")
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
 OTHERS_OF_STANDARD = 9  # number of classes that a targeted attack of AutoAttack aims at, if there are enough
