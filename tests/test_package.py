@@ -146,6 +146,19 @@ def test_the_wheel_contains_exactly_the_package_and_the_workflow(root, wheel, ve
     assert any(name.startswith("foolflow/pages/") and name.endswith(".html") for name in expected)
 
 
+def test_every_folder_that_the_project_reads_is_in_the_wheel(root):
+    """A new folder has to be added to pyproject.toml: in a clone it is found without that."""
+    sources = [root / "Snakefile", *(root / "rules").rglob("*.smk")]
+    sources += [path for folder in ("foolflow", "scripts") for path in (root / folder).rglob("*.py")]
+    read = re.compile(r"(?:project_folder\(\)|\bPROJECT) / f?[\"']([A-Za-z_.]+)")
+    named = {name for path in sources for name in read.findall(path.read_text())}
+    assert {"schemas", "scripts", "config.yaml"} <= named
+    assert named <= {*WORKFLOW_FOLDERS, *WORKFLOW_FILES, "foolflow"}
+    shipped = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
+    assert shipped["wheel"]["force-include"].keys() == {*WORKFLOW_FOLDERS, *WORKFLOW_FILES}
+    assert {*WORKFLOW_FOLDERS, *WORKFLOW_FILES, "foolflow"} <= set(shipped["sdist"]["only-include"])
+
+
 def test_the_sdist_builds_the_same_wheel(wheel, sdist, tmp_path):
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -189,6 +202,15 @@ def test_the_installed_package_is_the_wheel_of_this_version(installed, project, 
     assert file != foolflow.__file__
     assert printed == version
     assert ast.literal_eval(listed) == attacks
+
+
+def test_the_command_foolflow_is_installed(installed):
+    code = """
+import pathlib, subprocess, sys
+command = pathlib.Path(sys.executable).with_name("foolflow")
+print(subprocess.run([command, "--help"], capture_output=True, text=True, check=True).stdout)
+"""
+    assert "usage: foolflow" in installed("-c", code)
 
 
 @pytest.mark.parametrize("target", ["data/digits/test.safetensors", "tables/fgsm_sweep.md"])

@@ -54,6 +54,37 @@ def test_peers_are_pinned_and_their_imports_are_in_the_lock(root, locked):
         assert named - not_imported <= locked.keys()
 
 
+# What `import foolflow` and its attacks, models, statistics and figures consist of: the library without the workflow.
+LIBRARY = ("attacks", "compute", "data", "defenses", "figures", "models", "statistics", "training")
+WORKFLOW = ("jobs", "pages", "studies", "tables", "workflow")
+
+
+def test_the_core_dependencies_are_what_the_library_imports(root):
+    """A module that the library always imports is in `dependencies`; nothing there is without use."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    core = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    files = [path for package in LIBRARY for path in (root / "foolflow" / package).rglob("*.py")]
+    assert as_distributions(imported_by(*files, top=True)) <= core
+    assert core <= as_distributions(imported_by(*files)) | {"pyautoattack"}  # whose name a peer's module builds
+
+
+def test_the_extra_workflow_has_what_the_workflow_imports_in_addition(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    core = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    extra = {canonicalize_name(Requirement(line).name) for line in project["optional-dependencies"]["workflow"]}
+    assert not extra & core
+    files = [path for package in WORKFLOW for path in (root / "foolflow" / package).rglob("*.py")]
+    imported = as_distributions(imported_by(*files, *(root / "scripts").glob("*.py"), top=True))
+    assert imported - core <= extra
+    # pandas needs these for Parquet and for tables; it imports them by name.
+    assert extra - imported <= {"jinja2", "pyarrow", "tabulate"}
+
+
+def as_distributions(modules):
+    known = packages_distributions()
+    return {canonicalize_name(known[module][0]) for module in modules}
+
+
 def test_selenium_is_installed_so_that_browser_tests_run():
     assert find_spec("selenium") is not None
 
@@ -115,11 +146,12 @@ def programs_and_environments(root):
     return found
 
 
-def imported_by(*files):
-    """The top-level names of other projects' packages that these files import."""
+def imported_by(*files, top=False):
+    """The top-level names of other projects' packages that these files import. top: not within functions or blocks."""
     names = set()
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
+        tree = ast.parse(file.read_text())
+        for node in tree.body if top else ast.walk(tree):
             if isinstance(node, ast.Import):
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:

@@ -329,6 +329,16 @@ def test_touching_every_file_outdates_nothing(demo):
     assert demo.outdated() == set()
 
 
+def test_editing_how_jobs_run_outdates_nothing(demo, tmp_path):
+    kept = tmp_path / "jobs"
+    shutil.copytree(demo.folder / "foolflow/jobs", kept)
+    for path in (demo.folder / "foolflow/jobs").glob("*.py"):
+        path.write_text(path.read_text() + "\nADDED = 1  # and a comment\n")
+    assert demo.outdated() == set()
+    shutil.copytree(kept, demo.folder / "foolflow/jobs", copy_function=shutil.copy, dirs_exist_ok=True)
+    assert demo.outdated() == set()
+
+
 def test_another_branch_and_back_outdates_nothing(demo, tmp_path):
     """What `git checkout` does: other content, then the first content again, all with new times."""
     kept = tmp_path / "foolflow"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.peers.running import Counted, MakeImages
 
 DISTRIBUTION = "pyautoattack"
-INSTALL = sources.IN_THE_EXTRA
+INSTALL = "pip install pyautoattack"
 VERSIONS = ("custom", "plus", "rand", "standard")
 PARTS = ("apgd-ce", "apgd-dlr", "apgd-t", "fab", "fab-t", "square")
 CLASSES_OF_DLR, CLASSES_OF_TARGETED_DLR = 3, 4
