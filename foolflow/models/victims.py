@@ -97,8 +97,8 @@ def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Modul
 def _description(found: Any) -> dict[str, Any]:
     """Return the model, defense and shape that a weights file describes. Anyone may have written it: trust nothing."""
     model, defense, shape = (dict(found[part]) for part in ("model", "defense", "shape"))
-    numbers = [shape["channels"], *height_and_width(shape["size"]), shape["classes"]]
-    if not all(type(number) is int and number > 0 for number in numbers):
+    sides = shape["size"] if isinstance(shape["size"], list) and len(shape["size"]) == 2 else [shape["size"]]
+    if not all(type(number) is int and number > 0 for number in (shape["channels"], *sides, shape["classes"])):
         raise ValueError(f"invalid shape {shape}")
     return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}
 
