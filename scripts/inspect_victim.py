@@ -7,8 +7,6 @@ will be attacked in
 import argparse
 from pathlib import Path
 
-import torch
-
 from foolflow.attacks.inspection import inspect, measure_speed
 from foolflow.compute.device import compute_on, describe_device
 from foolflow.data.splits import load_split
@@ -28,8 +26,8 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     for notice in notices:
         print(notice, flush=True)
         print_to_terminal(f"{arguments.name}: {notice}")
-    first = torch.from_numpy(split.images[:BATCH].copy()), torch.from_numpy(split.labels[:BATCH].copy())
-    speed = measure_speed(found.victim, *first, norm=spec["norm"], epsilon=spec["epsilon"], device=device)
+    batch = split.images[:BATCH], split.labels[:BATCH]
+    speed = measure_speed(found.victim, *batch, norm=spec["norm"], epsilon=spec["epsilon"], device=device)
     write_json(arguments.speed, speed | {"device": describe_device(device), "images": len(split)})
     return [arguments.speed]
 

@@ -32,15 +32,15 @@ def main(arguments: argparse.Namespace) -> None:
     ).victim
     squeezers = {f"score_{entry['name']}": load_filter(entry) for entry in spec["squeezers"]}
 
-    def scores(images: torch.Tensor) -> dict[str, torch.Tensor]:
+    def scores(images: torch.Tensor | np.ndarray) -> dict[str, torch.Tensor]:
         with log_throughput(len(images)):
             return score_images(victim, images, squeezers, device)
 
     tables = []
     for name, split in splits.items():
-        found = scores(torch.from_numpy(split.images))
+        found = scores(split.images)
         tables.append(pd.DataFrame({"images": name, "index": range(len(split)), "label": split.labels} | _numpy(found)))
-    clean = classify(victim, torch.from_numpy(test.images), device).classes
+    clean = classify(victim, test.images, device).classes
     for attack, path in zip(spec["attacks"], arguments.sets, strict=True):
         adversarial_set = load_set(path)
         index, target = adversarial_set.tensors["index"], torch.from_numpy(np.array(adversarial_set.tensors["target"]))

@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> None:
     attacked = torch.from_numpy(adversarial_set.images(slice(None)))
     index = torch.from_numpy(np.array(adversarial_set.tensors["index"]))
     labels = torch.from_numpy(split.labels)[index]
-    clean = to_float(torch.from_numpy(split.images[index.numpy()]), CPU)
+    clean = to_float(split.images[index.numpy()], CPU)
     fooled = (classify(undefended, clean, CPU).classes == labels) & (
         classify(undefended, attacked, CPU).classes != labels
     )

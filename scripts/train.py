@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from foolflow.compute.device import compute_on, describe_device
@@ -76,7 +77,7 @@ def fingerprint(arguments: argparse.Namespace) -> str:
 
 
 def _on(device: torch.device, split: Split) -> Labelled:
-    return Labelled(torch.from_numpy(split.images).to(device), torch.from_numpy(split.labels).to(device))
+    return Labelled(torch.from_numpy(np.array(split.images)).to(device), torch.from_numpy(split.labels).to(device))
 
 
 def write_history(path: Path, history: list[Epoch]) -> None:

@@ -29,7 +29,7 @@ def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device:
 
     victim: in eval mode.  split: the test split.  class_names: of the victim's outputs, those of the split first.
     """
-    predictions = classify(victim, torch.from_numpy(split.images), device).classes.numpy()
+    predictions = classify(victim, split.images, device).classes.numpy()
     correct = int((predictions == split.labels).sum())
     warnings = [*_about_chance(predictions, split, class_names), *_about_gradient(victim, split, device)]
     return {"n": len(split), "correct": correct, "warnings": warnings}
@@ -60,7 +60,7 @@ def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) ->
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> list[str]:
     """Warn if there is no gradient, or if it vanishes for many images, which hides them from gradient attacks."""
-    images = to_float(torch.from_numpy(split.images[:32].copy()), device)
+    images = to_float(split.images[:32], device)
     try:
         with frozen(victim):
             inputs = images.requires_grad_()
@@ -79,14 +79,14 @@ def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> li
 
 
 def measure_speed(
-    victim: nn.Module, images: Tensor, labels: Tensor, *, norm: str, epsilon: float, device: torch.device
+    victim: nn.Module, images: np.ndarray, labels: np.ndarray, *, norm: str, epsilon: float, device: torch.device
 ) -> dict[str, Any]:
     """Time a victim on one batch of images. Return the fields of `planning.Speed`, except `images`, and the memory.
 
     images: uint8 (N, C, H, W).  labels: int64 (N,).
     memory_mb: the peak memory of this process, in MB (2^20 bytes), after a forward and a backward pass of the batch.
     """
-    batch, truth = to_float(images, device), labels.to(device)
+    batch, truth = to_float(images, device), torch.from_numpy(labels).to(device)
     with frozen(victim):
         with torch.no_grad():
             classes = victim(batch).shape[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +24,7 @@ def squeezing_scores(logits: Tensor, squeezed_logits: Sequence[Tensor]) -> Tenso
 
 @torch.no_grad()
 def score_images(
-    victim: nn.Module, images: Tensor, squeezers: Mapping[str, Filter], device: torch.device
+    victim: nn.Module, images: Tensor | np.ndarray, squeezers: Mapping[str, Filter], device: torch.device
 ) -> dict[str, Tensor]:
     """Return the victim's predictions and the detection scores of many images, on the CPU.
 
