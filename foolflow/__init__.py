@@ -2,24 +2,27 @@
 
     import foolflow
 
-    victim = foolflow.load_victim("results/victims/mnist/lenet/none/0/weights.safetensors")
-    adversarial = foolflow.attacks.fgsm(victim, images, labels, epsilon=0.1)
+    result = foolflow.evaluate(model, images, labels, epsilon=8/255)
+    adversarial = foolflow.attacks.fgsm(model, images, labels, epsilon=8/255)
 
 Nothing is imported before it is used: a job of the workflow loads only what it needs.
 """
 
 import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from foolflow import attacks as attacks
     from foolflow.errors import InvalidInput as InvalidInput
+    from foolflow.evaluate import evaluate as evaluate
     from foolflow.models.victims import load_victim as load_victim
 
     __version__: str
 
-__all__ = ["InvalidInput", "attacks", "load_victim"]
+__all__ = ["InvalidInput", "attacks", "evaluate", "load_victim"]
 
 
 if not TYPE_CHECKING:  # a type checker reports names that do not exist
@@ -28,6 +31,8 @@ if not TYPE_CHECKING:  # a type checker reports names that do not exist
         match name:
             case "attacks":
                 return importlib.import_module("foolflow.attacks")
+            case "evaluate":
+                return importlib.import_module("foolflow.evaluate").evaluate
             case "load_victim":
                 return importlib.import_module("foolflow.models.victims").load_victim
             case "InvalidInput":
@@ -35,6 +40,17 @@ if not TYPE_CHECKING:  # a type checker reports names that do not exist
             case "__version__":
                 return _version()
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Foolflow(ModuleType):
+    """Keeps `foolflow.evaluate` the function, though a submodule has the same name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system binds a submodule on its package once it is loaded.
+        super().__setattr__(name, value.evaluate if name == "evaluate" else value)
+
+
+sys.modules[__name__].__class__ = _Foolflow
 
 
 def __dir__() -> list[str]:

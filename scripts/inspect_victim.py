@@ -26,13 +26,17 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     for notice in notices:
         print(notice, flush=True)
         print_to_terminal(f"{arguments.name}: {notice}")
-    batch = split.images[:BATCH], split.labels[:BATCH]
-    speed = measure_speed(found.victim, *batch, norm=spec["norm"], epsilon=spec["epsilon"], device=device)
-    write_json(arguments.speed, speed | {"device": describe_device(device), "images": len(split)})
+    speed = measure_speed(
+        found.victim,
+        split,
+        norm=spec["norm"],
+        epsilon=spec["epsilon"],
+        differentiable=facts["differentiable"],
+        device=device,
+    )
+    write_json(arguments.speed, speed | {"device": describe_device(device)})
     return [arguments.speed]
 
-
-BATCH = 16  # images of the batch that is timed
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)

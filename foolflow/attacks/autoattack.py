@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, is_success
 from foolflow.attacks.pgd import pgd
 from foolflow.compute.freezing import frozen
+from foolflow.compute.gradients import why_not_differentiable
 from foolflow.errors import InvalidInput
 
 PACKAGE = "pyautoattack"
@@ -48,7 +49,7 @@ def autoattack(
             logits = model(images)
         check_logits(logits, labels)
         stage[is_success(logits.argmax(1), labels, None)] = 0
-        differentiable = has_gradient(model, images[:1])
+        differentiable = why_not_differentiable(model, images[:1]) is None
         for rank in range(1 if differentiable else PACKAGE_STAGE, PACKAGE_STAGE + 1):
             rows = (stage == -1).nonzero().squeeze(1)
             if len(rows) == 0:
@@ -66,16 +67,6 @@ def autoattack(
             made[fooled], stage[fooled] = tried.images[tried.success], rank
         result = conclude(model, made, labels, None, iterations, evaluations)
     return replace(result, details={"stage": stage})
-
-
-def has_gradient(model: nn.Module, images: Tensor) -> bool:
-    """Return whether the model's logits for these images can be differentiated."""
-    inputs = images.detach().requires_grad_()
-    try:
-        torch.autograd.grad(model(inputs).sum(), inputs)
-    except (InvalidInput, RuntimeError):  # a model that refuses, or logits without a graph
-        return False
-    return True
 
 
 def _package(

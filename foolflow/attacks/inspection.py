@@ -13,26 +13,38 @@ from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.judging import classify
 from foolflow.attacks.pgd import pgd
+from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.freezing import frozen
+from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.prediction import to_float
 from foolflow.data.splits import Split
-from foolflow.errors import InvalidInput
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
 CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
+TRIED = 16  # images of a batch for trials
 PROBE_STEPS = 10  # of the attack that tells whether images resist
 REPEATS = 2  # timed passes; the fastest counts
 
 
 def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device: torch.device) -> dict[str, Any]:
-    """Classify the clean images. Return `n`, `correct` and `warnings`, one sentence each.
+    """Classify the clean images, and look for what makes the victim's numbers doubtful.
 
     victim: in eval mode.  split: the test split.  class_names: of the victim's outputs, those of the split first.
+    Returns `n`, `correct`, `differentiable` (whether the victim has a gradient) and `warnings`, one sentence each.
     """
     predictions = classify(victim, split.images, device).classes.numpy()
-    correct = int((predictions == split.labels).sum())
-    warnings = [*_about_chance(predictions, split, class_names), *_about_gradient(victim, split, device)]
-    return {"n": len(split), "correct": correct, "warnings": warnings}
+    with frozen(victim):
+        problem = why_not_differentiable(victim, to_float(split.images[:1], device))
+        if problem is None:
+            doubts = _about_gradient(victim, split, device)
+        else:
+            doubts = [f"the model has no gradient, so only attacks that need none apply ({problem})"]
+    return {
+        "n": len(split),
+        "correct": int((predictions == split.labels).sum()),
+        "differentiable": problem is None,
+        "warnings": [*_about_chance(predictions, split, class_names), *doubts],
+    }
 
 
 def _about_chance(predictions: np.ndarray, split: Split, class_names: Sequence[str]) -> list[str]:
@@ -59,64 +71,59 @@ def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) ->
 
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> list[str]:
-    """Warn if there is no gradient, or if it vanishes for many images, which hides them from gradient attacks."""
-    images = to_float(split.images[:32], device)
-    try:
-        with frozen(victim):
-            inputs = images.requires_grad_()
-            logits = victim(inputs)
-            loss = cross_entropy(logits, logits.argmax(1), reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, inputs)
-    except (InvalidInput, RuntimeError) as error:
-        return [f"the model has no gradient ({' '.join(str(error).split())[:200]}), so only attacks without one apply"]
+    """Warn if the gradient vanishes for some images, which hides them from the attacks that follow it."""
+    inputs = to_float(first_images(split), device).requires_grad_()
+    logits = victim(inputs)
+    (gradient,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1), reduction="sum"), inputs)
     none = float((gradient.flatten(1).abs().amax(1) == 0).float().mean())
     if none == 0:
         return []
     return [
-        f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(images)} images; "
+        f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(inputs)} images; "
         "attacks that follow it may fail on images that are not robust (gradient masking)"
     ]
 
 
+def first_images(split: Split) -> np.ndarray:
+    """Return the images of one batch for trials, fewer if they are large: uint8 (N, C, H, W)."""
+    return split.images[: default_batch_size(TRIED, split.images.shape[1:])]
+
+
 def measure_speed(
-    victim: nn.Module, images: np.ndarray, labels: np.ndarray, *, norm: str, epsilon: float, device: torch.device
+    victim: nn.Module, split: Split, *, norm: str, epsilon: float, differentiable: bool, device: torch.device
 ) -> dict[str, Any]:
-    """Time a victim on one batch of images. Return the fields of `planning.Speed`, except `images`, and the memory.
+    """Time a victim on one batch. Return the fields of `planning.Speed`, and the memory.
 
-    images: uint8 (N, C, H, W).  labels: int64 (N,).
-    memory_mb: the peak memory of this process, in MB (2^20 bytes), after a forward and a backward pass of the batch.
+    split: the test split.  norm, epsilon: the ball of the short attack that tells how many images resist.
+    memory_mb: the peak memory of this process, in MB (2^20 bytes), after passes in both directions.
     """
-    batch, truth = to_float(images, device), torch.from_numpy(labels).to(device)
-    with frozen(victim):
+    batch = to_float(first_images(split), device)
+    labels = torch.from_numpy(split.labels[: len(batch)]).to(device)
+
+    def forward() -> Tensor:
         with torch.no_grad():
-            classes = victim(batch).shape[1]
-            forward = _seconds(lambda: victim(batch), device) / len(batch)
-        gradient, resisting = _gradient_and_resistance(victim, batch, truth, norm, epsilon, device)
-    return {
-        "forward": forward,
-        "gradient": forward if gradient is None else gradient,
-        "resisting": resisting,
-        "differentiable": gradient is not None,
-        "classes": classes,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-def _gradient_and_resistance(
-    victim: nn.Module, images: Tensor, labels: Tensor, norm: str, epsilon: float, device: torch.device
-) -> tuple[float | None, float]:
-    """Return the seconds per image of a gradient, None if there is none, and which part withstands a short attack."""
+            return victim(batch)
 
     def gradient() -> None:
-        inputs = images.detach().requires_grad_()
+        inputs = batch.detach().requires_grad_()
         torch.autograd.grad(victim(inputs).logsumexp(1).sum(), inputs)
 
-    try:
-        seconds = _seconds(gradient, device) / len(images)
-        made = pgd(victim, images, labels, norm=norm, epsilon=epsilon, loss="margin", steps=PROBE_STEPS)
-    except (InvalidInput, RuntimeError):
-        return None, 1.0
-    return seconds, float((~made.success).float().mean())
+    with frozen(victim):
+        classes = forward().shape[1]
+        seconds = {"forward": _seconds(forward, device) / len(batch)}
+        seconds["gradient"] = _seconds(gradient, device) / len(batch) if differentiable else seconds["forward"]
+    resisting = 1.0
+    if differentiable:
+        made = pgd(victim, batch, labels, norm=norm, epsilon=epsilon, loss="margin", steps=PROBE_STEPS)
+        resisting = float((~made.success).float().mean())
+    return {
+        **seconds,
+        "resisting": resisting,
+        "images": len(split),
+        "classes": classes,
+        "differentiable": differentiable,
+        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def _seconds(work: Callable[[], Any], device: torch.device) -> float:

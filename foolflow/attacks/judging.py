@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import is_success
 from foolflow.compute.batch_size import default_batch_size
-from foolflow.compute.prediction import checked_logits, in_batches
+from foolflow.compute.prediction import checked_logits, in_batches, to_float
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
@@ -119,7 +119,7 @@ def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> di
     """Return the l0, l2 and linf distances from the clean images, each (R,)."""
     found: dict[str, list[Tensor]] = {"l0": [], "l2": [], "linf": []}
     for rows in _blocks(len(made), default_batch_size(BLOCK, clean.shape[1:])):
-        original = torch.from_numpy(clean[index[rows]]).float() / 255
+        original = to_float(clean[index[rows]], torch.device("cpu"))
         images = torch.from_numpy(made.images(rows))
         difference = (images - original).flatten(1)
         found["l0"].append((images != original).any(1).flatten(1).sum(1))

@@ -28,6 +28,9 @@ def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -
     parameters = dict(entry.get("parameters", {}))
     if epsilon is not None:
         parameters["epsilon"] = epsilon
+    if "function" in entry:  # of a caller of `foolflow.evaluate`
+        name = getattr(entry["function"], "__name__", "function")
+        return partial(_call_users, entry["function"], name, parameters)
     if "python" in entry:
         return partial(_call_users, load_object(entry["python"]), entry["python"], parameters)
     method = entry["method"]

@@ -70,8 +70,8 @@ def example(
     )
 
 
-def choose(records: Mapping[str, pd.DataFrame], budget: Budget) -> list[tuple[str, int]]:
-    """Choose up to COUNT images that were classified correctly, each with the first attack that fooled it.
+def choose(records: Mapping[str, pd.DataFrame], budget: Budget, count: int = COUNT) -> list[tuple[str, int]]:
+    """Choose up to `count` images that were classified correctly, each with the first attack that fooled it.
 
     Fooled images come first, and within these the classes alternate.
     records: of each attack, by name.  Returns for each image the attack and the row of its records.
@@ -90,7 +90,7 @@ def choose(records: Mapping[str, pd.DataFrame], budget: Budget) -> list[tuple[st
         candidates, orient="index", columns=["right", "label", "attack", "row"]
     ).sort_index()
     listed["turn"] = listed.groupby(["right", "label"]).cumcount()
-    chosen = listed.sort_values(["right", "turn"], kind="stable").head(COUNT)
+    chosen = listed.sort_values(["right", "turn"], kind="stable").head(count)
     return list(zip(chosen["attack"], chosen["row"].astype(int), strict=True))
 
 

@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 
 from foolflow.jobs.files import whole_file
 
-mpl.use("Agg")
-
 # The palette of Okabe and Ito, which colour-blind readers can distinguish.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -78,6 +79,21 @@ def load_supplied(
                 body = _in_fast_layout(body, probes.natural, logits[probes.uniform :, list(order.outputs)])
             victim = _behind_filter(body, defense or {}, probes)
     return Supplied(victim, order.names, (*opened.notices, *notices))
+
+
+def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Supplied:
+    """Adapt a network in memory, which the caller has put in eval mode and frozen. It is not changed.
+
+    images: uint8, or float32 in [0, 1], (N, C, H, W), of which the first two are tried.
+    Returns a victim for images of this shape, on `device`, with its outputs' numbers as class names.
+    Raises InvalidInput if the network does not take the images or does not return logits.
+    """
+    channels, height, width = images.shape[1:]
+    with seeded("supplied victim", device=device), torch.inference_mode(False), torch.no_grad():
+        probes = _probes(channels, height, width, to_float(images[:2], device), device)
+        opened = _Opened(network, [(channels, "NCHW")], _float_type(network), _skipping, is_module=True)
+        body, logits, notices = _logits_network(opened, {}, probes, "network")
+    return Supplied(body.eval(), tuple(map(str, range(logits.shape[1]))), notices)
 
 
 def describe(model: Spec) -> str:

@@ -95,9 +95,7 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     for one in tried:
         count = one.records["index"].nunique()
         if count < FEW:
-            found[one.name] = [
-                f"only {count} images, so the interval is wide; a larger `budget` or more images narrow it"
-            ]
+            found[one.name] = [f"only {count} images, so the interval is wide"]
             if one.counts:
                 found[WORST] = found[one.name]
     iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)

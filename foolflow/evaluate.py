@@ -1,0 +1,263 @@
+"""How robust is a classifier on these images? `foolflow.evaluate` answers without the workflow."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.inspection import inspect
+from foolflow.attacks.judging import classify, judge
+from foolflow.attacks.running import run_attack
+from foolflow.attacks.standard import NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
+from foolflow.compute.freezing import frozen
+from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.splits import Split
+from foolflow.errors import InvalidInput
+from foolflow.jobs.progress import Progress
+from foolflow.models.supplied import adapt
+from foolflow.statistics.robustness import Budget
+from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The name of a standard attack; or, by any name, a config entry or a function(model, images, labels) -> images.
+Attacks = str | Sequence[str] | Mapping[str, Mapping[str, Any] | Callable[..., Any]]
+
+EXCESS = 1e-4  # images that leave [0, 1] by at most this much, by rounding, are clipped
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of `evaluate`.
+
+    norm, epsilon: the ball of the worst case.  warnings: sentences about the model and the numbers.
+    class_names: of the model's outputs.
+    """
+
+    norm: str
+    epsilon: float
+    warnings: Sequence[str]
+    class_names: Sequence[str]
+    _split: Split
+    _table: pd.DataFrame
+    _tried: Sequence[Tried]
+    _sets: Mapping[str, AdversarialSet]
+    _folder: Any  # holds the adversarial images until this object is deleted
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row for the clean images, one for each attack and one for the worst case.
+
+        The columns are those of `foolflow.statistics.summary.summarise`: rates, intervals, n and medians.
+        """
+        return self._table.copy()
+
+    @property
+    def worst_case(self) -> float:
+        """The fraction of images that are classified correctly under every attack within epsilon; NaN without one."""
+        rows = self._table[self._table["attack"] == WORST]
+        return float("nan") if rows.empty else float(rows["accuracy"].iloc[0])
+
+    def records(self, attack: str) -> pd.DataFrame:
+        """Return one row per image of an attack: see `foolflow.attacks.judging.judge`."""
+        return self._one(attack).records.copy()
+
+    def images(self, attack: str) -> np.ndarray:
+        """Return the adversarial images of an attack, in the order of its records: float32 (N, C, H, W) in [0, 1]."""
+        self._one(attack)
+        return self._sets[attack].images(slice(None))
+
+    def show(self, count: int = 8) -> "Figure":
+        """Draw images under attack: original, perturbation and adversarial image, with classes and confidences."""
+        from foolflow.figures.examples import choose, draw, example
+
+        records = {one.name: one.records for one in self._tried if one.counts} or {
+            one.name: one.records for one in self._tried
+        }
+        shown = []
+        for attack, row in choose(records, Budget(self.norm, self.epsilon), count):
+            record = records[attack].iloc[row]
+            clean = self._split.images[record["index"]]
+            clean = clean.astype(np.float32) / 255 if clean.dtype == np.uint8 else clean
+            (adversarial,) = self._sets[attack].images(slice(row, row + 1))
+            shown.append(example(record, clean, adversarial, self.class_names, attack))
+        return draw(f"Attacked within {ball_in_words(self.norm, self.epsilon)}", shown)
+
+    def __repr__(self) -> str:
+        return headline(self._table, "The model", ball_in_words(self.norm, self.epsilon))
+
+    def _one(self, attack: str) -> Tried:
+        for one in self._tried:
+            if one.name == attack:
+                return one
+        raise InvalidInput(f"attack {attack!r} was not run; there are {', '.join(one.name for one in self._tried)}")
+
+
+def evaluate(
+    model: Callable[[Tensor], Any],
+    images: Any,
+    labels: Any = None,
+    *,
+    epsilon: float = 8 / 255,
+    norm: str = "linf",
+    attacks: Attacks = "standard",
+    class_names: Sequence[str] | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Attack a classifier and summarise how robust it is.
+
+    model: maps float32 images (N, C, H, W) in [0, 1] to logits (N, classes), or to a tuple, a dict or an object that
+        holds them. Normalisation belongs into the model. A final softmax is removed, or rejected if it cannot be.
+        The model runs in eval mode, on the device of its parameters, and is left as it was.
+    images: (N, C, H, W), float in [0, 1] or uint8: a tensor or an array, on any device; or a DataLoader, or any other
+        iterable of batches (images, labels), without `labels`. All images are kept in memory.
+    labels: (N,), the indices of the true outputs.
+    epsilon, norm: the ball of the worst case and of the standard attacks: pixel units; `linf` or `l2`.
+    attacks: `standard`; a list of the names of standard attacks (`foolflow.attacks.standard.standard_attacks`); or a
+        dict of a name and a config entry ({"method": "pgd", "parameters": {...}}) or a function(model, images, labels)
+        that returns adversarial images or an `Adversarial`.
+    class_names: of the model's outputs (default: their numbers).  progress: whether to report on standard error.
+    Attacks that need a gradient are left out if the model has none, with a warning.
+    Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
+    """
+    if norm not in NORMS or not 0 < epsilon < np.inf:
+        raise InvalidInput(f"norm {norm!r}: linf or l2; epsilon {epsilon}: above 0")
+    pixels, truth = _collected(images, labels)
+    entries = _entries(attacks, norm, epsilon)
+    network = model if isinstance(model, nn.Module) else _Function(model)
+    device = next((tensor.device for tensor in network.parameters()), _device_of(images))
+    with frozen(network), torch.no_grad():
+        found = adapt(network, pixels, device=device)
+        outputs = len(found.class_names)
+        names = tuple(class_names) if class_names is not None else found.class_names
+        if len(names) != outputs or truth.min() < 0 or truth.max() >= outputs:
+            ranges = f"{len(names)} class_names, labels from {truth.min()} to {truth.max()}"
+            raise InvalidInput(f"{ranges}; the model has {outputs} outputs, 0 to {outputs - 1}")
+        split = Split(pixels, truth, names)
+        return _evaluated(found.victim, split, entries, norm, epsilon, device, found.notices, progress)
+
+
+def _evaluated(
+    victim: nn.Module,
+    split: Split,
+    entries: Mapping[str, Mapping[str, Any]],
+    norm: str,
+    epsilon: float,
+    device: torch.device,
+    notices: Sequence[str],
+    progress: bool,
+) -> Evaluation:
+    def report(line: str) -> None:
+        if progress:
+            print(line, file=sys.stderr, flush=True)
+
+    facts = inspect(victim, split, split.class_names, device)
+    report(f"clean: {facts['correct']:,} of {facts['n']:,} images are classified correctly")
+    clean = classify(victim, split.images, device)
+    folder = tempfile.TemporaryDirectory(prefix="foolflow-")
+    tried: list[Tried] = []
+    sets: dict[str, AdversarialSet] = {}
+    left_out: list[str] = []
+    for name, entry in entries.items():
+        if needs_gradient(entry) and not facts["differentiable"]:
+            left_out.append(name)
+            continue
+        watch = Progress(name, "batches", report)
+        sets[name] = run_attack(
+            victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
+        )
+        records = judge(victim, split, clean, sets[name], device, origin=name)
+        minimised = minimised_norm(entry)
+        within = has_ball(entry) or minimised == norm
+        tried.append(Tried(name, records, within, within, None if has_ball(entry) else minimised))
+        right = (records["prediction"] == records["label"]).mean()
+        report(f"{name}: {right:.1%} of {len(records):,} images are still classified correctly")
+    budget = Budget(norm, epsilon)
+    warnings = [*notices, *facts["warnings"]]
+    if left_out:
+        warnings.append(f"not run, because the model has no gradient: {', '.join(left_out)}")
+    table = summarise(facts["n"], facts["correct"], tried, budget)
+    by_row = {CLEAN: warnings} | warnings_of(tried, budget)
+    table["warnings"] = ["; ".join(by_row.get(name, [])) for name in table["attack"]]
+    said = list(dict.fromkeys(line for lines in by_row.values() for line in lines))
+    return Evaluation(norm, epsilon, said, split.class_names, split, table, tried, sets, folder)
+
+
+def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[str, Any]]:
+    standard = standard_attacks(norm, epsilon)
+    if isinstance(attacks, Mapping):
+        return {name: one if isinstance(one, Mapping) else {"function": one} for name, one in attacks.items()}
+    listed = list(standard) if attacks == "standard" else [attacks] if isinstance(attacks, str) else list(attacks)
+    if not listed or (unknown := [name for name in listed if name not in standard]):
+        wrong = ", ".join(map(repr, unknown)) if listed else "nothing"
+        raise InvalidInput(f"attacks: {wrong} is not among the standard attacks: {', '.join(standard)}")
+    return {name: standard[name] for name in listed}
+
+
+def _collected(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images, uint8 or float32 in [0, 1], and the labels, int64."""
+    if labels is not None:
+        return _pixels(_array(images)), _classes(_array(labels), len(images))
+    if isinstance(images, Tensor | np.ndarray) or not isinstance(images, Iterable):
+        raise InvalidInput("labels: missing; give labels, or batches of images and labels such as a DataLoader")
+    parts = []
+    for batch in images:
+        if not isinstance(batch, Sequence) or len(batch) < 2:
+            raise InvalidInput(f"a batch is a {type(batch).__name__}; (images, labels) are needed")
+        parts.append((_pixels(_array(batch[0])), _classes(_array(batch[1]), len(batch[0]))))
+    if not parts:
+        raise InvalidInput("images: there are none")
+    if len({(pixels.shape[1:], pixels.dtype) for pixels, _ in parts}) > 1:
+        raise InvalidInput("images: the batches differ in shape or type; resize the images first")
+    return np.concatenate([pixels for pixels, _ in parts]), np.concatenate([truth for _, truth in parts])
+
+
+def _array(values: Any) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+    return np.asarray(values)
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    if images.ndim != 4 or len(images) == 0:
+        raise InvalidInput(f"images: shape {images.shape}; (N, C, H, W) with at least one image is needed")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InvalidInput(f"images: {images.dtype}; uint8, or floats in [0, 1] are needed")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -EXCESS and high <= 1 + EXCESS):  # written so that NaN fails, too
+        remedy = "divide by 255" if low >= 0 and high > 2 else "normalise inside the model"
+        raise InvalidInput(f"images: they go from {low:.4g} to {high:.4g}; [0, 1] is needed; {remedy}")
+    return images.astype(np.float32).clip(0, 1)
+
+
+def _classes(labels: np.ndarray, count: int) -> np.ndarray:
+    if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
+        raise InvalidInput(f"labels: {labels.dtype} of shape {labels.shape}; {count} whole numbers are needed")
+    return labels.astype(np.int64)
+
+
+def _device_of(images: Any) -> torch.device:
+    return images.device if isinstance(images, Tensor) else torch.device("cpu")
+
+
+class _Function(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        if not callable(function):
+            raise InvalidInput(f"model: a {type(function).__name__} cannot be called with images")
+        self.function = function
+
+    def forward(self, images: Tensor) -> Any:
+        return self.function(images)

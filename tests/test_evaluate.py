@@ -1,0 +1,204 @@
+"""The library's entry point, on networks small enough to check by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import foolflow
+from foolflow.errors import InvalidInput
+from tests.conftest import random_affine
+
+FAST = ["noise", "fgsm", "pgd_margin"]
+
+
+@pytest.fixture(scope="module")
+def data():
+    model = random_affine(0)
+    images = torch.rand(40, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        labels = model(images).argmax(1)
+    labels[:10] = (labels[:10] + 1) % 5  # clean errors
+    return model, images, labels
+
+
+def evaluated(model, images, labels=None, **more):
+    return foolflow.evaluate(model, images, labels, **{"attacks": FAST, "progress": False, "epsilon": 0.1} | more)
+
+
+def test_the_standard_attacks_give_one_table_with_rates_intervals_and_medians(data):
+    found = evaluated(*data, attacks="standard")
+    table = found.summary().set_index("attack")
+    assert list(table.index) == [
+        "clean", "noise", "fgsm", "pgd", "pgd_margin", "autoattack", "minimal_linf", "minimal_l2", "stadv", "worst case",
+    ]  # fmt: skip
+    assert table.loc["clean", "accuracy"] == 0.75
+    assert table.loc["worst case", "accuracy"] == found.worst_case <= table.loc["pgd", "accuracy"]
+    assert (table["low"] <= table["accuracy"]).all()
+    assert (table["accuracy"] <= table["high"]).all()
+    assert table["n"].eq(40).all()
+    assert table.loc["minimal_l2", ["median", "median_low", "median_high"]].notna().all()
+    assert "only 40 images" in table.loc["pgd", "warnings"]
+
+
+def test_the_worst_case_of_a_linear_model_is_the_exact_one(data):
+    """The smallest L-infinity perturbation is the gap over the L1 norm of its gradient, if no pixel is clipped."""
+    model, images, _ = data
+    images = 0.3 + 0.4 * images
+    with torch.no_grad():
+        logits = model(images)
+    labels = logits.argmax(1)
+    weights = model.weight.detach()
+    gaps = logits.gather(1, labels[:, None]) - logits
+    distances = gaps / (weights[labels][:, None] - weights).abs().sum(2).clamp_min(1e-12)
+    distances.scatter_(1, labels[:, None], torch.inf)
+    nearest = distances.amin(1)
+    epsilon = float(nearest.sort().values[19:21].mean())  # half of the images are nearer
+    exact = (nearest > epsilon).float().mean().item()
+    assert exact == 0.5
+    assert evaluated(model, images, labels, epsilon=epsilon).worst_case == pytest.approx(exact)
+
+
+def test_tensors_arrays_and_loaders_give_the_same_numbers(data):
+    model, images, labels = data
+    expected = evaluated(model, images, labels).summary()
+    others = [
+        (images.numpy(), labels.numpy()),
+        (images.double(), labels.int()),
+        (DataLoader(TensorDataset(images, labels), batch_size=7), None),
+        ([(images[:15], labels[:15].tolist()), (images[15:].numpy(), labels[15:])], None),
+    ]
+    for pair in others:
+        assert evaluated(model, *pair).summary().equals(expected)
+
+
+def test_8_bit_images_are_the_same_as_their_fractions(data):
+    model, images, labels = data
+    whole = (images * 255).round().to(torch.uint8)
+    assert evaluated(model, whole, labels).summary().equals(evaluated(model, whole.float() / 255, labels).summary())
+
+
+class Wrapped(nn.Module):
+    def __init__(self, network, output):
+        super().__init__()
+        self.network, self.output = network, output
+
+    def forward(self, images):
+        return self.output(self.network(images))
+
+
+class Output:
+    def __init__(self, logits):
+        self.logits = logits
+
+
+OUTPUTS = {
+    "tuple": lambda z: (z, 1),
+    "dict": lambda z: {"logits": z, "loss": z.sum()},
+    "object": Output,
+    "softmax": lambda z: z.softmax(1),
+    "float64": lambda z: z.double(),
+}
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_whatever_holds_the_logits_is_understood(data, kind):
+    model, images, labels = data
+    found = evaluated(Wrapped(model, OUTPUTS[kind]), images, labels)
+    expected = evaluated(model, images, labels)
+    assert found.summary()["correct"].tolist() == expected.summary()["correct"].tolist()
+    assert any("softmax" in line for line in found.warnings) == (kind == "softmax")
+
+
+def test_the_model_is_left_as_it_was(data):
+    model, images, labels = data
+    network = nn.Sequential(nn.Dropout(0.5), model).train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    given = images.clone()
+    found = evaluated(network, images, labels)
+    assert network.training
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert torch.equal(images, given)
+    assert found.summary()["correct"].tolist() == evaluated(model, images, labels).summary()["correct"].tolist()
+
+
+def test_without_a_gradient_the_other_attacks_still_run(data):
+    model, images, labels = data
+    found = evaluated(lambda x: model(x.detach()), images, labels, attacks="standard")
+    assert list(found.summary()["attack"]) == ["clean", "noise", "autoattack", "worst case"]
+    assert found.worst_case < 0.75
+    assert any("no gradient" in line for line in found.warnings)
+
+
+def test_attacks_can_be_entries_of_a_config_or_functions(data):
+    model, images, labels = data
+
+    def brighter(model, images, labels):
+        return (images + 0.1).clamp(0, 1)
+
+    attacks = {"mine": brighter, "slow": {"method": "pgd", "parameters": {"epsilon": 0.1, "steps": 3}}}
+    found = evaluated(model, images, labels, attacks=attacks)
+    assert list(found.summary()["attack"]) == ["clean", "mine", "slow", "worst case"]
+    assert np.allclose(found.images("mine"), (images + 0.1).clamp(0, 1))
+    assert len(found.records("slow")) == 40
+
+
+def test_the_figure_shows_the_requested_number_of_images_with_class_names(data):
+    model, images, labels = data
+    found = evaluated(model, images, labels, class_names=["ant", "bee", "cat", "dog", "eel"])
+    figure = found.show(3)
+    assert len(figure.axes) == 9
+    assert figure.axes[0].get_title().split("\n")[0] in ("ant", "bee", "cat", "dog", "eel")
+    assert repr(found).startswith("The model classifies 75.0 % of 40 clean images correctly, and ")
+
+
+def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
+    model, images, _ = data
+    with torch.no_grad():
+        shifted = (model(images).argmax(1) + 1) % 5
+    (warning,) = [line for line in evaluated(model, images, shifted).warnings if "chance" in line]
+    assert "with the classes in another order it would be 100.0%" in warning
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"labels": None}, "labels: missing"),
+        ({"labels": torch.zeros(3, dtype=torch.int64)}, "40 whole numbers are needed"),
+        ({"labels": torch.zeros(40)}, "whole numbers"),
+        ({"labels": torch.full((40,), 5)}, "the model has 5 outputs, 0 to 4"),
+        ({"labels": torch.full((40,), -1)}, "the model has 5 outputs, 0 to 4"),
+        ({"images": torch.rand(40, 4, 4)}, "images: shape"),
+        ({"images": 200 * torch.rand(40, 1, 4, 4)}, "divide by 255"),
+        ({"images": torch.randn(40, 1, 4, 4)}, "normalise inside the model"),
+        ({"images": torch.full((40, 1, 4, 4), float("nan"))}, r"\[0, 1\] is needed"),
+        ({"images": torch.ones(40, 1, 4, 4, dtype=torch.int64)}, "uint8, or floats"),
+        ({"images": [], "labels": None}, "there are none"),
+        ({"norm": "l1"}, "linf or l2"),
+        ({"epsilon": 0}, "above 0"),
+        ({"attacks": ["pgd", "magic"]}, "'magic' is not among the standard attacks"),
+        ({"attacks": []}, "nothing is not among"),
+        ({"class_names": ["a", "b"]}, "2 class_names"),
+        ({"model": 3}, "cannot be called"),
+    ],
+)
+def test_every_mistake_is_one_line(data, change, line):
+    model, images, labels = data
+    with pytest.raises(InvalidInput, match=line) as caught:
+        evaluated(**{"model": model, "images": images, "labels": labels} | change)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_function_is_not_hidden_by_its_module():
+    import foolflow.evaluate as module  # noqa: F401
+
+    assert callable(foolflow.evaluate)
+
+
+def test_progress_goes_to_standard_error(data, capsys):
+    evaluated(*data, attacks=["noise"], progress=True)
+    captured = capsys.readouterr()
+    assert "noise:" in captured.err
+    assert "noise:" not in captured.out
