@@ -89,3 +89,25 @@ def test_editing_how_a_library_is_called_outdates_its_sets_and_no_others(fresh):
             assert not any(path.startswith("victims/") for path in outdated)
     with fresh.edited("foolflow/attacks/peers/advlib.py", '"ε")', '"ε", "radius")'):
         assert fresh.outdated(target, *overlay) == set()
+
+
+def test_the_tutorial_leads_from_a_network_and_images_to_the_answer(tmp_path):
+    """Every file is written and every command is run, in an empty folder, in the order of the page."""
+    text = (Path(__file__).resolve().parents[2] / "docs/own-model.md").read_text()
+    blocks = [match.groupdict() for match in BLOCK.finditer(text)]
+    assert [block["language"] for block in blocks] == ["python", "python", "bash", "yaml", "bash", "python", "bash"]
+    for block in blocks:
+        if block["language"] == "bash":
+            run(block["text"], tmp_path)
+        else:
+            (tmp_path / block["file"]).write_text(block["text"])
+    table = pd.read_csv(tmp_path / "results/tables/robustness.csv").set_index("attack")
+    shown = [line.split() for line in text.splitlines() if line.startswith("    ") and "L∞ 32/255" in line]
+    assert {words[0] for words in shown} <= {"Robustness", *table.index, "worst"}
+    printed = {" ".join(words[: words.index("L∞")]): words for words in shown if words[0] != "Robustness"}
+    for attack, words in printed.items():  # the numbers of the page, within what another processor may change
+        n, accuracy = words[words.index("L∞") + 2 :][:2]
+        assert int(n) == table.loc[attack, "n"] == 500
+        assert float(accuracy) == pytest.approx(100 * table.loc[attack, "accuracy"], abs=3)
+    assert (tmp_path / "results/figures/robustness/mine/none/0.png").stat().st_size > 20_000
+    assert (tmp_path / "eight.png").stat().st_size > 20_000
