@@ -94,12 +94,10 @@ def _snakemake(target: str, config: Path, options: Iterable[str]) -> list[str]:
 
 def _cores(options: Sequence[str]) -> int:
     """Return how many jobs run at a time, as far as the options tell."""
-    for index, option in enumerate(options):
-        name, _, value = option.partition("=")
-        if name in ("--cores", "-c", "--jobs", "-j"):
-            value = value or (options[index + 1] if index + 1 < len(options) else "")
-            return int(value) if value.isdigit() else os.cpu_count() or 1
-    return os.cpu_count() or 1
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--cores", "-c", "--jobs", "-j", nargs="?")
+    value = parser.parse_known_args(options)[0].cores or "all"
+    return int(value) if value.isdigit() else os.cpu_count() or 1
 
 
 def _run(command: Sequence[str], watch: Any) -> int:

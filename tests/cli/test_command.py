@@ -1,0 +1,168 @@
+"""The command line: what is passed to Snakemake, and mistakes in one line."""
+
+import io
+import json
+import os
+import time
+
+import pytest
+
+from foolflow import cli
+from foolflow.workflow.answer import answer, planned
+from foolflow.workflow.watching import Watch, limits
+
+CONFIG = """
+models: { mine: { architecture: mlp.MLP, weights: w.pth } }
+datasets: { d: { source: folder, path: photos } }
+studies: { robustness: { dataset: d, models: [mine], norm: linf, epsilon: 8/255 } }
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def command(config, *options):
+    return cli._snakemake("robustness", config, options)
+
+
+def test_the_target_comes_first_because_configfile_takes_what_follows_it(config):
+    found = command(config)
+    assert found[1:4] == ["-m", "snakemake", "robustness"]
+    assert found[found.index("--configfile") + 1] == str(config)
+    assert found[found.index("--configfile") + 2].startswith("-")
+    assert "--replace-workflow-config" in found
+
+
+@pytest.mark.parametrize(
+    ("options", "default"),
+    [
+        ([], True),
+        (["--forceall"], True),
+        (["--cores", "1"], False),
+        (["--cores=1"], False),
+        (["-c1"], False),
+        (["-j", "4"], False),
+        (["--profile", "profiles/slurm"], False),
+        (["--executor", "slurm"], False),
+    ],
+)
+def test_all_cores_are_used_unless_an_option_says_where_jobs_run(config, options, default):
+    assert (command(config, *options).count("all") == 1) == default
+
+
+@pytest.mark.parametrize(
+    ("options", "cores"), [(["--cores", "3"], 3), (["--cores=3"], 3), (["-c3"], 3), ([], os.cpu_count())]
+)
+def test_the_time_left_counts_the_jobs_that_run_at_a_time(options, cores):
+    assert cli._cores(options) == cores
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (None, "does not exist"),
+        ("studies: [", "line 1"),
+        ("", "no keys"),
+        ("models: {}", "`studies` has no `robustness`"),
+        ("studies: { fgsm_sweep: {} }", "`studies` has no `robustness`"),
+        ("studies: [robustness]", "`studies` has no `robustness`"),
+    ],
+)
+def test_a_config_that_cannot_be_meant_is_explained_before_anything_starts(tmp_path, capsys, text, line):
+    path = tmp_path / "mine.yaml"
+    if text is not None:
+        path.write_text(text)
+    assert cli.main(["evaluate", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert line in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_without_snakemake_one_line_says_what_to_install(config, capsys, monkeypatch):
+    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None)
+    assert cli.main(["evaluate", str(config)]) == 2
+    assert 'pip install "foolflow[workflow]"' in capsys.readouterr().err
+
+
+PLAN = {
+    "victim": "mine/none",
+    "budget": 600.0,
+    "memory_mb": 700.0,
+    "attacks": [
+        {"attack": "fgsm", "images": 100, "available": 1000, "seconds": 60.0},
+        {"attack": "pgd", "images": 100, "available": 1000, "seconds": 120.0},
+        {"attack": "stadv", "images": 1000, "available": 1000, "seconds": 30.0},
+    ],
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A results folder in which one of three planned attacks has ended, one is half done, and one has not started."""
+    inspected = tmp_path / "robustness/photos/mine/none/0"
+    inspected.mkdir(parents=True)
+    (inspected / "plan.json").write_text(json.dumps(PLAN))
+    ended = tmp_path / "attacks/photos/mine/none/0/robustness-fgsm"
+    ended.mkdir(parents=True)
+    (ended / "run.json").write_text(json.dumps({"seconds": 120.0}))
+    logs = tmp_path / "logs/attacks/photos/mine/none/0"
+    logs.mkdir(parents=True)
+    (logs / "robustness-pgd.log").write_text("x: 1 of 10 batches, 90 s left\nx: 5 of 10 batches, 50 s left\n")
+    return tmp_path
+
+
+def test_the_progress_line_scales_the_plan_by_what_finished_attacks_took(run):
+    watch = Watch(run, 2, io.StringIO())
+    watch._start -= 5  # it started before the log was written
+    line = watch._line()
+    assert line.startswith("1 of 3 attacks done (pgd 50%), ")
+    assert line.endswith(("about 90 s left", "about 2 min left"))  # (60 + 30) * 2 / 2 jobs
+
+
+def test_messages_stand_above_the_line_and_progress_of_jobs_is_left_out(run):
+    terminal = io.StringIO()
+    watch = Watch(run, 1, terminal)
+    for line in ("results/a: 3 of 8 batches, 40 s left", "Using workflow specific profile x", "", "a: error: no"):
+        watch.message(line)
+    assert terminal.getvalue() == "a: error: no\n"
+
+
+def test_what_the_budget_limits_is_said_once(run):
+    terminal = io.StringIO()
+    watch = Watch(run, 1, terminal)
+    watch._start = time.time() - 100
+    watch.update()
+    watch.update()
+    lines = terminal.getvalue().splitlines()
+    assert lines == ["mine/none: to fit the budget of 10 min, 100 of 1,000 images for fgsm, pgd"]
+    assert limits(PLAN | {"budget": None})[0].startswith("mine/none: 100 of 1,000")
+
+
+def test_the_plan_names_jobs_images_time_and_memory():
+    text = planned([PLAN], "job  count\n-----\nattack 3\ntotal          17\n")
+    assert "17 jobs are left to run" in text
+    assert "100 of 1,000" in text
+    assert "4 min on one core" in text
+    assert "700 MB" in text
+    slow = PLAN | {"budget": 60.0}
+    assert "expect more time than 60 s" in planned([slow], "")
+
+
+def test_the_answer_shows_the_table_its_notes_and_the_files(tmp_path):
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    (tables / "robustness.md").write_text(
+        "# Robustness within L2 1\n\n| attack | n |\n| :-- | :-- |\n| clean | 1,000 |\n\nmine is.\n\n[1] A note.\n"
+    )
+    figure = tmp_path / "figures/robustness/mine/none/0.png"
+    figure.parent.mkdir(parents=True)
+    figure.write_text("")
+    lines = answer(tmp_path).splitlines()
+    assert lines[1] == "Robustness within L2 1"
+    assert [line.split() for line in lines if line.startswith("clean")] == [["clean", "1,000"]]
+    assert "[1] A note." in lines
+    assert str(figure) in lines[-1]

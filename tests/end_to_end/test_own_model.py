@@ -1,0 +1,242 @@
+"""A user's own weights and images through the real command: the numbers, and what a change of each input rebuilds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+
+from foolflow.attacks.fgsm import fgsm
+from tests.conftest import ROOT
+from tests.end_to_end.conftest import BARE
+
+NAMES = ["red", "green", "blue"]  # the outputs' order, which is not the folders'
+NETWORK = '''from torch import nn
+
+
+class Colours(nn.Module):
+    """Ends in a softmax, and returns a tuple."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+        )
+
+    def forward(self, images):
+        return self.layers(images).softmax(1), None
+'''
+
+
+def images_of(label: int, count: int, seed: int) -> np.ndarray:
+    """Noisy images, (N, 12, 16, 3) uint8, in which one channel is a little brighter."""
+    pixels = np.random.default_rng(seed).normal(110, 40, (count, 12, 16, 3))
+    pixels[..., label] += 12
+    return pixels.clip(0, 255).astype(np.uint8)
+
+
+def trained(seed: int) -> nn.Module:
+    scope: dict = {}
+    exec(NETWORK, scope)
+    torch.manual_seed(seed)
+    network = scope["Colours"]()
+    pixels = np.concatenate([images_of(label, 60, 10 + label) for label in range(3)])
+    inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    labels = torch.arange(3).repeat_interleave(60)
+    optimizer = torch.optim.Adam(network.parameters(), 0.02)
+    for _ in range(60):
+        loss = nn.functional.nll_loss(network((inputs - 0.43) / 0.15)[0].log(), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return network
+
+
+class User:
+    """A folder with a network, weights and images."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "network.py").write_text(NETWORK)
+        self.give_weights(0)
+        for label, name in enumerate(NAMES):
+            (folder / "photos" / name).mkdir(parents=True)
+            for index, pixels in enumerate(images_of(label, 20, label)):
+                Image.fromarray(pixels).save(folder / "photos" / name / f"{index}.png")
+        self.configure()
+
+    def give_weights(self, seed: int) -> None:
+        self.network = trained(seed)
+        torch.save({"state_dict": self.network.state_dict()}, self.folder / "weights.pth")
+
+    def configure(self, model=None, **study) -> None:
+        mine = {
+            "python": "network.py:Colours",
+            "weights": "weights.pth",
+            "mean": [0.43],
+            "std": [0.15],
+            "classes": NAMES,
+        }
+        robustness = {"dataset": "photos", "models": ["mine"], "norm": "linf", "epsilon": "4/255"}
+        config = {
+            "models": {"mine": mine | (model or {})},
+            "datasets": {"photos": {"source": "folder", "path": "photos"}},
+            "defenses": {
+                "jpeg": {"method": "jpeg", "at": ["test"], "parameters": {"quality": 75}},
+                "training": {"method": "adversarial_training", "at": ["train"], "parameters": {"epsilon": 0.1}},
+            },
+            "studies": {"robustness": robustness | {"attacks": ["noise", "fgsm"], "budget": None} | study},
+        }
+        (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+
+    def evaluate(self, *options: str, ok: bool = True) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "foolflow.cli", "evaluate", "mine.yaml", "--cores", "2", *options]
+        environment = BARE | {"PYTHONPATH": os.fspath(ROOT)}
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert (done.returncode == 0) == ok, done.stdout + done.stderr
+        return done
+
+    def table(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results/tables/robustness.csv").set_index("attack")
+
+    def by_hand(self) -> tuple[float, float]:
+        """Return the accuracy on the clean images and under FGSM, from the files and PyTorch alone."""
+        pixels, labels = [], []
+        for label, name in enumerate(NAMES):
+            for file in sorted((self.folder / "photos" / name).iterdir()):
+                pixels.append(np.asarray(Image.open(file)))
+                labels.append(label)
+        inputs, truth = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 255, torch.tensor(labels)
+
+        class Logits(nn.Module):
+            def forward(_, images):  # noqa: N805
+                return self.network.layers((images - 0.43) / 0.15)
+
+        clean = (Logits()(inputs).argmax(1) == truth).double().mean().item()
+        made = fgsm(Logits(), inputs, truth, epsilon=4 / 255).images
+        return clean, (Logits()(made).argmax(1) == truth).double().mean().item()
+
+
+def made(folder: Path) -> dict[str, int]:
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns
+        for path in (folder / "results").rglob("*")
+        if path.is_file() and not {"logs", "benchmarks", "provenance"} & set(path.parts)
+    }
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory) -> User:
+    user = User(tmp_path_factory.mktemp("user"))
+    user.evaluate()
+    return user
+
+
+def rebuilt(user: User, *options: str) -> set[str]:
+    before = made(user.folder)
+    user.evaluate(*options)
+    return {path for path, time in made(user.folder).items() if before.get(path) != time}
+
+
+def test_the_numbers_are_those_of_the_network_on_the_images(user):
+    clean, attacked = user.by_hand()
+    table = user.table()
+    assert (table.loc["clean", "accuracy"], table.loc["clean", "n"]) == (pytest.approx(clean), 60)
+    assert table.loc["fgsm", "accuracy"] == pytest.approx(attacked)
+    assert clean > 0.5
+    assert attacked < clean
+    assert "ends in a softmax" in table.loc["clean", "warnings"]
+    assert not list(user.folder.rglob("*checkpoint*"))
+
+
+def test_the_command_says_the_answer_and_speaks_of_nothing_else(user):
+    done = user.evaluate()
+    assert "Robustness within L∞ 4/255" in done.stdout
+    assert "mine classifies " in done.stdout
+    assert not any(word in done.stdout + done.stderr for word in ("R1", "R2", "R3", "R4", "Traceback"))
+
+
+def test_a_second_run_makes_nothing_and_leaves_the_weights_alone(user):
+    weights = user.folder / "weights.pth"
+    before = weights.read_bytes(), weights.stat().st_mtime_ns
+    assert rebuilt(user) == set()
+    assert (weights.read_bytes(), weights.stat().st_mtime_ns) == before
+
+
+def test_each_change_of_an_input_gives_the_new_numbers(user):
+    user.give_weights(1)
+    changed = rebuilt(user)
+    assert not any(path.startswith("results/data/") for path in changed)
+    assert "results/attacks/photos/mine/none/0/robustness-fgsm/adversarial.safetensors" in changed
+    assert user.table().loc[["clean", "fgsm"], "accuracy"].tolist() == pytest.approx(user.by_hand())
+
+    for index, pixels in enumerate(images_of(0, 5, 77)):
+        Image.fromarray(pixels).save(user.folder / f"photos/red/{index}.png")
+    assert "results/data/photos/test.safetensors" in rebuilt(user)
+    assert user.table().loc[["clean", "fgsm"], "accuracy"].tolist() == pytest.approx(user.by_hand())
+
+    user.configure({"classes": ["green", "blue", "red"]})  # wrong, and so is the accuracy
+    rebuilt(user)
+    wrong = user.table().loc["clean"]
+    assert wrong["accuracy"] < 0.4
+    assert "close to chance" in wrong["warnings"]
+    assert "with the classes in another order it would be" in wrong["warnings"]
+    user.configure()
+    rebuilt(user)
+    assert user.table().loc["clean", "accuracy"] == pytest.approx(user.by_hand()[0])
+
+
+def test_a_filter_works_in_front_of_the_weights_and_a_training_is_refused(user):
+    user.configure(defenses=["none", "jpeg"])
+    user.evaluate()
+    table = pd.read_csv(user.folder / "results/tables/robustness.csv")
+    assert table["defense"].unique().tolist() == ["none", "jpeg"]
+    user.configure(defenses=["training"])
+    done = user.evaluate(ok=False)
+    assert "training has to train, but the weights of mine are supplied" in done.stderr
+    assert "Traceback" not in done.stderr
+    user.configure()
+
+
+def test_the_plan_attacks_nothing_and_a_budget_limits_the_images(user):
+    user.configure(epsilon="6/255", attacks=["pgd"], budget="10 s")
+    done = user.evaluate("--plan")
+    assert "mine/none" in done.stdout
+    assert "Nothing has been attacked yet" in done.stdout
+    assert not list(user.folder.rglob("robustness-pgd/adversarial.safetensors"))
+    user.configure()
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"not a state dict", "weights.pth"),
+        (None, "models.mine.weights: weights.pth does not exist"),
+        ("module", "state_dict"),
+    ],
+    ids=["damaged", "missing", "whole module"],
+)
+def test_weights_that_cannot_be_used_are_one_line_and_exit_with_an_error(user, content, line):
+    weights = user.folder / "weights.pth"
+    kept = weights.read_bytes()
+    try:
+        if content == "module":
+            torch.save(nn.Linear(2, 2), weights)
+        elif content is None:
+            weights.unlink()
+        else:
+            weights.write_bytes(content)
+        done = user.evaluate(ok=False)
+    finally:
+        weights.write_bytes(kept)
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
