@@ -19,6 +19,7 @@ from foolflow.errors import InvalidInput
 from foolflow.workflow.project import project_folder
 
 SNAKEMAKE = 'Snakemake is not installed; it is in the extra `workflow`: pip install "foolflow[workflow]"'
+QUIET = ("--quiet", "host", "progress", "reason", "rules")  # not `all`, which would hide errors in the config
 WHERE = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")  # options that say where jobs run
 SHORT_OF_RUNNING = ("-n", "--dry-run", "--dryrun", "--unlock", "--summary", "-S", "--list", "-l", "--lint", "--help")
 EXAMPLE = """models:   { mine: { torchvision: resnet18, weights: resnet18.pth } }
@@ -57,7 +58,7 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     from foolflow.workflow.watching import Watch
 
     watch = Watch(results, _cores(options), sys.stderr, planning=plan)
-    status = _run(_snakemake("plan" if plan else "robustness", config, [*options, "--quiet", "all"]), watch)
+    status = _run(_snakemake("plan" if plan else "robustness", config, [*options, *QUIET]), watch)
     if status == 0 and plan:
         command = _snakemake("robustness", config, [*options, "--dry-run", "--quiet", "rules"])
         dry = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -117,13 +118,13 @@ def _run(command: Sequence[str], watch: Any) -> int:
             except KeyboardInterrupt:  # Snakemake has received it, too, and ends its jobs
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
         reader.join()
-    watch.close()
+    watch.close(failed=job.returncode != 0)
     return job.returncode
 
 
 def _pass_on(lines: IO[str], watch: Any) -> None:
     for line in lines:
-        watch.message(line.rstrip("\n"))
+        watch.heard(line.rstrip("\n"))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     write_json(arguments.inspection, facts | {"class_names": found.class_names, "notices": notices})
     for notice in notices:
         print(notice, flush=True)
-        print_to_terminal(f"{arguments.name}: {notice}")
+        print_to_terminal(f"{arguments.name}: notice: {notice}")
     speed = measure_speed(
         found.victim,
         split,

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,8 +12,9 @@ from foolflow.studies.robustness import set_name
 
 EVERY = 30.0  # seconds between two lines, where a line cannot be rewritten
 PROGRESS = re.compile(r": ([\d,.]+) of ([\d,.]+) batches")  # as foolflow.jobs.progress writes it
-# What the progress line replaces, and what Snakemake says even if it is asked to be quiet.
-NOISE = re.compile(r": [\d,.]+ of [\d,.]+ (batches|images|epochs), |^Using workflow specific profile ")
+# The lines that concern the user: of the config check and of jobs. The others are Snakemake's own.
+TOLD = re.compile(r"^config: |(^|: )(error|notice): |: another job is producing it;")
+KEPT = 40  # last lines, to show if a run fails without a reason among them
 
 
 class Watch:
@@ -28,6 +30,8 @@ class Watch:
         self._start = self._printed = time.time()
         self._shown = False
         self._told: set[Path] = set()
+        self._last: deque[str] = deque(maxlen=KEPT)
+        self._explained = False
 
     def plans(self) -> list[dict[str, Any]]:
         """Return the plan of each victim, as far as they exist, each with its `folder` below results/robustness."""
@@ -36,11 +40,17 @@ class Watch:
     def _plan_files(self) -> list[Path]:
         return sorted((self._results / "robustness").glob("*/*/*/*/plan.json"))
 
+    def heard(self, line: str) -> None:
+        """Take a line of Snakemake or of a job. Show it above the progress if it concerns the user."""
+        self._last.append(line)
+        if TOLD.search(line):
+            self._explained = self._explained or "notice: " not in line
+            self.message(line)
+
     def message(self, line: str) -> None:
-        """Show a line of Snakemake or of a job above the progress."""
-        if line.strip() and not NOISE.search(line):
-            self._clear()
-            print(line, file=self._terminal, flush=True)
+        """Show a line above the progress."""
+        self._clear()
+        print(line, file=self._terminal, flush=True)
 
     def update(self) -> None:
         """Show the progress, if it is due."""
@@ -57,8 +67,12 @@ class Watch:
             self._terminal.flush()
             self._shown = self._rewrites
 
-    def close(self) -> None:
+    def close(self, *, failed: bool) -> None:
+        """Remove the line. If the run has failed and nothing said why, show the end of what Snakemake wrote."""
         self._clear()
+        if failed and not self._explained:
+            for line in self._last:
+                self.message(line)
 
     def _clear(self) -> None:
         if self._shown:

@@ -123,12 +123,27 @@ def test_the_progress_line_scales_the_plan_by_what_finished_attacks_took(run):
     assert line.endswith(("about 90 s left", "about 2 min left"))  # (60 + 30) * 2 / 2 jobs
 
 
-def test_messages_stand_above_the_line_and_progress_of_jobs_is_left_out(run):
+SNAKEMAKE = ["results/a: 3 of 8 batches, 40 s left", "Using workflow specific profile x", "", "RuleException:"]
+
+
+def test_what_concerns_the_user_stands_above_the_line_and_the_rest_is_left_out(run):
     terminal = io.StringIO()
     watch = Watch(run, 1, terminal)
-    for line in ("results/a: 3 of 8 batches, 40 s left", "Using workflow specific profile x", "", "a: error: no"):
-        watch.message(line)
-    assert terminal.getvalue() == "a: error: no\n"
+    told = ["config: models.x: missing", "photos: notice: 3 files", "results/a: error: no", "error: a job was killed"]
+    for line in [*SNAKEMAKE, *told]:
+        watch.heard(line)
+    watch.close(failed=True)
+    assert terminal.getvalue().splitlines() == told
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_failure_that_nothing_explains_shows_what_snakemake_wrote(run, failed):
+    terminal = io.StringIO()
+    watch = Watch(run, 1, terminal)
+    for line in [*SNAKEMAKE, "photos: notice: 3 files"]:
+        watch.heard(line)
+    watch.close(failed=failed)
+    assert ("RuleException:" in terminal.getvalue()) == failed
 
 
 def test_what_the_budget_limits_is_said_once(run):
