@@ -57,8 +57,13 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     from foolflow.workflow.answer import answer, planned
     from foolflow.workflow.watching import Watch
 
-    watch = Watch(results, _cores(options), sys.stderr, planning=plan)
-    status = _run(_snakemake("plan" if plan else "robustness", config, [*options, *QUIET]), watch)
+    watch = Watch(results, _cores(options), sys.stderr)
+    # The plan comes first and alone: Snakemake then sees which attacks' numbers of images have changed, and runs only
+    # those again.
+    status = _run(_snakemake("plan", config, [*options, *QUIET]), watch)
+    if status == 0 and not plan:
+        watch.planned()
+        status = _run(_snakemake("robustness", config, [*options, *QUIET]), watch)
     if status == 0 and plan:
         command = _snakemake("robustness", config, [*options, "--dry-run", "--quiet", "rules"])
         dry = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from foolflow.attacks.inspection import inspect
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
-from foolflow.attacks.standard import NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
+from foolflow.attacks.standard import CONTROLS, NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
@@ -78,9 +78,8 @@ class Evaluation:
         """Draw images under attack: original, perturbation and adversarial image, with classes and confidences."""
         from foolflow.figures.examples import choose, draw, example
 
-        records = {one.name: one.records for one in self._tried if one.counts} or {
-            one.name: one.records for one in self._tried
-        }
+        counting = [one for one in self._tried if one.counts and one.name not in CONTROLS] or self._tried
+        records = {one.name: one.records for one in counting}
         shown = []
         for attack, row in choose(records, Budget(self.norm, self.epsilon), count):
             record = records[attack].iloc[row]

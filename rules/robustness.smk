@@ -6,18 +6,18 @@ INSPECTED = "<results>/robustness/{dataset}/{model}/{defense}/{seed}"
 
 
 rule inspect_victim:
-    """Check a victim before it is attacked: clean accuracy, warnings, and its speed on one batch."""
+    """Check a victim before it is attacked: its clean accuracy, and warnings."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
     output:
         inspection=f"{INSPECTED}/inspection.json",
-        speed=f"{INSPECTED}/speed.json",
         provenance="<results>/provenance/robustness/{dataset}/{model}/{defense}/{seed}/inspection.json",
     log:
         "<logs>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.log",
     benchmark:
         "<benchmarks>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.tsv"
+    priority: 10  # its warnings come before the attacks
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -29,12 +29,7 @@ rule inspect_victim:
     params:
         program=program,
         code=lambda wildcards: code_digest("scripts.inspect_victim", *victim_modules(wildcards)),
-        spec=lambda wildcards: as_json(
-            {
-                **victim_entries(wildcards),
-                **{key: config["studies"]["robustness"][key] for key in ("norm", "epsilon")},
-            }
-        ),
+        spec=lambda wildcards: as_json(victim_entries(wildcards)),
     message:
         "Inspect {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense}, seed {wildcards.seed})"
     shell:
@@ -45,6 +40,52 @@ rule inspect_victim:
             --images {input.images:q} \
             --weights {input.weights:q} \
             --inspection {output.inspection:q} \
+            --device {resources.device} \
+            --gpus {resources.gpu} \
+            --threads {threads} \
+            --code {params.code:q} \
+            --provenance {output.provenance:q} \
+            --log {log:q}
+        """
+
+
+rule time_victim:
+    """Measure how fast a victim is, on one batch."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+    output:
+        speed=f"{INSPECTED}/speed.json",
+        provenance="<results>/provenance/robustness/{dataset}/{model}/{defense}/{seed}/speed.json",
+    log:
+        "<logs>/robustness/{dataset}/{model}/{defense}/{seed}/speed.log",
+    benchmark:
+        "<benchmarks>/robustness/{dataset}/{model}/{defense}/{seed}/speed.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(30),
+    params:
+        program=program,
+        code=lambda wildcards: code_digest("scripts.time_victim", *victim_modules(wildcards)),
+        spec=lambda wildcards: as_json(
+            {
+                **victim_entries(wildcards),
+                **{key: config["studies"]["robustness"][key] for key in ("norm", "epsilon")},
+            }
+        ),
+    message:
+        "Time {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense}, seed {wildcards.seed})"
+    shell:
+        r"""
+        {params.program} time_victim \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
             --speed {output.speed:q} \
             --device {resources.device} \
             --gpus {resources.gpu} \
@@ -58,7 +99,7 @@ rule inspect_victim:
 rule plan_attacks:
     """Choose how many images each attack on a victim gets, so that all fit the budget."""
     input:
-        speed=rules.inspect_victim.output.speed,
+        speed=rules.time_victim.output.speed,
     output:
         images=expand(f"{INSPECTED}/images/{{attack}}.json", attack=robustness.attacks(config), allow_missing=True),
         plan=f"{INSPECTED}/plan.json",
@@ -125,9 +166,10 @@ use rule figure as draw_robustness with:
 
 
 rule plan:
-    """Plan the attacks of the study `robustness`, without running them."""
+    """Inspect the victims of the study `robustness` and plan their attacks, without running them."""
     input:
         paths(rules.plan_attacks.output.plan, robustness.victims(config)),
+        paths(rules.inspect_victim.output.inspection, robustness.victims(config)),
 
 
 rule robustness:

@@ -1,41 +1,31 @@
-"""Check a victim before it is attacked: its clean accuracy, what is peculiar about it, and how fast it is.
+"""Check a victim before it is attacked: its clean accuracy, and what makes its numbers doubtful.
 
---spec: {"model", "defense"}: the config entries that the victim was built from; {"norm", "epsilon"}: the ball that it
-will be attacked in
+--spec: {"model", "defense"}: the config entries that the victim was built from
 """
 
 import argparse
-from pathlib import Path
 
-from foolflow.attacks.inspection import inspect, measure_speed
-from foolflow.compute.device import compute_on, describe_device
+from foolflow.attacks.inspection import inspect
+from foolflow.compute.device import compute_on
 from foolflow.data.splits import load_split
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import write_json
+from foolflow.jobs.progress import log_throughput
 from foolflow.jobs.terminal import print_to_terminal
 from foolflow.models.victims import victim_of
 
 
-def main(arguments: argparse.Namespace) -> list[Path]:
+def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
     spec, split = arguments.spec, load_split(arguments.images)
     found = victim_of(split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device)
-    facts = inspect(found.victim, split, found.class_names, device)
+    with log_throughput(len(split)):
+        facts = inspect(found.victim, split, found.class_names, device)
     notices = [*split.notices, *found.notices, *facts.pop("warnings")]
     write_json(arguments.inspection, facts | {"class_names": found.class_names, "notices": notices})
     for notice in notices:
         print(notice, flush=True)
         print_to_terminal(f"{arguments.name}: notice: {notice}")
-    speed = measure_speed(
-        found.victim,
-        split,
-        norm=spec["norm"],
-        epsilon=spec["epsilon"],
-        differentiable=facts["differentiable"],
-        device=device,
-    )
-    write_json(arguments.speed, speed | {"device": describe_device(device)})
-    return [arguments.speed]
 
 
 if __name__ == "__main__":
@@ -44,6 +34,5 @@ if __name__ == "__main__":
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
     add_output(parser, "--inspection", help="JSON: clean accuracy, class names, notices")
-    add_output(parser, "--speed", help="JSON: seconds per image and pass, memory, device")
     add_compute_options(parser)
     run_job(main, parser)

@@ -43,7 +43,10 @@ def main(arguments: argparse.Namespace) -> None:
     clean = classify(victim, test.images, device).classes
     for attack, path in zip(spec["attacks"], arguments.sets, strict=True):
         adversarial_set = load_set(path)
-        index, target = adversarial_set.tensors["index"], torch.from_numpy(np.array(adversarial_set.tensors["target"]))
+        index, target = (
+            np.array(adversarial_set.tensors["index"]),
+            torch.from_numpy(np.array(adversarial_set.tensors["target"])),
+        )
         found = scores(to_8_bits(torch.from_numpy(adversarial_set.images(slice(None)))))
         labels = torch.from_numpy(test.labels[index])
         success = is_success(found["prediction"], labels, target)

@@ -1,18 +1,15 @@
-"""Look at a victim before it is attacked: is it accurate, does it have a gradient, and how fast is it?"""
+"""Look at a victim before it is attacked: is it accurate, and does it have a gradient?"""
 
-import resource
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.judging import classify
-from foolflow.attacks.pgd import pgd
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
@@ -21,9 +18,7 @@ from foolflow.data.splits import Split
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
 CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
-TRIED = 16  # images of a batch for trials
-PROBE_STEPS = 10  # of the attack that tells whether images resist
-REPEATS = 2  # timed passes; the fastest counts
+TRIED = 16  # images whose gradients are looked at; fewer if they are large
 
 
 def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device: torch.device) -> dict[str, Any]:
@@ -72,7 +67,8 @@ def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) ->
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> list[str]:
     """Warn if the gradient vanishes for some images, which hides them from the attacks that follow it."""
-    inputs = to_float(first_images(split), device).requires_grad_()
+    count = default_batch_size(TRIED, split.images.shape[1:])
+    inputs = to_float(split.images[:count], device).requires_grad_()
     logits = victim(inputs)
     (gradient,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1), reduction="sum"), inputs)
     none = float((gradient.flatten(1).abs().amax(1) == 0).float().mean())
@@ -82,58 +78,3 @@ def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> li
         f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(inputs)} images; "
         "attacks that follow it may fail on images that are not robust (gradient masking)"
     ]
-
-
-def first_images(split: Split) -> np.ndarray:
-    """Return the images of one batch for trials, fewer if they are large: uint8 (N, C, H, W)."""
-    return split.images[: default_batch_size(TRIED, split.images.shape[1:])]
-
-
-def measure_speed(
-    victim: nn.Module, split: Split, *, norm: str, epsilon: float, differentiable: bool, device: torch.device
-) -> dict[str, Any]:
-    """Time a victim on one batch. Return the fields of `planning.Speed`, and the memory.
-
-    split: the test split.  norm, epsilon: the ball of the short attack that tells how many images resist.
-    memory_mb: the peak memory of this process, in MB (2^20 bytes), after passes in both directions.
-    """
-    batch = to_float(first_images(split), device)
-    labels = torch.from_numpy(split.labels[: len(batch)]).to(device)
-
-    def forward() -> Tensor:
-        with torch.no_grad():
-            return victim(batch)
-
-    def gradient() -> None:
-        inputs = batch.detach().requires_grad_()
-        torch.autograd.grad(victim(inputs).logsumexp(1).sum(), inputs)
-
-    with frozen(victim):
-        classes = forward().shape[1]
-        seconds = {"forward": _seconds(forward, device) / len(batch)}
-        seconds["gradient"] = _seconds(gradient, device) / len(batch) if differentiable else seconds["forward"]
-    resisting = 1.0
-    if differentiable:
-        made = pgd(victim, batch, labels, norm=norm, epsilon=epsilon, loss="margin", steps=PROBE_STEPS)
-        resisting = float((~made.success).float().mean())
-    return {
-        **seconds,
-        "resisting": resisting,
-        "images": len(split),
-        "classes": classes,
-        "differentiable": differentiable,
-        "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-
-
-def _seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """Return the seconds of the fastest of a few calls, after a first one that is not counted."""
-    work()
-    found = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        found.append(time.perf_counter() - start)
-    return min(found)

@@ -10,6 +10,8 @@ Entry = dict[str, Any]
 
 NORMS = ("linf", "l2")
 
+CONTROLS = ("noise",)  # attacks that show what is not the attack's doing
+
 # Attacks that look for the smallest perturbation, with the norm that they minimise by default.
 MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2"}
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, house_style
@@ -40,6 +41,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the figure of one victim. spec: as for the table, and victim."""
     victim, budget = spec["victim"], Budget(spec["norm"], spec["epsilon"])
     cells = {one["name"]: victim | {"attack": one["set"]} for one in spec["attacks"] if one["counts"]}
+    cells = {name: cell for name, cell in cells.items() if name not in CONTROLS} or cells
     judged = artefacts.attacks(victim)
     records = {name: artefacts.records(cell) for name, cell in cells.items() if cell["attack"] in judged}
     split = artefacts.split(victim)

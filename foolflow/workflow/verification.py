@@ -11,7 +11,18 @@ from foolflow.jobs.record import checksum, code_that_runs
 from foolflow.workflow.provenance import producers, read_records
 
 # In order: each stage depends only on earlier ones.
-STAGES = ("data", "victims", "robustness", "attacks", "judgements", "datasets", "evaluations", "tables", "figures", "pages")
+STAGES = (
+    "data",
+    "victims",
+    "robustness",
+    "attacks",
+    "judgements",
+    "datasets",
+    "evaluations",
+    "tables",
+    "figures",
+    "pages",
+)
 
 
 @dataclass(frozen=True)

@@ -20,16 +20,15 @@ KEPT = 40  # last lines, to show if a run fails without a reason among them
 class Watch:
     """The progress of a run. results: its folder.  jobs: how many run at a time.
 
-    terminal: where the line goes.  planning: whether the run ends with the plan, and no attack follows.
+    terminal: where the line goes.
     """
 
-    def __init__(self, results: Path, jobs: int, terminal: IO[str], *, planning: bool = False) -> None:
+    def __init__(self, results: Path, jobs: int, terminal: IO[str]) -> None:
         self._results, self._jobs, self._terminal = results, max(jobs, 1), terminal
-        self._planning = planning
+        self._planning = True
         self._rewrites = terminal.isatty()
         self._start = self._printed = time.time()
         self._shown = False
-        self._told: set[Path] = set()
         self._last: deque[str] = deque(maxlen=KEPT)
         self._explained = False
 
@@ -52,13 +51,15 @@ class Watch:
         self._clear()
         print(line, file=self._terminal, flush=True)
 
+    def planned(self) -> None:
+        """Say what the budget limits. The attacks follow."""
+        self._planning = False
+        for plan in self.plans():
+            for line in limits(plan):
+                self.message(line)
+
     def update(self) -> None:
         """Show the progress, if it is due."""
-        for path in self._plan_files():
-            if path not in self._told and path.stat().st_mtime > self._start - 1 and (plan := _read(path)) is not None:
-                self._told.add(path)
-                for line in limits(plan):
-                    self.message(line)
         now = time.time()
         if self._rewrites or now - self._printed >= EVERY:
             self._printed = now

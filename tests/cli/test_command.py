@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import time
 
 import pytest
 
@@ -118,6 +117,8 @@ def run(tmp_path):
 def test_the_progress_line_scales_the_plan_by_what_finished_attacks_took(run):
     watch = Watch(run, 2, io.StringIO())
     watch._start -= 5  # it started before the log was written
+    assert "preparing" in watch._line()
+    watch.planned()
     line = watch._line()
     assert line.startswith("1 of 3 attacks done (pgd 50%), ")
     assert line.endswith(("about 90 s left", "about 2 min left"))  # (60 + 30) * 2 / 2 jobs
@@ -149,8 +150,7 @@ def test_a_failure_that_nothing_explains_shows_what_snakemake_wrote(run, failed)
 def test_what_the_budget_limits_is_said_once(run):
     terminal = io.StringIO()
     watch = Watch(run, 1, terminal)
-    watch._start = time.time() - 100
-    watch.update()
+    watch.planned()
     watch.update()
     lines = terminal.getvalue().splitlines()
     assert lines == ["mine/none: to fit the budget of 10 min, 100 of 1,000 images for fgsm, pgd"]
