@@ -22,6 +22,7 @@ STADV_RESULTS = ("stadv_accuracy", "stadv_explorations", "stadv_post_mortem")
 
 # By study: one job makes all its tables, one all its figures.
 TABLES = {
+    "robustness": ("robustness",),
     "fgsm_sweep": ("fgsm_sweep",),
     "stadv": (*STADV_RESULTS, "stadv_success"),
     "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
@@ -31,6 +32,7 @@ TABLES = {
     "leaderboard": BOARDS,
 }
 FIGURES = {
+    "robustness": ("robustness/lenet/none/0",),
     "fgsm_sweep": ("fgsm_sweep", "samples/digits/lenet/none/0/fgsm_sweep"),
     "stadv": (
         *STADV_RESULTS,
@@ -50,6 +52,7 @@ FIGURES = {
     "leaderboard": BOARDS,
 }
 JUDGES = {
+    "robustness": ("lenet/none",),
     "fgsm_sweep": ("lenet/none",),
     "stadv": ("B/none", "B_students/none", "C/none"),
     "minimal": tuple(f"{model}/none" for model in ZOO),
@@ -124,6 +127,12 @@ def squeezed():
     return recorded(examples, f"{examples}.safetensors")
 
 
+def inspected():
+    """The clean accuracy and the warnings of the victim of `robustness`."""
+    inspection = "robustness/digits/lenet/none/0/inspection"
+    return recorded(inspection, f"{inspection}.json")
+
+
 def scores():
     """What the detector makes of the clean images and of every attack."""
     scored = "evaluations/digits/CNN/none/0/detection/joint_mnist"
@@ -157,7 +166,7 @@ CASES = {
         shown("stadv") | MANIFEST,
     ),
     "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
-        ("foolflow/attacks/deepfool.py", "NUDGE = 1e-4", "NUDGE = 2e-4"),
+        ("foolflow/attacks/deepfool.py", "NUDGE = 2.0", "NUDGE = 3.0"),
         each(attack, *((model, "deepfool") for model in ZOO))
         | attack("six_conv", "deepfool")
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
@@ -175,7 +184,14 @@ CASES = {
     ),
     "how an image is judged concerns every judgement and what shows it, and no attack": (
         ("foolflow/attacks/judging.py", "(images * 255).round()", "(255 * images).round()"),
-        each(judgements, *JUDGES) | scores() | squeezed() | shown(*TABLES) | perturbation() | page() | MANIFEST,
+        each(judgements, *JUDGES)
+        | inspected()
+        | scores()
+        | squeezed()
+        | shown(*TABLES)
+        | perturbation()
+        | page()
+        | MANIFEST,
     ),
     "how arrows are drawn": (
         ("foolflow/figures/flow_arrows.py", "SHORTEST = 0.05", "SHORTEST = 0.1"),
@@ -237,7 +253,7 @@ CASES = {
     ),
     "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        shown("fgsm_sweep", "leaderboard") | tables("defenses") | page() | MANIFEST,
+        shown("robustness", "fgsm_sweep", "leaderboard") | tables("defenses") | page() | MANIFEST,
     ),
     "the template of the page concerns the page": (
         ("foolflow/pages/leaderboard.html", "<h1>Leaderboard</h1>", "<h1>The leaderboard</h1>"),
@@ -253,7 +269,7 @@ CASES = {
     ),
     "how intervals are computed concerns what is shown, and nothing that trains, attacks or judges": (
         ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
-        shown("fgsm_sweep", "stadv", "minimal", "detection", "transfer", "leaderboard")
+        shown("robustness", "fgsm_sweep", "stadv", "minimal", "detection", "transfer", "leaderboard")
         | tables("defenses")
         | page()
         | MANIFEST,
