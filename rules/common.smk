@@ -261,7 +261,12 @@ def judged_sets(wildcards):
 
 def judge_spec(wildcards):
     sets = [{"attack": cell["attack"], "source": source_of(cell)} for cell in judged_cells(wildcards)]
-    return as_json({"sets": sets, **victim_entries(wildcards)})
+    return as_json({"sets": sets, **victim_entries(wildcards), **images_of(wildcards.study)})
+
+
+def images_of(study):
+    """Return how many images of the test split a study uses, as part of a spec; nothing if it uses all."""
+    return {key: value for key, value in config["studies"].get(study, {}).items() if key == "images"}
 
 
 def other_splits(wildcards):

@@ -29,7 +29,7 @@ rule inspect_victim:
     params:
         program=program,
         code=lambda wildcards: code_digest("scripts.inspect_victim", *victim_modules(wildcards)),
-        spec=lambda wildcards: as_json(victim_entries(wildcards)),
+        spec=lambda wildcards: as_json(victim_entries(wildcards) | images_of("robustness")),
     message:
         "Inspect {wildcards.model} on {wildcards.dataset} (defense {wildcards.defense}, seed {wildcards.seed})"
     shell:

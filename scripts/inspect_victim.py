@@ -1,6 +1,7 @@
 """Check a victim before it is attacked: its clean accuracy, and what makes its numbers doubtful.
 
---spec: {"model", "defense"}: the config entries that the victim was built from
+--spec: {"model", "defense"}: the config entries that the victim was built from; {"images"}: how many images of the test
+split to classify, at most
 """
 
 import argparse
@@ -17,7 +18,8 @@ from foolflow.models.victims import victim_of
 
 def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
-    spec, split = arguments.spec, load_split(arguments.images)
+    spec = arguments.spec
+    split = load_split(arguments.images).take(slice(0, spec["images"]))
     found = victim_of(split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device)
     with log_throughput(len(split)):
         facts = inspect(found.victim, split, found.class_names, device)

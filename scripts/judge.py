@@ -1,7 +1,7 @@
 """Judge adversarial sets, made on this victim or on others, with one victim, and measure its clean accuracy.
 
 --spec: {"model", "defense"}: the config entries that the victim was built from; {"sets"}: a list of {"attack",
-"source"} in the order of --sets
+"source"} in the order of --sets; {"images"}: how many images of the test split the study uses, if not all
 """
 
 import argparse
@@ -21,7 +21,7 @@ from foolflow.models.victims import victim_of
 def main(arguments: argparse.Namespace) -> None:
     device = compute_on(arguments.device, arguments.threads)
     spec = arguments.spec
-    test = load_split(arguments.test)
+    test = load_split(arguments.test).take(slice(0, spec.get("images")))
     supplied = victim_of(
         test, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
     )

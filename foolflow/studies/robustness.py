@@ -41,7 +41,7 @@ def robustness_attacks(config: Config) -> dict[str, Any]:
     """Return the attacks that the study adds to the config, by the name of their adversarial sets."""
     limit = studied(config).get("images", 1)
     return {
-        set_name(name): entry if "per_class" in entry else entry | {"images": min(limit, entry.get("images", limit))}
+        set_name(name): entry | {"images": min(limit, entry.get("images", limit))}
         for name, entry in attacks(config).items()
     }
 
@@ -146,3 +146,5 @@ def problems(config: Config) -> Iterator[str]:
             yield f"{key}.attacks: {name} has epsilon {epsilon}, the study {study['epsilon']}; it would never count"
         if "targets" in entry:
             yield f"{key}.attacks: {name} has targets; this study counts any wrong class, so leave them out"
+        if "per_class" in entry:
+            yield f"{key}.attacks: {name} has per_class; this study attacks the first images, so leave it out"
