@@ -109,6 +109,14 @@ def _kind(value: object) -> str:
 
 
 def _allowed(option: Config) -> str:
+    if "description" in option:
+        return str(option["description"])
+    if "const" in option:
+        return str(option["const"])
+    if option.get("type") == "null":
+        return "null"
+    if option.get("$ref") == "#/$defs/names":
+        return "a list of names"
     if "$ref" in option:
         return "a number above 0" if option["$ref"].endswith("epsilon") else "letters, digits, _ and -"
     if "enum" in option:
