@@ -18,8 +18,8 @@ from foolflow.attacks.base import (
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-# Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop on
-# a tie. It exceeds the rounding errors of the logits and of the pixels, so that it ends at a clear success.
+# Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
+# on a tie. It exceeds the rounding errors of the logits and of the pixels, so that it ends at a clear success.
 NUDGE = 2.0  # of the rounding error of the gap
 LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
 TINY = 1e-12
