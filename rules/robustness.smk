@@ -75,7 +75,7 @@ rule time_victim:
         spec=lambda wildcards: as_json(
             {
                 **victim_entries(wildcards),
-                **{key: config["studies"]["robustness"][key] for key in ("norm", "epsilon")},
+                **{key: config["studies"]["robustness"][key] for key in ("norm", "epsilon", "images")},
             }
         ),
     message:

@@ -15,7 +15,9 @@ from foolflow.jobs.files import write_json
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     spec, speed = arguments.spec, read_json(arguments.speed)
-    kept = {key: speed[key] for key in ("forward", "gradient", "resisting", "images", "classes", "differentiable")}
+    kept = {
+        key: speed[key] for key in ("forward", "gradient", "resisting", "images", "classes", "differentiable", "shape")
+    }
     planned = plan(spec["attacks"], Speed(**kept), spec["budget"])
     for path, name in zip(arguments.images, (attack["name"] for attack in spec["attacks"]), strict=True):
         one = planned[name]

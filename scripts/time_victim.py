@@ -1,7 +1,7 @@
 """Measure how fast a victim is on one batch, for the plan of its attacks.
 
 --spec: {"model", "defense"}: the config entries that the victim was built from; {"norm", "epsilon"}: the ball that it
-will be attacked in
+will be attacked in; {"images"}: how many images of the test split are attacked, at most
 """
 
 import argparse
@@ -29,7 +29,15 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         victim, split.images[:count], split.labels[:count], norm=spec["norm"], epsilon=spec["epsilon"], device=device
     )
     print(f"{1 / speed['forward']:,.1f} images/s forward, {1 / speed['gradient']:,.1f} images/s in both directions")
-    write_json(arguments.speed, speed | {"images": len(split), "device": describe_device(device)})
+    write_json(
+        arguments.speed,
+        speed
+        | {
+            "images": min(len(split), spec["images"]),
+            "shape": list(split.images.shape[1:]),
+            "device": describe_device(device),
+        },
+    )
     return [arguments.speed]
 
 

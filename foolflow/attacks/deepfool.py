@@ -18,8 +18,10 @@ from foolflow.attacks.base import (
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
-# Added to the gap in each step, as in the authors' code (1e-4). Without it, images would stop on a tie.
-NUDGE = 2.0  # of the rounding error, so that the step ends at a clear success
+# Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
+# on a tie. It exceeds the rounding errors of the logits and of the pixels, so that it ends at a clear success.
+NUDGE = 2.0  # of the rounding error of the gap
+LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
 TINY = 1e-12
 
 
@@ -160,5 +162,5 @@ def _step(gaps: Tensor, nudge: Tensor, gradients: Tensor, lengths: Tensor, norm:
     nearest = (gaps.abs() / lengths).argmin(1)
     gradient = gradients[nearest, rows]
     length = lengths[rows, nearest].view(-1, 1, 1, 1)
-    distance = (gaps[rows, nearest].abs() + nudge).view(-1, 1, 1, 1) / length
+    distance = (gaps[rows, nearest].abs() + nudge).view(-1, 1, 1, 1) / length + LEAST
     return distance * (gradient / length if norm == "l2" else gradient.sign())

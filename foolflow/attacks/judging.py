@@ -117,15 +117,17 @@ def judge(
 
 def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
     """Return the l0, l2 and linf distances from the clean images, each (R,)."""
-    found: dict[str, list[Tensor]] = {"l0": [], "l2": [], "linf": []}
-    for rows in _blocks(len(made), default_batch_size(BLOCK, clean.shape[1:])):
+    # Filled in place: small results between large temporaries fragment the memory, by 1 GB for 1,000 large images.
+    count = len(made)
+    l0, (l2, linf) = torch.zeros(count, dtype=torch.int64), torch.zeros(2, count, dtype=torch.float64)
+    for rows in _blocks(count, default_batch_size(BLOCK, clean.shape[1:])):
         original = to_float(clean[index[rows]], torch.device("cpu"))
         images = torch.from_numpy(made.images(rows))
         difference = (images - original).flatten(1)
-        found["l0"].append((images != original).any(1).flatten(1).sum(1))
-        found["l2"].append(difference.double().norm(dim=1))
-        found["linf"].append(difference.abs().amax(1).double())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+        l0[rows] = (images != original).any(1).flatten(1).sum(1)
+        l2[rows] = difference.double().norm(dim=1)
+        linf[rows] = difference.abs().amax(1).double()
+    return {"l0": l0, "l2": l2, "linf": linf}
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

@@ -3,13 +3,12 @@
 This module does not import PyTorch.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from foolflow.attacks.costs import Cost, passes
 from foolflow.attacks.standard import needs_gradient
+from foolflow.jobs.costs import Cost, passes
 
 FEWEST = 10  # images of an attack, however slow it is
 OVERHEAD = 4.0  # seconds for a job to start and to load its victim
@@ -24,6 +23,7 @@ class Speed:
     resisting: the fraction of images that withstood a short attack. They cost an attack more than the others.
     images: number of test images.  classes: number of the victim's outputs.
     differentiable: whether the victim has a gradient. Attacks that need one get no images otherwise.
+    shape: (C, H, W) of the images, which some attacks' own computations depend on.
     """
 
     forward: float
@@ -32,6 +32,7 @@ class Speed:
     images: int
     classes: int
     differentiable: bool = True
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,14 @@ def rounded_down(count: float) -> int:
     """Return the largest of the planned numbers of images up to `count`, at least FEWEST."""
     if count < FEWEST:
         return FEWEST
-    scale = 10 ** (math.floor(math.log10(count)) - 1)
-    return int(max(step * scale for step in STEPS if step * scale <= count))
+    scale = 10 ** (len(str(int(count))) - 2)
+    return max(step * scale for step in STEPS if step * scale <= count)
 
 
 def _seconds_per_image(entry: Mapping[str, Any], speed: Speed) -> float:
-    typical = passes(entry, speed.classes)
+    typical = passes(entry, speed.classes, speed.shape)
     most = typical.at_most
-    return (1 - speed.resisting) * _seconds(typical, speed) + speed.resisting * _seconds(most, speed)
+    return (1 - speed.resisting) * _seconds(typical, speed) + speed.resisting * _seconds(most, speed) + typical.seconds
 
 
 def _seconds(cost: Cost, speed: Speed) -> float:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_adversarial, unstack
-from foolflow.attacks.costs import passes
 from foolflow.attacks.counting import passes_counted
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
@@ -23,6 +22,7 @@ from foolflow.data.adversarial import AdversarialSet, Layout, SetBuilder, Writer
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import through_filter
 from foolflow.errors import InvalidInput
+from foolflow.jobs.costs import passes
 from foolflow.jobs.progress import Progress
 
 BATCH_SIZE = 250  # of small images; see `default_batch_size`

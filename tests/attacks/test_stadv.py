@@ -80,7 +80,7 @@ def test_the_other_solvers_match_scipy(case, tau, solvers):
 
     This does not hold for `reweighted` at a large tau, as the docstring of `stadv` says.
     """
-    model, images, labels, targets = (part[:10] if isinstance(part, torch.Tensor) else part for part in case)
+    model, images, labels, targets = (part[:6] if isinstance(part, torch.Tensor) else part for part in case)
     options = {"tau": tau, "restarts": 0, "max_evaluations": 300, "value_tolerance": 1e-5}
     scipy = stadv(model, images, labels, targets=targets, solver="scipy", **options)
     for solver in solvers:
@@ -121,16 +121,6 @@ def test_misclassified_images_are_not_moved(trained, solver):
         assert torch.equal(made.images, images)
         assert (made.details["flow_loss"] == 0).all()
         assert (made.gradient_evaluations == 0).all()
-
-
-def test_a_batch_of_one_gives_the_same_result(case):
-    model, images, labels, targets = case
-    together = stadv(model, images[:6], labels[:6], targets=targets[:6])
-    alone = stadv(model, images[:1], labels[:1], targets=targets[:1])
-    assert torch.equal(alone.success, together.success[:1])
-    assert torch.allclose(
-        alone.details["flow_loss"], together.details["flow_loss"][:1], rtol=0.3
-    )  # a search amplifies rounding errors
 
 
 def test_a_model_in_train_mode_is_attacked_in_eval_mode_and_restored(case):

@@ -28,6 +28,8 @@ FOR_SCIENCE = {
     "files.whole_folder",
     "files.write_json",
     "files.write_text",
+    "costs.Cost",
+    "costs.passes",
     "progress.Progress",
     "progress.log_throughput",
     "error_reporting.line_in_user_file",

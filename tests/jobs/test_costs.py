@@ -1,0 +1,124 @@
+import pytest
+import torch
+
+from foolflow.attacks.counting import passes_counted
+from foolflow.attacks.loading import load_attack
+from foolflow.attacks.pgd import pgd
+from foolflow.attacks.standard import standard_attacks
+from foolflow.compute.speed import PROBE_STEPS
+from foolflow.jobs.costs import UNKNOWN, passes
+
+SQUEEZERS = [{"method": "bit_depth", "parameters": {"bits": 3}}]
+BALLS = {"linf": 0.1, "l2": 1.5}
+STANDARD = [
+    (norm, name, entry)
+    for norm, epsilon in BALLS.items()
+    for name, entry in standard_attacks(norm, epsilon).items()
+    if norm == "linf" or "epsilon" in entry["parameters"]
+]
+OTHERS = [
+    {"method": "pgd", "parameters": {"epsilon": 0.1, "steps": 20, "restarts": 3}},
+    {"method": "pgd_undetected", "parameters": {"epsilon": 0.15, "steps": 40, "squeezers": SQUEEZERS}},
+    {"method": "deepfool"},
+    {"method": "deepfool", "parameters": {"norm": "linf"}},
+    {"method": "dichotomy", "parameters": {"norm": "linf", "steps": 50}},
+    {"method": "dichotomy", "parameters": {"variant": "published", "steps": 40, "learning_rate": 0.05}},
+    {"method": "automatic"},
+    {"method": "automatic", "parameters": {"variant": "published", "steps": 50}},
+    {"method": "stadv", "parameters": {"solver": "batched"}},
+    {"method": "stadv", "parameters": {"solver": "batched", "tau": 0.005}},
+    {"method": "stadv_students"},
+    {"method": "corrupt", "parameters": {"epsilon": 0.2, "draws": 3}},
+]
+
+
+def counted(model, entry, images, labels):
+    """Return the numbers of forward and backward passes per image."""
+    passed = {"forward": 0, "backward": 0}
+
+    def forward(_module, _arguments, logits):
+        passed["forward"] += len(logits)
+        if logits.requires_grad:
+            logits.register_hook(backward)
+
+    def backward(gradients):
+        passed["backward"] += len(gradients)
+
+    targets = {"targets": (labels + 1) % 10} if entry["method"] == "stadv_students" else {}
+    handle = model.register_forward_hook(forward)
+    try:
+        load_attack(entry, None)(model, images, labels, **targets)
+    finally:
+        handle.remove()
+    return passed["forward"] / len(images), passed["backward"] / len(images)
+
+
+def by_resistance(trained, norm):
+    """Return correct images that a short attack, the one of the planner, fools, and those that it does not."""
+    right = trained.model(trained.images).argmax(1) == trained.labels
+    images, labels = trained.images[right][:150], trained.labels[right][:150]
+    short = pgd(trained.model, images, labels, epsilon=BALLS[norm], norm=norm, loss="margin", steps=PROBE_STEPS)
+    return [(images[rows], labels[rows]) for rows in (short.success, ~short.success)]
+
+
+@pytest.mark.parametrize(("norm", "name", "entry"), STANDARD, ids=lambda value: value if isinstance(value, str) else "")
+def test_the_standard_attacks_cost_what_is_estimated(trained, norm, name, entry):
+    falling, resisting = by_resistance(trained, norm)
+    cost = passes(entry, 10)
+    few = {"linf": 2, "l2": 0}[norm] if name == "autoattack" else 20  # its 8,000 passes take seconds
+    for part, expected, count in ((falling, cost, 30), (resisting, cost.at_most, few)):
+        if not count:
+            continue
+        images, labels = (tensor[:count] for tensor in part)
+        assert len(images) == count
+        assert counted(trained.model, entry, images, labels) == (
+            pytest.approx(expected.forward, rel=0.5),
+            pytest.approx(expected.backward, rel=0.5),
+        )
+
+
+@pytest.mark.parametrize("entry", OTHERS, ids=lambda entry: f"{entry['method']} {entry.get('parameters', '')}")
+def test_other_attacks_cost_about_what_is_estimated(trained, entry):
+    cost = passes(entry, 10)
+    forward, backward = counted(trained.model, entry, trained.images[:16], trained.labels[:16])
+    between = sorted((cost.forward, cost.at_most.forward)), sorted((cost.backward, cost.at_most.backward))
+    for found, (least, most) in zip((forward, backward), between, strict=True):
+        assert 0.6 * least <= found <= 1.6 * most
+
+
+def test_the_linear_systems_of_stadv_take_time_that_depends_on_the_shape():
+    entry = {"method": "stadv"}
+    assert passes(entry, 10).seconds == 0
+    square, wide, tall = (passes(entry, 10, (3, *size)).seconds for size in ((64, 64), (64, 256), (256, 64)))
+    assert 0.1 < square < 0.4
+    assert wide == pytest.approx(16 * square)
+    assert tall == pytest.approx(4 * square)
+    assert passes(entry, 10, (3, 64, 64)).at_most.seconds == square
+    half = {"method": "stadv", "parameters": {"steps": 30}}
+    assert passes(half, 10, (3, 64, 64)).seconds == pytest.approx(square / 2)
+    assert passes({"method": "stadv", "parameters": {"solver": "batched"}}, 10, (3, 64, 64)).seconds == 0
+    assert passes({"method": "pgd", "parameters": {"epsilon": 0.1}}, 10, (3, 64, 64)).seconds == 0
+
+
+def test_a_package_and_unknown_attacks():
+    standard = passes({"method": "autoattack:standard", "parameters": {"epsilon": 0.1}}, 10)
+    assert standard.at_most.forward > 5000
+    assert passes({"python": "mine.py:attack"}, 10) == UNKNOWN
+    assert passes({"method": "torchattacks:PGD", "parameters": {"steps": 7}}, 10).forward == 9
+
+
+def test_the_planner_does_not_import_torch():
+    import subprocess
+    import sys
+
+    code = "import sys, foolflow.jobs.costs; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_the_hook_is_removed_and_the_count_is_of_images():
+    model, counts = torch.nn.Flatten(), []
+    with passes_counted(model, counts.append):
+        model(torch.rand(3, 1, 2, 2))
+        model(torch.rand(2, 1, 2, 2))
+    model(torch.rand(2, 1, 2, 2))
+    assert counts == [0, 3]
