@@ -126,8 +126,10 @@ def evaluate(
     Attacks that need a gradient are left out if the model has none, with a warning.
     Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
     """
-    if norm not in NORMS or not 0 < epsilon < np.inf:
-        raise InvalidInput(f"norm {norm!r}: linf or l2; epsilon {epsilon}: above 0")
+    if norm not in NORMS or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
+        raise InvalidInput(
+            f"norm {norm!r}: linf or l2; epsilon {epsilon}: above 0, for linf at most 1, such as 8 / 255"
+        )
     pixels, truth = _collected(images, labels)
     entries = _entries(attacks, norm, epsilon)
     network = model if isinstance(model, nn.Module) else _Function(model)

@@ -177,6 +177,7 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"images": [], "labels": None}, "there are none"),
         ({"norm": "l1"}, "linf or l2"),
         ({"epsilon": 0}, "above 0"),
+        ({"epsilon": 8}, "for linf at most 1"),
         ({"attacks": ["pgd", "magic"]}, "'magic' is not among the standard attacks"),
         ({"attacks": []}, "nothing is not among"),
         ({"class_names": ["a", "b"]}, "2 class_names"),

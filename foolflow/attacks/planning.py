@@ -62,7 +62,8 @@ def plan(attacks: Sequence[Mapping[str, Any]], speed: Speed, budget: float | Non
     groups = [group for group in (counting, *([one["name"]] for one in attacks if not one["counts"])) if group]
     images = dict(available)
     if budget is not None:
-        images |= _fitted(groups, cost, available, budget - OVERHEAD * len(attacks))
+        # Most of a short budget goes into starting jobs. Half of it is for the attacks even then.
+        images |= _fitted(groups, cost, available, max(budget - OVERHEAD * len(attacks), budget / 2))
     return none | {
         name: Planned(images[name], available[name], OVERHEAD + images[name] * cost[name]) for name in images
     }

@@ -105,7 +105,7 @@ def _read_checkpoint(file: Path) -> Weights:
     except Exception as error:  # a damaged file may raise anything
         if is_out_of_memory(error):
             raise
-        raise InvalidInput(f"{file} is not a file saved by torch.save: {in_one_line(error)[:200]}") from error
+        raise InvalidInput(f"{file} is not a file saved by torch.save, or it is damaged; save it again") from error
     tensors, notices = _state_dict(file, content)
     return Weights(str(file), tensors, notices=notices)
 

@@ -133,6 +133,8 @@ def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks that cannot be judged within the study's ball."""
     study, key = studied(config), "studies.robustness"
     yield from unknown_victims(key, study, config)
+    if study["norm"] == "linf" and study["epsilon"] > 1:
+        yield f"{key}.epsilon: {study['epsilon']} is more than the whole range of a pixel, 0 to 1; did you mean 8/255?"
     if study["attacks"] == "standard":
         return
     known = standard_attacks(study["norm"], study["epsilon"]) | config["attacks"]

@@ -240,3 +240,16 @@ def test_weights_that_cannot_be_used_are_one_line_and_exit_with_an_error(user, c
         weights.write_bytes(kept)
     assert line in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["a {brace} folder", "open{"])
+def test_names_that_snakemake_cannot_take_are_one_line(user, name):
+    folder = user.folder / "photos" / name
+    folder.mkdir()
+    Image.new("RGB", (16, 12)).save(folder / "1.png")
+    try:
+        done = user.evaluate(ok=False)
+    finally:
+        (folder / "1.png").unlink()
+        folder.rmdir()
+    assert "contains a brace, which Snakemake reads as a wildcard; rename it" in done.stderr

@@ -131,6 +131,7 @@ CASES = [
     (put("studies.robustness.attacks", ["fgsm_03"]), "studies.robustness.attacks", "fgsm_03 has epsilon 0.3"),
     (put("studies.robustness.attacks", ["stadv"]), "studies.robustness.attacks", "stadv has targets"),
     (put("studies.robustness.attacks", "all"), "studies.robustness.attacks", "none of: standard; a list of names"),
+    (put("studies.robustness.epsilon", 8), "studies.robustness.epsilon", "did you mean 8/255?"),
     (put("studies.robustness.epsilon", 0), "studies.robustness.epsilon", "0"),
     (put("studies.robustness.norm", "l1"), "studies.robustness.norm", "'l1' is not one of linf, l2"),
     (put("studies.robustness.budget", "soon"), "studies.robustness.budget", "null; a time, such as 90 s"),

@@ -1,11 +1,11 @@
 """Check the data sets of a config, and that those of models to train have train images."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from foolflow.data.layout import parts_of
-from foolflow.data.sources import splits_of
+from foolflow.data.sources import source_files, splits_of
 from foolflow.errors import InvalidInput
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import Cell, attacked
@@ -32,6 +32,18 @@ def dataset_problems(key: str, dataset: Config, *, needed: bool) -> Iterator[str
             parts_of(dataset)
         except InvalidInput as error:
             yield f"{key}.{error}"
+        else:
+            yield from braces(f"{key}.path", source_files(dataset))
+    else:
+        yield from braces(f"{key}.path", [dataset["path"]])
+
+
+def braces(key: str, files: Iterable[str]) -> Iterator[str]:
+    """Yield one line for the first file that cannot be an input, because Snakemake reads braces as wildcards."""
+    for file in files:
+        if "{" in file or "}" in file:
+            yield f"{key}: {file} contains a brace, which Snakemake reads as a wildcard; rename it"
+            return
 
 
 def training_problems(config: Config) -> Iterator[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from foolflow.defenses.kinds import filters
-from foolflow.models.kinds import SUPPLIED
+from foolflow.models.kinds import SUPPLIED, model_files
 from foolflow.workflow.config.calls import (
     factory_problems,
     method_problems,
@@ -16,7 +16,7 @@ from foolflow.workflow.config.calls import (
     python_problems,
     takes_targets,
 )
-from foolflow.workflow.config.datasets import dataset_problems
+from foolflow.workflow.config.datasets import braces, dataset_problems
 from foolflow.workflow.config.names import Config, unknown
 
 
@@ -75,6 +75,7 @@ def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
         for name in (*SUPPLIED, "classes"):
             if isinstance(model.get(name), str) and not Path(model[name]).is_file():
                 yield f"{key}.{name}: {model[name]} does not exist"
+        yield from braces(key, model_files(model))
 
 
 # The ways to name a network, each with the keys that may stand next to it: of a supplied model, and of a trained one.
