@@ -12,6 +12,7 @@ from foolflow.attacks.judging import classify, judge
 from foolflow.compute.device import compute_on
 from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
+from foolflow.errors import InvalidInput
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file, write_json
 from foolflow.jobs.progress import log_throughput
@@ -39,6 +40,8 @@ def main(arguments: argparse.Namespace) -> None:
     records = []
     for entry, path in zip(spec["sets"], arguments.sets, strict=True):
         adversarial_set = load_set(path)
+        if len(adversarial_set) == 0:  # of an attack that needs a gradient, where there is none
+            continue
         with log_throughput(2 * len(adversarial_set)):
             table = judge(victim, test, clean, adversarial_set, device, origin=str(path))
         correct = table["clean_prediction"] == table["label"]
@@ -47,6 +50,8 @@ def main(arguments: argparse.Namespace) -> None:
         table.insert(0, "attack", entry["attack"])
         table.insert(1, "source", entry["source"])
         records.append(table)
+    if not records:
+        raise InvalidInput("no attack has made any image, so there is nothing to judge; choose other attacks")
     judged = pd.concat(records, ignore_index=True)
     judged.attrs["class_names"] = list(supplied.class_names)  # of the predictions; Parquet keeps them
     with whole_file(arguments.records) as partial:

@@ -22,9 +22,11 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """
     inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
     parts, budget = [], Budget(spec["norm"], spec["epsilon"])
+    left_out: dict[str, None] = {}
     for victim, inspection, plan in inputs:
         planned = read_json(plan)
-        not_run = {one["attack"] for one in planned["attacks"] if one["images"] == 0}
+        not_run = {one["attack"]: None for one in planned["attacks"] if one["images"] == 0}
+        left_out |= not_run
         tried = [
             Tried(
                 **{key: one[key] for key in ("name", "within", "counts", "distance")},
@@ -34,7 +36,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
             if one["name"] not in not_run
         ]
         parts.append(_rows(victim, tried, read_json(inspection), planned, budget))
-    return tabulate(pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]))
+    return tabulate(pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]), list(left_out))
 
 
 def _rows(
@@ -47,14 +49,19 @@ def _rows(
     available = {one["attack"]: one["available"] for one in plan["attacks"]}
     rows["within"] = rows["attack"].map({one.name: one.within for one in tried} | {CLEAN: True, WORST: True})
     rows["available"] = rows["attack"].map(available)
-    rows["warnings"] = ["; ".join(warnings.get(name, [])) for name in rows["attack"]]
+    rows["warnings"] = [
+        "; ".join(warning.removesuffix(".") for warning in warnings.get(name, [])) for name in rows["attack"]
+    ]
     for position, key in enumerate(("model", "defense", "seed")):
         rows.insert(position, key, victim[key])
     return rows
 
 
-def tabulate(data: pd.DataFrame, ball: str) -> Table:
-    """Build the table. data: `summarise` of each victim, with model, defense, seed, within, available and warnings."""
+def tabulate(data: pd.DataFrame, ball: str, left_out: Sequence[str] = ()) -> Table:
+    """Build the table. data: `summarise` of each victim, with model, defense, seed, within, available and warnings.
+
+    ball: the bound in words.  left_out: the attacks that did not run.
+    """
     notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
     display = pd.DataFrame(
         {
@@ -82,8 +89,9 @@ def tabulate(data: pd.DataFrame, ball: str) -> Table:
         display=without_empty_columns(display),
         notes=[
             *answers,
-            *(f"[{number}] {_sentence(text)}" for number, text in enumerate(notes, start=1)),
+            *(f"[{number}] {text}." for number, text in enumerate(notes, start=1)),
             f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
+            *([f"Not run, because the model has no gradient: {', '.join(left_out)}."] if left_out else []),
             *(["The budget limited the number of images of some attacks."] if len(limited) else []),
             "fooled: of the images that were classified correctly before the attack.",
         ],
@@ -102,7 +110,3 @@ def _median(row: pd.Series) -> str:
     if pd.isna(row.get("distance")):
         return ""
     return f"{NORMS[row['distance']]} {row['median']:.3g} ({row['median_low']:.3g} to {row['median_high']:.3g})"
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
