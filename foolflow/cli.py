@@ -114,6 +114,7 @@ def _run(command: Sequence[str], watch: Any) -> int:
         assert job.stdout is not None
         reader = threading.Thread(target=_pass_on, args=(job.stdout, watch), daemon=True)
         reader.start()
+        interrupted = False
         while True:
             try:
                 job.wait(timeout=1)
@@ -122,8 +123,12 @@ def _run(command: Sequence[str], watch: Any) -> int:
                 watch.update()
             except KeyboardInterrupt:  # Snakemake has received it, too, and ends its jobs
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
+                interrupted = True
         reader.join()
-    watch.close(failed=job.returncode != 0)
+    watch.close(failed=job.returncode != 0 and not interrupted)
+    if interrupted:
+        watch.message("interrupted; run the same command again to go on")
+        return 128 + signal.SIGINT
     return job.returncode
 
 

