@@ -257,8 +257,6 @@ def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[A
             change = "converted to grey (ITU-R 601)" if takes == 1 else "repeated in three channels"
             kind = "grey" if takes == 1 else "RGB"
             notices.append(f"{name} takes {kind} images; the data set's images are {change} inside the victim.")
-        if takes == 3 and any(len(model.get(key, (0,) * takes)) == 1 for key in ("mean", "std")):
-            notices.append(f"{name} has three channels; the single value of `mean` or `std` is used for each of them.")
         return adapted, logits_of(output, 1).float(), notices
     assert problem is not None
     raise problem
