@@ -4,6 +4,7 @@ rule attack_victim:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
         plan=planned_images,
+        named=named_files,
     output:
         adversarial=f"{ATTACK}/adversarial.safetensors",
         run=f"{ATTACK}/run.json",

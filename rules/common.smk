@@ -11,7 +11,7 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, source_files, source_folders, splits_of
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
-from foolflow.models.kinds import is_supplied, model_files
+from foolflow.models.kinds import argument_files, is_supplied, model_files
 from foolflow.studies.cells import labels, sets_of, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
 from foolflow.studies.robustness import robustness_attacks
@@ -157,6 +157,16 @@ def victim_entries(wildcards):
     model = {key: value for key, value in config["models"][wildcards.model].items() if key != "training"}
     defense = {key: value for key, value in defense_entry(wildcards.defense).items() if key != "training"}
     return {"model": model, "defense": defense}
+
+
+def named_files(wildcards):
+    """Return the files that the entries of a victim and of its attack name in their arguments.
+
+    The user's code reads them, so a change of one outdates what that code made.
+    """
+    attack = config["attacks"][wildcards.attack] if "attack" in wildcards.keys() else {}
+    entries = (config["models"][wildcards.model], defense_entry(wildcards.defense), attack)
+    return [local(file) for file in argument_files(*entries)]
 
 
 def train_spec(wildcards):

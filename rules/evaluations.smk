@@ -5,6 +5,7 @@ rule judge_victim:
         other_splits=other_splits,
         weights=weights_of,
         sets=judged_sets,
+        named=named_files,
     output:
         records=f"{JUDGEMENT}/records.parquet",
         accuracy=f"{JUDGEMENT}/accuracy.json",

@@ -10,6 +10,7 @@ rule inspect_victim:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=named_files,
     output:
         inspection=f"{INSPECTED}/inspection.json",
         provenance="<results>/provenance/robustness/{dataset}/{model}/{defense}/{seed}/inspection.json",
@@ -54,6 +55,7 @@ rule time_victim:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=named_files,
     output:
         speed=f"{INSPECTED}/speed.json",
         provenance="<results>/provenance/robustness/{dataset}/{model}/{defense}/{seed}/speed.json",

@@ -3,6 +3,7 @@ rule train_victim:
     input:
         train="<results>/data/{dataset}/train.safetensors",
         val="<results>/data/{dataset}/val.safetensors",
+        named=named_files,
     output:
         weights=VICTIM_WEIGHTS,
         history="<results>/victims/{dataset}/{model}/{defense}/{seed}/history.csv",

@@ -65,6 +65,11 @@ ENTRY_POINTS = {
     "training": "from foolflow.training import loop, recipe",
     "judging": "from foolflow.attacks import judging",
     "the readers": "from foolflow.data.readers import digits, folder, npz\nfrom foolflow.data import splits",
+    "evaluate": (
+        "import foolflow\nvictim = foolflow.load_victim('victim.safetensors')\nimages = torch.rand(4, 1, 8, 8)\n"
+        "found = foolflow.evaluate(victim, images, victim(images).argmax(1), attacks=['noise', 'pgd'])\n"
+        "assert len(found.summary()) == 4\nfound.show(2)"
+    ),
     "statistics": "from foolflow.statistics import detection, intervals, masking, minimal, paired, robustness",
     "figures": "from foolflow.figures import attack_sheet, board, flow_arrows, images, perturbation, transfer_matrix",
     "a user's own function": "from foolflow.workflow.plugins import load_object\nload_object('mine.py:one')()",

@@ -1,9 +1,11 @@
 """Tell which kind of model a config entry is, and which files it is read from, without importing PyTorch."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from foolflow.workflow.config.names import strings
 
 SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
 
@@ -28,8 +30,13 @@ def model_files(model: Mapping[str, Any]) -> list[str]:
         files += _external_tensors(Path(model["onnx"]))
     if isinstance(model.get("classes"), str):
         files.append(model["classes"])
-    files += [text for text in _strings(model.get("arguments", {})) if _is_file(text)]
-    return list(dict.fromkeys(files))
+    return list(dict.fromkeys([*files, *argument_files(model)]))
+
+
+def argument_files(*entries: Mapping[str, Any]) -> list[str]:
+    """Return each string in the `arguments` or `parameters` of config entries that is the path of an existing file."""
+    given = [entry.get(key, {}) for entry in entries for key in ("arguments", "parameters")]
+    return list(dict.fromkeys(text for text in strings(given) if _is_file(text)))
 
 
 def _external_tensors(graph: Path) -> list[str]:
@@ -46,11 +53,3 @@ def _is_file(text: str) -> bool:
         return Path(text).is_file()
     except (OSError, ValueError):  # a text that cannot be a path
         return False
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(part)

@@ -253,3 +253,24 @@ def test_names_that_snakemake_cannot_take_are_one_line(user, name):
         (folder / "1.png").unlink()
         folder.rmdir()
     assert "contains a brace, which Snakemake reads as a wildcard; rename it" in done.stderr
+
+
+def test_a_file_that_the_users_code_reads_is_an_input(user):
+    (user.folder / "shift.py").write_text(
+        "def shift(images, file):\n    return (images + float(open(file).read())).clamp(0, 1)\n"
+    )
+    offset = user.folder / "offset.txt"
+    offset.write_text("0")
+    shift = {"python": "shift.py:shift", "at": ["test"], "parameters": {"file": "offset.txt"}}
+    config = yaml.safe_load((user.folder / "mine.yaml").read_text())
+    config["defenses"]["shift"] = shift
+    config["studies"]["robustness"]["defenses"] = ["shift"]
+    (user.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    user.evaluate()
+    before = user.table().loc["clean", "accuracy"]
+    assert rebuilt(user) == set()
+    offset.write_text("0.5")
+    changed = rebuilt(user)
+    assert "results/attacks/photos/mine/shift/0/robustness-fgsm/adversarial.safetensors" in changed
+    assert user.table().loc["clean", "accuracy"] < before
+    user.configure()

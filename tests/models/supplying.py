@@ -50,3 +50,15 @@ def entry(folder: Path, network: nn.Module, forward: str = "return logits", **mo
     (folder / "net.py").write_text(NETWORK.format(forward=forward))
     torch.save(network.state_dict(), folder / "net.pth")
     return {"python": f"{folder / 'net.py'}:Net", "weights": str(folder / "net.pth"), **more}
+
+
+def assert_same(victim: nn.Module, network: nn.Module, images: torch.Tensor, *, mean: float, std: float) -> None:
+    """Check that a victim has the logits and the gradient of the network on normalised images."""
+    one, other = images.clone().requires_grad_(), images.clone().requires_grad_()
+    logits, expected = victim(one), network((other - mean) / std)
+    assert torch.allclose(logits, expected, atol=1e-4)
+    logits[:, 1].sum().backward()
+    expected[:, 1].sum().backward()
+    assert one.grad is not None
+    assert other.grad is not None
+    assert torch.allclose(one.grad, other.grad, atol=1e-4)

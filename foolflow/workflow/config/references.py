@@ -1,9 +1,8 @@
 """Check the names, files and parameters in the data sets, models, defenses, detectors and attacks of a config."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from foolflow.defenses.kinds import filters
 from foolflow.models.kinds import SUPPLIED, model_files
@@ -17,7 +16,7 @@ from foolflow.workflow.config.calls import (
     takes_targets,
 )
 from foolflow.workflow.config.datasets import braces, dataset_problems
-from foolflow.workflow.config.names import Config, unknown
+from foolflow.workflow.config.names import Config, strings, unknown
 
 
 def reference_problems(config: Config) -> Iterator[str]:
@@ -25,7 +24,7 @@ def reference_problems(config: Config) -> Iterator[str]:
 
     config: valid by the schema, with its defaults filled in.
     """
-    studied = set(_strings(config["studies"]))
+    studied = set(strings(config["studies"]))
     yield from _results_problems(Path(config["results"]))
     for name, dataset in config["datasets"].items():
         yield from dataset_problems(f"datasets.{name}", dataset, needed=name in studied)
@@ -36,15 +35,6 @@ def reference_problems(config: Config) -> Iterator[str]:
     for name, attack in config["attacks"].items():
         yield from _attack_problems(f"attacks.{name}", attack, needed=name in studied)
     yield from _detector_problems(config)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Yield all strings in a part of the config, except its keys."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(part)
 
 
 def _results_problems(results: Path) -> Iterator[str]:
