@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from kornia.metrics import ssim
 from torch import Tensor, nn
+from torch.nn import functional
 
 from foolflow.attacks.base import is_success
 from foolflow.compute.batch_size import default_batch_size
@@ -16,17 +18,51 @@ from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 
 BLOCK = 1000  # images whose distances are measured at once, if they are small
+LIKELY = 5  # classes whose confidence is recorded
+WINDOW = 11  # pixels, of the structural similarity
 
 
 @dataclass(frozen=True)
 class Classified:
     """Predictions for N images, on the CPU.
 
-    classes: int64 (N,).  confidences: float64 (N,), the softmax probabilities of these classes.
+    logits: float32 or float64 (N, K).
     """
 
-    classes: Tensor
-    confidences: Tensor
+    logits: Tensor
+
+    @property
+    def classes(self) -> Tensor:
+        """The predicted classes, int64 (N,)."""
+        return self.logits.argmax(1)
+
+    @property
+    def confidences(self) -> Tensor:
+        """The softmax probabilities of the predicted classes, float64 (N,)."""
+        return self.likely()[1][:, 0]
+
+    def likely(self) -> tuple[Tensor, Tensor]:
+        """Return the LIKELY most likely classes, int64 (N, LIKELY), and their softmax probabilities, float64.
+
+        A victim with fewer classes has -1 and NaN in the remaining columns.
+        """
+        # In float64, because 1 - 1e-8 rounds to 1 in float32. The sort is stable, so ties are as in `argmax`.
+        probabilities = self.logits.double().softmax(1)
+        classes = self.logits.sort(dim=1, descending=True, stable=True).indices[:, :LIKELY]
+        missing = LIKELY - classes.shape[1]
+        return (
+            functional.pad(classes, (0, missing), value=-1),
+            functional.pad(probabilities.gather(1, classes), (0, missing), value=torch.nan),
+        )
+
+    def margins(self, labels: Tensor) -> Tensor:
+        """Return the logit of the label minus the largest other logit, float64 (N,): negative if misclassified.
+
+        labels: int64 (N,).
+        """
+        logits, column = self.logits.double(), labels[:, None]
+        others = logits.scatter(1, column, -torch.inf).amax(1)
+        return logits.gather(1, column)[:, 0] - others
 
 
 def to_8_bits(images: Tensor) -> Tensor:
@@ -55,13 +91,10 @@ def classify(
     Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
-    def one_batch(batch: Tensor) -> tuple[Tensor, Tensor]:
-        logits = checked_logits(victim(batch if change is None else change(batch)), len(batch))
-        # In float64, because 1 - 1e-8 rounds to 1 in float32.
-        return logits.argmax(1).cpu(), logits.double().softmax(1).amax(1).cpu()
+    def one_batch(batch: Tensor) -> Tensor:
+        return checked_logits(victim(batch if change is None else change(batch)), len(batch)).cpu()
 
-    classes, confidences = zip(*in_batches(one_batch, images, device), strict=True)
-    return Classified(torch.cat(classes), torch.cat(confidences))
+    return Classified(torch.cat(in_batches(one_batch, images, device)))
 
 
 def judge(
@@ -83,9 +116,14 @@ def judge(
         clean_prediction, clean_confidence: on the clean image; the confidence is the softmax probability of the
             predicted class.
         prediction, confidence: on the adversarial image.
+        clean_class_2 to clean_class_5, class_2 to class_5: the next most likely classes, -1 if there are no more, and
+        clean_confidence_2 to clean_confidence_5, confidence_2 to confidence_5: their softmax probabilities, or NaN.
+        margin: on the adversarial image, the logit of the label minus the largest other logit.
         success: the prediction is wrong or, if there is a target, it is the target.
         prediction_8bit, success_8bit: after rounding to 8 bits, as image files store pixels.
         l0: number of changed pixels, in any channel.  l2, linf: in pixel units.
+        ssim: structural similarity with the clean image, at most 1 (Wang et al. 2004, equation 13), over all windows
+            that lie within the image.
         iterations, gradient_evaluations, and details of the attack with one number per image, such as flow_loss.
     Raises InvalidInput if the set does not belong to this split, and the errors of `classify`.
     """
@@ -100,10 +138,9 @@ def judge(
         "epsilon": made.tensors["epsilon"],
         "label": labels,
         "target": targets,
-        "clean_prediction": clean.classes[index],
-        "clean_confidence": clean.confidences[index],
-        "prediction": found.classes,
-        "confidence": found.confidences,
+        **_likely("clean_", Classified(clean.logits[index])),
+        **_likely("", found),
+        "margin": found.margins(labels),
         "success": is_success(found.classes, labels, targets),
         "prediction_8bit": found_8bit,
         "success_8bit": is_success(found_8bit, labels, targets),
@@ -115,11 +152,21 @@ def judge(
     return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
 
 
+def _likely(prefix: str, found: Classified) -> dict[str, Tensor]:
+    """Return the columns of the most likely classes and their confidences."""
+    classes, confidences = found.likely()
+    columns = {f"{prefix}prediction": classes[:, 0], f"{prefix}confidence": confidences[:, 0]}
+    for place in range(1, LIKELY):
+        columns[f"{prefix}class_{place + 1}"] = classes[:, place]
+        columns[f"{prefix}confidence_{place + 1}"] = confidences[:, place]
+    return columns
+
+
 def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
-    """Return the l0, l2 and linf distances from the clean images, each (R,)."""
+    """Return the l0, l2 and linf distances from the clean images, and the structural similarity, each (R,)."""
     # Filled in place: small results between large temporaries fragment the memory, by 1 GB for 1,000 large images.
     count = len(made)
-    l0, (l2, linf) = torch.zeros(count, dtype=torch.int64), torch.zeros(2, count, dtype=torch.float64)
+    l0, (l2, linf, similarity) = torch.zeros(count, dtype=torch.int64), torch.zeros(3, count, dtype=torch.float64)
     for rows in _blocks(count, default_batch_size(BLOCK, clean.shape[1:])):
         original = to_float(clean[index[rows]], torch.device("cpu"))
         images = torch.from_numpy(made.images(rows))
@@ -127,7 +174,19 @@ def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> di
         l0[rows] = (images != original).any(1).flatten(1).sum(1)
         l2[rows] = difference.double().norm(dim=1)
         linf[rows] = difference.abs().amax(1).double()
-    return {"l0": l0, "l2": l2, "linf": linf}
+        similarity[rows] = structural_similarity(original, images)
+    return {"l0": l0, "l2": l2, "linf": linf, "ssim": similarity}
+
+
+def structural_similarity(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean structural similarity of each pair of images, float64 (N,).
+
+    one, other: float32 (N, C, H, W) in [0, 1].
+    An image smaller than the usual window of 11 pixels is compared in the largest odd window that fits.
+    """
+    smallest = min(one.shape[2:])
+    window = min(WINDOW, smallest - 1 + smallest % 2)
+    return ssim(one, other, window, padding="valid").double().flatten(1).mean(1)
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

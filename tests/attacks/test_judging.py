@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from foolflow.attacks.fgsm import fgsm
-from foolflow.attacks.judging import classify, judge, to_8_bits
+from foolflow.attacks.judging import classify, judge, structural_similarity, to_8_bits
 from foolflow.attacks.running import run_attack
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
@@ -67,6 +67,74 @@ def test_confidences_are_the_softmax_of_the_predicted_class(trained):
     rows = np.arange(60)
     assert records["clean_confidence"].to_numpy() == pytest.approx(clean[rows, records["clean_prediction"]])
     assert records["confidence"].to_numpy() == pytest.approx(attacked[rows, records["prediction"]], abs=1e-5)
+
+
+def test_the_most_likely_classes_follow_the_prediction(trained):
+    split = split_of(trained.images[:60], trained.labels[:60])
+    made = run_attack(trained.model, split, {"method": "fgsm", "parameters": {"epsilon": 0.1}}, CPU)
+    records = judged(trained.model, split, made)
+    images = {"clean_": torch.from_numpy(split.images).float() / 255, "": torch.from_numpy(made.tensors["images"])}
+    for prefix, shown in images.items():
+        probabilities, classes = trained.model(shown).softmax(1).detach().sort(dim=1, descending=True)
+        names = [f"{prefix}prediction", *(f"{prefix}class_{place}" for place in range(2, 6))]
+        assert (records[names].to_numpy() == classes[:, :5].numpy()).all()
+        names = [f"{prefix}confidence", *(f"{prefix}confidence_{place}" for place in range(2, 6))]
+        assert records[names].to_numpy() == pytest.approx(probabilities[:, :5].numpy(), abs=1e-5)
+
+
+def test_the_margin_is_negative_exactly_where_the_prediction_is_wrong(trained):
+    split = split_of(trained.images[:60], trained.labels[:60])
+    made = run_attack(trained.model, split, {"method": "fgsm", "parameters": {"epsilon": 0.1}}, CPU)
+    records = judged(trained.model, split, made)
+    logits = trained.model(torch.from_numpy(made.tensors["images"])).detach()
+    rows, labels = np.arange(60), split.labels
+    own = logits[rows, labels].clone()
+    logits[rows, labels] = -torch.inf
+    assert records["margin"].to_numpy() == pytest.approx((own - logits.amax(1)).numpy(), abs=1e-5)
+    assert ((records["margin"] < 0) == (records["prediction"] != records["label"])).all()
+    assert 0 < (records["margin"] < 0).sum() < 60
+
+
+def test_a_victim_with_three_classes_has_no_fourth_one():
+    images = torch.rand(4, 1, 3, 6, generator=torch.Generator().manual_seed(0))
+    records = judged(Brightest(), split_of(images, torch.zeros(4, dtype=torch.int64)), set_of(images))
+    assert (records[["class_4", "class_5", "clean_class_4"]] == -1).all(axis=None)
+    assert records[["confidence_4", "clean_confidence_5"]].isna().all(axis=None)
+    assert (records["class_3"] >= 0).all()
+    shown = records[["confidence", "confidence_2", "confidence_3"]].sum(axis=1)
+    assert shown.to_numpy() == pytest.approx(np.ones(4))
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 24), (1, 8, 5), (1, 2, 7), (3, 1, 1)])
+def test_the_structural_similarity_is_that_of_its_definition(shape):
+    first = torch.rand(2, *shape, generator=torch.Generator().manual_seed(1))
+    second = (first + 0.2 * torch.rand(2, *shape, generator=torch.Generator().manual_seed(2))).clamp(0, 1)
+    found = structural_similarity(first, second).numpy()
+    expected = [
+        np.mean([ssim_of(*channels) for channels in zip(*pair, strict=True)])
+        for pair in zip(first, second, strict=True)
+    ]
+    assert found == pytest.approx(np.array(expected), abs=1e-5)
+    assert structural_similarity(first, first).numpy() == pytest.approx(np.ones(2), abs=1e-6)
+
+
+def ssim_of(one, other):
+    """Return the mean structural similarity of two channels, window by window (Wang et al. 2004, section III)."""
+    one, other = one.double().numpy(), other.double().numpy()
+    smallest = min(one.shape)
+    size = min(11, smallest if smallest % 2 else smallest - 1)
+    weights = np.exp(-((np.arange(size) - size // 2) ** 2) / (2 * 1.5**2))
+    weights = np.outer(weights, weights) / np.outer(weights, weights).sum()
+    found = []
+    for row in range(one.shape[0] - size + 1):
+        for column in range(one.shape[1] - size + 1):
+            x, y = (image[row : row + size, column : column + size] for image in (one, other))
+            mx, my = (weights * x).sum(), (weights * y).sum()
+            vx, vy = (weights * (x - mx) ** 2).sum(), (weights * (y - my) ** 2).sum()
+            cov = (weights * (x - mx) * (y - my)).sum()
+            c1, c2 = 0.01**2, 0.03**2
+            found.append((2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2)))
+    return np.mean(found)
 
 
 def test_norms_are_those_of_the_perturbation():
