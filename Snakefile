@@ -48,7 +48,7 @@ report: "report/workflow.rst"
 
 # The first rule is the default target; inside another workflow, the first rule of that workflow is.
 rule all:
-    """All studies in the config, the manifest and the table of times (the default)."""
+    """All studies in the config, the manifest, the table of times and the page (the default)."""
     input:
         everything,
 
@@ -67,3 +67,4 @@ for study in config["studies"]:
 
 
 include: "rules/manifest.smk"
+include: "rules/page.smk"

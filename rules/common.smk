@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import sys
+from itertools import pairwise
+from shlex import quote
 from types import SimpleNamespace
 
 import yaml
@@ -12,6 +15,7 @@ from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, 
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
 from foolflow.models.kinds import argument_files, is_supplied, model_files
+from foolflow.studies.contents import boards, contents, judged
 from foolflow.studies.cells import labels, sets_of, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
 from foolflow.studies.robustness import robustness_attacks
@@ -25,6 +29,7 @@ from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys
+from foolflow.workflow.project import PACKAGE
 
 # Inside another workflow, these are the files of its own config.
 configfiles = workflow.configfiles if workflow.modifier.parent_modifier is None else []
@@ -415,16 +420,49 @@ def figures_code(exhibits):
     return code_digest("scripts.draw", *(f"foolflow.figures.{one['module']}" for one in exhibits))
 
 
+# ---- The page ---------------------------------------------------------------------------------------------------
+
+PAGE_SECTIONS = contents(config)
+PAGE_BOARDS = boards(config)
+PAGE_CELLS = judged(config)
+PAGE_TEMPLATES = [
+    f"foolflow.pages:templates/{file.name}" for file in sorted((PACKAGE / "pages/templates").iterdir()) if file.is_file()
+]
+
+
+def paths_of_exhibits(kind, ending):
+    """Return the files of all tables or figures that the page shows, in its order."""
+    return [f"<results>/{kind}/{one['name']}.{ending}" for section in PAGE_SECTIONS for one in section[kind]]
+
+
+def command_to_remake():
+    """Return the command that makes a file of the results again, with {} in the place of the file."""
+    if "FOOLFLOW_COMMAND" in os.environ:  # set by `foolflow evaluate`
+        return f"{os.environ['FOOLFLOW_COMMAND']} --forcerun {{}}"
+    overlays = " --workflow-profile profiles/demo" if globals().get("OVERLAYS") else ""
+    files = [str(file) for file in workflow.overwrite_configfiles]
+    given = f" --configfile {' '.join(map(quote, files))}" if files else ""
+    replaced = " --replace-workflow-config" if workflow.config_settings.replace_workflow_config else ""
+    return f"snakemake {{}} --force --cores all{overlays}{replaced}{given}"
+
+
+def report_beside(page):
+    """Return the path of Snakemake's report relative to the page; nothing if this run makes none beside it."""
+    given = next((word for option, word in pairwise(sys.argv) if option == "--report"), "")
+    folder = Path(page).parent
+    return Path(given).name if given and Path(given).absolute().parent == folder.absolute() else ""
+
+
 # ---- The whole run ----------------------------------------------------------------------------------------------
 
 
 def everything(wildcards):
-    """Return what the studies, the manifest and the table of times consist of.
+    """Return what the studies, the manifest, the table of times and the page consist of.
 
     The manifest depends on the studies, but Snakemake notices a deleted file only if it is asked for.
     """
     shown = [path for study in config["studies"] for path in getattr(rules, study).input]
-    return [*shown, *rules.write_manifest.output, *rules.tabulate_times.output]
+    return [*shown, *rules.write_manifest.output, *rules.tabulate_times.output, *rules.write_page.output]
 
 
 def records_among(wildcards, input, output):

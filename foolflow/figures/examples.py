@@ -72,7 +72,7 @@ def example(
     )
 
 
-def choose(records: Mapping[str, pd.DataFrame], budget: Budget, count: int = COUNT) -> list[tuple[str, int]]:
+def choose(records: Mapping[str, pd.DataFrame], budget: Budget | None, count: int = COUNT) -> list[tuple[str, int]]:
     """Choose up to `count` images that were classified correctly, each with the first attack that fooled it.
 
     Fooled images come first, and within these the classes alternate.

@@ -57,12 +57,14 @@ def add_input(parser: argparse.ArgumentParser, option: str, **settings: Any) -> 
 def add_named_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the option for inputs that the rule names: `--input judgements FILE FILE ...`, once per name."""
     parser.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))
+    parser.add_argument("--packed-inputs", type=read_spec, default={}, help="a long list of named inputs, packed")
     parser.set_defaults(inputs=[*parser.get_default("inputs"), "input"])
 
 
 def named_inputs(arguments: argparse.Namespace) -> dict[str, list[Path]]:
-    """Return the files given with `--input`, by name."""
-    return {name: [Path(file) for file in files] for name, *files in arguments.input}
+    """Return the files given with `--input` or `--packed-inputs`, by name."""
+    given = dict(arguments.packed_inputs) | {name: files for name, *files in arguments.input}
+    return {name: [Path(file) for file in files] for name, files in given.items()}
 
 
 def add_output(parser: argparse.ArgumentParser, option: str, **settings: Any) -> None:

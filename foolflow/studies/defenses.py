@@ -19,6 +19,7 @@ from foolflow.studies.cells import (
 from foolflow.workflow.config.names import invalid_names, several_epsilons, unknown
 
 TITLE = "Defenses"
+QUESTION = "Which defenses still work when the attacker knows them?"
 KINDS = ("static", "white_box", "adaptive", "black_box")
 
 

@@ -7,6 +7,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labe
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "Detection by feature squeezing"
+QUESTION = "Can adversarial images be found instead of corrected, even if the attacker knows the detector?"
 
 
 def detections(config: Config) -> list[Cell]:

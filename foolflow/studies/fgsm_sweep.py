@@ -7,6 +7,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labe
 from foolflow.workflow.config.names import has_several_epsilons, unknown
 
 TITLE = "FGSM sweep"
+QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
 
 
 def cells(config: Config) -> list[Cell]:

@@ -8,6 +8,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labe
 from foolflow.workflow.config.names import invalid_names, unknown
 
 TITLE = "Leaderboard"
+QUESTION = "Which victim keeps the most accuracy under the worst of several attacks on each image?"
 
 
 def boards(config: Config) -> dict[str, Any]:

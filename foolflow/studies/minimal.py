@@ -7,6 +7,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undef
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "Minimal perturbations"
+QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
 ACCURACY = "Accuracy of the networks"
 
 
@@ -79,6 +80,12 @@ def figures(config: Config) -> list[Exhibit]:
             labels("figure: security curves", attacks(config)),
         ),
     ]
+
+
+def extra_figures(config: Config) -> list[Exhibit]:
+    """Return the figures that the rule `draw_perturbation` draws, one at a time."""
+    shown = config["studies"]["minimal"]["perturbation"]
+    return [perturbation_figure(config, model, image) for model in shown["models"] for image in shown["images"]]
 
 
 def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:

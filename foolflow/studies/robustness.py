@@ -8,7 +8,9 @@ from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds
 from foolflow.workflow.config.names import unknown, unknown_victims
 
 TITLE = "Robustness"
+QUESTION = "How accurate is each classifier when its input may change a little, and which attack hurts it most?"
 
+SETS = "robustness-"  # begins the names of the study's adversarial sets
 SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
@@ -34,7 +36,12 @@ def attacks(config: Config) -> dict[str, Any]:
 
 def set_name(attack: str) -> str:
     """Return the name of an attack's adversarial sets. No other study shares them: their images depend on the plan."""
-    return f"robustness-{attack}"
+    return f"{SETS}{attack}"
+
+
+def shown_attack(name: str) -> str:
+    """Return the name under which readers know an attack: that of the study, without the prefix of its sets."""
+    return name.removeprefix(SETS)
 
 
 def robustness_attacks(config: Config) -> dict[str, Any]:

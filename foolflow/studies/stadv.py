@@ -8,6 +8,9 @@ from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 
 TITLE = "stAdv"
+QUESTION = (
+    "Can an image be moved a little, instead of changed pixel by pixel, until it is classified as any class one likes?"
+)
 
 
 def victims(config: Config) -> list[Cell]:

@@ -8,6 +8,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labe
 from foolflow.workflow.config.names import has_several_epsilons, invalid_names, unknown
 
 TITLE = "Transfer"
+QUESTION = "Do the adversarial images of one victim fool another one?"
 
 
 def matrices(config: Config) -> dict[str, Any]:

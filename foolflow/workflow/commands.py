@@ -11,7 +11,7 @@ from typing import Any
 from foolflow.jobs.command_line import PACKED
 from foolflow.workflow.project import project_folder
 
-LONGEST = 20_000  # characters of a spec as plain JSON
+LONGEST = 20_000  # characters of a spec or of a list of inputs that is not packed
 
 
 def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
@@ -27,12 +27,17 @@ def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
 
 
 def as_options(inputs: Any) -> str:
-    """Format the named inputs of a job as options: `--input judgements FILE FILE --input splits FILE`."""
-    return " ".join(
-        " ".join(["--input", name, *(quote(str(file)) for file in ([files] if isinstance(files, str) else files))])
+    """Format the named inputs of a job as options: `--input judgements FILE FILE --input splits FILE`.
+
+    A long list is packed: `--packed-inputs zlib:...`. `foolflow.jobs.command_line.named_inputs` reads both.
+    """
+    named = {
+        name: [files] if isinstance(files, str) else [str(file) for file in files]
         for name, files in inputs.items()
         if files
-    )
+    }
+    plain = " ".join(" ".join(["--input", name, *map(quote, files)]) for name, files in named.items())
+    return plain if len(plain) <= LONGEST else f"--packed-inputs {quote(as_spec(named))}"
 
 
 def as_json(value: Any) -> str:

@@ -38,6 +38,17 @@ def test_named_inputs_reach_the_program_with_any_path():
     }
 
 
+def test_a_long_list_of_inputs_fits_on_a_command_line():
+    inputs = {"adversarial": [f"my results/{number}/it's.safetensors" for number in range(20_000)], "tables": ["one"]}
+    options = as_options(inputs)
+    assert len(options) < 131_072  # what Linux allows
+    parser = job_parser(None)
+    add_named_inputs(parser)
+    arguments = parser.parse_args(words(options))
+    assert {name: list(map(str, paths)) for name, paths in named_inputs(arguments).items()} == inputs
+    assert len(inputs["adversarial"]) + 1 == sum(len(paths) for paths in named_inputs(arguments).values())
+
+
 def test_without_inputs_there_are_no_options():
     assert as_options({}) == ""
     assert as_options({"tables": []}) == ""

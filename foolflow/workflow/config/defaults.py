@@ -25,7 +25,7 @@ def _filled(value: Any, schema: Config, definitions: Config) -> Any:
         any_other = others if isinstance(others, Mapping) else {}
         given = {name: _filled(part, properties.get(name, any_other), definitions) for name, part in value.items()}
         missing = {
-            name: deepcopy(known["default"])
+            name: _filled(deepcopy(known["default"]), known, definitions)
             for name, known in properties.items()
             if "default" in known and name not in value
         }

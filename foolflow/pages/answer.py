@@ -1,0 +1,244 @@
+"""The answer, which the page shows first: how accurate is each victim, clean and in the worst case?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from foolflow.attacks.standard import CONTROLS
+from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import VICTIM, Cell
+from foolflow.figures.examples import choose
+from foolflow.statistics.groups import groups
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.robustness import Budget, in_common, outcomes, worst_case
+from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
+from foolflow.studies.robustness import shown_attack
+
+ANY_SIZE = "perturbations of any size"
+
+# Whether the page shows the image in this row of an adversarial set.
+IsShown = Callable[[Cell, int], bool]
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A fraction of n images, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    @classmethod
+    def of(cls, correct: int, n: int) -> "Rate":
+        return cls(correct / n if n else float("nan"), *wilson_interval(correct, n), n)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One adversarial image that the page stores.
+
+    cell, row: the attack, and the row in its adversarial set.  index: of the image in the test split.
+    label, before, after: class names; before and after are predictions for the clean and the adversarial image, with
+    their softmax probabilities.  attack: its name for readers.  linf: the largest change of a pixel value.
+    """
+
+    cell: Cell
+    row: int
+    index: int
+    label: str
+    before: str
+    before_confidence: float
+    after: str
+    after_confidence: float
+    attack: str
+    linf: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One victim of a board. clean, worst: its accuracy.  group: 1 for the best.
+
+    hardest: the attack that leaves the least accuracy.
+    """
+
+    name: str
+    cell: Cell
+    clean: Rate
+    worst: Rate
+    group: int
+    hardest: str
+    warnings: Sequence[str] = ()
+    examples: Sequence[Example] = ()
+
+
+@dataclass(frozen=True)
+class Board:
+    """The victims of one data set under one threat model, the most robust one first. compared: on how many images."""
+
+    title: str
+    dataset: str
+    threat: str
+    bounded: bool
+    compared: int
+    standings: list[Standing] = field(default_factory=list)
+
+
+def victim_name(cell: Cell, *, several_seeds: bool = False) -> str:
+    seed = f" (seed {cell['seed']})" if several_seeds else ""
+    return f"{cell['model']}{'' if cell['defense'] == 'none' else ' with ' + cell['defense']}{seed}"
+
+
+def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> Board:
+    """Build one board. spec: see `foolflow.studies.contents.boards`."""
+    budget = None if spec["norm"] is None else Budget(spec["norm"], spec["epsilon"])
+    attacked = _attacked(spec["attempts"], artefacts, budget)
+    table = None if spec["table"] is None else artefacts.table(spec["table"], dtype={"seed": str})
+    right = {key: worst_case([one.outcomes["right"] for one in tried]) for key, tried in attacked.items()}
+    images = in_common([one.to_frame() for one in right.values()])
+    numbers = groups([one.loc[images].to_numpy() for one in right.values()])
+    several_seeds = len({cell["seed"] for cell in spec["attempts"]}) > 1
+    standings = []
+    for (key, tried), group in zip(attacked.items(), numbers, strict=True):
+        victim = dict(zip(VICTIM, key, strict=True))
+        clean, worst, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
+        standings.append(
+            Standing(
+                name=victim_name(victim, several_seeds=several_seeds),
+                cell=victim,
+                clean=clean,
+                worst=worst,
+                group=group,
+                hardest=_hardest(tried),
+                warnings=warnings,
+                examples=_examples(tried, budget, is_shown, artefacts),
+            )
+        )
+    standings.sort(key=lambda one: (one.group, -one.worst.value))
+    threat = ANY_SIZE if budget is None else ball_in_words(spec["norm"], spec["epsilon"])
+    return Board(spec["title"], spec["dataset"], threat, budget is not None, len(images), standings)
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One attack on a victim: its cell, its records, and its outcomes within the budget."""
+
+    cell: Cell
+    records: pd.DataFrame
+    outcomes: pd.DataFrame
+
+
+def _attacked(cells: Sequence[Cell], artefacts: Artefacts, budget: Budget | None) -> dict[tuple[Any, ...], list[Tried]]:
+    """Return what was tried on each victim. An attack that made no image, for want of a gradient, is left out."""
+    found: dict[tuple[Any, ...], list[Tried]] = {}
+    for cell in cells:
+        tried = found.setdefault(tuple(cell[key] for key in VICTIM), [])
+        if cell["attack"] in artefacts.attacks(cell):
+            records = artefacts.records(cell)
+            tried.append(Tried(cell, records, outcomes(records, budget)))
+    return {key: tried for key, tried in found.items() if tried}
+
+
+def _rates(tried: Sequence[Tried], right: pd.Series) -> tuple[Rate, Rate, list[str]]:
+    largest = max((one.outcomes for one in tried), key=len)
+    clean = Rate.of(int(largest["clean"].sum()), len(largest))
+    return clean, Rate.of(int(right.sum()), len(right)), []
+
+
+def _stated(victim: Cell, table: pd.DataFrame) -> tuple[Rate, Rate, list[str]]:
+    """Return what the study's own table says, so that the page says the same thing everywhere."""
+    rows = table[
+        (table["model"] == victim["model"])
+        & (table["defense"] == victim["defense"])
+        & (table["seed"] == str(victim["seed"]))
+    ]
+    column = "attack" if "attack" in table else "against"
+    clean, worst = (rows[rows[column] == name].iloc[0] for name in (CLEAN, WORST))
+    warnings = rows["warnings"].dropna().unique().tolist() if "warnings" in rows else []
+    return _rate(clean), _rate(worst), [str(warning) for warning in warnings if warning]
+
+
+def _rate(row: pd.Series) -> Rate:
+    return Rate(float(row["accuracy"]), float(row["low"]), float(row["high"]), int(row["n"]))
+
+
+def _hardest(tried: Sequence[Tried]) -> str:
+    return attack_name(min(tried, key=lambda one: one.outcomes["right"].mean()).cell)
+
+
+def attack_name(cell: Cell) -> str:
+    made_elsewhere = f" made on {cell['source']}" if cell.get("source") else ""
+    return f"{shown_attack(cell['attack'])}{made_elsewhere}"
+
+
+def _examples(tried: Sequence[Tried], budget: Budget | None, is_shown: IsShown, artefacts: Artefacts) -> list[Example]:
+    """Choose eight of the images that the page stores: fooled ones first, of different classes."""
+    attacks = [one for one in tried if shown_attack(one.cell["attack"]) not in CONTROLS] or tried
+    cells = {attack_name(one.cell): one.cell for one in attacks}
+    records = {}
+    for one in attacks:
+        stored = [row for row in range(len(one.records)) if is_shown(one.cell, row)]
+        if stored:
+            records[attack_name(one.cell)] = one.records.iloc[stored].assign(row=stored)
+    return [
+        _example(cells[name], name, records[name].iloc[place], artefacts.class_names(cells[name]))
+        for name, place in choose(records, budget)
+    ]
+
+
+def _example(cell: Cell, attack: str, record: pd.Series, names: Sequence[str]) -> Example:
+    return Example(
+        cell=cell,
+        row=int(record["row"]),
+        index=int(record["index"]),
+        label=names[int(record["label"])],
+        before=names[int(record["clean_prediction"])],
+        before_confidence=float(record["clean_confidence"]),
+        after=names[int(record["prediction"])],
+        after_confidence=float(record["confidence"]),
+        attack=attack,
+        linf=float(record["linf"]),
+    )
+
+
+def verdict(one: Board) -> str:
+    """Say in one sentence which victim is the most robust, and how far that goes."""
+    best, *others = one.standings
+    where = f"on {one.dataset}" if one.bounded else f"on {one.dataset}, whatever the size of the change"
+    if not others:
+        return f"{best.name} {_keeps(best)}."
+    alike = [other for other in others if other.group == best.group]
+    if len(alike) == len(others):
+        compared = "but no two victims differ significantly"
+    elif alike:
+        compared = f"but {_listed([other.name for other in alike])} {'do' if len(alike) > 1 else 'does'} not differ"
+        compared += " significantly from it"
+    else:
+        compared = "significantly more than every other victim"
+    return f"Of {1 + len(others)} victims {where}, {best.name} is the most robust: it {_keeps(best)}; {compared}."
+
+
+def _keeps(one: Standing) -> str:
+    """Say what an attack leaves. Below a tenth of the clean accuracy there is no robustness to speak of."""
+    share = one.worst.value / one.clean.value if one.clean.value else 0.0
+    if share < 0.1:
+        words = "keeps almost none of its accuracy under attack"
+    elif share < 0.5:
+        words = "loses more than half of its accuracy under attack"
+    elif share < 0.8:
+        words = "loses a good part of its accuracy under attack"
+    else:
+        words = "keeps most of its accuracy under attack"
+    return f"{words}: {percent(one.worst.value)} instead of {percent(one.clean.value)}"
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _listed(names: Sequence[str], longest: int = 3) -> str:
+    if len(names) > longest:
+        return f"{len(names)} others"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,38 @@
+"""Tables on the page, from the JSON that `foolflow.tables.writing.write_table` writes for it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from foolflow.pages.gallery import query
+
+
+def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
+    """Describe a table for the template.
+
+    data: title, columns, rows, sort, best, images, findings and notes.  file: the path of its CSV below tables/, without
+    the suffix.
+    """
+    best = {(row, column) for row, column in data["best"]}
+    links = {(row, column): query(cell) for row, column, cell in data["images"]}
+    columns = data["columns"]
+    rows = [
+        [
+            {
+                "text": text,
+                "sort": data["sort"][row][column],
+                "tag": "th" if column == 0 and not columns[0]["numeric"] else "td",
+                "best": (row, column) in best,
+                "href": links.get((row, column)) if text else None,
+                "classes": " ".join(
+                    name
+                    for name, holds in (("num", columns[column]["numeric"]), ("best", (row, column) in best))
+                    if holds
+                ),
+            }
+            for column, text in enumerate(cells)
+        ]
+        for row, cells in enumerate(data["rows"])
+    ]
+    return {"title": data["title"], "caption": caption, "file": file, "columns": columns, "rows": rows} | {
+        key: data[key] for key in ("findings", "notes")
+    }
