@@ -386,6 +386,7 @@ def table_files(study, exhibits):
         "csv": [f"<results>/tables/{one['name']}.csv" for one in exhibits],
         "markdown": [f"<results>/tables/{one['name']}.md" for one in exhibits],
         "html": [_reported(f"<results>/tables/{one['name']}.html", study, one) for one in exhibits],
+        "page": [f"<results>/tables/{one['name']}.json" for one in exhibits],
         "provenance": f"<results>/provenance/tables/{study}.json",
     }
 

@@ -44,6 +44,7 @@ use rule table as tabulate_times with:
             category="The run",
             labels={"result": "table: where the time went"},
         ),
+        page="<results>/tables/times.json",
         provenance="<results>/provenance/tables/times.json",
     pathvars:
         study="times",

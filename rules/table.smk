@@ -6,6 +6,7 @@ rule table:
         csv="<results>/tables/<study>.csv",
         markdown="<results>/tables/<study>.md",
         html="<results>/tables/<study>.html",
+        page="<results>/tables/<study>.json",
         provenance="<results>/provenance/tables/<study>.json",
     log:
         "<logs>/tables/<study>.log",
@@ -32,6 +33,7 @@ rule table:
             --csv {output.csv:q} \
             --markdown {output.markdown:q} \
             --html {output.html:q} \
+            --page {output.page:q} \
             --code {params.code:q} \
             --provenance {output.provenance:q} \
             --log {log:q}

@@ -1,7 +1,7 @@
 """Make the tables of a study.
 
---spec: a list of {"name", "module", "spec"}, one per table, in the order of --csv, --markdown and --html. The function
-`build(spec, artefacts)` of `foolflow.tables.<module>` makes the table.
+--spec: a list of {"name", "module", "spec"}, one per table, in the order of --csv, --markdown, --html and --page. The
+function `build(spec, artefacts)` of `foolflow.tables.<module>` makes the table.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from foolflow.tables.writing import write_table
 def main(arguments: argparse.Namespace) -> list[Path]:
     artefacts = Artefacts(named_inputs(arguments))
     varying: list[Path] = []
-    paths = zip(arguments.csv, arguments.markdown, arguments.html, strict=True)
+    paths = zip(arguments.csv, arguments.markdown, arguments.html, arguments.page, strict=True)
     for exhibit, files in zip(arguments.spec, paths, strict=True):
         table = importlib.import_module(f"foolflow.tables.{exhibit['module']}").build(exhibit["spec"], artefacts)
         write_table(table, *files)
@@ -31,4 +31,5 @@ if __name__ == "__main__":
     add_output(parser, "--csv", nargs="+")
     add_output(parser, "--markdown", nargs="+")
     add_output(parser, "--html", nargs="+")
+    add_output(parser, "--page", nargs="+")
     run_job(main, parser)

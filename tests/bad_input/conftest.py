@@ -118,7 +118,7 @@ class Site:
         spec = {"board": {"name": "tiny", "dataset": "tiny"}, "attempts": [cell]}
         spec = [{"name": "tiny", "module": "leaderboard", "spec": spec}]
         inputs = ["--input", "judgements", self.judgement / "records.parquet"]
-        files = (("--csv", "csv"), ("--markdown", "md"), ("--html", "html"))
+        files = (("--csv", "csv"), ("--markdown", "md"), ("--html", "html"), ("--page", "json"))
         outputs = [word for option, suffix in files for word in (option, self.results / f"tables/tiny.{suffix}")]
         return ["tabulate", "--spec", json.dumps(spec), *inputs, *outputs]
 

@@ -49,7 +49,7 @@ def test_every_study_is_there(demo):
         "detection",
         *boards,
     ):
-        for ending in ("csv", "md", "html"):
+        for ending in ("csv", "md", "html", "json"):
             assert (demo.results / f"tables/{name}.{ending}").stat().st_size > 0
     figures = (
         "detection",

@@ -95,7 +95,7 @@ def judgements(study, *victims):
 
 
 def tables(study):
-    made = (path for name in TABLES[study] for path in files(f"tables/{name}", "csv", "md", "html"))
+    made = (path for name in TABLES[study] for path in files(f"tables/{name}", "csv", "md", "html", "json"))
     return recorded(f"tables/{study}", *made)
 
 
@@ -152,7 +152,7 @@ def each(make, *names):
 
 
 # Made of everything, so outdated by anything.
-MANIFEST = {"manifest.json"} | recorded("tables/times", *files("tables/times", "csv", "md", "html"))
+MANIFEST = {"manifest.json"} | recorded("tables/times", *files("tables/times", "csv", "md", "html", "json"))
 
 RATE = "arguments: { dropout: 0.3 }\n    training: { epochs: 15, learning_rate: "
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,14 +104,15 @@ def test_several_seeds_have_a_column(root):
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
-def test_a_table_is_written_three_ways_and_html_is_escaped(root, tmp_path):
+def test_a_table_is_written_four_ways_and_html_is_escaped(root, tmp_path):
     victims = [accuracy.Victim("mnist", "CNN", 0, right(0.99))]
     table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
-    csv, markdown, html = (tmp_path / f"a.{suffix}" for suffix in ("csv", "md", "html"))
-    write_table(table, csv, markdown, html)
+    csv, markdown, html, page = (tmp_path / f"a.{suffix}" for suffix in ("csv", "md", "html", "json"))
+    write_table(table, csv, markdown, html, page)
     assert pd.read_csv(csv)["test"].tolist() == [0.99]
     assert "| mnist" in markdown.read_text()
     assert "<b>title" not in html.read_text()
+    assert json.loads(page.read_text())["title"] == "A <b>title</b>"
 
 
 @pytest.mark.parametrize(
