@@ -133,7 +133,7 @@ def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown and repeated names, and attacks with several epsilons."""
+    """Report unknown and repeated names, attacks with several epsilons, and examples of no filter."""
     listed = config["studies"]["defenses"]["evaluations"]
     yield from invalid_names("studies.defenses.evaluations", listed, config)
     for index, entry in enumerate(listed):
@@ -143,5 +143,17 @@ def problems(config: Config) -> Iterator[str]:
         for field, attacks in {**kinds, "examples": examples}.items():
             yield from unknown(f"{key}.{field}", attacks, "attacks", config["attacks"])
             yield from several_epsilons(f"{key}.{field}", attacks, config)
+        yield from _nothing_filtered(key, entry, config)
         for role, attack in entry.get("masking", {}).items():
             yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])
+
+
+def _nothing_filtered(key: str, entry: Config, config: Config) -> Iterator[str]:
+    """Report `examples`, which are shown before and after each filter, if no defense has a filter."""
+    defenses = entry["defenses"]
+    known = all(defense == "none" or defense in config["defenses"] for defense in defenses)
+    if "examples" in entry and known and not any(_has_filter(config, defense) for defense in defenses):
+        yield (
+            f"{key}.examples: shows images before and after a filter, but no defense listed here has one "
+            f"({', '.join(defenses)}); add a defense with a filter, or remove `examples`"
+        )

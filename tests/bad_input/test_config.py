@@ -75,6 +75,14 @@ CASES = {
         "evaluations.0.name: '../x' does not match",
     ),
     "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' does not match"),
+    "examples of filters without any defense": (
+        put("studies.defenses.evaluations.0.defenses", ["none"]),
+        "evaluations.0.examples: shows images before and after a filter, but no defense listed here has one (none)",
+    ),
+    "examples of filters without a filter": (
+        put("studies.defenses.evaluations.0.defenses", ["none", "adversarial_training"]),
+        "has one (none, adversarial_training); add a defense with a filter, or remove `examples`",
+    ),
     "an explored value": (put(EXPLORED, {"init": ["../../x"]}), "init.0: '../../x' is none of: a number, true, false"),
     "an explored parameter": (put(EXPLORED, {"../x": [1]}), f"{EXPLORED}.../x: {UNUSABLE}"),
     "an unknown explored parameter": (put(EXPLORED, {"beta": [1]}), f"{EXPLORED}.beta: unknown; stadv takes"),
