@@ -20,13 +20,14 @@ help: ## list the targets of make; `snakemake --list-target-rules` lists the stu
 
 demo: .venv/installed ## every study, small, on scikit-learn's digits: minutes, no download
 	$(BIN)/snakemake --workflow-profile profiles/demo --cores all $(call report,results/demo/report.html) $(ARGS)
-	@echo 'The report is results/demo/report.html'
+	@echo 'The page is results/demo/index.html'
 
 slurm-demo: .venv/installed ## compare the demo through a Slurm started for it here with the demo without (docs/cluster.md)
 	FOOLFLOW_SLURM_DEMO="$(TARGETS)" $(BIN)/pytest tests/slurm/test_whole_demo.py $(ARGS)
 
 reproduce: .venv/installed ## every study of config.yaml on MNIST, FashionMNIST and CIFAR-10: hours
 	$(BIN)/snakemake --cores all $(call report,results/report.html) $(ARGS)
+	@echo 'The page is results/index.html'
 
 verify: .venv/installed ## RESULTS=folder: what did other code produce? with MANIFEST=file: is it that run, what differs first?
 	$(BIN)/python scripts verify --results "$(RESULTS)" --manifest "$(MANIFEST)"

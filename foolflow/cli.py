@@ -1,12 +1,14 @@
-"""The command `foolflow`: `foolflow evaluate mine.yaml` runs the study `robustness` of a config and shows the answer.
+"""The command `foolflow`: `foolflow evaluate mine.yaml` runs the studies of a config and shows the answer.
 
-It is the same as `snakemake robustness --replace-workflow-config --configfile mine.yaml`, with the project's Snakefile,
-all cores, one progress line, and the table at the end. Every other option is passed on to Snakemake.
+It is the same as `snakemake page --replace-workflow-config --configfile mine.yaml`, with the project's Snakefile, all
+cores, one progress line, and the table of the study `robustness` at the end. Every other option is passed on to
+Snakemake.
 """
 
 import argparse
 import importlib.util
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,8 +54,9 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     if importlib.util.find_spec("snakemake") is None:
         raise InvalidInput(SNAKEMAKE)
     results = _results(config)
+    os.environ["FOOLFLOW_COMMAND"] = f"foolflow evaluate {shlex.quote(str(config))}"  # the page shows how to repeat it
     if any(option in SHORT_OF_RUNNING for option in options):
-        return subprocess.run(_snakemake("robustness", config, options), check=False).returncode
+        return subprocess.run(_snakemake("page", config, options), check=False).returncode
     from foolflow.workflow.answer import answer, planned
     from foolflow.workflow.watching import Watch
 
@@ -63,9 +66,9 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     status = _run(_snakemake("plan", config, [*options, *QUIET]), watch)
     if status == 0 and not plan:
         watch.planned()
-        status = _run(_snakemake("robustness", config, [*options, *QUIET]), watch)
+        status = _run(_snakemake("page", config, [*options, *QUIET]), watch)
     if status == 0 and plan:
-        command = _snakemake("robustness", config, [*options, "--dry-run", "--quiet", "rules"])
+        command = _snakemake("page", config, [*options, "--dry-run", "--quiet", "rules"])
         dry = subprocess.run(command, capture_output=True, text=True, check=False)
         print(planned(watch.plans(), dry.stdout + dry.stderr))
     elif status == 0:

@@ -448,10 +448,11 @@ def command_to_remake():
 
 
 def report_beside(page):
-    """Return the path of Snakemake's report relative to the page; nothing if this run makes none beside it."""
+    """Return the option that names Snakemake's report relative to the page; nothing if this run makes none beside it."""
     given = next((word for option, word in pairwise(sys.argv) if option == "--report"), "")
     folder = Path(page).parent
-    return Path(given).name if given and Path(given).absolute().parent == folder.absolute() else ""
+    beside = given and Path(given).absolute().parent == folder.absolute()
+    return f"--report {quote(Path(given).name)}" if beside else ""
 
 
 # ---- The whole run ----------------------------------------------------------------------------------------------

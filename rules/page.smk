@@ -1,9 +1,9 @@
 rule write_page:
     """Write the page: the answer, a section for each study, every image to explore, and where the numbers come from."""
     input:
-        tables=paths_of_exhibits("tables", "json"),
+        table_pages=paths_of_exhibits("tables", "json"),
         figures=paths_of_exhibits("figures", "png"),
-        ranked=paths("<results>/tables/{table}.csv", [board for board in PAGE_BOARDS if board["table"]]),
+        tables=paths("<results>/tables/{table}.csv", [board for board in PAGE_BOARDS if board["table"]]),
         judgements=paths(f"{JUDGEMENT}/records.parquet", PAGE_CELLS),
         adversarial=sets_made(PAGE_CELLS),
         splits=test_splits(PAGE_CELLS),
@@ -48,7 +48,7 @@ rule write_page:
             --page {output.page:q} \
             --results "$(dirname {output.page:q})" \
             --command {params.command:q} \
-            --report {params.report:q} \
+            {params.report} \
             --code {params.code:q} \
             --provenance {output.provenance:q} \
             --log {log:q}

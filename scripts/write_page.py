@@ -11,8 +11,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from foolflow.pages.gallery import gallery
-
 import foolflow
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import Cell
@@ -20,13 +18,14 @@ from foolflow.data.reading import read_json
 from foolflow.jobs.command_line import add_named_inputs, add_output, job_parser, named_inputs, run_job
 from foolflow.jobs.files import write_text
 from foolflow.pages.answer import board
+from foolflow.pages.gallery import Gallery, gallery
 from foolflow.pages.page import render
 from foolflow.pages.pictures import pictures
 from foolflow.pages.source import source
 from foolflow.pages.tables import table
 
-FIGURES = 0.5  # of the page, at most
-MARGIN = 0.97  # of what is left, because numbers and words take their part
+FIGURES = 0.55  # of the page, at most
+MARGIN = 0.98  # of what is left for the explorer; the images of the answer take the rest
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:
@@ -35,24 +34,27 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     limit = int(spec["megabytes"] * 1_000_000)
     drawn = pictures(files.get("figures", []), int(FIGURES * limit))
     figures = dict(zip(_names(spec, "figures"), drawn, strict=True))
-    tables = dict(zip(_names(spec, "tables"), map(read_json, files["tables"]), strict=True))
-    taken = sum(len(figure.data) for figure in drawn) + sum(path.stat().st_size for path in files["tables"])
-    shown = gallery(
-        [cell for cell in spec["cells"] if cell["attack"] in artefacts.attacks(cell)],
-        artefacts,
-        limit=int(MARGIN * (limit - taken)),
-        command=lambda cell: arguments.command.replace("{}", shlex.quote(f"{arguments.results}/{_set(cell)}"), 1),
-    )
-    boards = [board(one, artefacts, lambda cell, row: shown.place(cell, row) is not None) for one in spec["boards"]]
-    html = render(
-        [one for one in boards if one.standings],
-        [_section(one, tables, figures) for one in spec["sections"]],
-        table(read_json(files["times"][0]), "times", ""),
-        source(read_json(files["manifest"][0]), spec["seeds"]),
-        shown,
-        report=arguments.report or None,
-        version=foolflow.__version__,
-    )
+    tables = dict(zip(_names(spec, "tables"), map(read_json, files["table_pages"]), strict=True))
+    cells = [cell for cell in spec["cells"] if cell["attack"] in artefacts.attacks(cell)]
+
+    def command(cell: Cell) -> str:
+        return arguments.command.replace("{}", shlex.quote(f"{arguments.results}/{_set(cell)}"), 1)
+
+    def page(shown: Gallery) -> str:
+        return render(
+            [board(one, artefacts, lambda cell, row: shown.place(cell, row) is not None) for one in spec["boards"]],
+            [_section(one, tables, figures) for one in spec["sections"]],
+            table(read_json(files["times"][0]), "times", ""),
+            source(read_json(files["manifest"][0]), spec["seeds"]),
+            shown,
+            report=arguments.report or None,
+            version=foolflow.__version__,
+        )
+
+    empty = gallery(cells, artefacts, limit=0, command=command)
+    without_images = len(page(empty).encode()) - empty.size
+    shown = gallery(cells, artefacts, limit=int(MARGIN * (limit - without_images)), command=command)
+    html = page(shown)
     write_text(arguments.page, html)
     print(f"{len(html.encode()) / 1e6:.1f} MB, with {shown.count:,} test images for each adversarial set")
     return [arguments.page]  # it contains times

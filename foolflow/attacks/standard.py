@@ -67,3 +67,10 @@ def minimised_norm(entry: Mapping[str, Any]) -> str | None:
     if entry.get("method") not in MINIMAL:
         return None
     return str(entry.get("parameters", {}).get("norm", MINIMAL[entry["method"]]))
+
+
+def size_in_words(value: float) -> str:
+    """Format an epsilon for readers: `8/255` if that is what it is and a decimal would be long, otherwise `0.1`."""
+    over_255 = round(value * 255)
+    short = f"{value:g}"
+    return f"{over_255}/255" if len(short) > 6 and abs(value * 255 - over_255) < 1e-4 and over_255 else short

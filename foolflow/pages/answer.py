@@ -17,6 +17,13 @@ from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
 
 ANY_SIZE = "perturbations of any size"
+LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
+KEPT = (
+    (LITTLE, "keeps almost none of its accuracy"),
+    (0.5, "loses more than half of its accuracy"),
+    (0.8, "loses a good part of its accuracy"),
+    (float("inf"), "keeps most of its accuracy"),
+)
 
 # Whether the page shows the image in this row of an adversarial set.
 IsShown = Callable[[Cell, int], bool]
@@ -206,32 +213,33 @@ def _example(cell: Cell, attack: str, record: pd.Series, names: Sequence[str]) -
 def verdict(one: Board) -> str:
     """Say in one sentence which victim is the most robust, and how far that goes."""
     best, *others = one.standings
-    where = f"on {one.dataset}" if one.bounded else f"on {one.dataset}, whatever the size of the change"
+    where = f"On {one.dataset}, {f'within {one.threat}' if one.bounded else 'whatever the size of the change'},"
     if not others:
-        return f"{best.name} {_keeps(best)}."
-    alike = [other for other in others if other.group == best.group]
+        return f"{where} {best.name} {_keeps(best)}."
+    if _share(best) < LITTLE:
+        return f"{where} none of {1 + len(others)} victims is robust: the best, {best.name}, {_keeps(best)}."
+    return f"{where} {best.name} is the most robust of {1 + len(others)} victims: it {_keeps(best)}; {_compared(one)}."
+
+
+def _compared(one: Board) -> str:
+    best, *others = one.standings
+    alike = [other.name for other in others if other.group == best.group]
+    if not alike:
+        return "the others are significantly less robust"
     if len(alike) == len(others):
-        compared = "but no two victims differ significantly"
-    elif alike:
-        compared = f"but {_listed([other.name for other in alike])} {'do' if len(alike) > 1 else 'does'} not differ"
-        compared += " significantly from it"
-    else:
-        compared = "significantly more than every other victim"
-    return f"Of {1 + len(others)} victims {where}, {best.name} is the most robust: it {_keeps(best)}; {compared}."
+        return "the others do not differ significantly from it"
+    return f"{_listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly from it"
+
+
+def _share(one: Standing) -> float:
+    """The part of its clean accuracy that a victim keeps in the worst case."""
+    return one.worst.value / one.clean.value if one.clean.value else 0.0
 
 
 def _keeps(one: Standing) -> str:
-    """Say what an attack leaves. Below a tenth of the clean accuracy there is no robustness to speak of."""
-    share = one.worst.value / one.clean.value if one.clean.value else 0.0
-    if share < 0.1:
-        words = "keeps almost none of its accuracy under attack"
-    elif share < 0.5:
-        words = "loses more than half of its accuracy under attack"
-    elif share < 0.8:
-        words = "loses a good part of its accuracy under attack"
-    else:
-        words = "keeps most of its accuracy under attack"
-    return f"{words}: {percent(one.worst.value)} instead of {percent(one.clean.value)}"
+    """Say what the worst case leaves of the clean accuracy."""
+    words = next(words for limit, words in KEPT if _share(one) < limit)
+    return f"{words} under attack: {percent(one.worst.value)} instead of {percent(one.clean.value)}"
 
 
 def percent(value: float) -> str:

@@ -12,6 +12,7 @@ from foolflow.pages.gallery import Gallery, query
 from foolflow.pages.source import Source
 from foolflow.pages.words import TERMS, caption, explained
 
+MANY = 6  # victims of a board that are shown at once; the others unfold
 FEW = 6  # figures of one kind that are shown at once; the others fold away
 
 
@@ -27,11 +28,10 @@ def render(
 ) -> str:
     """Return the page as HTML.
 
-    studies: as `foolflow.studies.contents.contents` describes them, with `tables` from `table` and `figures` from
-    `figures`.  times: the table of times.  report: the path of Snakemake's report, relative to the page, if there is one.
+    studies: as `foolflow.studies.contents.contents` describes them, with the contents of their tables and figures.
+    times: the table of times.  report: the path of Snakemake's report, relative to the page, if there is one.
     """
     verdicts = [verdict(board) for board in boards]
-    victims = {tuple(one.cell.values()) for board in boards for one in board.standings}
     environment = Environment(
         loader=PackageLoader("foolflow.pages"),
         autoescape=True,
@@ -41,10 +41,9 @@ def render(
     )
     environment.filters |= {"caption": caption, "explained": explained, "json": as_script, "raw": Markup}
     return environment.get_template("page.html").render(
-        title=verdicts[0] if len(verdicts) == 1 else "Robustness of image classifiers",
-        subject=_subject(boards),
-        headline=f"{len(victims)} victims, {len(boards)} threat models",
-        verdicts=verdicts,
+        title=f"{verdicts[0]} Foolflow" if verdicts else "Foolflow",
+        verdicts=verdicts or ["No attack was judged, so there is no answer yet."],
+        alone=[len(board.standings) for board in boards] == [1],
         warnings=_warnings(boards),
         boards=[_board(board) for board in boards],
         examples=[entry for board in boards for entry in _examples(board, gallery)],
@@ -55,12 +54,9 @@ def render(
         report=report,
         version=version,
         few=FEW,
+        many=MANY,
         terms=sorted(TERMS.items(), key=lambda term: term[0].casefold()),
     )
-
-
-def _subject(boards: Sequence[Board]) -> str:
-    return " · ".join(dict.fromkeys(f"{board.dataset}, {board.threat}" for board in boards))
 
 
 def _warnings(boards: Sequence[Board]) -> list[str]:

@@ -9,8 +9,7 @@ from foolflow.pages.gallery import query
 def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
     """Describe a table for the template.
 
-    data: title, columns, rows, sort, best, images, findings and notes.  file: the path of its CSV below tables/, without
-    the suffix.
+    data: see `foolflow.tables.writing.for_page`.  file: the path of its CSV below tables/, without the suffix.
     """
     best = {(row, column) for row, column in data["best"]}
     links = {(row, column): query(cell) for row, column, cell in data["images"]}
@@ -33,6 +32,6 @@ def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
         ]
         for row, cells in enumerate(data["rows"])
     ]
-    return {"title": data["title"], "caption": caption, "file": file, "columns": columns, "rows": rows} | {
-        key: data[key] for key in ("findings", "notes")
+    return {"caption": caption, "file": file, "rows": rows} | {
+        key: data[key] for key in ("title", "columns", "totals", "findings", "notes")
     }

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.attacks.standard import size_in_words
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
@@ -153,7 +154,4 @@ def _percent(share: float) -> str:
 
 def ball_in_words(norm: str, epsilon: float) -> str:
     """Return for instance `L∞ 8/255` or `L2 0.5`."""
-    over_255 = epsilon * 255
-    whole = abs(over_255 - round(over_255)) < 1e-4 and norm == "linf"
-    size = f"{round(over_255)}/255" if whole and round(over_255) else f"{epsilon:g}"
-    return f"{'L∞' if norm == 'linf' else 'L2'} {size}"
+    return f"{'L∞' if norm == 'linf' else 'L2'} {size_in_words(epsilon)}"

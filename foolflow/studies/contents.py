@@ -1,10 +1,11 @@
-"""What the page shows of each study: its question, its setup, its tables and its figures, in the order of the config."""
+"""What the page shows of each study: its question, its setup, its tables and its figures."""
 
 import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from foolflow.attacks.standard import size_in_words
 from foolflow.data.cells import model_and_defense, source_of
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
@@ -42,8 +43,8 @@ def _section(config: Config, name: str) -> dict[str, Any]:
 def figures(config: Config, name: str) -> list[Exhibit]:
     """Return all figures of a study, including those that have a rule of their own."""
     module = study_module(name)
-    extra = getattr(module, "extra_figures", lambda config: [])
-    return [*module.figures(config), *extra(config)]
+    extra = module.extra_figures(config) if hasattr(module, "extra_figures") else []
+    return [*module.figures(config), *extra]
 
 
 def attacked(config: Config, name: str) -> list[Cell]:
@@ -85,19 +86,22 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
     attacks = dict.fromkeys(cell["attack"] for cell in rows)
     seeds = dict.fromkeys(cell["seed"] for cell in rows)
     found = [
-        ("Data", [(name, _source(config["datasets"][name])) for name in datasets]),
+        ("Data", [(name, _source(name, config["datasets"][name])) for name in datasets]),
         ("Models", [(name, _network(config["models"][name])) for name in models]),
         ("Defenses", [(name, _defense(config["defenses"][name])) for name in defenses]),
-        ("Attacks", [(shown_attack(name), _attack(config["attacks"][name])) for name in attacks]),
+        (
+            "Attacks",
+            [(shown_attack(name), _attack(config["attacks"][name], defended=bool(defenses))) for name in attacks],
+        ),
         ("Training seeds", [(str(seed), "") for seed in seeds] if len(seeds) > 1 else []),
     ]
     return [(heading, entries) for heading, entries in found if entries]
 
 
-def _source(entry: Mapping[str, Any]) -> str:
-    read = {"folder": f"images in {entry.get('path')}", "npz": f"arrays in {entry.get('path')}"}
-    size = "".join(f", {key} {_listed(entry[key])}" for key in ("size", "resize", "crop", "channels") if key in entry)
-    return f"{read.get(entry['source'], entry['source'])}, test split{size}"
+def _source(name: str, entry: Mapping[str, Any]) -> str:
+    read = {"folder": f"images in {entry.get('path')}", "npz": f"arrays in {entry.get('path')}", name: ""}
+    sizes = [f"{key} {_value(entry[key])}" for key in ("size", "resize", "crop", "channels") if key in entry]
+    return ", ".join(part for part in (read.get(entry["source"], entry["source"]), "test split", *sizes) if part)
 
 
 def _network(entry: Mapping[str, Any]) -> str:
@@ -115,12 +119,12 @@ def _defense(entry: Mapping[str, Any]) -> str:
     return f"{method}{_arguments(entry.get('parameters', {}))}; {acts}"
 
 
-def _attack(entry: Mapping[str, Any]) -> str:
+def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:
     method = entry.get("method") or entry["python"]
     words = f"{method}{_arguments(entry.get('parameters', {}))}"
     if "targets" in entry:
         words += f", targets {entry['targets']}"
-    if entry.get("filter_gradient", "own") != "own":
+    if defended and entry.get("filter_gradient", "own") != "own":
         words += f", gradient of the filter {entry['filter_gradient']}"
     amount = [f"{entry['images']:,} images"] if "images" in entry else []
     amount += [f"{entry['per_class']:,} images per class"] if "per_class" in entry else []
@@ -128,15 +132,15 @@ def _attack(entry: Mapping[str, Any]) -> str:
 
 
 def _arguments(given: Mapping[str, Any]) -> str:
-    return "" if not given else " with " + ", ".join(f"{key} {_listed(value)}" for key, value in given.items())
+    return "" if not given else " with " + ", ".join(f"{key} {_value(value)}" for key, value in given.items())
 
 
-def _listed(value: Any) -> str:
+def _value(value: Any) -> str:
     if isinstance(value, list):
-        return " / ".join(map(_listed, value))
+        return ", ".join(map(_value, value)) if len(value) < 2 else f"[{', '.join(map(_value, value))}]"
     if isinstance(value, Mapping):
         return "+".join(str(part) for part in value.values() if not isinstance(part, Mapping))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return size_in_words(value) if isinstance(value, float) else str(value)
 
 
 def boards(config: Config) -> list[dict[str, Any]]:

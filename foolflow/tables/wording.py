@@ -24,9 +24,7 @@ def overlap(one: pd.Series, other: pd.Series) -> str:
     return f"the intervals {'do not ' if apart else ''}overlap"
 
 
-def agreement(
-    source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]
-) -> list[str]:
+def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]) -> list[str]:
     """Return one sentence on how published values compare with ours; nothing if none were published.
 
     source: its name.  measure: what was published, in singular and plural.

@@ -103,9 +103,7 @@ def for_page(table: Table) -> dict[str, Any]:
             for column, name in enumerate(names)
         ],
         "rows": rows,
-        "sort": [
-            [_finite(number) if row in compared else None for number in line] for row, line in enumerate(numbers)
-        ],
+        "sort": [[_finite(number) if row in compared else None for number in line] for row, line in enumerate(numbers)],
         "totals": list(table.totals),
         "best": [[row, names.index(column)] for row, column in best_cells(table)],
         "images": [[row, names.index(column), dict(cell)] for (row, column), cell in table.images.items()],

@@ -23,9 +23,19 @@ def answer(results: Path) -> str:
     words = {"model", "defense", "attack", "note"}
     align = ["left" if name in words else "right" for name in header]
     table = tabulate(body, header, tablefmt="simple", disable_numparse=True, colalign=align)
-    images = sorted((results / "figures/robustness").rglob("*.png"))
-    files = [results / "tables/robustness.csv", results / "tables/robustness.md", *images]
-    return "\n".join(["", title, "", table, "", *notes, "", "Written to:", *(f"  {file}" for file in files)])
+    return "\n".join(
+        [
+            "",
+            title,
+            "",
+            table,
+            "",
+            *notes,
+            "",
+            f"Numbers: {results / 'tables/robustness.csv'}",
+            f"The page with all images: {results / 'index.html'}",
+        ]
+    )
 
 
 def planned(plans: Sequence[dict[str, Any]], dry_run: str) -> str:

@@ -27,12 +27,12 @@
     const direction = head.getAttribute("aria-sort") === first ? other : first;
     for (const each of table.tHead.rows[0].cells) each.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", direction);
-    const rows = [...table.tBodies[0].rows].map((row) => ({ row, key: key(row.cells[head.cellIndex], head.dataset.kind) }));
+    const rows = [...table.tBodies[0].rows].filter((row) => row.className !== "total").map((row) => ({ row, key: key(row.cells[head.cellIndex], head.dataset.kind) }));
     rows.sort((a, b) => {
       if (a.key === null || b.key === null) return (a.key === null) - (b.key === null); // empty cells come last
       return direction === "ascending" ? compare(a.key, b.key) : compare(b.key, a.key);
     });
-    table.tBodies[0].append(...rows.map(({ row }) => row));
+    table.tBodies[0].prepend(...rows.map(({ row }) => row)); // totals stay last
   }
 
   for (const table of document.querySelectorAll("table[data-sortable]")) {
@@ -110,15 +110,22 @@
   }, { rootMargin: "-20% 0px -70% 0px" });
   for (const id of links.keys()) visible.observe(byId(id));
 
+  for (const button of document.querySelectorAll(".unfold")) {
+    button.addEventListener("click", () => {
+      button.closest("p").previousElementSibling.querySelector("table").classList.add("unfolded");
+      button.remove();
+    });
+  }
+
   // ---- The eight images ----
 
   const victims = JSON.parse(byId("answer-data").textContent);
 
   function says(prediction, confidence, right) {
     const sure = confidence >= 1 ? "100" : Math.min(100 * confidence, 99.9).toFixed(1);
-    const text = element("span", { className: `says ${right ? "right" : "wrong"}`, title: prediction });
-    text.append(element("bdi", {}, prediction), ` ${sure} % ${right ? "✓" : "✗"}`);
-    return text;
+    const name = element("b", {}, element("bdi", {}, prediction), right ? " ✓" : " ✗");
+    return element("span", { className: `says ${right ? "right" : "wrong"}`, title: prediction },
+      name, " ", element("small", {}, `${sure} %`));
   }
 
   function card(one) {
