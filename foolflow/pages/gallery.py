@@ -218,7 +218,14 @@ class _Album:
             data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
             sheets=tuple(sheets.encoded),
             stock=stock,
-            notes=tuple(_notes(stock, min(count, self.most), datasets.values())),
+            notes=tuple(
+                _notes(
+                    sum(len(judged.records) for judged in self._judged),
+                    sum(len(rows[judged.made]) for judged in self._judged),
+                    min(count, self.most),
+                    datasets.values(),
+                )
+            ),
             count=min(count, self.most),
             places={
                 (judged.victim, judged.made): (
@@ -399,12 +406,11 @@ def _short(value: float) -> float | int | None:
     return int(short) if short.is_integer() else short
 
 
-def _notes(stock: Sequence[Stock], count: int, datasets: Iterable[_Shown]) -> Iterable[str]:
-    stored, shown = sum(one.stored for one in stock), sum(one.shown for one in stock)
+def _notes(stored: int, shown: int, count: int, datasets: Iterable[_Shown]) -> Iterable[str]:
     if shown < stored:
         yield (
-            f"To keep the page small, it holds {shown:,} of {stored:,} adversarial images: of each set those of the "
-            f"{count:,} test images with the lowest index."
+            f"To keep the page small, it holds {shown:,} of {stored:,} judged adversarial images: of each set those of "
+            f"the {count:,} test images with the lowest index."
         )
     for one in datasets:
         if one.factor > 1:

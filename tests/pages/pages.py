@@ -57,6 +57,7 @@ class World:
     files: dict[str, list[Path]] = field(default_factory=lambda: {"splits": [], "judgements": [], "adversarial": []})
     cells: list[dict[str, Any]] = field(default_factory=list)
     images: dict[str, np.ndarray] = field(default_factory=dict)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
     stored: dict[tuple, AdversarialSet] = field(default_factory=dict)
 
     @property
@@ -84,7 +85,7 @@ class World:
         for number, label in enumerate(labels):
             top, left = (label * 3) % max(1, height - 3), (label * 5) % max(1, width - 3)
             images[number, :, top : top + max(1, height // 2), left : left + max(1, width // 2)] = 200
-        self.images[name] = images
+        self.images[name], self.labels[name] = images, labels
         save_split(self._path("splits", f"data/{name}/test.safetensors"), Split(images, labels, tuple(names)))
 
     def add_set(
@@ -93,7 +94,8 @@ class World:
         """Add an adversarial set, made on a victim (model, defense, seed)."""
         clean = self.images[dataset]
         chosen = np.arange(len(clean)) if indices is None else np.asarray(indices)
-        rows = [(e, t, i) for e in attack.epsilons for t in attack.targets for i in chosen]
+        labels = self.labels[dataset]
+        rows = [(e, t, i) for e in attack.epsilons for t in attack.targets for i in chosen if labels[i] != t]
         epsilon, target, index = (np.array(column) for column in zip(*rows, strict=True))
         rng = np.random.default_rng([len(self.stored), 7])
         size = np.where(np.isnan(epsilon), 0.1, epsilon)[:, None, None, None]
@@ -144,7 +146,7 @@ class World:
         made = self.made(cell)
         tensors = made.tensors
         count, index = len(made), np.array(tensors["index"])
-        labels = index % min(classes, len(np.unique(index % classes)) or 1)
+        labels = self.labels[cell["dataset"]][index]
         rng = np.random.default_rng([len(self.cells), 3])
         strength = np.nan_to_num(np.array(tensors["epsilon"]), nan=0.2)
         clean_logits = _logits(labels, classes, 2 + 0 * strength, index)

@@ -1,16 +1,13 @@
 /* The explorer: filters, thumbnails and a detailed view of the stored adversarial images.
 
-   foolflowExplorer.show(cell)            shows the images of a cell: dataset, model, defense, seed, source, attack,
-                                          epsilon, outcome, class, predicted; all optional
-   foolflowExplorer.paint(canvas, what)   paints one image, { judgement, row, what: "clean" | "perturbation" |
-                                          "adversarial", magnify }, with judgement and row from Gallery.place;
-                                          returns a promise
+   foolflowExplorer.show(cell) shows the images of a cell: dataset, model, defense, seed, source, attack, epsilon,
+   outcome, class, predicted; all optional.
 
    Text from the data (class names, attacks) is only ever set as text, never as HTML. */
-window.foolflowExplorer = (() => {
+foolflowExplorer.show = (() => {
   "use strict";
 
-  const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const { data, paint, flow } = foolflowExplorer;
   const root = document.getElementById("explorer");
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const wide = window.matchMedia("(min-width: 1000px)");
@@ -19,10 +16,7 @@ window.foolflowExplorer = (() => {
   const PAGE = 48; // thumbnails at a time
   const MANY = 50; // options, above which a filter is a text field with suggestions
   const BINS = 40;
-  const KEPT = 96 * 2 ** 20; // bytes of decoded sheets
   const FLICKER = 450; // milliseconds, slow enough for the limit of three flashes per second
-  const FLOW_SIDE = 640; // pixels of the canvas with the flow, at least
-  const GREY = 128;
 
   function element(name, properties = {}, ...children) {
     const made = Object.assign(document.createElement(name), properties);
@@ -43,123 +37,6 @@ window.foolflowExplorer = (() => {
   function epsilonText(value) {
     const steps = Math.round(value * 255);
     return String(value).length > 4 && steps > 0 && Math.abs(value * 255 - steps) < 0.005 ? `${steps}/255` : String(value);
-  }
-
-  // ---- Images ----
-
-  const decodedSheets = new Map(); // number -> promise, least recently used first
-  let keptBytes = 0;
-
-  /* PNG is decoded here and not by a canvas: some browsers add noise to what a script reads from a canvas. */
-  async function decodePng(bytes) {
-    const view = new DataView(bytes.buffer);
-    const parts = [];
-    let width, height, channels;
-    for (let at = 8; at < bytes.length; ) {
-      const length = view.getUint32(at);
-      const kind = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-      if (kind === "IHDR") {
-        [width, height, channels] = [view.getUint32(at + 8), view.getUint32(at + 12), bytes[at + 17] === 2 ? 3 : 1];
-      } else if (kind === "IDAT") {
-        parts.push(bytes.subarray(at + 8, at + 8 + length));
-      }
-      at += 12 + length;
-    }
-    const stream = new Blob(parts).stream().pipeThrough(new DecompressionStream("deflate"));
-    const raw = new Uint8Array(await new Response(stream).arrayBuffer());
-    return { width, channels, pixels: unfiltered(raw, height, width * channels, channels) };
-  }
-
-  /** Undo the filter of each row (PNG specification, section 9). */
-  function unfiltered(raw, height, stride, step) {
-    const pixels = new Uint8Array(height * stride);
-    for (let y = 0; y < height; y++) {
-      const filter = raw[y * (stride + 1)];
-      for (let x = 0; x < stride; x++) {
-        const at = y * stride + x;
-        const left = x >= step ? pixels[at - step] : 0;
-        const up = y > 0 ? pixels[at - stride] : 0;
-        const corner = x >= step && y > 0 ? pixels[at - stride - step] : 0;
-        pixels[at] = raw[at + y + 1] + predicted(filter, left, up, corner); // modulo 256
-      }
-    }
-    return pixels;
-  }
-
-  function predicted(filter, left, up, corner) {
-    if (filter === 0) return 0;
-    if (filter === 1) return left;
-    if (filter === 2) return up;
-    if (filter === 3) return (left + up) >> 1;
-    const [a, b, c] = [left, up, corner].map((each) => Math.abs(left + up - corner - each));
-    return a <= b && a <= c ? left : b <= c ? up : corner;
-  }
-
-  function sheet(number) {
-    let promise = decodedSheets.get(number);
-    decodedSheets.delete(number);
-    if (promise === undefined) {
-      const text = document.getElementById(`sheet-${number}`).textContent;
-      promise = decodePng(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
-      promise.then(({ pixels }) => {
-        keptBytes += pixels.length;
-        for (const [oldest, old] of decodedSheets) {
-          if (keptBytes <= KEPT || oldest === number) break;
-          decodedSheets.delete(oldest);
-          old.then((dropped) => (keptBytes -= dropped.pixels.length));
-        }
-      });
-    }
-    decodedSheets.set(number, promise);
-    return promise;
-  }
-
-  /** Return one image of the sheets, with its channels interleaved. */
-  async function sprite({ first, per, columns }, place, height, width) {
-    const { pixels, width: full, channels } = await sheet(first + Math.floor(place / per));
-    const at = place % per;
-    const start = (Math.floor(at / columns) * height * full + (at % columns) * width) * channels;
-    const found = new Uint8Array(height * width * channels);
-    for (let y = 0; y < height; y++) {
-      const from = start + y * full * channels;
-      found.set(pixels.subarray(from, from + width * channels), y * width * channels);
-    }
-    return found;
-  }
-
-  async function pixelsOf({ judgement, row, what, magnify = 1 }) {
-    const set = data.sets[data.judgements[judgement].set];
-    const { sprites, height, width } = data.datasets[set.dataset];
-    const clean = await sprite(sprites, set.image[row], height, width);
-    if (what === "clean") return clean;
-    const difference = await sprite(set.sprites, row, height, width);
-    const made = clean.map((value, at) => value + difference[at]); // modulo 256
-    if (what === "adversarial") return made;
-    return Uint8Array.from(Uint8ClampedArray.from(made, (value, at) => GREY + magnify * (value - clean[at])));
-  }
-
-  const painting = new WeakMap(); // canvas -> its newest task, so that an older one does not paint over it
-
-  async function paint(canvas, task) {
-    painting.set(canvas, task);
-    const pixels = await pixelsOf(task);
-    if (painting.get(canvas) !== task) return;
-    const { height, width } = data.datasets[data.sets[data.judgements[task.judgement].set].dataset];
-    drawPixels(canvas, pixels, height, width);
-  }
-
-  function drawPixels(canvas, pixels, height, width) {
-    const channels = pixels.length / (height * width);
-    const image = new ImageData(width, height);
-    for (let at = 0; at < height * width; at++) {
-      for (let channel = 0; channel < 3; channel++) {
-        image.data[4 * at + channel] = pixels[at * channels + (channels === 3 ? channel : 0)];
-      }
-      image.data[4 * at + 3] = 255;
-    }
-    Object.assign(canvas, { width, height });
-    canvas.classList.toggle("x-photo", Math.max(width, height) > 128); // smoothed when scaled
-    canvas.getContext("2d").putImageData(image, 0, 0);
   }
 
   // ---- Rows: one victim's judgement of one image ----
@@ -256,7 +133,6 @@ window.foolflowExplorer = (() => {
 
   // ---- State, which is in the address ----
 
-  const VIEWS = { arrows: "Arrows", grid: "Warped grid", magnitude: "Magnitude", shift: "Common shift" };
   const MAGNIFY = ["1", "5", "20"];
   const DEFAULTS = {
     ...Object.fromEntries(FILTERS.map(({ key }) => [key, ""])),
@@ -272,7 +148,7 @@ window.foolflowExplorer = (() => {
     at: (value) => rowsByName().has(value),
     zero: (value) => value === "1",
     magnify: (value) => MAGNIFY.includes(value),
-    view: (value) => Object.hasOwn(VIEWS, value),
+    view: (value) => Object.hasOwn(flow.VIEWS, value),
   };
 
   let state = { ...DEFAULTS };
@@ -413,7 +289,7 @@ window.foolflowExplorer = (() => {
         else hint([`No ${filter.label.toLowerCase()} is called “${value}”. Choose one of the suggestions.`]);
       });
       const label = element("label", { className: "x-field", htmlFor: id }, element("span", {}, filter.label), filter.control);
-      part("outcomes").before(label, ...(many ? [filter.suggestions] : []));
+      part("row").before(label, ...(many ? [filter.suggestions] : []));
     }
     addChoice("outcomes", "outcome", ["", ...FILTERS.at(-1).options], () => [], "outcome");
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -679,7 +555,7 @@ window.foolflowExplorer = (() => {
 
   function addDetail() {
     addChoice("magnify", "magnify", MAGNIFY, (value) => [`×${value}`], "magnify");
-    addChoice("view", "view", Object.keys(VIEWS), (value) => [VIEWS[value]], "view");
+    addChoice("view", "view", Object.keys(flow.VIEWS), (value) => [flow.VIEWS[value]], "view");
     part("previous").addEventListener("click", () => step(-1));
     part("next").addEventListener("click", () => step(1));
     part("flicker").addEventListener("click", flicker);
@@ -895,6 +771,19 @@ window.foolflowExplorer = (() => {
     }
   }
 
+  async function updateFlow(row) {
+    part("flow").hidden = !row.set.flow;
+    if (!row.set.flow) return;
+    check("view", state.view);
+    const canvas = part("flow-canvas");
+    const drawn = await flow.draw(canvas, { judgement: row.number, row: row.row, view: state.view });
+    if (drawn === undefined) return; // something else is drawn by now
+    part("heat").hidden = state.view !== "magnitude";
+    part("heat-text").textContent = `${drawn.longest.toFixed(2)} px`;
+    part("flow-text").textContent = drawn.text;
+    canvas.setAttribute("aria-label", `Flow, ${flow.VIEWS[state.view].toLowerCase()}. ${drawn.text}`);
+  }
+
   async function copy() {
     const text = part("command").textContent;
     try {
@@ -904,117 +793,6 @@ window.foolflowExplorer = (() => {
       getSelection().selectAllChildren(part("command"));
       part("copy").textContent = "Selected";
     }
-  }
-
-  // ---- Flow: adversarial(i, j) = clean(i + down, j + along) ----
-
-  async function updateFlow(row) {
-    part("flow").hidden = !row.set.flow;
-    if (!row.set.flow) return;
-    check("view", state.view);
-    const canvas = part("flow-canvas");
-    const task = {};
-    painting.set(canvas, task);
-    const { height, width, factor } = data.datasets[row.set.dataset];
-    const [steps, clean] = await Promise.all([
-      sprite(row.set.flow, row.row, 2 * height, width),
-      pixelsOf({ judgement: row.number, row: row.row, what: "clean" }),
-    ]);
-    if (painting.get(canvas) !== task) return;
-    const pixels = Float32Array.from(steps, (step) => ((step - 128) / 127) * row.set.flow.scale);
-    const flow = { down: pixels.subarray(0, height * width), along: pixels.subarray(height * width), height, width, factor };
-    const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-    flow.shift = [mean(flow.down), mean(flow.along)];
-    flow.lengths = flow.down.map((down, at) => Math.hypot(down, flow.along[at]));
-    flow.longest = Math.max(...flow.lengths);
-    drawFlow(canvas, clean, flow);
-    part("heat").hidden = state.view !== "magnitude";
-    part("heat-text").textContent = `${flow.longest.toFixed(2)} px`;
-    part("flow-text").textContent = flowText(flow, mean);
-    canvas.setAttribute("aria-label", `Flow, ${VIEWS[state.view].toLowerCase()}. ${part("flow-text").textContent}`);
-  }
-
-  function flowText(flow, mean) {
-    const [down, along] = flow.shift;
-    // A pixel takes the value that lies `down` below it, so the content moves up.
-    const way = (size, forward, back) => `${Math.abs(size).toFixed(2)} px ${size >= 0 ? forward : back}`;
-    const rest = mean(flow.down.map((value, at) => Math.hypot(value - down, flow.along[at] - along)));
-    const meaning = {
-      arrows: "Each arrow goes from where a pixel is sampled in the clean image to the pixel.",
-      grid: "The lines join the places that a regular grid of pixels is sampled from.",
-      magnitude: "The colour is the length of the flow of each pixel.",
-      shift: "The dashed frame is where the image would be sampled if all pixels had the mean flow.",
-    };
-    return `${meaning[state.view]} Common shift: the content moves ${way(down, "up", "down")} and ${way(along, "to the left", "to the right")}. ` +
-      `Mean length ${mean(flow.lengths).toFixed(2)} px, ${rest.toFixed(2)} px without the common shift.`;
-  }
-
-  function drawFlow(canvas, clean, flow) {
-    const { height, width, down, along, factor } = flow;
-    const zoom = Math.max(1, Math.ceil(FLOW_SIDE / Math.max(height, width)));
-    Object.assign(canvas, { width: width * zoom, height: height * zoom });
-    const context = canvas.getContext("2d");
-    const still = element("canvas");
-    drawPixels(still, state.view === "magnitude" ? heat(flow) : clean, height, width);
-    context.imageSmoothingEnabled = false;
-    context.drawImage(still, 0, 0, width * zoom, height * zoom);
-    if (state.view === "magnitude") return;
-    const every = Math.max(1, Math.ceil(Math.max(height, width) / 28));
-    const point = (i, j, di = 0, dj = 0) => [(j + 0.5 + dj / factor) * zoom, (i + 0.5 + di / factor) * zoom];
-    const sampled = (i, j) => point(i, j, down[i * width + j], along[i * width + j]);
-    const lines = new Path2D();
-    if (state.view === "arrows") {
-      for (let i = every >> 1; i < height; i += every) {
-        for (let j = every >> 1; j < width; j += every) {
-          if (flow.lengths[i * width + j] > 0.02) addArrow(lines, sampled(i, j), point(i, j), zoom * every);
-        }
-      }
-    } else if (state.view === "grid") {
-      for (const [rows, columns, at] of [[height, width, sampled], [width, height, (i, j) => sampled(j, i)]]) {
-        for (let i = 0; i < rows; i += every) {
-          for (let j = 0; j < columns; j++) lines[j ? "lineTo" : "moveTo"](...at(i, j));
-        }
-      }
-    } else {
-      const [x, y] = point(-0.5, -0.5, ...flow.shift);
-      const frame = new Path2D();
-      frame.rect(x, y, width * zoom, height * zoom);
-      context.setLineDash([zoom / 2, zoom / 2]);
-      stroke(context, frame, zoom);
-      context.setLineDash([]);
-      const centre = [(height - 1) / 2, (width - 1) / 2];
-      addArrow(lines, point(...centre, ...flow.shift), point(...centre), zoom * 4);
-    }
-    stroke(context, lines, zoom * Math.min(2, every));
-  }
-
-  /** Draw in light on dark, so that lines are seen on any image. */
-  function stroke(context, path, zoom) {
-    for (const [colour, wider] of [["#00131f", 2.5], ["#ffb000", 0]]) {
-      Object.assign(context, { strokeStyle: colour, lineWidth: Math.max(1.2, zoom / 14) + wider, lineCap: "round", lineJoin: "round" });
-      context.stroke(path);
-    }
-  }
-
-  function addArrow(path, [x0, y0], [x1, y1], room) {
-    const [angle, length] = [Math.atan2(y1 - y0, x1 - x0), Math.hypot(x1 - x0, y1 - y0)];
-    const head = Math.min(length * 0.5, room * 0.3);
-    path.moveTo(x0, y0);
-    path.lineTo(x1, y1);
-    for (const side of [-0.5, 0.5]) {
-      path.moveTo(x1, y1);
-      path.lineTo(x1 - head * Math.cos(angle + side), y1 - head * Math.sin(angle + side));
-    }
-  }
-
-  /** Colour lengths from black over orange to white. The gradient in explorer.css is the same. */
-  function heat({ lengths, longest }) {
-    const stops = [[0, 0, 4], [120, 28, 109], [237, 105, 37], [252, 255, 164]];
-    return Uint8Array.from([...lengths].flatMap((length) => {
-      const place = (length / (longest || 1)) * (stops.length - 1);
-      const at = Math.min(stops.length - 2, Math.floor(place));
-      return stops[at].map((from, channel) => from + (stops[at + 1][channel] - from) * (place - at));
-    }));
   }
 
   // ---- Keys ----
@@ -1091,5 +869,5 @@ window.foolflowExplorer = (() => {
   }
 
   start();
-  return { show, paint };
+  return show;
 })();
