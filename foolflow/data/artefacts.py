@@ -19,7 +19,8 @@ from foolflow.errors import InvalidInput
 class Artefacts:
     """The input files of a job, by the names that its rule gives them.
 
-    The path of a file identifies its data set, victim or attack:
+    The path of a file identifies its data set, victim or attack, and the study if several judged the same victim. A
+    cell may then name the study.
 
     splits       data/{dataset}/test.safetensors
     judgements   judgements/{study}/{dataset}/{model}/{defense}/{seed}/records.parquet
@@ -39,7 +40,7 @@ class Artefacts:
 
     def records(self, cell: Cell) -> pd.DataFrame:
         """Return the judgement of one adversarial set, one row per image: see `foolflow.attacks.judging.judge`."""
-        table = self._judgement(self._one("judgements", *_keys(cell)))
+        table = self._judgement(self._judged("judgements", cell))
         source = source_of(cell)
         found = table[(table["attack"] == cell["attack"]) & (table["source"] == source)]
         if found.empty:
@@ -48,7 +49,7 @@ class Artefacts:
 
     def accuracy(self, cell: Cell) -> dict[str, Any]:
         """Return for each split the number of images `n`, and how many of them are classified correctly, `correct`."""
-        return read_json(self._one("accuracies", *_keys(cell)))
+        return read_json(self._judged("accuracies", cell))
 
     def split(self, cell: Cell) -> Split:
         """Return the test split of the cell's data set."""
@@ -56,11 +57,11 @@ class Artefacts:
 
     def attacks(self, victim: Cell) -> set[str]:
         """Return the names of the attacks of which the victim has judged at least one image."""
-        return set(self._judgement(self._one("judgements", *_keys(victim)))["attack"])
+        return set(self._judgement(self._judged("judgements", victim))["attack"])
 
     def class_names(self, cell: Cell) -> tuple[str, ...]:
         """Return the names of the classes that the cell's victim predicts, which may be more than the split's."""
-        return tuple(self._judgement(self._one("judgements", *_keys(cell))).attrs["class_names"])
+        return tuple(self._judgement(self._judged("judgements", cell)).attrs["class_names"])
 
     def history(self, cell: Cell) -> pd.DataFrame:
         return pd.read_csv(self._one("histories", *_keys(cell)))
@@ -82,6 +83,11 @@ class Artefacts:
                 found = np.stack([tensor[row : row + 1][0] for row in rows])
         return from_stored(found) if name == "images" else found
 
+    def has_tensor(self, cell: Cell, name: str) -> bool:
+        """Whether the adversarial set has this tensor."""
+        with open_tensors(self.adversarial(cell)) as file:
+            return name in file.keys()  # noqa: SIM118 (not a mapping)
+
     def adversarial(self, cell: Cell) -> Path:
         """Return the file of the adversarial set that the cell's images come from."""
         model, defense = model_and_defense(source_of(cell))
@@ -94,6 +100,10 @@ class Artefacts:
             raise InvalidInput(f"the inputs of the job include no tables/{name}.csv")
         return pd.read_csv(found[0], **options)
 
+    def _judged(self, kind: str, cell: Cell) -> Path:
+        study = cell.get("study")
+        return self._one(kind, *(() if study is None else (study,)), *_keys(cell))
+
     def _one(self, kind: str, *keys: str) -> Path:
         found = self._by_folder.get((kind, *keys))
         if found is None:
@@ -102,12 +112,19 @@ class Artefacts:
 
     @cached_property
     def _by_folder(self) -> dict[tuple[str, ...], Path]:
-        """Index the files by kind and by the last folders of their paths."""
-        depth = {"splits": 1, "judgements": 4, "accuracies": 4, "histories": 4, "adversarial": 5, "runs": 5}
+        """Index the files by kind and by the last folders of their paths: judgements with and without the study."""
+        depths = {
+            "splits": (1,),
+            "judgements": (4, 5),
+            "accuracies": (4, 5),
+            "histories": (4,),
+            "adversarial": (5,),
+            "runs": (5,),
+        }
         return {
-            (kind, *path.parts[-1 - depth[kind] : -1]): path
+            (kind, *path.parts[-1 - depth : -1]): path
             for kind, paths in self.files.items()
-            if kind in depth
+            for depth in depths.get(kind, ())
             for path in paths
         }
 
