@@ -81,9 +81,9 @@ def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[st
         where = "within" if inside else "outside"
         words = f"{start}: the {measure[0]} lies {where} our 95 % interval"
     else:
-        many = "all" if inside == len(known) else "none" if not inside else str(inside)
+        many = "all" if inside == len(known) else "none of" if not inside else f"{inside} of"
         verb = "lies" if inside == 1 else "lie"
-        words = f"{start}: {many} of {len(known)} {measure[1]} {verb} within our 95 % intervals"
+        words = f"{start}: {many} {len(known)} {measure[1]} {verb} within our 95 % intervals"
     apart = [_apart(known, sign) for sign in (1, -1)]
     return ["; ".join([words, *(one for one in apart if one)]) + "."]
 
