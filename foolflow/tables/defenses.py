@@ -12,8 +12,11 @@ from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.statistics.robustness import on_common_images, worst_case
+from foolflow.tables.defenses_findings import UNDEFENDED, WORST, clean_accuracy, findings, groups
+from foolflow.tables.links import Link, links, to_images, to_victim
 from foolflow.tables.over_seeds import spread_text, with_spread
-from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
+from foolflow.tables.wording import counted
+from foolflow.tables.writing import VERSUS, Table, percent, verdict, verdict_note, without_empty_columns
 
 KINDS = ("static", "white_box", "adaptive", "black_box")
 MEANING = {
@@ -22,8 +25,6 @@ MEANING = {
     "adaptive": "made on the victim itself, through its filter: with its gradient, or straight-through if it has none",
     "black_box": "made on the victim itself, using only its predictions",
 }
-WORST = "worst case"
-UNDEFENDED = "none"
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,19 @@ def tabulate(
 ) -> Table:
     """Build the table. reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
 
-    The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `holm_p` compares the accuracy
+    The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `counts` tells which cells are
+    part of it. `holm_p` compares the accuracy
     with that of the undefended victim of the same seed under the same attack, on the same images.
     """
     published = reference["accuracy"].get(dataset, {})
     # The attack with a huge radius only reveals masking; it does not measure robustness.
     measured = [cell for cell in cells if roles is None or cell.attack != roles.huge]
-    rows = [_row(cell, published.get(cell.defense, {})) for cell in cells]
-    rows += [_worst_row(victim, found) for victim, found in _by_victim(measured).items()]
+    counting = {victim: _counting(found) for victim, found in _by_victim(measured).items()}
+    rows = [
+        _row(cell, published.get(cell.defense, {})) | {"counts": any(cell is one for one in counting[cell.victim])}
+        for cell in cells
+    ]
+    rows += [_worst_row(victim, found) | {"counts": False} for victim, found in counting.items()]
     data = pd.DataFrame(rows)
     data.insert(0, "dataset", dataset)
     data["holm_p"] = _p_values(cells, excluding=roles.huge if roles else None)
@@ -90,11 +96,19 @@ def tabulate(
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
     ]
+    display = _display(data, roles)
+    compared = [
+        (kind, attack) for (kind, attack), _ in groups(data, "kind", "attack") if roles is None or attack != roles.huge
+    ]
     return Table(
         title=title,
         data=with_spread(data, ("model", "defense", "kind", "attack"), "accuracy"),
-        display=_display(data, roles),
-        notes=_notes(data, reference),
+        display=display,
+        findings=findings(data),
+        best=dict.fromkeys(["clean %", *(_column(kind, attack) for kind, attack in compared)], "highest"),
+        best_within=["model", "seed"],
+        images=links(display, [_links(rows) for _, rows in groups(data, "model", "defense", "seed")]),
+        notes=_notes(data, display, reference),
     )
 
 
@@ -108,12 +122,13 @@ def _row(cell: Cell, published: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
-    """Measure the accuracy under all attacks, on the images that all of them attacked.
+def _counting(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the attacks that count in the worst case: those with an epsilon or, if there are none, all of them."""
+    return [cell for cell in cells if np.isfinite(cell.radius)] or list(cells)
 
-    Attacks without an epsilon count only if there are no others.
-    """
-    cells = [cell for cell in cells if np.isfinite(cell.radius)] or cells
+
+def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
+    """Measure the accuracy under all attacks that count, on the images that all of them attacked."""
     clean = _right(cells[0].outcomes, "clean_prediction")
     right = worst_case([_right(cell.outcomes, "prediction") for cell in cells])
     return _measures(victim, WORST, "all", right, clean[clean.index.isin(right.index)])
@@ -191,16 +206,18 @@ def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
     """Return one row per victim and one column per attack, with published numbers next to ours."""
     several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
     lines: list[dict[str, str]] = []
-    for (model, defense, seed), rows in _groups(data, "model", "defense", "seed"):
+    for (model, defense, seed), rows in groups(data, "model", "defense", "seed"):
         line = {**({"model": model} if several_models else {}), "defense": defense}
         line |= {"seed": str(seed)} if several_seeds else {}
-        line["clean %"] = percent(rows["clean"].iloc[rows["n"].argmax()])
+        line["clean %"] = percent(clean_accuracy(rows)[0])
         line["published: clean %"] = percent(rows["published_clean"].max())
+        line[f"{VERSUS}: clean"] = verdict(*clean_accuracy(rows), rows["published_clean"].max())
         for row in rows.to_dict("records"):
             interval = f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
             line[_column(row["kind"], row["attack"])] = f"{percent(row['accuracy'])} ({interval})"
             if row["kind"] == "static":
                 line[f"published: {row['attack']} %"] = percent(row["published"])
+                line[f"{VERSUS}: {row['attack']}"] = verdict(row["accuracy"], row["low"], row["high"], row["published"])
         line["gradient masking"] = "SUSPECTED" if rows["warnings"].iloc[0] else "no sign" if roles else "not checked"
         lines.append(line)
     if several_seeds:
@@ -211,10 +228,20 @@ def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
     return without_empty_columns(pd.DataFrame(lines).reindex(columns=order).fillna(""))
 
 
+def _links(rows: pd.DataFrame) -> dict[str, Link]:
+    """Return the links of a victim's row. The clean accuracy and the worst case lead to the victim."""
+    found = {"clean %": to_victim(rows.iloc[0].to_dict())}
+    for row in rows.to_dict("records"):
+        source = f"{row['model']}/{UNDEFENDED}" if row["kind"] == "static" else None
+        made = to_victim(row) if row["kind"] == WORST else to_images(row, source=source)
+        found[_column(row["kind"], row["attack"])] = made
+    return found
+
+
 def _lines_over_seeds(data: pd.DataFrame, several_models: bool) -> Iterator[dict[str, str]]:
-    for (model, defense), rows in _groups(data, "model", "defense"):
+    for (model, defense), rows in groups(data, "model", "defense"):
         line = {**({"model": model} if several_models else {}), "defense": defense, "seed": "mean ± sd"}
-        for (kind, attack), likes in _groups(rows, "kind", "attack"):
+        for (kind, attack), likes in groups(rows, "kind", "attack"):
             line[_column(kind, attack)] = spread_text(likes["accuracy"].mean(), likes["accuracy"].std())
         yield line
 
@@ -223,14 +250,9 @@ def _column(kind: str, attack: str) -> str:
     return f"{WORST} %" if kind == WORST else f"{kind.replace('_', ' ')}: {attack} %"
 
 
-def _groups(data: pd.DataFrame, *keys: str) -> Iterator[tuple[Any, pd.DataFrame]]:
-    """Yield each combination of the keys' values with its rows, in the order of the rows."""
-    yield from data.groupby(list(keys), sort=False)
-
-
-def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
+def _notes(data: pd.DataFrame, display: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
-    attacked = _groups(data[data["kind"] != WORST], "attack")
+    attacked = groups(data[data["kind"] != WORST], "attack")
     sizes = ", ".join(f"{attack} {rows['n'].max():,}" for (attack,), rows in attacked)
     gap = (
         data.pivot_table(index=["model", "defense", "seed"], columns=["kind", "attack"], values="n")
@@ -249,25 +271,13 @@ def _notes(data: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
             else "."
         ),
     ]
-    notes += [
-        f"Gradient masking is suspected for {defense}"
-        + (f" ({model}, seed {seed})" if data["model"].nunique() + data["seed"].nunique() > 2 else "")
-        + f": {rows['warnings'].iloc[0]}. Trust only the smallest number of that row."
-        for (model, defense, seed), rows in _groups(data, "model", "defense", "seed")
-        if rows["warnings"].iloc[0]
-    ]
-    tested = data[data["holm_p"].notna()]
-    if len(tested):
-        same = [
-            f"{row['defense']} under {row['kind'].replace('_', ' ')} {row['attack']} (p = {p_text(row['holm_p'])})"
-            for row in tested[tested["holm_p"] >= 0.05].to_dict("records")
-        ]
+    tests = int(data["holm_p"].notna().sum())
+    if tests:
         notes.append(
-            f"Each defense was compared with none under the same attack, image by image: {len(tested)} exact McNemar "
-            "tests, corrected after Holm. Not significantly different from the undefended victim at 5 %: "
-            + ("; ".join(same) or "none")
-            + "."
+            "Each defense was compared with none under the same attack, image by image: "
+            f"{counted(tests, 'exact McNemar test')}, corrected after Holm."
         )
+    notes += verdict_note(display)
     if data["published_clean"].notna().any():
         notes.append(f"Published: {reference['source']['students']}; with static attacks.")
     return notes

@@ -9,9 +9,21 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.detection import Area, Rate, area_under, rate_of, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
-from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
+from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.wording import agreement, rate_with_n
+from foolflow.tables.writing import (
+    VERSUS,
+    Table,
+    deviation,
+    percent,
+    percent_interval,
+    verdict,
+    verdict_note,
+    without_empty_columns,
+)
 
 CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
+UNDEFENDED = "none"  # the study tests detectors on undefended victims
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
@@ -24,10 +36,15 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
     """Build the table. reference: reference/xu2017_detection.yaml, in percent; the table's CSV has fractions."""
     data = pd.DataFrame([row for one in detectors for row in _rows(one, false_positives, reference)])
     published = data["published_detected"].notna().any()
+    display = _display(data)
     return Table(
         title="Detection by feature squeezing",
         data=data,
-        display=_display(data),
+        display=display,
+        findings=[*_findings(data), *_agreement(data)],
+        best={"detected %": "highest", "fooled, undetected %": "lowest", "AUC %": "highest"},
+        best_within=["data set", "images", "seed"],
+        images=links(display, [_links(row) for row in data.to_dict("records")]),
         notes=[
             "The score of an image is the L1 distance between the victim's softmax on it and on the squeezed image, "
             "the largest over the detector's squeezers. The threshold is the smallest at which at most "
@@ -41,6 +58,7 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "(without width if the AUC is 1).",
             f"'{POOLED}' pools the images of the rows above it. The attacks in the rows below it know the detector "
             "and minimise its score.",
+            *verdict_note(display),
             *([_published_note(reference)] if published else []),
         ],
     )
@@ -91,6 +109,57 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
             yield row(scored.attack, True, scored.records, scored.attack)
 
 
+def _links(row: Row) -> dict[str, Link]:
+    """Return the links of a row. The clean images and those of several attacks lead to the victim."""
+    cell = {**row, "defense": UNDEFENDED}
+    made = to_victim(cell) if row["images"] in (CLEAN, POOLED) else to_images(cell, row["images"])
+    columns = ("n", "success %", "detected %", "95 % interval", "failed, detected %", "fooled, undetected %")
+    return dict.fromkeys((*columns, "95 % interval (undetected)", "AUC %", "AUC, 95 % interval"), made)
+
+
+def _findings(data: pd.DataFrame) -> Iterator[str]:
+    """Say for each detector what it finds, and how often an adversary who knows it fools the victim undetected."""
+    for _, rows in data.groupby(["dataset", "model", "detector", "seed"], sort=False):
+        name = _name(rows.iloc[0], data)
+        clean, attacked = rows.iloc[0], rows.iloc[1:]
+        knowing = attacked["adaptive"].astype(bool)
+        static, adaptive = attacked[~knowing], attacked[knowing].dropna(subset="unseen_rate")
+        if len(static):
+            every = static.iloc[-1]  # pooled, if there are several
+            if every["detected_total"]:
+                found = _rate(every, "detected", "images that fool the victim")
+                alarms = _rate(clean, "detected", "clean images")
+                yield f"{name} detects {found} under attacks that do not know it, and {alarms}."
+            else:
+                yield f"No attack that does not know {name} fools the victim."
+        if len(adaptive):
+            worst = adaptive.nlargest(1, "unseen_rate").iloc[0]
+            unseen = _rate(worst, "unseen", "images")
+            yield f"With {worst['images']}, an adversary who knows {name} fools the victim undetected on {unseen}."
+        elif attacked["adaptive"].astype(bool).sum() == 0:
+            yield f"No attack that knows {name} was run."
+
+
+def _name(row: pd.Series | Row, data: pd.DataFrame) -> str:
+    seed = f", seed {row['seed']}" if data["seed"].nunique() > 1 else ""
+    return f"{row['detector']} on {row['dataset']} ({row['model']}{seed})"
+
+
+def _rate(row: pd.Series, measure: str, images: str) -> str:
+    rate, total, low, high = (row[f"{measure}_{part}"] for part in ("rate", "total", "low", "high"))
+    return rate_with_n(rate, total, low, high, images=images)
+
+
+def _agreement(data: pd.DataFrame) -> list[str]:
+    compared = []
+    for row in data.to_dict("records"):
+        name = f"{_name(row, data)}, {row['images']}"
+        for measure in ("detected", "auc"):
+            ours, low, high = (row[f"{measure}_{part}"] for part in (_value(measure), "low", "high"))
+            compared.append((f"{name} ({measure})", deviation(ours, low, high, row[f"published_{measure}"])))
+    return agreement("Xu et al.", ("rate", "rates"), compared)
+
+
 def _named(name: str, value: Rate | Area) -> dict[str, Any]:
     return {f"{name}_{field}": number for field, number in asdict(value).items()}
 
@@ -122,6 +191,10 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     def rates(name: str) -> pd.Series:
         return data[f"{name}_{_value(name)}"].map(lambda rate: percent(rate, 1))
 
+    def verdicts(name: str) -> list[str]:
+        columns = [f"{name}_{_value(name)}", f"{name}_low", f"{name}_high", f"published_{name}"]
+        return [verdict(*row) for row in data[columns].itertuples(index=False)]
+
     columns = {
         "data set": data["dataset"],
         "images": data["images"],
@@ -138,7 +211,9 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
         "AUC, 95 % interval": interval("auc", 2),
         "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),
+        f"{VERSUS}: detected": verdicts("detected"),
         "published: AUC %": data["published_auc"].map(percent),
+        f"{VERSUS}: AUC": verdicts("auc"),
     }
     return without_empty_columns(pd.DataFrame(columns))
 

@@ -11,7 +11,20 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import compare_paired, holm
-from foolflow.tables.writing import Table, p_text, percent, percent_interval, published_note, without_empty_columns
+from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.wording import agreement
+from foolflow.tables.writing import (
+    VERSUS,
+    Table,
+    deviation,
+    p_text,
+    percent,
+    percent_interval,
+    published_note,
+    verdict,
+    verdict_note,
+    without_empty_columns,
+)
 
 SIGNIFICANCE = 0.05
 
@@ -29,12 +42,17 @@ class Sweep:
     seed: int
     records: pd.DataFrame
     modified: Mapping[str, Any]
+    defense: str = "none"
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: sweeps, a list of cells in the order of the input `modified`; reference."""
     sweeps = [
-        Sweep(cell["dataset"], cell["model"], cell["attack"], cell["seed"], artefacts.records(cell), read_json(file))
+        Sweep(
+            **{key: cell[key] for key in ("dataset", "model", "attack", "seed", "defense")},
+            records=artefacts.records(cell),
+            modified=read_json(file),
+        )
         for cell, file in zip(spec["sweeps"], artefacts.files["modified"], strict=True)
     ]
     return tabulate(sweeps, spec["reference"])
@@ -42,16 +60,26 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/r4_fgsm_sweep.yaml."""
-    data = pd.concat([_rows(sweep, reference) for sweep in sweeps], ignore_index=True)
+    of_sweeps = [_rows(sweep, reference) for sweep in sweeps]
+    data = pd.concat(of_sweeps, ignore_index=True)
+    display = _display(data)
+    shown = [
+        _links(sweep, row) for sweep, rows in zip(sweeps, of_sweeps, strict=True) for row in rows.to_dict("records")
+    ]
     return Table(
         title="Accuracy at each epsilon",
         data=data,
-        display=_display(data),
+        display=display,
+        findings=[
+            *(_sentence(rows) for rows in of_sweeps),
+            *(sentence for name in reference["source"] for sentence in _agreement(data, name)),
+        ],
+        images=links(display, shown),
         notes=[
-            *(_sentence(rows) for _, rows in data.groupby(["dataset", "model", "attack", "seed"], sort=False)),
             "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
             "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG "
             "files of the modified data set and classified anew.",
+            *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
     )
@@ -91,6 +119,39 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     return table
 
 
+def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
+    """Return the links of a row. The clean row leads to the victim."""
+    cell = vars(sweep)
+    columns = [
+        "n",
+        "accuracy %",
+        "95 % interval",
+        "8 bits %",
+        "modified set %",
+        "wrong to right",
+        "Cohen's g",
+        "p (Holm)",
+    ]
+    if row["epsilon"] == 0:
+        return dict.fromkeys(columns, to_victim(cell))
+    made = to_images(cell, epsilon=row["epsilon"])
+    fooled = to_images(cell, epsilon=row["epsilon"], outcome="fooled") if row["right_to_wrong"] else made
+    return {**dict.fromkeys(columns, made), "right to wrong": fooled}
+
+
+def _agreement(data: pd.DataFrame, name: str) -> list[str]:
+    several = data[["dataset", "model", "attack", "seed"]].drop_duplicates().shape[0] > 1
+    compared = [
+        (
+            f"epsilon {row['epsilon']:.4g}"
+            + (f" ({row['model']}, {row['attack']}, seed {row['seed']})" if several else ""),
+            deviation(row["accuracy"], row["low"], row["high"], row[f"published_{name}"]),
+        )
+        for row in data.to_dict("records")
+    ]
+    return agreement(name, ("accuracy", "accuracies"), compared)
+
+
 def _accuracy(right: np.ndarray) -> dict[str, Any]:
     low, high = wilson_interval(int(right.sum()), len(right))
     return {"n": len(right), "accuracy": right.mean(), "low": low, "high": high}
@@ -111,13 +172,19 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "8 bits %": data["accuracy_8bit"].map(percent),
         "modified set %": data["accuracy_modified"].map(percent),
         "published %": data["published_tutorial"].map(percent),
+        VERSUS: _verdicts(data, "tutorial"),
         "newer page %": data["published_newer_tutorial"].map(percent),
+        f"{VERSUS}: newer page": _verdicts(data, "newer_tutorial"),
         "right to wrong": data["right_to_wrong"].map(_count),
         "wrong to right": data["wrong_to_right"].map(_count),
         "Cohen's g": data["cohens_g"].map(lambda g: "" if pd.isna(g) else f"{g:.2f}"),
         "p (Holm)": data["p_holm"].map(p_text),
     }
     return without_empty_columns(pd.DataFrame(columns))
+
+
+def _verdicts(data: pd.DataFrame, name: str) -> list[str]:
+    return [verdict(*row) for row in data[["accuracy", "low", "high", f"published_{name}"]].itertuples(index=False)]
 
 
 def _count(value: float) -> str:

@@ -1,6 +1,6 @@
 """The leaderboard: every victim of a board under every attack, and under the worst of them on each image."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm
 from foolflow.statistics.robustness import Budget, compare_neighbours, in_common, outcomes, ranks, worst_case
-from foolflow.tables.over_seeds import MEAN, rate_text
+from foolflow.tables.links import Link, links, to_images, to_victim
+from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
+from foolflow.tables.wording import listed, tied_rate
 from foolflow.tables.writing import Table, p_text
 
 CLEAN, WORST = "clean", "worst case"
@@ -115,10 +117,15 @@ def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
     if several_seeds:
         data = pd.concat([_means(data), data])
     data = _in_order(data, found)
+    display = _display(data, several_seeds)
     return Table(
         title=f"Leaderboard {board.name}: {board.dataset}, {board.threat}",
         data=data,
-        display=_display(data, several_seeds),
+        display=display,
+        findings=list(_findings(data, several_seeds)),
+        best={f"{name} %": "highest" for name in columns_of(data)},
+        best_within=["seed"],
+        images=links(display, _links(board, data, found)),
         notes=_notes(board, data, several_seeds),
     )
 
@@ -232,6 +239,88 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _links(board: Board, data: pd.DataFrame, found: Sequence[Standing]) -> list[dict[str, Link]]:
+    """Return the links of each row, in the order of the display. Means over seeds have none."""
+    by_victim = {(one.model, one.defense, str(one.seed)): one for one in found}
+    rows = []
+    for model, defense, seed in data[["model", "defense", "seed"]].drop_duplicates().itertuples(index=False):
+        standing = by_victim.get((model, defense, seed))
+        rows.append({} if standing is None else _links_of(board, standing))
+    return rows
+
+
+def _links_of(board: Board, standing: Standing) -> dict[str, Link]:
+    """Return the links of a victim. A column that covers several sets leads to the victim."""
+    cell = {"dataset": board.dataset, **vars(standing)}
+    victim = to_victim(cell)
+    found = {"n": victim, f"{CLEAN} %": victim}
+    for name, tried in standing.tried.items():
+        (attempt, outcome), *more = tried
+        found[f"{name} %"] = (
+            victim
+            if more or name == WORST
+            else to_images(cell, attempt.attack, source=attempt.source, epsilon=_epsilon(attempt, outcome))
+        )
+    return found
+
+
+def _epsilon(attempt: Attempt, outcome: pd.DataFrame) -> float | None:
+    """Return the epsilon of the rows that count, if the set has several."""
+    if attempt.records["epsilon"].nunique() < 2:
+        return None
+    return float(attempt.records["epsilon"].iloc[outcome["row"].iloc[0]])
+
+
+def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
+    """Say who is first, whether the next victim differs significantly, and which neighbours do not."""
+    names = victim_names(data)
+    worst = data[data["against"] == WORST]
+    ranked = worst[worst["seed"] == MEAN] if several_seeds else worst
+    first, later = ranked[ranked["rank"] == 1], ranked[ranked["rank"] > 1]
+
+    def rate(rows: pd.DataFrame) -> str:
+        if several_seeds:
+            return f"{spread_text(rows['accuracy'].iloc[0], rows['sd'].iloc[0], 1)} % (mean over the seeds)"
+        return tied_rate(rows, "accuracy")
+
+    def name(row: pd.Series) -> str:
+        return names[f"{row['model']}/{row['defense']}"]
+
+    leaders = listed([name(row) for _, row in first.iterrows()])
+    top = rate(first)
+    if len(ranked) == 1:
+        yield f"{leaders} is the only victim; its worst-case accuracy is {top}."
+        return
+    if len(first) > 1:
+        yield f"{leaders} share the first place, with a worst-case accuracy of {top}."
+    else:
+        yield f"{leaders} is first, with a worst-case accuracy of {top}."
+    if len(later):
+        compared = "" if several_seeds else _versus_next(first)
+        yield f"Next is {name(later.iloc[0])}, with {rate(later.head(1))}{compared}."
+    yield from _neighbours(worst, names, several_seeds)
+
+
+def _versus_next(first: pd.DataFrame) -> str:
+    """Say whether the last of the victims in the first place differs significantly from the next one below."""
+    p_value = first["p_holm"].iloc[-1]
+    differs = "a significant difference" if p_value < SIGNIFICANT else "no significant difference"
+    return f": {differs} (exact McNemar test, Holm-corrected p {p_text(p_value)})"
+
+
+def _neighbours(worst: pd.DataFrame, names: Mapping[str, str], several_seeds: bool) -> Iterator[str]:
+    tested = worst[worst["p_holm"].notna()]
+    alike = [
+        f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
+        + (f" (seed {row['seed']})" if several_seeds else "")
+        for _, row in tested[tested["p_holm"] >= SIGNIFICANT].iterrows()
+    ]
+    if alike:
+        yield f"No significant difference at 5 %: {'; '.join(alike)}."
+    elif len(tested):
+        yield "All neighbours differ at 5 %."
+
+
 def victim_names(data: pd.DataFrame) -> dict[str, str]:
     """Return a short name of each victim of a board, by model/defense."""
     return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
@@ -245,12 +334,7 @@ def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
 
 
 def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
-    tested, names = data[data["p_holm"].notna()], victim_names(data)
-    alike = [
-        f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
-        + (f" (seed {row['seed']})" if several_seeds else "")
-        for _, row in tested[tested["p_holm"] >= SIGNIFICANT].iterrows()
-    ]
+    tested = data[data["p_holm"].notna()]
     counted = (
         "Perturbations of any size count."
         if board.budget is None
@@ -273,7 +357,6 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
     if len(tested):
         notes.append(
             "Rank: by the worst case; ties share a rank. Vs. next below: exact McNemar test against the victim in "
-            f"parentheses, on the same images, p corrected after Holm (tests of the board: {len(tested)}). "
-            + (f"No significant difference at 5 %: {'; '.join(alike)}." if alike else "All neighbours differ at 5 %.")
+            f"parentheses, on the same images, p corrected after Holm (tests of the board: {len(tested)})."
         )
     return notes

@@ -1,8 +1,8 @@
 """Links from the numbers of a table to the adversarial images behind them.
 
 A link is a cell: `dataset`, `model`, `defense` and `seed` of the victim that judges the images, and
-    attack: the name of the adversarial set. Absent if the number is clean or covers several sets: the link then leads to
-        the victim.
+    attack: the name of the adversarial set. Absent if the number is clean or covers several sets: the link then leads
+        to the victim.
     source: with an attack, the victim that the images were made on, as model/defense; None: the judging victim itself.
     epsilon: if the set has several, that of the images.
     outcome: `fooled`, `resisted` or `clean error`, if the number counts these images alone.
@@ -16,15 +16,16 @@ import pandas as pd
 from foolflow.data.cells import VICTIM
 
 Link = dict[str, Any]
+Row = Mapping[Any, Any]  # a cell, or a row of a table as a dict
 
 
-def to_victim(cell: Mapping[str, Any]) -> Link:
+def to_victim(cell: Row) -> Link:
     """Return the link to a victim. cell: names the victim."""
     return {key: int(cell[key]) if key == "seed" else str(cell[key]) for key in VICTIM}
 
 
 def to_images(
-    cell: Mapping[str, Any],
+    cell: Row,
     attack: str | None = None,
     *,
     source: str | None = None,

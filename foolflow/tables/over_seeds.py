@@ -22,7 +22,8 @@ def with_spread(data: pd.DataFrame, alike: Sequence[str], value: str) -> pd.Data
 
 
 def spread_text(mean: float, deviation: float, digits: int = 2) -> str:
-    return f"{percent(mean, digits)} ± {percent(deviation, digits)}"
+    """Format a mean and a standard deviation in percent; the mean alone if a single seed has no deviation."""
+    return f"{percent(mean, digits)} ± {percent(deviation, digits)}" if pd.notna(deviation) else percent(mean, digits)
 
 
 def rate_text(cell: pd.Series, rate: str) -> str:

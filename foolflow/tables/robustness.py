@@ -1,14 +1,18 @@
 """The answer for a user's own classifier: accuracy clean, under each attack, and in the worst case."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import VICTIM
 from foolflow.data.reading import read_json
 from foolflow.statistics.robustness import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.wording import listed, rate_with_n
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
 NORMS = {"l2": "L2", "linf": "L∞"}
@@ -36,7 +40,10 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
             if one["name"] not in not_run
         ]
         parts.append(_rows(victim, tried, read_json(inspection), planned, budget))
-    return tabulate(pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]), list(left_out))
+    sets = {one["name"]: one["set"] for one in spec["attacks"]}
+    return tabulate(
+        pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]), sets, list(left_out)
+    )
 
 
 def _rows(
@@ -52,15 +59,17 @@ def _rows(
     rows["warnings"] = [
         "; ".join(warning.removesuffix(".") for warning in warnings.get(name, [])) for name in rows["attack"]
     ]
-    for position, key in enumerate(("model", "defense", "seed")):
+    for position, key in enumerate(VICTIM):
         rows.insert(position, key, victim[key])
     return rows
 
 
-def tabulate(data: pd.DataFrame, ball: str, left_out: Sequence[str] = ()) -> Table:
-    """Build the table. data: `summarise` of each victim, with model, defense, seed, within, available and warnings.
+def tabulate(data: pd.DataFrame, ball: str, sets: Mapping[str, str], left_out: Sequence[str] = ()) -> Table:
+    """Build the table.
 
-    ball: the bound in words.  left_out: the attacks that did not run.
+    data: `summarise` of each victim, with dataset, model, defense, seed, within, available and warnings.
+    ball: the bound in words.  sets: the name of each attack's adversarial sets.
+    left_out: the attacks that did not run.
     """
     notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
     display = pd.DataFrame(
@@ -78,8 +87,11 @@ def tabulate(data: pd.DataFrame, ball: str, left_out: Sequence[str] = ()) -> Tab
             "note": [f"[{notes.index(warning) + 1}]" if warning else "" for warning in data["warnings"]],
         }
     )
+    several_seeds = data["seed"].nunique() > 1
     answers = [
-        headline(rows, _name(rows.iloc[0]), ball) for _, rows in data.groupby(["model", "defense", "seed"], sort=False)
+        sentence
+        for _, rows in data.groupby(["model", "defense", "seed"], sort=False)
+        for sentence in _answers(rows, _name(rows.iloc[0], several_seeds), ball)
     ]
     limited = data.dropna(subset="available")
     limited = limited[limited["n"] < limited["available"]]
@@ -87,8 +99,11 @@ def tabulate(data: pd.DataFrame, ball: str, left_out: Sequence[str] = ()) -> Tab
         title=f"Robustness within {ball}",
         data=data,
         display=without_empty_columns(display),
+        findings=answers,
+        best={"accuracy %": "highest", "fooled %": "lowest", "median distance": "highest"},
+        best_within=["attack"],
+        images=links(display, [_links(row, sets) for row in data.to_dict("records")]),
         notes=[
-            *answers,
             *(f"[{number}] {text}." for number, text in enumerate(notes, start=1)),
             f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
             *([f"Not run, because the model has no gradient: {', '.join(left_out)}."] if left_out else []),
@@ -98,8 +113,32 @@ def tabulate(data: pd.DataFrame, ball: str, left_out: Sequence[str] = ()) -> Tab
     )
 
 
-def _name(row: pd.Series) -> str:
-    return str(row["model"]) if row["defense"] == "none" else f"{row['model']} behind {row['defense']}"
+def _answers(rows: pd.DataFrame, victim: str, ball: str) -> Iterator[str]:
+    """Return the headline of a victim and, if several attacks count, which of them is the strongest."""
+    yield headline(rows, victim, ball)
+    single = rows[rows["within"].astype(bool) & ~rows["attack"].isin([CLEAN, WORST])].dropna(subset="accuracy")
+    if len(single) > 1:
+        lowest = single[single["accuracy"] == single["accuracy"].min()]
+        one = lowest.iloc[0]
+        rate = rate_with_n(one["accuracy"], one["n"], one["low"], one["high"])
+        verb = "leave" if len(lowest) > 1 else "leaves"
+        attacks = f"{listed(lowest['attack'].tolist())} {verb}"
+        yield f"Of the single attacks within {ball}, {attacks} {victim} the lowest accuracy, {rate}."
+
+
+def _links(row: Row, sets: Mapping[str, str]) -> dict[str, Link]:
+    """Return the links of a row. The clean images and the worst case lead to the victim."""
+    columns = ("n", "accuracy %", "95 % interval", "fooled %", "median distance")
+    if row["attack"] in (CLEAN, WORST):
+        return dict.fromkeys(columns, to_victim(row))
+    made = to_images(row, sets[row["attack"]])
+    fooled = to_images(row, sets[row["attack"]], outcome="fooled") if row.get("fooled", 0) > 0 else made
+    return {**dict.fromkeys(columns, made), "fooled %": fooled}
+
+
+def _name(row: pd.Series, several_seeds: bool) -> str:
+    name = str(row["model"]) if row["defense"] == "none" else f"{row['model']} behind {row['defense']}"
+    return f"{name} (seed {row['seed']})" if several_seeds else name
 
 
 def _size(row: pd.Series, ball: str) -> str:
@@ -109,4 +148,11 @@ def _size(row: pd.Series, ball: str) -> str:
 def _median(row: pd.Series) -> str:
     if pd.isna(row.get("distance")):
         return ""
-    return f"{NORMS[row['distance']]} {row['median']:.3g} ({row['median_low']:.3g} to {row['median_high']:.3g})"
+    if pd.isna(row["median"]):
+        return ""
+    median, low, high = (_distance(row[key]) for key in ("median", "median_low", "median_high"))
+    return f"{NORMS[row['distance']]} {median} ({low} to {high})"
+
+
+def _distance(value: float) -> str:
+    return "∞" if np.isinf(value) else f"{value:.3g}"

@@ -7,28 +7,48 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.intervals import wilson_interval
+from foolflow.tables.links import Link, links, to_images, to_victim
 from foolflow.tables.targeted import measure, number
-from foolflow.tables.writing import Table, percent, percent_interval, published_note, without_empty_columns
+from foolflow.tables.wording import agreement, extremes
+from foolflow.tables.writing import (
+    VERSUS,
+    Table,
+    deviation,
+    percent,
+    percent_interval,
+    published_note,
+    verdict,
+    verdict_note,
+    without_empty_columns,
+)
 
 
 @dataclass(frozen=True)
 class Attacked:
-    """One attacked victim. accuracy: on the clean test split.  records: those of the attack."""
+    """One attacked victim.
+
+    test: the number of clean test images, `n`, and how many are `correct`.  records: those of the attack.
+    """
 
     dataset: str
     model: str
+    defense: str
     seed: int
-    accuracy: float
+    attack: str
+    test: Mapping[str, int]
     records: pd.DataFrame
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: title; attacked, a list of cells; reference."""
-    attacked = []
-    for cell in spec["attacked"]:
-        test = artefacts.accuracy(cell)["test"]
-        accuracy = test["correct"] / test["n"]
-        attacked.append(Attacked(cell["dataset"], cell["model"], cell["seed"], accuracy, artefacts.records(cell)))
+    keys = ("dataset", "model", "defense", "seed", "attack")
+    attacked = [
+        Attacked(
+            **{key: cell[key] for key in keys}, test=artefacts.accuracy(cell)["test"], records=artefacts.records(cell)
+        )
+        for cell in spec["attacked"]
+    ]
     return tabulate(spec["title"], attacked, spec["reference"])
 
 
@@ -36,19 +56,56 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
     """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions."""
     published = list(reference["source"])
     data = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    display = _display(data, published)
     return Table(
         title=title,
         data=data,
-        display=_display(data, published),
+        display=display,
+        findings=[
+            *(_success(dataset, rows, attacked[0].attack) for dataset, rows in data.groupby("dataset", sort=False)),
+            *(sentence for name in published for sentence in _agreement(data, name)),
+        ],
+        best={"accuracy %": "highest"},
+        best_within=["data set", "seed"],
+        images=links(display, [_links(one) for one in attacked]),
         notes=[
             "Success: the percentage of the n attacked, correctly classified test images that are classified as "
             "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes.",
+            *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
     )
+
+
+def _success(dataset: object, rows: pd.DataFrame, attack: str) -> str:
+    found = extremes(rows, "success", [_name(row, rows) for _, row in rows.iterrows()], digits=2)
+    if not found:
+        return f"On {dataset}, no network classifies an attacked image correctly, so {attack} has nothing to fool."
+    return f"On {dataset}, {attack} reaches its target on {found}."
+
+
+def _name(row: pd.Series | Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """Return the name of a row among these rows."""
+    where = f" on {row['dataset']}" if rows["dataset"].nunique() > 1 else ""
+    return f"{row['model']}{where}" + (f" (seed {row['seed']})" if rows["seed"].nunique() > 1 else "")
+
+
+def _agreement(data: pd.DataFrame, name: str) -> list[str]:
+    compared = [
+        (_name(row, data), deviation(row["success"], row["low"], row["high"], row[f"published_success_{name}"]))
+        for _, row in data.iterrows()
+    ]
+    return agreement(name, ("success rate", "success rates"), compared)
+
+
+def _links(one: Attacked) -> dict[str, Link]:
+    """Return the links of a row: the accuracy leads to the victim, all other numbers to the images of the attack."""
+    cell = vars(one)
+    columns = ("success %", "95 % interval", "n", "any wrong class %", "8 bits %", "median flow loss", "median L2")
+    return {"accuracy %": to_victim(cell), **dict.fromkeys((*columns, "evaluations per image"), to_images(cell))}
 
 
 def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
@@ -58,11 +115,14 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         value = reference[kind].get(one.dataset, {}).get(one.model, {}).get(name)
         return None if value is None else value / 100
 
+    low, high = wilson_interval(one.test["correct"], one.test["n"])
     return {
         "dataset": one.dataset,
         "model": one.model,
         "seed": one.seed,
-        "accuracy": one.accuracy,
+        "accuracy": one.test["correct"] / one.test["n"],
+        "accuracy_low": low,
+        "accuracy_high": high,
         **{f"published_accuracy_{name}": known("accuracy", name) for name in published},
         **measure(one.records),
         "any_class": (right["prediction"] != right["label"]).mean(),
@@ -74,16 +134,26 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
 
 def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
     several_seeds = data["seed"].nunique() > 1
+
+    def compared(measure: str, low: str, high: str) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        for name in published:
+            theirs = f"published_{measure}_{name}"
+            columns[f"{name}: {measure} %"] = data[theirs].map(percent)
+            verdicts = [verdict(*row) for row in data[[measure, low, high, theirs]].itertuples(index=False)]
+            columns[f"{VERSUS}: {measure}, {name}"] = verdicts
+        return columns
+
     columns = {
         "data set": data["dataset"],
         "model": data["model"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         "accuracy %": data["accuracy"].map(percent),
-        **{f"{name}: accuracy %": data[f"published_accuracy_{name}"].map(percent) for name in published},
+        **compared("accuracy", "accuracy_low", "accuracy_high"),
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
         "n": data["n"].map("{:,}".format),
-        **{f"{name}: success %": data[f"published_success_{name}"].map(percent) for name in published},
+        **compared("success", "low", "high"),
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
         "median flow loss": data["median_flow_loss"].map(number),

@@ -22,7 +22,7 @@ def measure(records: pd.DataFrame, *, any_class: bool = False, clean_errors: boo
     return {
         "n": len(counted),
         "count": int(won.sum()),
-        "success": float(won.mean()) if len(counted) else None,
+        "success": float(won.mean()) if len(counted) else float("nan"),
         "low": low,
         "high": high,
         "median_flow_loss": float(pd.Series(fooled).median()),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.tables.writing import Table
+from foolflow.tables.wording import counted
+from foolflow.tables.writing import Table, percent
 
 NOTES = (
     "Wall-clock time of every job whose artefacts exist now, including those of earlier runs. Jobs that ran in "
@@ -64,7 +65,26 @@ def times_table(jobs: pd.DataFrame) -> Table:
     )
     data = data.sort_values("seconds", ascending=False).reset_index()
     data.insert(3, "share", data["seconds"] / data["seconds"].sum())
-    return Table("Where the time went", data, _display(data), NOTES, varies=True)
+    return Table(
+        "Where the time went",
+        data,
+        _display(data),
+        NOTES,
+        varies=True,
+        findings=_findings(data),
+        totals=[len(data)],
+    )
+
+
+def _findings(data: pd.DataFrame) -> list[str]:
+    total, first = data["seconds"].sum(), data.iloc[0]
+    if total == 0:
+        return ["No job took long enough to be measured."]
+    return [
+        f"{first['rule']} took longest: {_seconds(first['seconds'])} of {_seconds(total)} "
+        f"({percent(first['share'], 1)} %) in {counted(first['jobs'], 'job')}. Its longest job, "
+        f"{first['longest_job']}, took {_seconds(first['longest_seconds'])}."
+    ]
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:

@@ -1,15 +1,20 @@
 """Success of each victim's adversarial images on every other victim: a matrix of source by target."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import model_and_defense
 from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.tables.over_seeds import MEAN, rate_text
-from foolflow.tables.writing import Table
+from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
+from foolflow.tables.wording import listed, span, tied_rate
+from foolflow.tables.writing import Table, percent
+
+IMAGES = "n, correct when clean"  # the row with the number of images
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
@@ -33,10 +38,14 @@ def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) 
         notes.append(
             "Source and target have the same seed. Last rows: mean ± sample standard deviation over the seeds."
         )
+    display = _display(data, several_seeds)
     return Table(
         title=f"Transfer {name}: {attack} on {dataset}, success in % by source and target",
         data=data,
-        display=_display(data, several_seeds),
+        display=display,
+        findings=list(_findings(data, several_seeds)),
+        totals=[row for row, source in enumerate(display["source"]) if source == IMAGES],
+        images=links(display, _links(data)),
         notes=notes,
     )
 
@@ -67,6 +76,57 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
     return table.assign(seed=MEAN)
 
 
+def _links(data: pd.DataFrame) -> list[dict[str, Link]]:
+    """Return the links of each row before the means, in the order of the display.
+
+    The number of images leads to the target.
+    """
+    names = short_names(list(dict.fromkeys(data["target"])))
+    rows: list[dict[str, Link]] = []
+    for _, table in data[data["seed"] != MEAN].groupby("seed", sort=False):
+        for _, cells in table.groupby("source", sort=False):
+            targets = [_target(cell) for cell in cells.to_dict("records")]
+            rows.append({names[one["target"]]: to_images(one, source=one["source"]) for one in targets})
+        rows.append({names[cell["target"]]: to_victim(_target(cell)) for cell in table.to_dict("records")})
+    return rows
+
+
+def _target(cell: Row) -> dict[str, Any]:
+    """Return a row of the data as a cell, judged by the target."""
+    model, defense = model_and_defense(cell["target"])
+    return {**cell, "model": model, "defense": defense}
+
+
+def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
+    """Name the pairs of different victims with the highest and the lowest success, and the success on the victims."""
+    names = short_names(list(dict.fromkeys(data["target"])))
+    shown = data[data["seed"] == MEAN] if several_seeds else data
+    shown = shown.dropna(subset="success")
+    shown = shown.assign(success=shown["success"].astype(float).round(12))
+    own = shown[shown["source"] == shown["target"]]
+    pairs = shown[shown["source"] != shown["target"]]
+
+    def rate(rows: pd.DataFrame) -> str:
+        if several_seeds:
+            return f"{spread_text(rows['success'].iloc[0], rows['sd'].iloc[0], 1)} % over the seeds"
+        return tied_rate(rows, "success")
+
+    def pair(rows: pd.DataFrame) -> str:
+        return listed([f"{names[one['source']]} to {names[one['target']]}" for one in rows.to_dict("records")])
+
+    if pairs.empty:
+        yield "No image was tried on a victim that it was not made on."
+    elif pairs["success"].nunique() == 1:
+        yield f"Transfer succeeds equally often for {pair(pairs)}: {rate(pairs)}."
+    else:
+        most, least = (pairs[pairs["success"] == one] for one in (pairs["success"].max(), pairs["success"].min()))
+        yield f"Transfer succeeds most often from {pair(most)}: {rate(most)}."
+        yield f"It succeeds least often from {pair(least)}: {rate(least)}."
+    if len(own):
+        success = span(own["success"].tolist(), lambda share: percent(share, 1))
+        yield f"On the victim that the images were made on, success is {success} %."
+
+
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
     """Return, for each seed, one row per source with one column per target, and a last row with n."""
     names = short_names(list(dict.fromkeys(data["target"])))
@@ -82,7 +142,7 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
             images = table.drop_duplicates("target").set_index("target")["n"]
             rows.append(
                 {
-                    "source": "n, correct when clean",
+                    "source": IMAGES,
                     **shown,
                     **{name: f"{images[target]:,.0f}" for target, name in names.items()},
                 }

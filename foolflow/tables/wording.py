@@ -1,15 +1,28 @@
 """Phrases that the findings of several tables share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from foolflow.tables.writing import percent, percent_interval, points
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return `a`, `a and b` or `a, b and c`."""
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return `a`, `a and b` or `a, b and c`. Of more than `most` names, the rest is counted: `a, b and 28 others`."""
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1:,} others"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def counted(count: int, thing: str) -> str:
+    """Return for instance `1 network` or `2,000 networks`."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def span(values: Sequence[float], text: Callable[[float], str]) -> str:
+    """Return the smallest and the largest value, such as `1.2 to 3.4`, or a single text if both look the same."""
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def rate_with_n(rate: float, n: int, low: float, high: float, digits: int = 1, images: str = "images") -> str:
@@ -18,10 +31,39 @@ def rate_with_n(rate: float, n: int, low: float, high: float, digits: int = 1, i
     return f"{percent(rate, digits)} % of {int(n):,} {images} (95 % interval {interval})"
 
 
+def tied_rate(rows: pd.DataFrame, rate: str, digits: int = 1) -> str:
+    """Describe the rate that these rows share, with their numbers of images."""
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        return rate_with_n(row[rate], row["n"], row["low"], row["high"], digits)
+    return f"{percent(rows[rate].iloc[0], digits)} % of {span(rows['n'].tolist(), '{:,.0f}'.format)} images each"
+
+
 def overlap(one: pd.Series, other: pd.Series) -> str:
     """Say whether two intervals overlap, from `low` to `high` each. It is no test: the images may be the same."""
     apart = one["low"] > other["high"] or other["low"] > one["high"]
     return f"the intervals {'do not ' if apart else ''}overlap"
+
+
+def extremes(rows: pd.DataFrame, rate: str, names: Sequence[str], digits: int = 1) -> str:
+    """Describe the highest and the lowest rate; an empty text if no rate is known.
+
+    rows: with the rate, `n`, `low` and `high`.  names: of the rows.
+    """
+    known = rows.assign(name=list(names)).dropna(subset=rate)
+    if known.empty:
+        return ""
+
+    def of(row: pd.Series) -> str:
+        images = f"images of {row['name']}"
+        return rate_with_n(row[rate], row["n"], row["low"], row["high"], digits, images)
+
+    top, bottom = known.nlargest(1, rate).iloc[0], known.nsmallest(1, rate).iloc[0]
+    if len(known) == 1:
+        return of(top)
+    if top[rate] == bottom[rate]:
+        return f"{tied_rate(known, rate, digits)} of {listed(known['name'].tolist())}"
+    return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top, bottom)}"
 
 
 def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]) -> list[str]:
@@ -39,9 +81,9 @@ def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[st
         where = "within" if inside else "outside"
         words = f"{start}: the {measure[0]} lies {where} our 95 % interval"
     else:
-        many = "all" if inside == len(known) else "none" if not inside else str(inside)
+        many = "all" if inside == len(known) else "none of" if not inside else f"{inside} of"
         verb = "lies" if inside == 1 else "lie"
-        words = f"{start}: {many} of {len(known)} {measure[1]} {verb} within our 95 % intervals"
+        words = f"{start}: {many} {len(known)} {measure[1]} {verb} within our 95 % intervals"
     apart = [_apart(known, sign) for sign in (1, -1)]
     return ["; ".join([words, *(one for one in apart if one)]) + "."]
 

@@ -39,6 +39,8 @@ PAGE = """<!doctype html>
 # Stands for an infinite number where a table is sorted: JSON has no infinity, and this sorts last, too.
 INFINITE = 1e308
 ROUNDING = 1e-9  # of fractions
+MINUS = "\u2212"  # the sign, not the hyphen
+VERSUS = "vs. published"  # the columns with verdicts begin with it
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,8 @@ def _finite(number: float | None) -> float | None:
 
 _NUMBER = re.compile(
     r"(?:L[012∞] )?"  # the norm of a distance
-    r"(?:[<>≤≥] ?)?(?P<sign>[-+−]?)(?P<size>∞|\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s(%])"
+    rf"(?:[<>≤≥] ?)?(?P<sign>[-+{MINUS}]?)"
+    r"(?P<size>∞|\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s(%])"
 )
 _CLOCK = re.compile(r"(?P<whole>\d+):(?P<rest>\d\d) (?P<unit>min|h)\b")
 
@@ -131,7 +134,7 @@ _CLOCK = re.compile(r"(?P<whole>\d+):(?P<rest>\d\d) (?P<unit>min|h)\b")
 def leading_number(text: str) -> float | None:
     """Return the number that the text of a cell begins with, or None.
 
-    `12.3 (10 to 15)`, `∞`, `1,234`, `< 1e-300`, `L2 0.5 (0.4 to 0.6)`, `−1.4 lower`. Durations such as `12:05 min` and
+    `12.3 (10 to 15)`, `∞`, `1,234`, `< 1e-300`, `L2 0.5 (0.4 to 0.6)`, `+1.4 higher`. Durations such as `12:05 min` and
     `3:20 h` are in seconds, like `43 s`.
     """
     clock = _CLOCK.match(text)
@@ -142,7 +145,7 @@ def leading_number(text: str) -> float | None:
     if found is None:
         return None
     size = float("inf") if found["size"] == "∞" else float(found["size"].replace(",", ""))
-    return -size if found["sign"] in ("-", "−") else size
+    return -size if found["sign"] in ("-", MINUS) else size
 
 
 def best_cells(table: Table) -> list[tuple[int, str]]:
@@ -209,7 +212,7 @@ def deviation(ours: float | None, low: float, high: float, published: float | No
 
     All are fractions. None if either value is unknown.
     """
-    if any(value is None or pd.isna(value) for value in (ours, published)):
+    if ours is None or published is None or pd.isna(ours) or pd.isna(published):
         return None
     if low - ROUNDING <= published <= high + ROUNDING:
         return 0.0
@@ -217,7 +220,7 @@ def deviation(ours: float | None, low: float, high: float, published: float | No
 
 
 def verdict(ours: float | None, low: float, high: float, published: float | None) -> str:
-    """Compare our value with a published one: `agrees`, or for instance `+3.2 higher` or `−1.4 lower`, in points.
+    """Compare our value with a published one: `agrees`, or for instance `+3.2 higher`, in points.
 
     agrees: our 95 % interval, from `low` to `high`, contains the published value. All are fractions.
     """
@@ -226,10 +229,24 @@ def verdict(ours: float | None, low: float, high: float, published: float | None
         return ""
     if difference == 0:
         return "agrees"
-    return f"+{points(difference)} higher" if difference > 0 else f"−{points(difference)} lower"
+    return f"{signed_points(difference)} {'higher' if difference > 0 else 'lower'}"
+
+
+def verdict_note(display: pd.DataFrame) -> list[str]:
+    """Explain the verdicts of a table; nothing if it has none."""
+    if not any(str(name).startswith(VERSUS) for name in display):
+        return []
+    return [
+        f"{VERSUS.capitalize()}: 'agrees' if our 95 % interval contains the published value; otherwise by how many "
+        "points ours is higher or lower."
+    ]
 
 
 def points(difference: float) -> str:
     """Format the size of a difference of fractions in percentage points, with as many digits as it takes to see it."""
     size = 100 * abs(difference)
     return next((text for digits in (1, 2, 3) if float(text := f"{size:.{digits}f}")), f"{size:.0e}")
+
+
+def signed_points(difference: float) -> str:
+    return f"{'+' if difference > 0 else MINUS}{points(difference)}"

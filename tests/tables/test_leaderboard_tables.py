@@ -55,7 +55,12 @@ def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
     worst = table.data[table.data["against"] == "worst case"]
     assert worst["p_value"].tolist()[:2] == pytest.approx([1.0, 2 / 2**12])
     assert worst["p_holm"].tolist()[:2] == pytest.approx([1.0, 4 / 2**12])
-    assert "No significant difference at 5 %: one and two." in table.notes[-1]
+    assert table.findings == [
+        "one and two share the first place, with a worst-case accuracy of 100.0 % of 12 images each.",
+        "Next is bad, with 0.0 % of 12 images (95 % interval 0.0 to 24.2): a significant difference (exact McNemar "
+        "test, Holm-corrected p 1e-03).",
+        "No significant difference at 5 %: one and two.",
+    ]
 
 
 def test_the_title_names_the_budget_and_larger_perturbations_do_not_count():
@@ -99,7 +104,8 @@ def test_with_several_seeds_the_mean_comes_first_and_tests_run_seed_by_seed():
     assert table.display.loc[0, "worst case %"] == "87.5 ± 17.7"
     assert table.data["p_holm"].notna().sum() == 2
     assert "(tests of the board: 2)" in table.notes[-1]
-    assert "(seed 0)" in table.notes[-1]
+    assert "B is first, with a worst-case accuracy of 87.5 ± 17.7 % (mean over the seeds)." in table.findings
+    assert "No significant difference at 5 %: B and A (seed 0); B and A (seed 1)." in table.findings
 
 
 def test_means_that_are_equal_up_to_rounding_share_a_rank():

@@ -6,6 +6,7 @@ import yaml
 
 from foolflow.tables import explorations, post_mortem, stadv
 from foolflow.tables.targeted import measure
+from foolflow.tables.writing import best_cells
 
 # Six images of class 0 with target 1: two reach it, one becomes another class, two stay correct, one is a clean error.
 RECORDS = pd.DataFrame(
@@ -21,6 +22,20 @@ RECORDS = pd.DataFrame(
         "gradient_evaluations": [10, 20, 30, 40, 50, 600],
     }
 )
+
+
+def cell(attack, model="B"):
+    return {"dataset": "mnist", "model": model, "defense": "none", "seed": 0, "attack": attack}
+
+
+def attacked(dataset="mnist", model="A", correct=990, seed=0, records=RECORDS):
+    return stadv.Attacked(dataset, model, "none", seed, "stadv", {"n": 1000, "correct": correct}, records)
+
+
+def setting(parameter, value, reached=2, of=5, model="B"):
+    """Return a setting of which `reached` images reach their target and the others stay correct, with a clean error."""
+    records = pd.concat([RECORDS[:1]] * reached + [RECORDS[3:4]] * (of - reached) + [RECORDS[5:]], ignore_index=True)
+    return explorations.Setting(cell(f"fixed-{parameter}-{value}", model), parameter, value, records)
 
 
 def test_only_images_that_are_correct_before_and_reach_their_target_count():
@@ -44,9 +59,9 @@ def test_without_successes_there_is_no_distortion():
 
 
 def test_published_values_are_next_to_ours(root):
-    attacked = [stadv.Attacked(dataset, "A", 0, 0.99, RECORDS) for dataset in ("mnist", "fashion_mnist", "digits")]
+    victims = [attacked(dataset=dataset) for dataset in ("mnist", "fashion_mnist", "digits")]
     reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
-    table = stadv.tabulate("title", attacked, reference)
+    table = stadv.tabulate("title", victims, reference)
     data = table.data.set_index("dataset")
     assert data["published_success_paper"].tolist()[:1] == [0.9995]
     assert data["published_success_students"].tolist()[:2] == [0.41, 0.52]
@@ -59,8 +74,8 @@ def test_published_values_are_next_to_ours(root):
 
 def test_the_post_mortem_shows_the_effect_of_each_step():
     steps = [
-        post_mortem.Step("as it was", "B", "students", True, True, RECORDS),
-        post_mortem.Step("counted right", "B", "students", False, False, RECORDS),
+        post_mortem.Step(cell("students"), "as it was", True, True, RECORDS),
+        post_mortem.Step(cell("students"), "counted right", False, False, RECORDS),
     ]
     table = post_mortem.tabulate("title", steps)
     assert table.data["success"].tolist() == pytest.approx([4 / 6, 0.4])
@@ -68,7 +83,124 @@ def test_the_post_mortem_shows_the_effect_of_each_step():
 
 
 def test_explorations_keep_the_order_and_text_of_the_values():
-    settings = [explorations.Setting("B", "init", "zeros", RECORDS), explorations.Setting("B", "tau", 1e-05, RECORDS)]
+    settings = [setting("init", "zeros"), setting("tau", 1e-05)]
     table = explorations.tabulate("title", settings, "kappa 0.1")
     assert table.data["value"].tolist() == ["zeros", "1e-05"]
     assert "kappa 0.1" in table.notes[0]
+
+
+def test_success_leads_to_the_attack_and_accuracy_to_the_victim(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    table = stadv.tabulate("title", [attacked(model="A"), attacked(model="B", seed=0)], reference)
+    victim = {"dataset": "mnist", "model": "B", "defense": "none", "seed": 0}
+    found = {column: link for (row, column), link in table.images.items() if row == 1}
+    assert found.pop("accuracy %") == victim
+    assert set(found) >= {"success %", "n", "95 % interval", "median flow loss", "median L2"}
+    assert all(link == {**victim, "attack": "stadv", "source": None} for link in found.values())
+
+
+def test_published_accuracy_and_success_have_verdicts(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    table = stadv.tabulate("title", [attacked(model="B")], reference)
+    shown = table.display.iloc[0]
+    assert (shown["vs. published: accuracy, paper"], shown["vs. published: accuracy, students"]) == (
+        "agrees",
+        "+16.0 higher",
+    )
+    # 2 of 5: from 11.8 to 76.9 %
+    assert (shown["vs. published: success, paper"], shown["vs. published: success, students"]) == (
+        "\u221260.0 lower",
+        "agrees",
+    )
+    assert table.findings == [
+        "On mnist, stadv reaches its target on 40.00 % of 5 images of B (95 % interval 11.76 to 76.93).",
+        "Published (paper): the success rate lies outside our 95 % interval; ours is 60.0 points lower for B.",
+        "Published (students): the success rate lies within our 95 % interval.",
+    ]
+
+
+def test_the_range_of_success_is_over_the_networks_of_a_data_set(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    none = RECORDS[5:]  # a clean error
+    victims = [
+        attacked(dataset="digits", model="A"),
+        attacked(dataset="digits", model="B", records=RECORDS[:2]),
+        attacked(dataset="digits", model="C", records=none),
+        attacked(dataset="other", records=none),
+    ]
+    table = stadv.tabulate("title", victims, reference)
+    assert table.findings == [
+        "On digits, stadv reaches its target on 100.00 % of 2 images of B (95 % interval 34.24 to 100.00), the most, "
+        "and 40.00 % of 5 images of A (95 % interval 11.76 to 76.93), the least; the intervals overlap.",
+        "On other, no network classifies an attacked image correctly, so stadv has nothing to fool.",
+    ]
+    assert table.display["success %"].tolist() == ["40.00", "100.00", "", ""]
+    assert (2, "success %") not in table.images
+
+
+def test_seeds_are_named_where_there_are_several(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    table = stadv.tabulate("title", [attacked("digits"), attacked("digits", seed=1, records=RECORDS[:2])], reference)
+    assert "of A (seed 1)" in table.findings[0]
+
+
+def test_the_step_that_changes_most_is_named(root):
+    steps = [
+        post_mortem.Step(cell("students"), "as it was", True, True, RECORDS),
+        post_mortem.Step(cell("students"), "counted right", False, False, RECORDS),
+        post_mortem.Step(cell("stadv"), "done right", False, False, RECORDS[:2]),
+    ]
+    table = post_mortem.tabulate("title", steps)
+    assert table.findings == [
+        "Success goes from 66.67 % of 6 images (95 % interval 30.00 to 90.32) with 'as it was' to 100.00 % of 2 images "
+        "(95 % interval 34.24 to 100.00) with 'done right', each counted as its step says.",
+        "The largest change of a single step: 'done right' (+60.0 points).",
+    ]
+    assert table.images[2, "success %"] == {**cell("stadv"), "source": None}
+    assert table.images[1, "points"] == {**cell("students"), "source": None}
+    assert (0, "points") not in table.images  # it is empty
+
+
+def test_a_post_mortem_of_one_step_or_without_images_has_a_finding():
+    one = post_mortem.tabulate("title", [post_mortem.Step(cell("a"), "as it was", True, True, RECORDS)])
+    assert one.findings == ["Success with 'as it was' is 66.67 % of 6 images (95 % interval 30.00 to 90.32)."]
+    none = [post_mortem.Step(cell("a"), name, False, False, RECORDS[5:]) for name in ("first", "second")]
+    table = post_mortem.tabulate("title", none)
+    assert table.findings == ["No step has an image that counts, so there is no success to report."]
+    assert table.display["success %"].tolist() == ["", ""]
+    same = [post_mortem.Step(cell("a"), name, False, False, RECORDS) for name in ("first", "second")]
+    assert len(post_mortem.tabulate("title", same).findings) == 1  # nothing changed
+
+
+def test_the_parameter_that_matters_most_is_named():
+    settings = [setting("tau", 0.05, 1, 50), setting("tau", 0.005, 50, 50), setting("kappa", 0, 45, 50)]
+    table = explorations.tabulate("title", settings, "tau 0.005, kappa 0.1")
+    assert table.findings[0] == (
+        "On B, tau changes the success most, by 98.0 points: 100.00 % of 50 images (95 % interval 92.87 to 100.00) at "
+        "tau 0.005, against 2.00 % of 50 images (95 % interval 0.35 to 10.50) at tau 0.05; the intervals do not "
+        "overlap. The next parameter, kappa, changes it by 10.0 points."  # from the unchanged attack, at tau 0.005
+    )
+    assert best_cells(table) == [(1, "success %")]
+    assert table.images[2, "n"] == {**cell("fixed-kappa-0"), "source": None}
+    assert (2, "value") not in table.images
+
+
+@pytest.mark.parametrize(
+    ("settings", "finding"),
+    [
+        ([setting("tau", 1)], "On B, no parameter has two values whose success is known."),
+        ([setting("tau", 1, 0), setting("tau", 2, 0)], "On B, no parameter changes the success, 0.00 %."),
+        ([setting("tau", 1, 0, 0), setting("tau", 2)], "On B, no parameter has two values whose success is known."),
+    ],
+)
+def test_explorations_that_show_nothing_say_so(settings, finding):
+    table = explorations.tabulate("title", settings, "kappa 0.1")
+    assert table.findings == [finding]
+    assert not any("to" in text for text in table.display["its 95 % interval"] if text.strip() == "to")
+
+
+def test_each_model_has_its_own_findings():
+    settings = [setting("tau", value, reached, 50, model) for model in "BC" for value, reached in ((1, 10), (2, 20))]
+    findings = explorations.tabulate("title", settings, "").findings
+    assert [finding[:5] for finding in findings] == ["On B,", "On C,"]
+    assert findings[0].endswith("the intervals overlap.")

@@ -1,12 +1,10 @@
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from foolflow.tables import accuracy, fgsm_sweep
-from foolflow.tables.writing import p_text, percent, write_table
+from foolflow.tables.writing import best_cells
 
 
 def reference(root, name):
@@ -54,26 +52,26 @@ def test_a_drop_of_490_images_is_significant_and_a_drop_of_2_is_not(root):
     assert data.loc[0.05, "p_value"] == pytest.approx(0.5)  # two changes, both for the worse: 2 / 2**2
     assert data.loc[0.05, "p_holm"] == pytest.approx(0.5)
     assert data.loc[0.1, "p_holm"] == pytest.approx(2 * data.loc[0.1, "p_value"])
-    assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.notes[0]
+    assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.findings[0]
 
 
 def test_a_harmless_attack_is_called_harmless(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 10})], reference(root, "r4_fgsm_sweep"))
-    assert "is statistically worse at no epsilon" in table.notes[0]
+    assert "is statistically worse at no epsilon" in table.findings[0]
 
 
 def test_statistically_worse_from_an_epsilon_on_means_at_every_larger_one(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 300, 0.1: 12, 0.2: 500})], reference(root, "r4_fgsm_sweep"))
-    assert "statistically worse from epsilon 0.2 on" in table.notes[0]
+    assert "statistically worse from epsilon 0.2 on" in table.findings[0]
     table = fgsm_sweep.tabulate([sweep({0.1: 500, 0.2: 12})], reference(root, "r4_fgsm_sweep"))
-    assert "statistically worse only at epsilon 0.1 " in table.notes[0]
+    assert "statistically worse only at epsilon 0.1 " in table.findings[0]
 
 
 def test_two_sweeps_of_one_victim_are_separate(root):
     both = [sweep({0.1: 500}), sweep({0.1: 400, 0.2: 600}, attack="pgd")]
     table = fgsm_sweep.tabulate(both, reference(root, "r4_fgsm_sweep"))
     assert table.data.groupby("attack")["epsilon"].apply(list).to_dict() == {"fgsm": [0, 0.1], "pgd": [0, 0.1, 0.2]}
-    assert len([note for note in table.notes if "statistically worse" in note]) == 2
+    assert len([finding for finding in table.findings if "statistically worse" in finding]) == 2
 
 
 def test_there_is_no_published_column_without_published_numbers(root):
@@ -104,25 +102,109 @@ def test_several_seeds_have_a_column(root):
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
-def test_a_table_is_written_four_ways_and_html_is_escaped(root, tmp_path):
-    victims = [accuracy.Victim("mnist", "CNN", 0, right(0.99))]
-    table = accuracy.tabulate("A <b>title</b>", victims, reference(root, "r2_minimal"))
-    csv, markdown, html, page = (tmp_path / f"a.{suffix}" for suffix in ("csv", "md", "html", "json"))
-    write_table(table, csv, markdown, html, page)
-    assert pd.read_csv(csv)["test"].tolist() == [0.99]
-    assert "| mnist" in markdown.read_text()
-    assert "<b>title" not in html.read_text()
-    assert json.loads(page.read_text())["title"] == "A <b>title</b>"
+def columns_with_links(table, row):
+    return {column: link for (at, column), link in table.images.items() if at == row}
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.04321, "0.043"), (3.2e-7, "3e-07"), (0.0, "< 1e-300"), (float("nan"), ""), (1.0, "1.000")]
-)
-def test_p_values_are_formatted_for_readers(value, text):
-    assert p_text(value) == text
+def test_each_epsilon_leads_to_its_images_and_the_clean_row_to_the_victim(root):
+    table = fgsm_sweep.tabulate([sweep({0.05: 10, 0.1: 500})], reference(root, "r4_fgsm_sweep"))
+    victim = {"dataset": "mnist", "model": "lenet", "defense": "none", "seed": 0}
+    clean, harmless, attacked = (columns_with_links(table, row) for row in range(3))
+    assert clean == dict.fromkeys(["n", "accuracy %", "95 % interval", "8 bits %"], victim)
+    made = {**victim, "attack": "fgsm", "source": None}
+    assert harmless["right to wrong"] == {**made, "epsilon": 0.05}  # no image is fooled, so all are shown
+    assert attacked["right to wrong"] == {**made, "epsilon": 0.1, "outcome": "fooled"}
+    others = [link for column, link in attacked.items() if column != "right to wrong"]
+    assert others == [{**made, "epsilon": 0.1}] * 8
+    assert not any("ublished" in column or "page" in column for column in attacked)
 
 
-def test_percentages_have_the_given_digits():
-    assert percent(0.98765) == "98.77"
-    assert percent(None) == ""
-    assert percent(float("nan")) == ""
+def test_each_published_accuracy_of_a_sweep_has_a_verdict(root):
+    table = fgsm_sweep.tabulate([sweep({0.05: 12, 0.1: 149})], reference(root, "r4_fgsm_sweep"))
+    # ours is 99.0, 98.8 and 85.1 %
+    assert table.display["vs. published"].tolist() == ["+0.9 higher", "+4.5 higher", "agrees"]
+    assert table.display["vs. published: newer page"].tolist() == ["agrees", "+2.7 higher", "\u22122.3 lower"]
+    assert table.findings[1:] == [
+        "Published (tutorial): 1 of 3 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 4.5 "
+        "points for epsilon 0.05.",
+        "Published (newer tutorial): 1 of 3 accuracies lies within our 95 % intervals; ours is 2.7 points higher for "
+        "epsilon 0.05; ours is 2.3 points lower for epsilon 0.1.",
+    ]
+
+
+def test_a_sweep_with_one_epsilon_that_fools_nothing_has_a_finding(root):
+    table = fgsm_sweep.tabulate([sweep({0.1: 10}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
+    (finding,) = table.findings
+    assert finding.startswith("lenet on cifar10 (seed 0), attacked by fgsm, is statistically worse at no epsilon")
+    assert not any("vs. published" in column for column in table.display)
+
+
+def test_the_best_and_the_worst_network_of_each_data_set_are_named(root):
+    victims = [
+        accuracy.Victim(dataset, model, 0, right(share))
+        for dataset, model, share in (
+            ("mnist", "A", 0.9),
+            ("mnist", "B", 0.99),
+            ("mnist", "C", 0.99),
+            ("digits", "A", 0.5),
+            ("other", "A", 0.95),
+            ("other", "B", 0.94),
+        )
+    ]
+    table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
+    assert table.findings[:3] == [
+        "On mnist, B and C have the highest test accuracy, 99.00 % of 1,000 images each, and A has the lowest, 90.00 "
+        "% of 1,000 images (95 % interval 87.98 to 91.71); the intervals do not overlap.",
+        "On digits, A has a test accuracy of 50.00 % of 1,000 images (95 % interval 46.91 to 53.09).",
+        "On other, A has the highest test accuracy, 95.00 % of 1,000 images (95 % interval 93.47 to 96.19), and B has "
+        "the lowest, 94.00 % of 1,000 images (95 % interval 92.35 to 95.31); the intervals overlap.",
+    ]
+    assert best_cells(table) == [(1, "test %"), (2, "test %"), (4, "test %")]
+
+
+def test_networks_that_are_equally_accurate_are_not_ranked(root):
+    victims = [accuracy.Victim("mnist", model, 0, right(0.99)) for model in ("X", "Y")]
+    table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
+    assert table.findings == ["On mnist, X and Y have a test accuracy of 99.00 % of 1,000 images each."]
+    assert best_cells(table) == []
+
+
+def test_over_seeds_the_means_are_compared_and_one_seed_has_no_deviation(root):
+    victims = [
+        accuracy.Victim("digits", model, seed, right(share))
+        for model, seed, share in (("A", 0, 0.9), ("A", 1, 0.8), ("B", 0, 0.8), ("B", 1, 0.9), ("C", 0, 0.5))
+    ]
+    table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
+    assert table.findings == [
+        "On digits, A and B have the highest mean test accuracy over the seeds, 85.00 ± 7.07 %, and C has the lowest, "
+        "50.00 %."
+    ]
+    assert table.display["test %, mean ± sd over seeds"].tolist()[-1] == "50.00"
+    assert [cell for cell in best_cells(table) if cell[1] == "test %"] == [(0, "test %"), (3, "test %")]
+
+
+def test_each_published_accuracy_has_a_verdict_next_to_it(root):
+    victims = [accuracy.Victim("mnist", model, 0, right(0.985)) for model in ("B", "C", "B_students")]
+    table = accuracy.tabulate("title", victims, reference(root, "r1_stadv"))
+    names = table.display.columns.tolist()
+    assert names[names.index("published: paper %") + 1] == "vs. published: paper"
+    assert table.display["vs. published: paper"].tolist() == ["agrees", "\u22120.6 lower", ""]
+    assert table.display["vs. published: students"].tolist() == ["+15.5 higher", "+7.4 higher", "+15.5 higher"]
+    assert table.findings[1:] == [
+        "Published (paper): 1 of 2 test accuracies lies within our 95 % intervals; ours is 0.6 points lower for C.",
+        "Published (students): none of 3 test accuracies lie within our 95 % intervals; ours is higher in 3, by up to "
+        "15.5 points for B.",
+    ]
+    assert any(note.startswith("Vs. published") for note in table.notes)
+
+
+def test_published_accuracies_of_other_splits_have_no_verdict(root):
+    table = accuracy.tabulate("title", [accuracy.Victim("mnist", "CNN", 0, right(0.99))], reference(root, "r2_minimal"))
+    assert [name for name in table.display if name.startswith("vs.")] == ["vs. published: test"]
+    assert table.findings[-1] == "Published (test): the test accuracy lies within our 95 % interval."
+
+
+def test_test_accuracies_lead_to_the_victim_and_others_nowhere(root):
+    table = accuracy.tabulate("title", [accuracy.Victim("mnist", "A", 2, right(0.98))], reference(root, "r1_stadv"))
+    victim = {"dataset": "mnist", "model": "A", "defense": "none", "seed": 2}
+    assert columns_with_links(table, 0) == dict.fromkeys(["test %", "95 % interval (test)", "n (test)"], victim)
