@@ -25,6 +25,11 @@ def class_name(name: str, longest: int = LONGEST) -> str:
     return shown
 
 
+def limited(shown: int, there: int, things: str) -> str:
+    """Say that a figure shows a part: ` (20 of 1,000 classes)`; nothing if it shows all."""
+    return f" ({shown:,} of {there:,} {things})" if shown < there else ""
+
+
 def _visible(character: str) -> str:
     if character.isspace():
         return " "
