@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.figures.style import GREY, LOOKS, house_style
+from foolflow.figures.text import columns, limited, shorten
 
+LONGEST = 24  # columns of each name in the legend
+LONGEST_OF_TWO = 46  # columns of a legend entry, if two entries are next to each other
 PUBLISHED = {
     "published_tutorial": ("R4 and the tutorial", {"marker": "s"}),
     "published_newer_tutorial": ("the tutorial's newer page", {"marker": "D", "markerfacecolor": "none"}),
@@ -18,30 +21,37 @@ PUBLISHED = {
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the curves of a table. spec: table, its name."""
-    return draw(artefacts.table(spec["table"]))
+    # A user may have named a model `null`, which is not a missing value.
+    return draw(artefacts.table(spec["table"], converters=dict.fromkeys(("dataset", "model", "attack"), str)))
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw one curve per data set, model, attack and seed. table: the CSV of the table `fgsm_sweep`."""
+    """Draw one curve per data set, model, attack and seed, as many as there are LOOKS at most.
+
+    table: the CSV of the table `fgsm_sweep`.
+    """
+    curves = list(table.groupby(["dataset", "model", "attack"], sort=False))
+    shown = curves[: len(LOOKS)]
     with house_style():
         figure = Figure(figsize=(7.6, 4.2))
         axes = figure.add_subplot()
-        for colour, ((dataset, model, attack), rows) in zip(
-            COLOURS, table.groupby(["dataset", "model", "attack"], sort=False), strict=False
-        ):
+        for (line, colour), (names, rows) in zip(LOOKS, shown, strict=False):
+            label = ", ".join(shorten(str(name), LONGEST) for name in names)
             for seed, one in rows.groupby("seed"):
-                _draw_one(axes, one, colour, f"{dataset}, {model}, {attack} (seed {seed})")
+                _draw_one(axes, one, colour, line, f"{label} (seed {seed})")
             _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]])
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
-        axes.set_title("Accuracy under attack", loc="left")
+        long = max(map(columns, axes.get_legend_handles_labels()[1]), default=0) > LONGEST_OF_TWO
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1 if long else 2)
+        axes.set_title(f"Accuracy under attack{limited(len(shown), len(curves), 'curves')}", loc="left")
         return figure
 
 
-def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
+def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, line: str, label: str) -> None:
     axes.fill_between(rows["epsilon"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.2, linewidth=0)
-    axes.plot(rows["epsilon"], 100 * rows["accuracy"], color=colour, marker="o", markersize=4, label=label)
+    values = 100 * rows["accuracy"]
+    axes.plot(rows["epsilon"], values, color=colour, linestyle=line, marker="o", markersize=4, label=label)
 
 
 def _draw_published(axes: Axes, rows: pd.DataFrame) -> None:

@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
+from foolflow.figures.text import limited, shorten
 
+MODELS = 40
+LONGEST = 24  # columns of the name of a model
 MARKERS = ("s", "D", "^")
 # Published accuracies on other splits, which cannot be compared with our test accuracy.
 HIDDEN = ("published_train", "published_val")
@@ -17,7 +20,8 @@ HIDDEN = ("published_train", "published_val")
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the accuracies of a table. spec: title; table, its name."""
-    return draw(spec["title"], artefacts.table(spec["table"]))
+    # A user may have named a model `null`, which is not a missing value.
+    return draw(spec["title"], artefacts.table(spec["table"], converters=dict.fromkeys(("dataset", "model"), str)))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
@@ -29,20 +33,22 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
     ]
     datasets = list(table["dataset"].unique())
     with house_style():
-        rows = max(table.groupby("dataset")["model"].nunique())
-        figure = Figure(figsize=(4.4 * len(datasets) + 1, 0.38 * rows + 1.6), layout="constrained")
-        panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
-        for axes, dataset in zip(panels, datasets, strict=True):
-            _draw_panel(axes, table[table["dataset"] == dataset], published)
-            axes.set_title(dataset, loc="left")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        figure.suptitle(title, fontsize=11)
+        models = list(table["model"].unique())
+        shown = models[:MODELS]
+        title += limited(len(shown), len(models), "models")
+        figure, each = panels(len(datasets), height=0.38 * len(shown) + 1.6, alone=5.4)
+        for axes, dataset in zip(each, datasets, strict=True):
+            _draw_panel(axes, table[(table["dataset"] == dataset) & table["model"].isin(shown)], shown, published)
+            axes.set_title(shorten(dataset, LONGEST), loc="left")
+        handles, labels = each[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
+        heading(figure, title)
         return figure
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame, published: list[str]) -> None:
-    places = {model: place for place, model in enumerate(rows["model"].unique())}
+def _draw_panel(axes: Axes, rows: pd.DataFrame, models: list[str], published: list[str]) -> None:
+    """Draw the rows of a data set. models: from top to bottom, in all panels."""
+    places = {model: place for place, model in enumerate(models)}
     heights = rows["model"].map(places)
     errors = [100 * (rows["test"] - rows["low"]), 100 * (rows["high"] - rows["test"])]
     axes.errorbar(
@@ -58,6 +64,6 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, published: list[str]) -> None:
             markerfacecolor="none",
             label=f"published: {column.removeprefix('published_')}",
         )
-    axes.set_yticks(list(places.values()), list(places))
+    axes.set_yticks(list(places.values()), [shorten(model, LONGEST) for model in places])
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.set_xlabel("test accuracy (%)")

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import RIGHT, WRONG, house_style
+from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
+from foolflow.figures.text import class_name, columns
 
 COLUMNS = 8
 COUNT = 40
-SHORT = 16  # characters; longer titles take two lines
+SHORT = 13  # columns of text; longer titles take three lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -27,9 +28,15 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     if shown.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
     classes = zip(shown["label"], shown["prediction"], shown["target"], strict=True)
-    titles = [f"{names[label]} → {names[prediction]} ({names[target]})" for label, prediction, target in classes]
+    titles = _titles([[class_name(names[number], SHORT - 2) for number in one] for one in classes])
     images = artefacts.tensor(cell, "images", shown.index.to_numpy())
     return draw(spec["title"], images, titles, list(shown["success"]))
+
+
+def _titles(classes: Sequence[Sequence[str]]) -> list[str]:
+    """Title each image. classes: for each image the names of the true class, the prediction and the target."""
+    short = ["{} → {} ({})".format(*one) for one in classes]
+    return short if max(map(columns, short)) <= SHORT else ["{} →\n{}\n({})".format(*one) for one in classes]
 
 
 def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequence[bool]) -> Figure:
@@ -38,15 +45,14 @@ def draw(title: str, images: np.ndarray, titles: Sequence[str], success: Sequenc
     images: (N, C, H, W).  titles, success: one per image.
     """
     rows = -(-len(images) // COLUMNS)
-    long = max(map(len, titles), default=0) > SHORT
-    titles = [text.replace(" (", "\n(") for text in titles] if long else titles
+    lines = max((1 + text.count("\n") for text in titles), default=1)
     with house_style():
-        figure = Figure(figsize=(1.3 * COLUMNS, 1.5 * rows + 0.5), layout="constrained")
+        figure = Figure(figsize=(WIDTH, (1.05 + 0.13 * lines) * rows + 0.5), layout="constrained")
         places = figure.subplots(rows, COLUMNS, squeeze=False).flat
         for axes in places[len(images) :]:
             bare(axes)
         for axes, image, text, succeeded in zip(places, images, titles, success, strict=False):
             show_image(axes, image)
-            axes.set_title(text, fontsize=7 if long else 8, color=RIGHT if succeeded else WRONG, pad=3)
-        figure.suptitle(title, fontsize=11)
+            axes.set_title(text, fontsize=8, color=RIGHT if succeeded else WRONG, pad=3)
+        heading(figure, title)
         return figure

@@ -11,12 +11,14 @@ from matplotlib.figure import Figure
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import RIGHT, WRONG, house_style
+from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
+from foolflow.figures.text import class_name, shorten
 from foolflow.statistics.robustness import Budget, outcomes
 from foolflow.statistics.summary import ball_in_words
 
 COUNT = 8
-LONGEST = 16  # characters of a class name in a title
+SMALLEST, LARGEST = 0.95, 1.7  # width of a column in inches
+COLUMNS_PER_INCH = 14  # of a class name in a title
 
 
 @dataclass(frozen=True)
@@ -100,35 +102,34 @@ def draw(title: str, shown: Sequence[Example]) -> Figure:
     """Draw a column for each image."""
     with house_style():
         columns = max(len(shown), 1)
-        figure = Figure(figsize=(1.7 * columns + 0.6, 6.3), layout="constrained")
+        width = min(max((WIDTH - 0.5) / columns, SMALLEST), LARGEST)
+        figure = Figure(figsize=(width * columns + 0.5, 3 * width + 1.7), layout="constrained")
         grid = figure.subplots(3, columns, squeeze=False)
         for axes in grid.flat:
             bare(axes)
         if not shown:
             grid[1][0].set_title("no image was classified correctly", fontsize=9)
         for column, one in enumerate(shown):
-            _draw_column([line[column] for line in grid], one)
+            _draw_column([line[column] for line in grid], one, int(COLUMNS_PER_INCH * width))
         for axes, label in zip(grid[:, 0], ("original", "perturbation", "adversarial"), strict=True):
             axes.set_ylabel(label, fontsize=10)
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
 
 
-def _draw_column(axes: Sequence[Any], one: Example) -> None:
+def _draw_column(axes: Sequence[Any], one: Example, longest: int) -> None:
     original, middle, attacked = axes
     show_image(original, one.clean)
-    _title(original, one.clean_prediction, one.clean_confidence, one.clean_prediction == one.label)
+    _title(original, class_name(one.clean_prediction, longest), one.clean_confidence, one.clean_prediction == one.label)
     perturbation = one.adversarial.astype(np.float64) - one.clean
     largest = float(np.abs(perturbation).max())
     show_image(middle, np.clip(0.5 + perturbation / (2 * largest or 1), 0, 1))
     distances = f"L∞ {255 * largest:.3g}/255\nL2 {np.linalg.norm(perturbation):.3g}"
-    middle.set_title(f"{one.attack}\n{distances}", fontsize=7, pad=3)
+    middle.set_title(f"{shorten(one.attack, longest)}\n{distances}", fontsize=7.5, pad=3)
     show_image(attacked, one.adversarial)
-    _title(attacked, one.prediction, one.confidence, one.prediction == one.label)
+    _title(attacked, class_name(one.prediction, longest), one.confidence, one.prediction == one.label)
 
 
 def _title(axes: Any, prediction: str, confidence: float, right: bool) -> None:
-    name = prediction if len(prediction) <= LONGEST else f"{prediction[: LONGEST - 1]}…"
     shown = f"{min(100 * confidence, 99.9):.1f}" if confidence < 1 else "100"
-    # A dollar sign in a class name is not the start of a formula.
-    axes.set_title(f"{name}\n{shown} %".replace("$", r"\$"), fontsize=8, color=RIGHT if right else WRONG, pad=3)
+    axes.set_title(f"{prediction}\n{shown} %", fontsize=8, color=RIGHT if right else WRONG, pad=3)

@@ -11,10 +11,13 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import COLOURS, house_style
+from foolflow.figures.style import COLOURS, WIDTH, heading, house_style
+from foolflow.figures.text import class_name
 
 SHORTEST = 0.05  # pixels; shorter arrows would only be dots
 COUNT = 4
+ARROWS = 32  # per row and column; of larger images only every second, third, ... arrow is drawn
+LONGEST = 22  # columns of a class name
 HEADINGS = ("clean", "flow", "adversarial", "difference")
 
 
@@ -63,7 +66,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 def draw(title: str, examples: Sequence[Warped]) -> Figure:
     with house_style():
-        figure = Figure(figsize=(10.4, 2.65 * len(examples) + 0.6), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 2.15 * len(examples) + 0.8), layout="constrained")
         grid = figure.subplots(len(examples), len(HEADINGS), squeeze=False)
         for row, (example, line) in enumerate(zip(examples, grid, strict=True)):
             difference = (example.adversarial - example.clean).mean(0)
@@ -74,15 +77,15 @@ def draw(title: str, examples: Sequence[Warped]) -> Figure:
             bare(line[3])
             longest = np.hypot(*example.flow).max()
             captions = (
-                example.truth,
+                class_name(example.truth, LONGEST),
                 f"loss {example.flow_loss:.1f}, longest {longest:.1f} px",
-                f"predicted {example.prediction}",
+                f"predicted {class_name(example.prediction, LONGEST - 6)}",
                 f"L2 {np.linalg.norm(example.adversarial - example.clean):.2f}",
             )
-            for axes, heading, caption in zip(line, HEADINGS, captions, strict=True):
-                axes.set_title(f"{heading}: {caption}" if row == 0 else caption, fontsize=9, pad=4)
+            for axes, above, caption in zip(line, HEADINGS, captions, strict=True):
+                axes.set_title(f"{above}\n{caption}" if row == 0 else caption, fontsize=8.5, pad=4)
         figure.colorbar(shown, ax=grid[:, 3], label="change of the pixel value", shrink=0.6)
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
 
 
@@ -90,7 +93,12 @@ def _show_flow(axes: Axes, example: Warped) -> None:
     """Draw each arrow to scale, from the place where the pixel's value is sampled to the pixel."""
     show_image(axes, 0.35 * example.clean)
     down, along = example.flow
-    rows, columns = np.nonzero(np.hypot(down, along) > SHORTEST)
+    step = -(-max(down.shape) // ARROWS)
+    drawn = np.zeros(down.shape, bool)
+    drawn[step // 2 :: step, step // 2 :: step] = True
+    rows, columns = np.nonzero(drawn & (np.hypot(down, along) > SHORTEST))
+    if step > 1:
+        axes.set_xlabel(f"one arrow per {step} x {step} pixels", fontsize=8)
     axes.quiver(
         columns + along[rows, columns],
         rows + down[rows, columns],

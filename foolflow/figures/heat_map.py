@@ -12,10 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.figures.style import COLOURS, GREY, heading, house_style
+from foolflow.figures.text import limited, shorten
 from foolflow.tables.over_seeds import MEAN
 
 MAP = "Blues"
+LONGEST = 28  # columns of the name of a row
+ROWS, COLUMNS = 40, 20
+DETAILED = 8  # with more columns, a cell shows the rounded number alone
 
 
 @dataclass(frozen=True)
@@ -72,48 +76,54 @@ def _detail(row: pd.Series) -> str:
 
 
 def draw(title: str, shown: HeatMap) -> Figure:
+    """Draw the map. Of more than ROWS rows and COLUMNS columns only the first are drawn; the title says so."""
+    rows, columns = list(shown.rows[:ROWS]), list(shown.columns[:COLUMNS])
+    title += limited(len(rows), len(shown.rows), "rows") + limited(len(columns), len(shown.columns), "columns")
+    detailed = len(columns) <= DETAILED
     with house_style():
-        width, height = 1.05 * len(shown.columns), 0.52 * len(shown.rows)
-        figure = Figure(figsize=(width + 3.2, height + 1.9), layout="constrained")
+        width, height = (0.76, 0.46) if detailed else (0.34, 0.3)
+        figure = Figure(figsize=(width * len(columns) + 2.6, height * len(rows) + 1.9), layout="constrained")
         axes = figure.subplots()
-        places = [column + 0.12 * sum(gap <= column for gap in shown.gaps) for column in range(len(shown.columns))]
-        for row in range(len(shown.rows)):
+        places = [column + 0.12 * sum(gap <= column for gap in shown.gaps) for column in range(len(columns))]
+        for row in range(len(rows)):
             for column, place in enumerate(places):
-                _draw_cell(axes, place, row, shown.values[row, column], shown.details[row][column])
+                detail = shown.details[row][column] if detailed else None
+                _draw_cell(axes, place, row, shown.values[row, column], detail)
         for row, column in shown.framed:
+            if row >= len(rows) or column >= len(columns):
+                continue
             frame = Rectangle((places[column] - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=COLOURS[1])
             frame.set_linewidth(1.6)
             axes.add_patch(frame)
         axes.set(
             xlim=(-0.52, places[-1] + 0.52),
-            ylim=(len(shown.rows) - 0.48, -0.52),
+            ylim=(len(rows) - 0.48, -0.52),
             xlabel=shown.across,
             ylabel=shown.down,
         )
-        axes.set_xticks(places, [name.replace(", ", ",\n") for name in shown.columns], rotation=30, ha="right")
-        axes.set_yticks(range(len(shown.rows)), shown.rows)
+        names = [",\n".join(shorten(part, LONGEST) for part in name.split(", ")) for name in columns]
+        axes.set_xticks(places, names, rotation=30 if detailed else 60, ha="right", rotation_mode="anchor", fontsize=9)
+        axes.set_yticks(range(len(rows)), [shorten(name, LONGEST) for name in rows], fontsize=9)
         axes.tick_params(length=0)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         colours = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, 100), MAP)
-        bar = figure.colorbar(colours, ax=axes, label=shown.meaning, pad=0.02, aspect=max(8, 6 * len(shown.rows)))
+        bar = figure.colorbar(colours, ax=axes, label=shown.meaning, pad=0.02, aspect=max(8, 6 * len(rows)))
         bar.outline.set_visible(False)
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
 
 
-def _draw_cell(axes: Axes, x: float, y: int, value: float, detail: str) -> None:
+def _draw_cell(axes: Axes, x: float, y: int, value: float, detail: str | None) -> None:
+    """Draw a number with a small line of text below it, or the rounded number if `detail` is None."""
     if np.isnan(value):
         axes.text(x, y, "-", ha="center", va="center", color=GREY)
         return
     axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=mpl.colormaps[MAP](value), edgecolor="white"))
     colour = "white" if value > 0.65 else "#1a1a1a"
-    axes.text(
-        x,
-        y + (0.04 if detail else 0),
-        f"{100 * value:.1f}",
-        ha="center",
-        va="bottom" if detail else "center",
-        color=colour,
-    )
-    axes.text(x, y + 0.12, detail, ha="center", va="top", fontsize=6.5, color=colour)
+    if detail is None:
+        axes.text(x, y, f"{100 * value:.0f}", ha="center", va="center", color=colour, fontsize=8.5)
+        return
+    number = f"{100 * value:.1f}"
+    axes.text(x, y + (0.06 if detail else 0), number, ha="center", va="bottom" if detail else "center", color=colour)
+    axes.text(x, y + 0.12, detail, ha="center", va="top", fontsize=7, color=colour)

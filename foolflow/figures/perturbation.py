@@ -11,7 +11,11 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import RIGHT, WRONG, house_style
+from foolflow.figures.style import RIGHT, WRONG, heading, house_style
+from foolflow.figures.text import class_name, columns
+
+LONGEST = 20  # columns of a class name
+SHORT = 12  # the title of the original then fits on one line
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,18 @@ def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
     with house_style():
         figure = Figure(figsize=(8.4, 3.3), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
-        _draw_image(left, original, f"original (true class: {truth})", truth)
+        name = class_name(truth, LONGEST)
+        separator = " " if columns(name) <= SHORT else "\n"
+        _draw_image(left, original, f"original{separator}(true class: {name})", truth)
         _draw_perturbation(figure, middle, perturbation)
         _draw_image(right, adversarial, "adversarial", truth)
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
 
 
 def _draw_image(axes: Axes, shown: Shown, title: str, truth: str) -> None:
     show_image(axes, shown.pixels)
-    axes.set(title=title, xlabel=f"{shown.prediction}, confidence {_percent(shown.confidence)}")
+    axes.set(title=title, xlabel=f"{class_name(shown.prediction, LONGEST)}, confidence {_percent(shown.confidence)}")
     axes.xaxis.label.set_color(RIGHT if shown.prediction == truth else WRONG)
 
 

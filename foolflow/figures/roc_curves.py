@@ -1,7 +1,9 @@
 """ROC curves of the detectors: the share of each attack's images that is detected, against that of clean images."""
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
+from foolflow.figures.text import limited, shorten
 from foolflow.statistics.detection import RocCurve, area_under, roc, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 
+PANELS = 12
+LONGEST = 28  # columns of the name of an attack
+SOLID = tuple(product(("-", "-."), COLOURS[:-1]))  # black and dashed: attacks that know the detector
 LEFT_END = 0.1  # false positives in percent at the left end of the axis, where a detector is of practical use
 
 
@@ -40,18 +46,18 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the curves of all detectors. spec: false_positives; detectors, in the order of the input `scores`."""
     detectors = load_detectors(spec["detectors"], artefacts.files["scores"])
     several_seeds = len({one.seed for one in detectors}) > 1
-    panels = []
+    found = []
     for one in detectors:
         seed = f", seed {one.seed}" if several_seeds else ""
         threshold = threshold_at(one.scores_of("val"), spec["false_positives"])
-        panels.append(
+        found.append(
             Panel(
                 title=f"{one.detector} on {one.dataset}, {one.model}{seed}",
                 false_positives=float((one.scores_of("test") > threshold).mean()),
                 curves=list(_curves(one)),
             )
         )
-    return draw(panels)
+    return draw(found)
 
 
 def _curves(one: Detector) -> Iterator[Curve]:
@@ -63,25 +69,40 @@ def _curves(one: Detector) -> Iterator[Curve]:
             yield Curve(scored.attack, roc(clean, found), area_under(clean, found).area, scored.adaptive)
 
 
-def draw(panels: Sequence[Panel]) -> Figure:
+def draw(detectors: Sequence[Panel]) -> Figure:
     """Draw a panel per detector and victim, with a curve per attack."""
     with house_style():
-        figure = Figure(figsize=(6.4 * len(panels), 5.4), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True):
-            _draw_panel(axes, panel)
-        figure.axes[0].set_ylabel("successful adversarial images detected (%)")
+        shown = detectors[:PANELS]
+        columns = 2 if len(shown) == 1 else 1
+        legend = 0.2 * max(len(one.curves) for one in shown) / columns + 0.6
+        figure, each = panels(len(shown), height=4.2 + legend, alone=6.4)
+        for axes, one in zip(each, shown, strict=True):
+            _draw_panel(axes, one, columns)
+            axes.set_ylabel("successful adversarial images detected (%)")
+            axes.label_outer(remove_inner_ticks=False)
+        if len(shown) < len(detectors):
+            heading(figure, f"ROC curves{limited(len(shown), len(detectors), 'detectors')}")
         return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel) -> None:
+def _draw_panel(axes: Axes, panel: Panel, columns: int) -> None:
+    """Draw a detector. columns: of the legend."""
     chance = np.geomspace(LEFT_END, 100, 100)
     axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance: 50.0")
-    colours = iter(COLOURS * len(panel.curves))
+    looks = cycle(SOLID)
     for one in panel.curves:
-        style: dict[str, Any] = {"color": "black", "linestyle": "--"} if one.adaptive else {"color": next(colours)}
+        line, colour = ("--", "black") if one.adaptive else next(looks)
         false_positives = np.maximum(100 * one.curve.false_positives, LEFT_END / 10)
-        label = f"{one.attack}: {100 * one.area:.1f}"
-        axes.step(false_positives, 100 * one.curve.detected, where="post", linewidth=1.8, label=label, **style)
+        label = f"{shorten(one.attack, LONGEST)}: {100 * one.area:.1f}"
+        axes.step(
+            false_positives,
+            100 * one.curve.detected,
+            where="post",
+            linewidth=1.8,
+            label=label,
+            color=colour,
+            linestyle=line,
+        )
     axes.axvline(100 * panel.false_positives, color=GREY, linewidth=1)
     axes.annotate(
         f"threshold: {100 * panel.false_positives:.1f} %",
@@ -93,7 +114,11 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     )
     axes.set(xscale="log", xlim=(LEFT_END, 100), ylim=(0, 100.5), xlabel="clean test images flagged as adversarial (%)")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_title(panel.title, loc="left", pad=18)
+    title = textwrap.fill(panel.title, 44 if columns == 1 else 64)
+    axes.set_title(title, loc="left", pad=18, fontsize=10 if columns == 1 else None)
     axes.legend(
-        title="attack: AUC (%); dashed: knows the detector", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2
+        title="attack: AUC (%); dashed: knows the detector",
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.14),
+        ncols=columns,
     )

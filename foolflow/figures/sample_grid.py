@@ -10,9 +10,13 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
-from foolflow.figures.style import RIGHT, WRONG, house_style
+from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
+from foolflow.figures.text import class_name, columns, limited
 
 COLUMNS = 10
+EPSILONS = 12
+SMALLEST, LARGEST = 0.78, 1.4  # width of a column in inches
+COLUMNS_PER_INCH = 14  # of a class name in a title
 NO_EPSILON = -1.0  # replaces NaN, for an attack without epsilon
 
 
@@ -45,26 +49,43 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     clean = first.set_index("index").loc[chosen]
     names = np.asarray(artefacts.class_names(cell))
     rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]
-    for epsilon in epsilons:
+    shown = [epsilons[place] for place in np.unique(np.linspace(0, len(epsilons) - 1, EPSILONS).round().astype(int))]
+    for epsilon in shown:
         one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
         label = "attacked" if epsilon == NO_EPSILON else f"ε = {epsilon:.3g}"
         images = artefacts.tensor(cell, "images", one["row"])
         rows.append(Row(label, images, list(names[one["prediction"]])))
-    return draw(spec["title"], list(names[clean["label"]]), rows)
+    several = limited(len(shown), len(epsilons), "epsilons")
+    classes = limited(len(chosen), len(names), "classes")
+    return draw(f"{spec['title']}{classes}{several}", list(names[clean["label"]]), rows)
 
 
 def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
     """Draw the grid. truth: the class name of each column.  rows: versions of the same K images."""
     with house_style():
-        figure = Figure(figsize=(1.4 * len(truth) + 0.8, 1.45 * len(rows) + 0.5), layout="constrained")
+        width = min(max((WIDTH - 0.5) / len(truth), SMALLEST), LARGEST)
+        titles = [_titles(truth, row, int(COLUMNS_PER_INCH * width)) for row in rows]
+        lines = sum(max(1 + text.count("\n") for text in line) for line in titles)
+        height = (width + 0.1) * len(rows) + 0.13 * lines + 0.4
+        figure = Figure(figsize=(width * len(truth) + 0.5, height), layout="constrained")
         grid = figure.subplots(len(rows), len(truth), squeeze=False)
-        for row, line in zip(rows, grid, strict=True):
+        for row, line, texts in zip(rows, grid, titles, strict=True):
             for column, axes in enumerate(line):
                 show_image(axes, row.images[column])
-                name, prediction = truth[column], row.predictions[column]
-                colour = RIGHT if prediction == name else WRONG
-                confidence = "" if row.confidences is None else f", {row.confidences[column]:.0%}"
-                axes.set_title(f"{name} → {prediction}{confidence}", fontsize=7, color=colour, pad=3)
+                colour = RIGHT if row.predictions[column] == truth[column] else WRONG
+                axes.set_title(texts[column], fontsize=8, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
+
+
+def _titles(truth: list[str], row: Row, longest: int) -> list[str]:
+    """Title the images of a row, on one line if all fit. longest: columns of text above an image."""
+    names = [f"{class_name(name, longest - 2)} →" for name in truth]
+    others = [class_name(name, longest) for name in row.predictions]
+    confidences = [""] * len(truth) if row.confidences is None else [f"{value:.0%}" for value in row.confidences]
+    parts = list(zip(names, others, confidences, strict=True))
+    texts = [f"{name} {other}{confidence and ', '}{confidence}" for name, other, confidence in parts]
+    if max(map(columns, texts)) <= longest:
+        return texts
+    return ["\n".join(filter(None, part)) for part in parts]

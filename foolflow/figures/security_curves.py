@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, house_style
+from foolflow.figures.style import LOOKS, house_style, panels
+from foolflow.figures.text import limited, shorten
 from foolflow.statistics.minimal import SecurityCurve, distances, nearest, quantile, security_curve
 
-LOOKS = tuple(product(("-", "--", ":"), COLOURS))
+IN_PANEL = 5  # of more curves, the legend is below the panel
+LONGEST = 24  # columns of the name of a network
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,24 @@ def draw(curves: Sequence[Curve]) -> Figure:
     """Draw a panel per data set, with a curve per victim."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     with house_style():
-        figure = Figure(figsize=(7.6 if len(datasets) == 1 else 5.6 * len(datasets), 4.4), layout="constrained")
-        panels = figure.subplots(1, len(datasets), squeeze=False, sharey=True)[0]
-        for axes, dataset in zip(panels, datasets, strict=True):
-            of_dataset = [curve for curve in curves if curve.dataset == dataset]
-            _draw_panel(axes, of_dataset)
-            axes.set_title(f"{dataset}, {of_dataset[0].images:,} test images", loc="left")
-        panels[0].set_ylabel("robust accuracy (%)")
+        by_dataset = {dataset: [curve for curve in curves if curve.dataset == dataset] for dataset in datasets}
+        most = min(max(map(len, by_dataset.values())), len(LOOKS))
+        legend = 0.0 if most <= IN_PANEL else 0.2 * most / (2 if len(datasets) == 1 else 1) + 0.4
+        figure, each = panels(len(datasets), height=4.4 + legend, alone=7.6)
+        for axes, (dataset, of_dataset) in zip(each, by_dataset.items(), strict=True):
+            shown = of_dataset[: len(LOOKS)]
+            _draw_panel(axes, shown, columns=2 if len(datasets) == 1 else 1)
+            part = limited(len(shown), len(of_dataset), "networks")
+            axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
+            axes.set_ylabel("robust accuracy (%)")
+            axes.label_outer(remove_inner_ticks=False)
         return figure
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[Curve], *, columns: int) -> None:
+    """Draw the curves, as many as there are LOOKS at most. columns: of a legend below the panel."""
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
-    for (line, colour), one in zip(cycle(LOOKS), curves, strict=False):
+    for (line, colour), one in zip(LOOKS, curves, strict=False):
         distance = [*one.curve.distance, end]  # extend the last step to the end of the axis
         accuracy, low, high = (
             [100 * value for value in (*values, values[-1])]
@@ -71,6 +77,17 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve]) -> None:
         )
         axes.fill_between(distance, low, high, step="post", color=colour, alpha=0.15, linewidth=0)
         median = "∞" if np.isinf(one.median) else f"{one.median:.2f}"
-        axes.step(distance, accuracy, where="post", color=colour, linestyle=line, label=f"{one.name}: {median}")
+        axes.step(
+            distance,
+            accuracy,
+            where="post",
+            color=colour,
+            linestyle=line,
+            label=f"{shorten(one.name, LONGEST)}: {median}",
+        )
     axes.set(xlabel="L2 distance of the adversary (pixels in [0, 1])", xlim=(0, end), ylim=(0, 101))
-    axes.legend(title="network: median distance", loc="upper right")
+    title = "network: median distance"
+    if len(curves) <= IN_PANEL:
+        axes.legend(title=title, loc="upper right")
+    else:
+        axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, fontsize=9)

@@ -11,7 +11,11 @@ from matplotlib.patches import Rectangle
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
-from foolflow.figures.style import COLOURS, WRONG, house_style
+from foolflow.figures.style import COLOURS, WRONG, heading, house_style
+from foolflow.figures.text import class_name, columns, limited
+
+CLASSES = 10
+LONGEST = 14  # columns of a class name
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -30,7 +34,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     images = artefacts.tensor(cell, "images", chosen.index.to_numpy())
     places = zip(chosen["label"], chosen["target"], strict=True)
     attacked = dict(zip(places, zip(images, chosen["success"], strict=True), strict=True))
-    return draw(spec["title"], split.class_names, clean, attacked)
+    return draw(spec["title"], artefacts.class_names(cell), clean, attacked)
 
 
 def draw(
@@ -41,16 +45,22 @@ def draw(
 ) -> Figure:
     """Draw the grid. The clean images are on its diagonal, in blue frames; failed attacks have red frames.
 
+    Of more than CLASSES classes, only the first that have an image are shown.
     clean: an image (C, H, W) per class.  attacked: (image, whether the target was reached) per (class, target).
     """
-    count = len(class_names)
+    classes = list(range(len(class_names)))
+    if len(classes) > CLASSES:
+        classes = sorted(sorted(classes, key=lambda one: one not in clean)[:CLASSES])
+    count = len(classes)
+    part = limited(count, len(class_names), "classes")
+    names = [class_name(class_names[label], LONGEST) for label in classes]
     with house_style():
         figure = Figure(figsize=(0.78 * count + 0.9, 0.78 * count + 1.0))
         grid = figure.subplots(
             count, count, squeeze=False, gridspec_kw={"wspace": 0.06, "hspace": 0.06}, subplot_kw={"aspect": "equal"}
         )
-        for label, line in enumerate(grid):
-            for target, axes in enumerate(line):
+        for label, name, line in zip(classes, names, grid, strict=True):
+            for target, axes in zip(classes, line, strict=True):
                 if label == target and label in clean:
                     show_image(axes, clean[label])
                     _frame(axes, COLOURS[0])
@@ -61,11 +71,11 @@ def draw(
                         _frame(axes, WRONG)
                 else:
                     axes.set_axis_off()
-            line[0].set_ylabel(class_names[label], rotation=0, ha="right", va="center", fontsize=9)
-        long = max(map(len, class_names)) > 3
-        for axes, name in zip(grid[0], class_names, strict=True):
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        long = max(map(columns, names)) > 3
+        for axes, name in zip(grid[0], names, strict=True):
             axes.set_title(name, fontsize=9, pad=4, rotation=40 if long else 0, ha="left" if long else "center")
-        figure.suptitle(f"{title}\nrows: true class, columns: target", fontsize=11, y=1.02 if long else 0.96)
+        heading(figure, f"{title}\nrows: true class, columns: target{part}", y=1.02 if long else 0.96)
         return figure
 
 

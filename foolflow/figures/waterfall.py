@@ -1,5 +1,6 @@
 """The change of a rate from step to step."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,14 +8,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, house_style
+from foolflow.figures.style import COLOURS, GREY, heading, house_style
+from foolflow.figures.text import shorten
 
+LINE = 44  # characters of a step on one line
 TOTAL, RISE, FALL = COLOURS[0], COLOURS[2], COLOURS[1]
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the steps of a table. spec: title; table, its name."""
-    return draw(spec["title"], artefacts.table(spec["table"]))
+    return draw(spec["title"], artefacts.table(spec["table"], converters={"change": str}))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
@@ -46,11 +49,13 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
             )
         errors = [success - 100 * table["low"], 100 * table["high"] - success]
         axes.errorbar(success, range(len(table)), xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2.5)
-        axes.set_yticks(range(len(table)), table["change"])
+        axes.set_yticks(
+            range(len(table)), [textwrap.fill(shorten(change, 2 * LINE), LINE) for change in table["change"]]
+        )
         axes.set_ylim(last + 0.6, -0.6)
         axes.set_xlim(0, 122)
         axes.set_xticks(range(0, 101, 20))
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("counted success (%), with 95 % intervals")
-        figure.suptitle(title, fontsize=11)
+        heading(figure, title)
         return figure
