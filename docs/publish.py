@@ -90,7 +90,6 @@ FILES = {
             for board in ("cifar10_linf", "mnist_linf", "mnist_l2")
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
-        "leaderboard.html": "pages/leaderboard.html",
         "manifest.json": "manifest.json",
     },
     "bench": {f"bench.{ending}": f"bench/bench.{ending}" for ending in ("csv", "md", "png")},

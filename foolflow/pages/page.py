@@ -10,7 +10,7 @@ from markupsafe import Markup
 from foolflow.pages.answer import Board, Example, Standing, verdict
 from foolflow.pages.gallery import Gallery, query
 from foolflow.pages.source import Source
-from foolflow.pages.words import TERMS, caption, explained
+from foolflow.pages.words import caption, explained, glossary
 
 MANY = 6  # victims of a board that are shown at once; the others unfold
 FEW = 6  # figures of one kind that are shown at once; the others fold away
@@ -55,7 +55,7 @@ def render(
         version=version,
         few=FEW,
         many=MANY,
-        terms=sorted(TERMS.items(), key=lambda term: term[0].casefold()),
+        terms=glossary(),
     )
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 # Colours and scales, tried in this order until all figures fit. A palette saves two thirds, hardly visibly. Smaller
 # figures only save space if they show photographs: in magnified small images, resizing adds colours.
-STEPS = ((256, 1.0), (64, 1.0), (32, 1.0), (32, 0.5), (32, 0.25))
+STEPS = ((256, 1.0), (128, 1.0), (64, 1.0), (32, 1.0), (32, 0.5), (32, 0.25))
 
 
 @dataclass(frozen=True)
@@ -39,5 +39,10 @@ def picture(file: Path, colours: int, scale: float) -> Picture:
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     smaller = image if scale == 1 else image.resize(size, Image.Resampling.LANCZOS)
     written = io.BytesIO()
-    smaller.quantize(colours, dither=Image.Dither.NONE).save(written, format="PNG", optimize=True)
+    _with_palette(smaller, colours).save(written, format="PNG", optimize=True)
     return Picture(base64.b64encode(written.getvalue()).decode(), *image.size)
+
+
+def _with_palette(image: Image.Image, colours: int) -> Image.Image:
+    """Return the image with so many colours. The octree keeps smooth scales of colour better than the median cut."""
+    return image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)

@@ -39,6 +39,12 @@ _PATTERN = re.compile(
 )
 
 
+def glossary() -> list[tuple[str, str]]:
+    """Return each term, in its first spelling, with its meaning, in alphabetical order."""
+    spelled = {meaning: term for term, meaning in reversed(TERMS.items())}
+    return sorted(((term, meaning) for meaning, term in spelled.items()), key=lambda entry: entry[0].casefold())
+
+
 def explained(text: str) -> Markup:
     """Return the text as HTML. The first use of each term is a button that shows what it means."""
     used: set[str] = set()

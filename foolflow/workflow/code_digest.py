@@ -5,7 +5,7 @@ comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, w
 count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
 A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
-(`foolflow.pages:leaderboard.html`); or the path of a user's file, relative to the working directory. Imports of a
+(`foolflow.pages:templates/page.html`); or the path of a user's file, relative to the working directory. Imports of a
 user's file count as well, if they are in the folder of that file or in the project's folder.
 """
 

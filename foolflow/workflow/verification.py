@@ -21,7 +21,6 @@ STAGES = (
     "evaluations",
     "tables",
     "figures",
-    "pages",
 )
 
 

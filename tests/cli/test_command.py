@@ -167,17 +167,15 @@ def test_the_plan_names_jobs_images_time_and_memory():
     assert "expect more time than 60 s" in planned([slow], "")
 
 
-def test_the_answer_shows_the_table_its_notes_and_the_files(tmp_path):
+def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tmp_path):
     tables = tmp_path / "tables"
     tables.mkdir()
     (tables / "robustness.md").write_text(
         "# Robustness within L2 1\n\n| attack | n |\n| :-- | :-- |\n| clean | 1,000 |\n\nmine is.\n\n[1] A note.\n"
     )
-    figure = tmp_path / "figures/robustness/mine/none/0.png"
-    figure.parent.mkdir(parents=True)
-    figure.write_text("")
     lines = answer(tmp_path).splitlines()
     assert lines[1] == "Robustness within L2 1"
     assert [line.split() for line in lines if line.startswith("clean")] == [["clean", "1,000"]]
     assert "[1] A note." in lines
-    assert str(figure) in lines[-1]
+    assert str(tmp_path / "tables/robustness.csv") in lines[-2]
+    assert lines[-1].endswith(str(tmp_path / "index.html"))

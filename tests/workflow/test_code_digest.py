@@ -240,7 +240,7 @@ def _files(package: str) -> list[Path]:
 
 def test_code_that_draws_or_tabulates_does_not_import_torch():
     """Importing torch takes 1.4 s of each job on a quiet machine."""
-    programs = ("draw", "export_images", "gather_attack", "tabulate", "verify", "write_leaderboard_page")
+    programs = ("draw", "export_images", "gather_attack", "tabulate", "verify", "write_page")
     names = [f"scripts.{program}" for program in (*programs, "write_manifest")]
     names += modules_of(
         *(f"foolflow.{name}" for name in ("figures", "jobs", "pages", "statistics", "studies", "tables"))

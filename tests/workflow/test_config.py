@@ -219,6 +219,7 @@ def test_a_config_needs_only_what_it_uses(schema):
         "results": "results",
         "data_mirror": None,
         "device": "auto",
+        "page": {"megabytes": 15},
         "seeds": [0],
         "datasets": {},
         "models": {},

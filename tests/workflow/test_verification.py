@@ -20,7 +20,6 @@ PATHS = [
     "evaluations/digits/lenet/none/0/modified/fgsm/0.1.json",
     "tables/a.csv",
     "figures/a.png",
-    "pages/leaderboard.html",
 ]
 
 
