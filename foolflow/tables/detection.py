@@ -154,9 +154,9 @@ def _agreement(data: pd.DataFrame) -> list[str]:
     compared = []
     for row in data.to_dict("records"):
         name = f"{_name(row, data)}, {row['images']}"
-        for measure in ("detected", "auc"):
+        for measure, words in (("detected", "detected"), ("auc", "AUC")):
             ours, low, high = (row[f"{measure}_{part}"] for part in (_value(measure), "low", "high"))
-            compared.append((f"{name} ({measure})", deviation(ours, low, high, row[f"published_{measure}"])))
+            compared.append((f"{name} ({words})", deviation(ours, low, high, row[f"published_{measure}"])))
     return agreement("Xu et al.", ("rate", "rates"), compared)
 
 

@@ -5,7 +5,7 @@ A link is a cell: `dataset`, `model`, `defense` and `seed` of the victim that ju
         to the victim.
     source: with an attack, the victim that the images were made on, as model/defense; None: the judging victim itself.
     epsilon: if the set has several, that of the images.
-    outcome: `fooled`, `resisted` or `clean error`, if the number counts these images alone.
+    outcome: `fooled` or `resisted`, if the number is about these images alone.
 """
 
 from collections.abc import Mapping, Sequence

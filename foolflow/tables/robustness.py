@@ -127,12 +127,16 @@ def _answers(rows: pd.DataFrame, victim: str, ball: str) -> Iterator[str]:
 
 
 def _links(row: Row, sets: Mapping[str, str]) -> dict[str, Link]:
-    """Return the links of a row. The clean images and the worst case lead to the victim."""
+    """Return the links of a row. The clean images and the worst case lead to the victim.
+
+    An attack that minimises a distance also fools images beyond the ball, which do not count.
+    """
     columns = ("n", "accuracy %", "95 % interval", "fooled %", "median distance")
     if row["attack"] in (CLEAN, WORST):
         return dict.fromkeys(columns, to_victim(row))
     made = to_images(row, sets[row["attack"]])
-    fooled = to_images(row, sets[row["attack"]], outcome="fooled") if row.get("fooled", 0) > 0 else made
+    exact = pd.isna(row.get("distance")) and row.get("fooled", 0) > 0
+    fooled = to_images(row, sets[row["attack"]], outcome="fooled") if exact else made
     return {**dict.fromkeys(columns, made), "fooled %": fooled}
 
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from foolflow.tables.defenses import Cell, Roles, tabulate
+from foolflow.tables.writing import best_cells
 
 ROLES = Roles(iterative="pgd", single_step="fgsm", huge="pgd_huge")
 
@@ -102,3 +103,101 @@ def test_an_attack_without_an_epsilon_is_not_a_sign_of_masking(root):
     assert made(shown, root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]
     bounded = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "pgd_adaptive", 100)]
     assert made(bounded, root, roles=ROLES).display["gradient masking"].tolist() == ["SUSPECTED"]
+
+
+def test_the_best_defense_and_the_flattery_of_static_attacks_are_reported(root):
+    shown = [
+        cell("none", "static", "fgsm", 90),
+        cell("none", "white_box", "pgd", 100),
+        cell("squeeze", "static", "fgsm", 40),
+        cell("squeeze", "static", "deepfool", 99),  # without an epsilon, it is not part of the worst case
+        cell("squeeze", "white_box", "pgd", 50),
+        cell("squeeze", "adaptive", "pgd_adaptive", 95),
+        cell("train", "static", "fgsm", 30),
+        cell("train", "white_box", "pgd", 20),
+    ]
+    table = made(shown, root, dataset="digits")
+    assert table.findings[:3] == [
+        "The worst-case accuracy is highest with train: 70.0 % of 100 images (95 % interval 60.4 to 78.1); next is "
+        "squeeze with 5.0 % of 100 images (95 % interval 2.2 to 11.2); the intervals do not overlap; without a "
+        "defense it is 0.0 % of 100 images (95 % interval 0.0 to 3.7).",
+        "Of the attacks in the worst case, the strongest static one (fgsm) leaves squeeze an accuracy of 60.0 % of 100 "
+        "images (95 % interval 50.2 to 69.1). The strongest one made on squeeze itself (adaptive pgd_adaptive) leaves "
+        "5.0 % of 100 images (95 % interval 2.2 to 11.2), 55.0 points less.",
+        "Of the attacks in the worst case, the strongest static one (fgsm) leaves train an accuracy of 70.0 % of 100 "
+        "images (95 % interval 60.4 to 78.1). The strongest one made on train itself (white box pgd) leaves 80.0 % of "
+        "100 images (95 % interval 71.1 to 86.7), 10.0 points more.",
+    ]
+    assert table.findings[3] == "Each defense differs significantly from none at 5 % under every attack (4 tests)."
+
+
+def test_a_defense_without_a_significant_difference_is_named(root):
+    shown = [cell("none", "static", "fgsm", 50), cell("same", "static", "fgsm", 51), cell("good", "static", "fgsm", 5)]
+    table = made(shown, root, dataset="digits")
+    assert (
+        table.findings[-1]
+        == "Not significantly different from the undefended victim at 5 %: same under static fgsm (p = 1.000)."
+    )
+    assert any("2 exact McNemar tests, corrected after Holm" in note for note in table.notes)
+
+
+def test_one_victim_and_ties_are_described_without_a_ranking(root):
+    assert made([cell("none", "white_box", "pgd", 60)], root, "digits").findings == [
+        "The worst-case accuracy with no defense is 40.0 % of 100 images (95 % interval 30.9 to 49.8)."
+    ]
+    tied = made([cell("a", "white_box", "pgd", 60), cell("b", "white_box", "pgd", 60)], root, "digits")
+    assert tied.findings == ["The worst-case accuracy with a and b is 40.0 % of 100 images each."]
+    assert best_cells(tied) == []
+
+
+def test_over_seeds_the_means_are_compared(root):
+    shown = [
+        cell(defense, "white_box", "pgd", wrong, seed=seed)
+        for defense, wrongs in (("none", (100, 100)), ("a", (40, 60)))
+        for seed, wrong in enumerate(wrongs)
+    ]
+    table = made(shown, root, dataset="digits")
+    assert table.findings[0] == (
+        "The worst-case accuracy is highest with a: 50.0 ± 14.1 % over 2 seeds; next is no defense with 0.0 ± 0.0 % "
+        "over 2 seeds."
+    )
+    best = [cell for cell in best_cells(table) if cell[1] == "worst case %"]
+    assert [(table.display.loc[row, "defense"], table.display.loc[row, "seed"]) for row, _ in best] == [
+        ("a", "0"),
+        ("a", "1"),
+        ("a", "mean ± sd"),
+    ]
+    assert not any(table.display.loc[row, "seed"] == "mean ± sd" for row, _ in table.images)
+
+
+def test_published_numbers_of_defenses_have_verdicts(root):
+    shown = [cell("none", "static", "fgsm", 100), cell("none", "static", "deepfool", 95, n=1000)]
+    table = made(shown, root)  # published: clean 88.5, fgsm 0.1, deepfool 7.4
+    row = table.display.iloc[0]
+    assert row["vs. published: clean"] == "+11.0 higher"  # 995 of 1,000
+    assert row["vs. published: fgsm"] == "agrees"
+    assert row["vs. published: deepfool"] == "+83.1 higher"
+    assert table.findings[-1] == (
+        "Published (students): 1 of 3 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 83.1 "
+        "points for none under deepfool."
+    )
+    assert not any("vs. published" in name for name in made(shown, root, "digits").display)
+
+
+def test_each_cell_leads_to_its_images(cells, root):
+    table = made(cells, root)
+    victim = {"dataset": "cifar10", "model": "six_conv", "defense": "feature_squeezing", "seed": 0}
+    assert table.images[1, "clean %"] == table.images[1, "worst case %"] == victim
+    assert table.images[1, "static: fgsm %"] == {**victim, "attack": "fgsm", "source": "six_conv/none"}
+    assert table.images[1, "adaptive: pgd %"] == {**victim, "attack": "pgd", "source": None}
+    undefended = {**victim, "defense": "none"}
+    assert table.images[0, "static: fgsm %"] == {**undefended, "attack": "fgsm", "source": None}
+    assert (1, "static: deepfool %") not in table.images  # not attacked
+    assert not any("published" in column for _, column in table.images)
+
+
+def test_a_huge_radius_is_no_contest(root):
+    shown = [cell(name, "white_box", "pgd_huge", wrong) for name, wrong in (("none", 100), ("blind", 5))]
+    shown += [cell(name, "white_box", "pgd", wrong) for name, wrong in (("none", 90), ("blind", 80))]
+    marked = {column for _, column in best_cells(made(shown, root, roles=ROLES))}
+    assert marked == {"white box: pgd %", "worst case %"}

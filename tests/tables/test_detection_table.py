@@ -5,6 +5,7 @@ import yaml
 
 from foolflow.statistics.scored import Detector, Scored
 from foolflow.tables.detection import CLEAN, POOLED, tabulate
+from foolflow.tables.writing import best_cells
 
 
 def scored(attack, scores, fooled, adaptive=False):
@@ -56,3 +57,56 @@ def test_an_attack_that_fools_nothing_has_a_row(detector, reference):
     row = tabulate([none], 0.05, reference).display.iloc[1]
     assert row["success %"] == "0.0"
     assert row["fooled, undetected %"] == "0.0"
+
+
+def test_the_findings_contrast_adversaries_that_do_and_do_not_know_the_detector(detector, reference):
+    table = tabulate([detector], 0.05, reference)
+    assert table.findings == [
+        "joint_mnist on mnist (CNN) detects 85.7 % of 7 images that fool the victim (95 % interval 48.7 to 97.4) under "
+        "attacks that do not know it, and 10.0 % of 10 clean images (95 % interval 1.8 to 40.4).",
+        "With pgd_undetected, an adversary who knows joint_mnist on mnist (CNN) fools the victim undetected on 50.0 "
+        "% of 4 images (95 % interval 15.0 to 85.0).",
+        "Published (Xu et al.): 2 of 3 rates lie within our 95 % intervals; ours is 12.5 points lower for "
+        "joint_mnist on mnist (CNN), all attacks that do not know the detector (detected).",
+    ]
+    shown = table.display.set_index("images")
+    assert shown["vs. published: detected"].tolist() == ["agrees", "", "", "\u221212.5 lower", ""]
+    assert shown["vs. published: AUC"].tolist() == ["", "", "", "agrees", ""]
+
+
+def test_detectors_without_attacks_of_one_kind_say_so(detector, reference):
+    def findings(*attacked):
+        return tabulate([Detector("digits", "CNN", 0, "d", detector.clean, attacked)], 0.05, reference).findings
+
+    missed = scored("fgsm", [0.1, 0.2], [False, False])
+    assert findings(missed) == [
+        "No attack that does not know d on digits (CNN) fools the victim.",
+        "No attack that knows d on digits (CNN) was run.",
+    ]
+    (adaptive,) = findings(scored("pgd", [0.1, 1.4], [True, True], adaptive=True))
+    assert adaptive.startswith(
+        "With pgd, an adversary who knows d on digits (CNN) fools the victim undetected on 50.0 %"
+    )
+    strongest = findings(
+        scored("weak", [1.1, 1.4], [True, True], adaptive=True),
+        scored("strong", [0.1, 0.1], [True, True], adaptive=True),
+    )
+    assert strongest[0].startswith("With strong, an adversary")
+    nothing = scored("none", [], np.array([], bool), adaptive=True)
+    assert findings(nothing) == []
+
+
+def test_each_attack_leads_to_its_images_and_pooled_rows_to_the_victim(detector, reference):
+    table = tabulate([detector], 0.05, reference)
+    victim = {"dataset": "mnist", "model": "CNN", "defense": "none", "seed": 0}
+    assert table.images[0, "detected %"] == table.images[3, "AUC %"] == victim
+    assert table.images[1, "fooled, undetected %"] == {**victim, "attack": "fgsm_mnist", "source": None}
+    assert table.images[4, "n"] == {**victim, "attack": "pgd_undetected", "source": None}
+    assert not any("ublished" in column for _, column in table.images)
+
+
+def test_detectors_are_compared_on_the_same_images(detector, reference):
+    blind = Detector("mnist", "CNN", 0, "blind", detector.clean, [scored("fgsm_mnist", [0.1, 0.1], [True, True])])
+    marked = best_cells(tabulate([detector, blind], 0.05, reference))
+    assert {cell for cell in marked if cell[1] == "detected %"} == {(1, "detected %")}
+    assert {cell for cell in marked if cell[1] == "fooled, undetected %"} == {(1, "fooled, undetected %")}

@@ -1,9 +1,13 @@
+import dataclasses
+
+import pandas as pd
 import pytest
 
 from foolflow.errors import InvalidInput
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import Board, tabulate
+from foolflow.tables.writing import best_cells
 from tests.tables.boards import attempt
 
 BOARD = Board("zoo", "mnist", None)
@@ -121,3 +125,63 @@ def test_a_board_with_one_victim_has_no_neighbours():
     table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
     assert table.display["vs. next below"].tolist() == [""]
     assert not any("McNemar" in note for note in table.notes)
+
+
+def test_a_first_place_without_a_significant_lead_is_reported_as_such():
+    table = tabulate(BOARD, [attempt("A", "fgsm", "+++-"), attempt("B", "fgsm", "++--")])
+    assert table.findings == [
+        "A is first, with a worst-case accuracy of 75.0 % of 4 images (95 % interval 30.1 to 95.4).",
+        "Next is B, with 50.0 % of 4 images (95 % interval 15.0 to 85.0): no significant difference (exact McNemar "
+        "test, Holm-corrected p 1.000).",
+        "No significant difference at 5 %: A and B.",
+    ]
+    assert best_cells(table) == [(0, "worst case %"), (0, "fgsm %")]
+
+
+def test_one_victim_and_victims_that_tie_are_described():
+    alone = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
+    assert alone.findings == [
+        "A/none is the only victim; its worst-case accuracy is 50.0 % of 2 images (95 % interval 9.5 to 90.5)."
+    ]
+    tied = tabulate(BOARD, [attempt("A", "fgsm", "+-"), attempt("B", "fgsm", "-+")])
+    assert tied.findings[0] == "A and B share the first place, with a worst-case accuracy of 50.0 % of 2 images each."
+    assert not any(finding.startswith("Next") for finding in tied.findings)
+    assert best_cells(tied) == []
+    apart = tabulate(BOARD, [attempt("A", "fgsm", STRONG), attempt("B", "fgsm", WEAK)])
+    assert apart.findings[-1] == "All neighbours differ at 5 %."
+
+
+def test_each_column_leads_to_its_set_or_to_the_victim_if_it_has_several():
+    attempts = [
+        attempt("A", "fgsm", "+++-"),
+        attempt("B", "fgsm", "++++"),
+        attempt("B", "fgsm", "-+++", source="A/none"),
+        attempt("B", "fgsm", "+-++", source="C/none"),
+        attempt("A", "fgsm", "++-+", source="C/none"),
+    ]
+    table = tabulate(BOARD, attempts)
+    row = table.display["model"].tolist()
+    a, b = ({"dataset": "mnist", "model": name, "defense": "none", "seed": 0} for name in "AB")
+    assert table.images[row.index("A"), "fgsm %"] == {**a, "attack": "fgsm", "source": None}
+    assert table.images[row.index("A"), "fgsm, transferred %"] == {**a, "attack": "fgsm", "source": "C/none"}
+    assert table.images[row.index("B"), "fgsm, transferred %"] == b  # of two sources
+    for column in ("clean %", "worst case %", "n"):
+        assert table.images[row.index("B"), column] == b
+    assert not any(column in ("rank", "vs. next below") for _, column in table.images)
+
+
+def test_of_a_sweep_the_images_of_the_epsilon_that_counts_are_shown():
+    sweep = attempt("A", "fgsm", "++--")
+    records = pd.concat([sweep.records.assign(epsilon=epsilon, linf=epsilon) for epsilon in (0.05, 0.1, 0.3)])
+    board = Board.from_entry({"name": "linf", "dataset": "mnist", "norm": "linf", "epsilon": 0.1})
+    table = tabulate(board, [dataclasses.replace(sweep, records=records)])
+    assert table.images[0, "fgsm %"]["epsilon"] == 0.1
+    assert "epsilon" not in tabulate(BOARD, [sweep]).images[0, "fgsm %"]
+
+
+def test_means_over_seeds_have_no_images():
+    attempts = [attempt("A", "fgsm", marks, seed=seed) for seed, marks in ((0, "+---"), (1, "++--"))]
+    table = tabulate(BOARD, attempts)
+    assert table.display["seed"].tolist() == ["mean", "0", "1"]
+    assert {row for row, _ in table.images} == {1, 2}
+    assert table.images[2, "fgsm %"]["seed"] == 1

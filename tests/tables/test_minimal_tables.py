@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from foolflow.tables import minimal, minimal_speed
+from foolflow.tables.writing import best_cells
 
 
 def minimal_records(l2, wrong_before=1):
@@ -79,3 +80,99 @@ def test_speeds_have_a_row_per_attack_and_a_column_per_network():
     assert table.display.columns.tolist() == ["attack", "MLP", "CNN"]
     assert table.display.to_numpy().tolist() == [["b", "1,234", "100"], ["a", "0.57", "10"]]
     assert table.data["images_per_second"].tolist() == [1234.5, 0.567, 99.6, 10.2]
+
+
+def on(model, attack, l2, seed=0):
+    return minimal.Attacked("mnist", model, seed, attack, minimal_records([0.0, *l2]))
+
+
+def test_the_attack_that_finds_the_shortest_perturbations_is_named():
+    attacked = [
+        on("MLP", "a", [1, 1, 1]),
+        on("MLP", "b", [2, 2, np.inf]),
+        on("CNN", "a", [2, 2, 2]),
+        on("CNN", "b", [3, 3, 3]),
+        on("LeNet", "a", [9, 9, 9]),
+        on("LeNet", "b", [6, 6, 9]),
+    ]
+    table = minimal.tabulate(attacked)
+    assert table.findings == [
+        "a finds the smallest median L2 distance on 2 of 3 networks; that of the next, b, is 1.500 to 2.000 times as "
+        "large.",
+        "On these networks, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 3 images.",
+        "b finds the smallest median L2 distance on 1 of 3 networks; that of the next, a, is 1.500 times as large.",
+        "On that network, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 3 images.",
+        "Images that another attack fools on the same network, but not this one: b 1.",
+    ]
+    assert [cell for cell in best_cells(table) if cell[1] == "median L2"] == [
+        (0, "median L2"),
+        (2, "median L2"),
+        (5, "median L2"),
+    ]
+    assert [cell for cell in best_cells(table) if cell[1] == "success %"] == [(0, "success %")]  # equal elsewhere
+
+
+def test_equal_medians_are_called_tied():
+    table = minimal.tabulate([on("CNN", "a", [1, 1]), on("CNN", "b", [1, 1])])
+    assert table.findings[::2] == [
+        f"{name} finds the smallest median L2 distance on 1 of 1 network (1 tied); that of the next, {other}, is 1.000 "
+        "times as large."
+        for name, other in ("ab", "ba")
+    ]
+    assert best_cells(table) == []
+
+
+def test_networks_that_no_attack_fools_are_left_out():
+    never = [np.inf, np.inf]
+    table = minimal.tabulate(
+        [on("CNN", "a", never), on("CNN", "b", never), on("MLP", "a", [1, 1]), on("MLP", "b", never)]
+    )
+    assert table.findings[:2] == [
+        "On 1 of 2 networks, no attack fools half of the images, so no median distance is finite.",
+        "a finds the smallest median L2 distance on 1 of 1 network; that of the next, b, is ∞ times as large.",
+    ]
+    assert table.findings[-1] == "Images that another attack fools on the same network, but not this one: b 2."
+
+
+def test_one_attack_is_not_called_the_best():
+    table = minimal.tabulate([on("CNN", "a", [1, 1]), on("MLP", "a", [3, 3])])
+    assert table.findings == ["a is the only attack; its median L2 distance is 1.000 to 3.000."]
+    empty = minimal_table(any=minimal_records([0.0, 0.0], wrong_before=2))
+    assert empty.findings == []
+    assert empty.display.loc[0, "gradients"] == ""
+
+
+def test_each_distance_leads_to_its_images():
+    table = minimal.tabulate([on("CNN", "a", [1, np.inf]), on("CNN", "b", [np.inf, np.inf])])
+    made = {"dataset": "mnist", "model": "CNN", "defense": "none", "seed": 0, "attack": "a", "source": None}
+    assert table.images[0, "median L2"] == made
+    assert table.images[0, "mean L2"] == {**made, "outcome": "fooled"}
+    assert table.images[0, "missed"] == made  # 0: no image to select
+    assert table.images[1, "missed"] == {**made, "attack": "b", "outcome": "resisted"}
+    assert (1, "mean L2") not in table.images  # b fools nothing
+    assert (0, "model") not in table.images
+
+
+def speed(model, attack, images_per_second):
+    run = {"seconds": 2.0, "images_per_second": images_per_second, "device": "cpu"}
+    return minimal_speed.Run("mnist", model, 0, attack, run)
+
+
+def test_the_fastest_attack_is_named():
+    runs = [speed("MLP", "a", 100.0), speed("MLP", "b", 50.0), speed("CNN", "a", 30.0), speed("CNN", "b", 10.0)]
+    table = minimal_speed.tabulate(runs)
+    assert table.findings == [
+        "a is the fastest on 2 of 2 networks, with 30 to 100 images per second, 2.0 to 3.0 times as many as the "
+        "next, b."
+    ]
+    assert best_cells(table) == [(0, "MLP"), (0, "CNN")]
+    assert table.images == {}
+    mixed = minimal_speed.tabulate(
+        [*runs[:2], speed("CNN", "a", 1.0), speed("CNN", "b", 10.0), speed("LeNet", "b", 5.0)]
+    )
+    assert mixed.findings[0].startswith(
+        "b is the fastest on 2 of 3 networks, with 5 to 10 images per second, 10.0 times"
+    )
+    assert mixed.findings[1].startswith("a is the fastest on 1 of 3 networks")
+    alone = minimal_speed.tabulate(runs[::2])
+    assert alone.findings == ["a is the only attack: 30 to 100 images per second."]

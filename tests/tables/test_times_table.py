@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from foolflow.tables.times import read_benchmarks, times_table
+from foolflow.tables.writing import for_page
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time"
 EXTENDED = HEADER + "\tjobid\trule_name\twildcards\tparams\tthreads\tcpu_usage\tresources\tinput_size_mb"
@@ -46,3 +47,21 @@ def test_without_rule_names_the_path_is_used(tmp_path):
     jobs = read_benchmarks(tmp_path)
     assert jobs["rule"].tolist() == ["attacks"]
     assert isinstance(jobs, pd.DataFrame)
+
+
+def test_the_rule_that_took_longest_is_named_and_the_sum_stays_last(folder):
+    table = times_table(read_benchmarks(folder))
+    assert table.findings == [
+        "train_victim took longest: 1:30 min of 1:30 min (99.8 %) in 2 jobs. Its longest job, victims/digits/B/none/0, "
+        "took 1:00 min."
+    ]
+    assert table.images == {}
+    page = for_page(table)
+    times = [column["name"] for column in page["columns"]].index("time")
+    assert [row[times] for row in page["sort"]] == [90.0, 0.0, None]
+    assert page["columns"][times]["numeric"]
+
+
+def test_a_run_that_took_no_time_has_a_finding():
+    jobs = pd.DataFrame({"rule": ["a"], "job": ["a/b"], "seconds": [0.0], "cpu_seconds": [0.0], "megabytes": [1.0]})
+    assert times_table(jobs).findings == ["No job took long enough to be measured."]

@@ -41,3 +41,69 @@ def test_with_several_seeds_a_transfer_matrix_ends_with_the_means():
     table = tabulate("zoo", "mnist", "fgsm", attempts)
     assert table.display["seed"].tolist() == ["0", "0", "0", "1", "1", "1", "mean", "mean"]
     assert table.display["A"].tolist()[-1] == "62.5 ± 17.7"
+
+
+def matrix(*rows):
+    """Return a matrix of victims A, B, ...: row i has the marks of the images of source i on each target."""
+    names = "ABCDEFGH"[: len(rows)]
+    return tabulate(
+        "zoo",
+        "mnist",
+        "fgsm",
+        [
+            attempt(target, "fgsm", rows[j][i], source=None if target == source else f"{source}/none")
+            for i, target in enumerate(names)
+            for j, source in enumerate(names)
+        ],
+    )
+
+
+def test_the_strongest_and_the_weakest_pair_are_named():
+    table = matrix(["----", "---+", "++++"], ["+++-", "----", "+-++"], ["++--", "++++", "---+"])
+    assert table.findings == [
+        "Transfer succeeds most often from A to B: 75.0 % of 4 images (95 % interval 30.1 to 95.4).",
+        "It succeeds least often from C to B and A to C: 0.0 % of 4 images each.",
+        "On the victim that the images were made on, success is 75.0 to 100.0 %.",
+    ]
+    assert table.totals == [3]
+
+
+def test_equal_pairs_and_missing_pairs_are_not_ranked():
+    assert matrix(["--", "+-"], ["+-", "--"]).findings[0] == (
+        "Transfer succeeds equally often for B to A and A to B: 50.0 % of 2 images each."
+    )
+    own = tabulate("zoo", "mnist", "fgsm", [attempt("A", "fgsm", "--")])
+    assert own.findings == [
+        "No image was tried on a victim that it was not made on.",
+        "On the victim that the images were made on, success is 100.0 %.",
+    ]
+    nothing = tabulate("zoo", "mnist", "fgsm", [attempt("A", "fgsm", "--", clean="--")])
+    assert nothing.findings == ["No image was tried on a victim that it was not made on."]
+
+
+def test_many_pairs_that_tie_are_counted_not_listed():
+    marks = [["----" if one == other else "++++" for other in range(8)] for one in range(8)]
+    marks[0][1] = "-+++"
+    assert "and 51 others" in matrix(*marks).findings[1]
+
+
+def test_each_pair_leads_to_the_images_of_its_source_as_the_target_sees_them():
+    table = matrix(["--", "+-"], ["+-", "--"])
+    target = {"dataset": "mnist", "model": "B", "defense": "none", "seed": 0}
+    assert table.images[0, "B"] == {**target, "attack": "fgsm", "source": "A/none"}
+    assert table.images[1, "B"] == {**target, "attack": "fgsm", "source": None}
+    assert table.images[2, "B"] == target  # the number of images
+
+
+def test_means_over_seeds_lead_nowhere_and_are_what_the_findings_report():
+    attempts = [
+        attempt(target, "fgsm", marks, seed=seed, source=None if target == source else f"{source}/none")
+        for seed, marks in ((0, "+---"), (1, "++--"))
+        for target in ("A", "B")
+        for source in ("A", "B")
+    ]
+    table = tabulate("zoo", "mnist", "fgsm", attempts)
+    assert table.findings[0] == "Transfer succeeds equally often for B to A and A to B: 62.5 ± 17.7 % over the seeds."
+    assert {row for row, _ in table.images} == {0, 1, 2, 3, 4, 5}
+    assert table.totals == [2, 5]
+    assert table.images[3, "A"]["seed"] == 1
