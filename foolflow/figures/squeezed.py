@@ -10,7 +10,6 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import open_tensors
 from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
-from foolflow.figures.text import LONGEST, shorten
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -20,12 +19,11 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     Raises InvalidInput if there is no image to show.
     """
     path = artefacts.files["examples"][spec["index"]]
-    name = shorten(spec["filter"], LONGEST)
     shown = {
         "clean": "clean",
         "adversarial": "adversarial",
-        "clean, filtered": f"clean,\n{name}",
-        "adversarial, filtered": f"adversarial,\n{name}",
+        "clean, filtered": f"clean, {spec['filter']}",
+        "adversarial, filtered": f"adversarial, {spec['filter']}",
     }
     with open_tensors(path) as file:
         texts = json.loads(file.metadata()["texts"])
