@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import GREY, LOOKS, house_style
-from foolflow.figures.text import columns, limited, shorten
+from foolflow.figures.text import columns, limited, shorten_all
 
 LONGEST = 24  # columns of each name in the legend
 LONGEST_OF_TWO = 46  # columns of a legend entry, if two entries are next to each other
@@ -35,8 +35,10 @@ def draw(table: pd.DataFrame) -> Figure:
     with house_style():
         figure = Figure(figsize=(7.6, 4.2))
         axes = figure.add_subplot()
-        for (line, colour), (names, rows) in zip(LOOKS, shown, strict=False):
-            label = ", ".join(shorten(str(name), LONGEST) for name in names)
+        parts = [shorten_all(part, LONGEST) for part in zip(*(map(str, names) for names, _ in shown), strict=True)]
+        for (line, colour), label, (_, rows) in zip(
+            LOOKS, map(", ".join, zip(*parts, strict=True)), shown, strict=False
+        ):
             for seed, one in rows.groupby("seed"):
                 _draw_one(axes, one, colour, line, f"{label} (seed {seed})")
             _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
-from foolflow.figures.text import limited, shorten
+from foolflow.figures.text import limited, shorten, shorten_all
 
 MODELS = 40
 LONGEST = 24  # columns of the name of a model
@@ -64,6 +64,6 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, models: list[str], published: li
             markerfacecolor="none",
             label=f"published: {column.removeprefix('published_')}",
         )
-    axes.set_yticks(list(places.values()), [shorten(model, LONGEST) for model in places])
+    axes.set_yticks(list(places.values()), shorten_all(models, LONGEST))
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.set_xlabel("test accuracy (%)")

@@ -18,7 +18,7 @@ from foolflow.statistics.summary import ball_in_words
 
 COUNT = 8
 SMALLEST, LARGEST = 0.95, 1.7  # width of a column in inches
-COLUMNS_PER_INCH = 14  # of a class name in a title
+COLUMNS_PER_INCH = 15.5  # of a class name in a title
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import LOOKS, WIDTH, heading, house_style
-from foolflow.figures.text import limited, shorten
+from foolflow.figures.text import limited, shorten, shorten_all
 
-VALUE = 0.42  # inches of a value
+VALUE = 0.37  # inches of a value
 MARGIN = 0.6  # values between two parameters
 LONGEST = 24  # columns of a name
 
@@ -32,11 +32,12 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
     """
     values = {name: list(rows["value"].unique()) for name, rows in table.groupby("parameter", sort=False)}
     models = list(table["model"].unique())
-    looks = dict(zip(models, LOOKS, strict=False))
+    looks = dict(zip(models, zip(shorten_all(models, LONGEST), LOOKS, strict=False), strict=False))
     bands = _bands({str(name): len(each) for name, each in values.items()})
     widest = max(sum(len(values[name]) + MARGIN for name in band) for band in bands)
     with house_style():
-        figure = Figure(figsize=(min(max(VALUE * widest + 0.9, 4.4), WIDTH), 5.0 * len(bands)), layout="constrained")
+        width, legend = min(max(VALUE * widest + 0.9, 4.4), WIDTH), 0.2 * -(-len(looks) // 4) if len(models) > 1 else 0
+        figure = Figure(figsize=(width, 5.0 * len(bands) + legend), layout="constrained")
         parts = figure.subfigures(len(bands), 1, squeeze=False)[:, 0]
         for part, band in zip(parts, bands, strict=True):
             # A band with few values has an empty part at its right end, so that all bands have the same scale.
@@ -75,12 +76,13 @@ def _bands(counts: Mapping[str, int]) -> list[list[str]]:
 
 
 def _draw_parameter(
-    upper: Axes, lower: Axes, rows: pd.DataFrame, values: list[str], looks: Mapping[str, tuple[str, str]]
+    upper: Axes, lower: Axes, rows: pd.DataFrame, values: list[str], looks: Mapping[str, tuple[str, tuple[str, str]]]
 ) -> None:
-    for model, (line, colour) in looks.items():
+    """Draw a parameter. looks: the label, line style and colour of each model."""
+    for model, (label, (line, colour)) in looks.items():
         of_model = rows[rows["model"] == model]
         places = of_model["value"].map(values.index)
-        style = {"color": colour, "linestyle": line, "label": shorten(model, LONGEST)}
+        style = {"color": colour, "linestyle": line, "label": label}
         _plot(upper, places, 100 * of_model[["success", "low", "high"]].to_numpy(), style)
         _plot(lower, places, of_model[["median_flow_loss", "flow_low", "flow_high"]].to_numpy(), style)
     long = max(map(len, values)) > 4

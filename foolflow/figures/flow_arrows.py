@@ -90,7 +90,10 @@ def draw(title: str, examples: Sequence[Warped]) -> Figure:
 
 
 def _show_flow(axes: Axes, example: Warped) -> None:
-    """Draw each arrow to scale, from the place where the pixel's value is sampled to the pixel."""
+    """Draw each arrow to scale, from the place where the pixel's value is sampled to the pixel.
+
+    In a large image fewer arrows are drawn, as much longer as they are farther apart.
+    """
     show_image(axes, 0.35 * example.clean)
     down, along = example.flow
     step = -(-max(down.shape) // ARROWS)
@@ -98,12 +101,12 @@ def _show_flow(axes: Axes, example: Warped) -> None:
     drawn[step // 2 :: step, step // 2 :: step] = True
     rows, columns = np.nonzero(drawn & (np.hypot(down, along) > SHORTEST))
     if step > 1:
-        axes.set_xlabel(f"one arrow per {step} x {step} pixels", fontsize=8)
+        axes.set_xlabel(f"1 arrow per {step} x {step} pixels, {step} times as long", fontsize=8)
     axes.quiver(
-        columns + along[rows, columns],
-        rows + down[rows, columns],
-        -along[rows, columns],
-        -down[rows, columns],
+        columns + step * along[rows, columns],
+        rows + step * down[rows, columns],
+        -step * along[rows, columns],
+        -step * down[rows, columns],
         angles="xy",
         scale_units="xy",
         scale=1,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 import matplotlib as mpl
@@ -13,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, heading, house_style
-from foolflow.figures.text import limited, shorten
+from foolflow.figures.text import limited, shorten_all
 from foolflow.tables.over_seeds import MEAN
 
 MAP = "Blues"
@@ -101,9 +102,12 @@ def draw(title: str, shown: HeatMap) -> Figure:
             xlabel=shown.across,
             ylabel=shown.down,
         )
-        names = [",\n".join(shorten(part, LONGEST) for part in name.split(", ")) for name in columns]
+        parts = [
+            shorten_all(part, LONGEST) for part in zip_longest(*(name.split(", ") for name in columns), fillvalue="")
+        ]
+        names = [",\n".join(filter(None, lines)) for lines in zip(*parts, strict=True)]
         axes.set_xticks(places, names, rotation=30 if detailed else 60, ha="right", rotation_mode="anchor", fontsize=9)
-        axes.set_yticks(range(len(rows)), [shorten(name, LONGEST) for name in rows], fontsize=9)
+        axes.set_yticks(range(len(rows)), shorten_all(rows, LONGEST), fontsize=9)
         axes.tick_params(length=0)
         axes.grid(False)
         axes.spines[:].set_visible(False)

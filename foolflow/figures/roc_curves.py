@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
-from foolflow.figures.text import limited, shorten
+from foolflow.figures.text import limited, shorten_all
 from foolflow.statistics.detection import RocCurve, area_under, roc, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 
@@ -78,8 +78,8 @@ def draw(detectors: Sequence[Panel]) -> Figure:
         figure, each = panels(len(shown), height=4.2 + legend, alone=6.4)
         for axes, one in zip(each, shown, strict=True):
             _draw_panel(axes, one, columns)
+        for axes in each[::2]:
             axes.set_ylabel("successful adversarial images detected (%)")
-            axes.label_outer(remove_inner_ticks=False)
         if len(shown) < len(detectors):
             heading(figure, f"ROC curves{limited(len(shown), len(detectors), 'detectors')}")
         return figure
@@ -90,10 +90,11 @@ def _draw_panel(axes: Axes, panel: Panel, columns: int) -> None:
     chance = np.geomspace(LEFT_END, 100, 100)
     axes.plot(chance, chance, color=GREY, linewidth=1, linestyle=":", label="chance: 50.0")
     looks = cycle(SOLID)
-    for one in panel.curves:
+    names = shorten_all([one.attack for one in panel.curves], LONGEST)
+    for one, name in zip(panel.curves, names, strict=True):
         line, colour = ("--", "black") if one.adaptive else next(looks)
         false_positives = np.maximum(100 * one.curve.false_positives, LEFT_END / 10)
-        label = f"{shorten(one.attack, LONGEST)}: {100 * one.area:.1f}"
+        label = f"{name}: {100 * one.area:.1f}"
         axes.step(
             false_positives,
             100 * one.curve.detected,
@@ -111,6 +112,7 @@ def _draw_panel(axes: Axes, panel: Panel, columns: int) -> None:
         textcoords="offset points",
         color=GREY,
         fontsize=8,
+        annotation_clip=False,  # it is above the axes
     )
     axes.set(xscale="log", xlim=(LEFT_END, 100), ylim=(0, 100.5), xlabel="clean test images flagged as adversarial (%)")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

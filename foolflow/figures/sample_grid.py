@@ -16,7 +16,7 @@ from foolflow.figures.text import class_name, columns, limited
 COLUMNS = 10
 EPSILONS = 12
 SMALLEST, LARGEST = 0.78, 1.4  # width of a column in inches
-COLUMNS_PER_INCH = 14  # of a class name in a title
+COLUMNS_PER_INCH = 15.5  # of a class name in a title
 NO_EPSILON = -1.0  # replaces NaN, for an attack without epsilon
 
 
@@ -73,7 +73,7 @@ def draw(title: str, truth: list[str], rows: list[Row]) -> Figure:
             for column, axes in enumerate(line):
                 show_image(axes, row.images[column])
                 colour = RIGHT if row.predictions[column] == truth[column] else WRONG
-                axes.set_title(texts[column], fontsize=8, color=colour, pad=3)
+                axes.set_title(texts[column], fontsize=7.5, color=colour, pad=3)
             line[0].set_ylabel(row.label, fontsize=9)
         heading(figure, title)
         return figure

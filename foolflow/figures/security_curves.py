@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import LOOKS, house_style, panels
-from foolflow.figures.text import limited, shorten
+from foolflow.figures.text import limited, shorten, shorten_all
 from foolflow.statistics.minimal import SecurityCurve, distances, nearest, quantile, security_curve
 
 IN_PANEL = 5  # of more curves, the legend is below the panel
@@ -61,15 +61,16 @@ def draw(curves: Sequence[Curve]) -> Figure:
             _draw_panel(axes, shown, columns=2 if len(datasets) == 1 else 1)
             part = limited(len(shown), len(of_dataset), "networks")
             axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
+        for axes in each[::2]:
             axes.set_ylabel("robust accuracy (%)")
-            axes.label_outer(remove_inner_ticks=False)
         return figure
 
 
 def _draw_panel(axes: Axes, curves: Sequence[Curve], *, columns: int) -> None:
     """Draw the curves, as many as there are LOOKS at most. columns: of a legend below the panel."""
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
-    for (line, colour), one in zip(LOOKS, curves, strict=False):
+    names = shorten_all([one.name for one in curves], LONGEST)
+    for (line, colour), one, name in zip(LOOKS, curves, names, strict=False):
         distance = [*one.curve.distance, end]  # extend the last step to the end of the axis
         accuracy, low, high = (
             [100 * value for value in (*values, values[-1])]
@@ -83,7 +84,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], *, columns: int) -> None:
             where="post",
             color=colour,
             linestyle=line,
-            label=f"{shorten(one.name, LONGEST)}: {median}",
+            label=f"{name}: {median}",
         )
     axes.set(xlabel="L2 distance of the adversary (pixels in [0, 1])", xlim=(0, end), ylim=(0, 101))
     title = "network: median distance"

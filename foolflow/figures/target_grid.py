@@ -75,7 +75,8 @@ def draw(
         long = max(map(columns, names)) > 3
         for axes, name in zip(grid[0], names, strict=True):
             axes.set_title(name, fontsize=9, pad=4, rotation=40 if long else 0, ha="left" if long else "center")
-        heading(figure, f"{title}\nrows: true class, columns: target{part}", y=1.02 if long else 0.96)
+        above = figure.subplotpars.top + (0.95 if long else 0.25) / figure.get_figheight()  # clear of the names
+        heading(figure, f"{title}\nrows: true class, columns: target{part}", y=above, va="bottom")
         return figure
 
 

@@ -1,6 +1,8 @@
 """Names as figures show them. Any text can name a class; models, defenses and attacks have short ASCII names."""
 
 import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 
 from foolflow.figures.fonts import ZERO_WIDTH
 
@@ -48,6 +50,17 @@ def shorten(text: str, longest: int) -> str:
     while end and unicodedata.combining(end[0]):  # an accent without its letter
         end = end[1:]
     return f"{start}…{end}"
+
+
+def shorten_all(texts: Sequence[str], longest: int) -> list[str]:
+    """Shorten the names of one list. Those that would look the same get their place in the list: `#1`, `#2`."""
+    short = [shorten(text, longest) for text in texts]
+    times = Counter(zip(short, texts, strict=True))
+    alike = Counter(one for one, _ in times)
+    return [
+        f"{shorten(text, longest - 5)} #{place}" if alike[one] > 1 else one
+        for place, (one, text) in enumerate(zip(short, texts, strict=True), 1)
+    ]
 
 
 def columns(text: str) -> int:

@@ -53,6 +53,6 @@ def draw(title: str, history: pd.DataFrame) -> Figure:
         if robust:
             accuracy.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         else:
-            accuracy.legend(loc="lower right")
+            accuracy.legend(loc="best")
         heading(figure, title)
         return figure
