@@ -370,7 +370,8 @@ def test_the_address_restores_the_state(visit):
     assert explorer.part("hint").is_displayed() is False
 
 
-def test_back_and_forward_walk_through_the_states(visit):
+def test_back_and_forward_walk_through_the_states(visit, browser):
+    browser.switch_to.new_window("tab")  # in a long history, as that of many tests, Chromium drops entries
     explorer = visit()
     everything = explorer.count()
     explorer.choose("attack", "fgsm")
@@ -380,7 +381,12 @@ def test_back_and_forward_walk_through_the_states(visit):
     assert everything > one > other
     for step, expected in (("back", one), ("back", everything), ("forward", one), ("forward", other)):
         explorer.script(f"history.{step}()")
-        assert until(lambda expected=expected: explorer.count() == expected)
+        assert until(lambda expected=expected: explorer.count() == expected), (
+            step,
+            expected,
+            explorer.text("status"),
+            explorer.hash(),
+        )
 
 
 def test_what_an_address_asks_for_in_vain_is_ignored_with_a_hint(visit):
