@@ -94,7 +94,9 @@ def gallery(
     fewer than ENOUGH fit, images are shown at half their resolution, or less, but with no side below SMALLEST.
     Raises InvalidInput if the job lacks an input.
     """
-    album = _Album(cells, artefacts, command, {name: set(map(int, indices)) for name, indices in (always or {}).items()})
+    album = _Album(
+        cells, artefacts, command, {name: set(map(int, indices)) for name, indices in (always or {}).items()}
+    )
     built = album.largest(limit, reduction=1)
     for reduction in album.reductions:
         if built.count >= min(ENOUGH, album.most):
