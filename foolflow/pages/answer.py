@@ -1,7 +1,7 @@
 """The answer, which the page shows first: how accurate is each victim, clean and in the worst case?"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -12,7 +12,7 @@ from foolflow.data.cells import VICTIM, Cell
 from foolflow.figures.examples import choose
 from foolflow.statistics.groups import groups
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.robustness import Budget, in_common, outcomes, worst_case
+from foolflow.statistics.robustness import Budget, in_common, outcomes, ranks, worst_case
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
 
@@ -66,8 +66,10 @@ class Example:
 
 @dataclass(frozen=True)
 class Standing:
-    """One victim of a board. clean, worst: its accuracy.  group: 1 for the best.
+    """One victim of a board.
 
+    clean, worst: its accuracy.  rank: by the worst case; 1 is the best, and equals share a rank.
+    group: `A` for the best. Victims of a group do not differ significantly from the best one of the group.
     hardest: the attack that leaves the least accuracy.
     """
 
@@ -75,7 +77,8 @@ class Standing:
     cell: Cell
     clean: Rate
     worst: Rate
-    group: int
+    rank: int
+    group: str
     hardest: str
     warnings: Sequence[str] = ()
     examples: Sequence[Example] = ()
@@ -93,6 +96,12 @@ class Board:
     standings: list[Standing] = field(default_factory=list)
 
 
+def letters(number: int) -> str:
+    """Return A for 1, Z for 26, AA for 27."""
+    before, last = divmod(number - 1, 26)
+    return (letters(before) if before else "") + chr(ord("A") + last)
+
+
 def victim_name(cell: Cell, *, several_seeds: bool = False) -> str:
     seed = f" (seed {cell['seed']})" if several_seeds else ""
     return f"{cell['model']}{'' if cell['defense'] == 'none' else ' with ' + cell['defense']}{seed}"
@@ -108,7 +117,7 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     numbers = groups([one.loc[images].to_numpy() for one in right.values()])
     several_seeds = len({cell["seed"] for cell in spec["attempts"]}) > 1
     standings = []
-    for (key, tried), group in zip(attacked.items(), numbers, strict=True):
+    for (key, tried), number in zip(attacked.items(), numbers, strict=True):
         victim = dict(zip(VICTIM, key, strict=True))
         clean, worst, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
         standings.append(
@@ -117,15 +126,18 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
                 cell=victim,
                 clean=clean,
                 worst=worst,
-                group=group,
+                rank=0,
+                group=letters(number),
                 hardest=_hardest(tried),
                 warnings=warnings,
                 examples=_examples(tried, budget, is_shown, artefacts),
             )
         )
-    standings.sort(key=lambda one: (one.group, -one.worst.value))
+    places = ranks([one.worst.value for one in standings])
+    ranked = [replace(one, rank=place) for one, place in zip(standings, places, strict=True)]
+    ranked.sort(key=lambda one: one.rank)
     threat = ANY_SIZE if budget is None else ball_in_words(spec["norm"], spec["epsilon"])
-    return Board(spec["title"], spec["dataset"], threat, budget is not None, len(images), standings)
+    return Board(spec["title"], spec["dataset"], threat, budget is not None, len(images), ranked)
 
 
 @dataclass(frozen=True)

@@ -45,4 +45,10 @@ def picture(file: Path, colours: int, scale: float) -> Picture:
 
 def _with_palette(image: Image.Image, colours: int) -> Image.Image:
     """Return the image with so many colours. The octree keeps smooth scales of colour better than the median cut."""
-    return image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    found = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    # A palette colour is an average. The background, which is the colour of the corner, stays exact.
+    palette, background = found.getpalette() or [], found.getpixel((0, 0))
+    if isinstance(background, int):
+        palette[3 * background : 3 * background + 3] = image.getpixel((0, 0))  # type: ignore[assignment]
+        found.putpalette(palette)
+    return found

@@ -1,5 +1,6 @@
 """Tables on the page, from the JSON that `foolflow.tables.writing.write_table` writes for it."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
     rows = [
         [
             {
-                "text": text,
+                **_parts(text),
                 "sort": data["sort"][row][column],
                 "tag": "th" if column == 0 and not columns[0]["numeric"] else "td",
                 "best": (row, column) in best,
@@ -35,3 +36,9 @@ def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
     return {"caption": caption, "file": file, "rows": rows} | {
         key: data[key] for key in ("title", "columns", "totals", "findings", "notes")
     }
+
+
+def _parts(text: str) -> dict[str, str]:
+    """Split a value from what follows it in parentheses, such as its interval, so that a narrow cell has two lines."""
+    found = re.fullmatch(r"(\S+(?: %)?) (\(.+\))", text)
+    return {"text": found[1], "aside": found[2]} if found else {"text": text, "aside": ""}

@@ -46,17 +46,17 @@ def glossary() -> list[tuple[str, str]]:
 
 
 def explained(text: str) -> Markup:
-    """Return the text as HTML. The first use of each term is a button that shows what it means."""
+    """Return the text as HTML. The first use of each term can be focused, and the page then shows what it means."""
     used: set[str] = set()
 
-    def button(found: re.Match[str]) -> str:
+    def marked(found: re.Match[str]) -> str:
         meaning = TERMS[found[0]]
         if meaning in used:
             return str(escape(found[0]))
         used.add(meaning)
-        return f'<button type="button" class="term" data-meaning="{escape(meaning)}">{escape(found[0])}</button>'
+        return f'<dfn tabindex="0" data-meaning="{escape(meaning)}">{escape(found[0])}</dfn>'
 
-    return Markup(_replaced(_PATTERN, button, text))  # everything in it is escaped
+    return Markup(_replaced(_PATTERN, marked, text))  # everything in it is escaped
 
 
 def caption(text: str) -> Markup:

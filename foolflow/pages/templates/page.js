@@ -78,7 +78,7 @@
   }
 
   const hide = () => { tip.hidden = true; };
-  for (const term of document.querySelectorAll(".term")) {
+  for (const term of document.querySelectorAll("dfn")) {
     term.setAttribute("aria-describedby", "tip");
     for (const event of ["mouseenter", "focus", "click"]) term.addEventListener(event, () => explain(term));
     for (const event of ["mouseleave", "blur"]) term.addEventListener(event, hide);
