@@ -49,6 +49,6 @@ def _with_palette(image: Image.Image, colours: int) -> Image.Image:
     # A palette colour is an average. The background, which is the colour of the corner, stays exact.
     palette, background = found.getpalette() or [], found.getpixel((0, 0))
     if isinstance(background, int):
-        palette[3 * background : 3 * background + 3] = image.getpixel((0, 0))  # type: ignore[assignment]
+        palette[3 * background : 3 * background + 3] = image.getpixel((0, 0))
         found.putpalette(palette)
     return found
