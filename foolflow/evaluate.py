@@ -77,6 +77,7 @@ class Evaluation:
     def show(self, count: int = 8) -> "Figure":
         """Draw images under attack: original, perturbation and adversarial image, with classes and confidences."""
         from foolflow.figures.examples import choose, draw, example
+        from foolflow.figures.fonts import set_fonts
 
         counting = [one for one in self._tried if one.counts and one.name not in CONTROLS] or self._tried
         records = {one.name: one.records for one in counting}
@@ -87,7 +88,9 @@ class Evaluation:
             clean = clean.astype(np.float32) / 255 if clean.dtype == np.uint8 else clean
             (adversarial,) = self._sets[attack].images(slice(row, row + 1))
             shown.append(example(record, clean, adversarial, self.class_names, attack))
-        return draw(f"Attacked within {ball_in_words(self.norm, self.epsilon)}", shown)
+        figure = draw(f"Attacked within {ball_in_words(self.norm, self.epsilon)}", shown)
+        set_fonts(figure)
+        return figure
 
     def __repr__(self) -> str:
         return headline(self._table, "The model", ball_in_words(self.norm, self.epsilon))

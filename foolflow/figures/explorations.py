@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import LOOKS, WIDTH, heading, house_style
-from foolflow.figures.text import limited, shorten, shorten_all
+from foolflow.figures.text import columns, limited, shorten, shorten_all
 
-VALUE = 0.37  # inches of a value
-MARGIN = 0.6  # values between two parameters
+# Widths in inches: of a value, of a letter of a parameter's name, and of the vertical axis.
+VALUE, LETTER, AXIS = 0.34, 0.08, 0.9
+LABELS = 21  # of more values, some are not labelled
 LONGEST = 24  # columns of a name
 
 
@@ -33,24 +34,24 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
     values = {name: list(rows["value"].unique()) for name, rows in table.groupby("parameter", sort=False)}
     models = list(table["model"].unique())
     looks = dict(zip(models, zip(shorten_all(models, LONGEST), LOOKS, strict=False), strict=False))
-    bands = _bands({str(name): len(each) for name, each in values.items()})
-    widest = max(sum(len(values[name]) + MARGIN for name in band) for band in bands)
+    widths = {name: max(VALUE * (len(each) + 0.6), LETTER * columns(name)) for name, each in values.items()}
+    bands = _bands(widths)
+    widest = max(sum(widths[name] for name in band) for band in bands)
     with house_style():
-        width, legend = min(max(VALUE * widest + 0.9, 4.4), WIDTH), 0.2 * -(-len(looks) // 4) if len(models) > 1 else 0
-        figure = Figure(figsize=(width, 5.0 * len(bands) + legend), layout="constrained")
+        legend = 0.2 * -(-len(looks) // 4) if len(models) > 1 else 0
+        size = min(max(widest + AXIS, 4.4), WIDTH), 5.0 * len(bands) + legend
+        figure = Figure(figsize=size, layout="constrained")
         parts = figure.subfigures(len(bands), 1, squeeze=False)[:, 0]
         for part, band in zip(parts, bands, strict=True):
             # A band with few values has an empty part at its right end, so that all bands have the same scale.
-            widths = [len(values[name]) + MARGIN for name in band]
-            rest = [widest - sum(widths)] if widest - sum(widths) > MARGIN else []
-            grid = part.subplots(
-                2, len(widths + rest), squeeze=False, sharex="col", sharey="row", width_ratios=widths + rest
-            )
-            for axes in grid[:, len(widths) :].flat:
+            ratios = [widths[name] for name in band]
+            ratios += [widest - sum(ratios)] if widest - sum(ratios) > VALUE else []
+            grid = part.subplots(2, len(ratios), squeeze=False, sharex="col", sharey="row", width_ratios=ratios)
+            for axes in grid[:, len(band) :].flat:
                 axes.set_axis_off()
-            for name, (upper, lower) in zip(band, grid.T[: len(widths)], strict=True):
+            for name, (upper, lower) in zip(band, grid.T[: len(band)], strict=True):
                 _draw_parameter(upper, lower, table[table["parameter"] == name], values[name], looks)
-                lower.set_xlabel(shorten(name, LONGEST))
+                lower.set_xlabel(shorten(name, LONGEST), fontsize=9)
             grid[0, 0].set_ylabel("success (%)")
             grid[0, 0].set_ylim(-3, 103)
             grid[1, 0].set_ylabel("median flow loss (pixels)")
@@ -62,16 +63,16 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
         return figure
 
 
-def _bands(counts: Mapping[str, int]) -> list[list[str]]:
-    """Distribute the parameters. counts: the number of values of each."""
+def _bands(widths: Mapping[str, float]) -> list[list[str]]:
+    """Distribute the parameters. widths: of their panels."""
     bands: list[list[str]] = []
     room = 0.0
-    for name, count in counts.items():
-        if count + MARGIN > room or not bands:
+    for name, width in widths.items():
+        if width > room or not bands:
             bands.append([])
-            room = (WIDTH - 0.9) / VALUE
+            room = WIDTH - AXIS
         bands[-1].append(name)
-        room -= count + MARGIN
+        room -= width
     return bands
 
 
@@ -86,7 +87,9 @@ def _draw_parameter(
         _plot(upper, places, 100 * of_model[["success", "low", "high"]].to_numpy(), style)
         _plot(lower, places, of_model[["median_flow_loss", "flow_low", "flow_high"]].to_numpy(), style)
     long = max(map(len, values)) > 4
-    lower.set_xticks(range(len(values)), [shorten(value, 12) for value in values], rotation=45 if long else 0)
+    shown = range(0, len(values), -(-len(values) // LABELS))
+    labels = [shorten(values[place], 12) for place in shown]
+    lower.set_xticks(shown, labels, rotation=45 if long else 0, fontsize=9)
     lower.set_xlim(-0.5, len(values) - 0.5)
 
 

@@ -53,13 +53,12 @@ def shorten(text: str, longest: int) -> str:
 
 
 def shorten_all(texts: Sequence[str], longest: int) -> list[str]:
-    """Shorten the names of one list. Those that would look the same get their place in the list: `#1`, `#2`."""
-    short = [shorten(text, longest) for text in texts]
-    times = Counter(zip(short, texts, strict=True))
-    alike = Counter(one for one, _ in times)
+    """Shorten the names of a list. Different names that would look alike get their place in the list: `#1`, `#2`."""
+    short = {text: shorten(text, longest) for text in texts}
+    alike = Counter(short.values())
     return [
-        f"{shorten(text, longest - 5)} #{place}" if alike[one] > 1 else one
-        for place, (one, text) in enumerate(zip(short, texts, strict=True), 1)
+        f"{shorten(text, longest - 5)} #{place}" if alike[short[text]] > 1 else short[text]
+        for place, text in enumerate(texts, 1)
     ]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foolflow.figures.text import BLANK, END_ISOLATE, ISOLATE, class_name, columns, shorten
+from foolflow.figures.text import BLANK, END_ISOLATE, ISOLATE, class_name, columns, limited, shorten, shorten_all
 
 CASES = {
     "ordinary": ("cat", "cat"),
@@ -49,4 +49,11 @@ def test_names_that_differ_at_their_ends_stay_different():
     names = [f"n0123456789_category_{number:04}" for number in range(1000)]
     assert len({class_name(name) for name in names}) == 1000
     assert shorten("abc", 3) == "abc"
+    assert shorten_all(["a" * 20, "b", "a" * 10 + "-" + "a" * 9], 12) == ["aaaa…aa #1", "b", "aaaa…aa #3"]
+    assert shorten_all(["a" * 20, "a" * 20], 12) == ["aaaaaaaa…aaa"] * 2
     assert columns("猫a\u0301") == 3
+
+
+def test_a_part_is_named_and_all_are_not():
+    assert limited(10, 1000, "classes") == " (10 of 1,000 classes)"
+    assert limited(10, 10, "classes") == ""
