@@ -26,6 +26,7 @@ LIKELY = ("prediction", "class_2", "class_3", "class_4", "class_5")
 CONFIDENCES = ("confidence", "confidence_2", "confidence_3", "confidence_4", "confidence_5")
 MEASURED = ("l0", "l2", "linf", "ssim", "iterations", "gradient_evaluations")
 FLOW_LOSS = "flow_loss"
+COLUMNS = ("epsilon", "target", *MEASURED, FLOW_LOSS)
 QUERY = ("dataset", "model", "defense", "seed", "source", "attack", "epsilon", "outcome")
 OWN = "own"  # in a query: the images were made on the victim itself
 
@@ -211,6 +212,7 @@ class _Album:
                 for judged in self._judged
             ],
             "names": names.list,
+            "columns": COLUMNS,  # of sets; a list, or one value for all images
         }
         stock = tuple(
             Stock(key[0], f"{key[1]}/{key[2]}", key[3], key[4], len(judged.records), len(rows[key]))
@@ -258,13 +260,10 @@ class _Album:
             "stored": len(judged.records),
             "image": shown.positions(records["index"].to_numpy()),
             "row": rows.tolist(),
-            "epsilon": _rounded(records["epsilon"].to_numpy()),
-            **{name: _rounded(records[name].to_numpy()) for name in MEASURED},
+            **{name: _column(records[name].to_numpy()) for name in COLUMNS if name in records},
         }
-        if (records["target"] >= 0).any():
-            entry["target"] = records["target"].tolist()
-        if FLOW_LOSS in records:
-            entry[FLOW_LOSS] = _rounded(records[FLOW_LOSS].to_numpy())
+        if entry.get(FLOW_LOSS, ()) is None:  # the table has this column because of other attacks
+            del entry[FLOW_LOSS]
         if self._command is not None:
             cell = {"dataset": dataset, "model": model, "defense": defense, "seed": seed, "attack": attack}
             entry["command"] = self._command(cell)
@@ -392,6 +391,12 @@ def _largest_reduction(shape: Sequence[int]) -> int:
 
 def _to_8_bits(images: np.ndarray) -> np.ndarray:
     return np.rint(images * 255).astype(np.uint8)
+
+
+def _column(values: np.ndarray) -> Any:
+    """Return the numbers of a column, or the only one if all are the same."""
+    rounded = _rounded(values)
+    return rounded[0] if rounded and len(set(rounded)) == 1 else rounded
 
 
 def _rounded(values: np.ndarray) -> list[float | int | None]:

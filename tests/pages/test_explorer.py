@@ -485,6 +485,21 @@ def test_the_slider_has_the_stored_epsilons_and_marks_where_the_label_flips(visi
     assert explorer.text("before") == explorer.text("after")
 
 
+def test_the_end_of_a_long_list_is_reached_without_all_thumbnails(visit, tmp_path):
+    world = small_world(tmp_path, count=300)
+    path = written(gallery(world.cells, world.artefacts, limit=ROOMY), tmp_path)
+    explorer = visit("#explorer?order=desc&at=digits,lenet,none,0,lenet/none,fgsm,400", path=path)
+    assert explorer.title() == "Test image 100"
+    assert len(explorer.thumbnails()) == 48
+    explorer.part("next").click()
+    assert explorer.title() in ("Test image 100", "Test image 99")
+    explorer = visit(
+        "#explorer?attack=fgsm&defense=none&epsilon=0.1&at=digits,lenet,none,0,lenet/none,fgsm,400", path=path
+    )
+    assert len(explorer.thumbnails()) == 144
+    assert explorer.script("return document.querySelector('[data-part=grid] [aria-current]').row.row") == 400
+
+
 def flow_label(explorer):
     return explorer.part("flow-canvas").get_attribute("aria-label") or ""
 

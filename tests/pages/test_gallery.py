@@ -108,6 +108,7 @@ def test_each_judgement_is_shown_once_with_its_predictions(world, whole):
         assert np.abs(shares[:, 0] - records["confidence"]).max() <= 0.0011
         assert np.abs(np.array(judgement["margin"]) - records["margin"]).max() < 1e-3
         made = data["sets"][judgement["set"]]
+        assert ("flow_loss" in made) == (cell["attack"] == "stadv")
         assert np.abs(np.array(made["l2"]) - world.artefacts.records(world.cells[number])["l2"]).max() < 0.2
 
 

@@ -14,6 +14,7 @@ foolflowExplorer.show = (() => {
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   const PAGE = 48; // thumbnails at a time
+  const REACH = 20; // times so many, at most, to reach an image that an address asks for
   const MANY = 50; // options, above which a filter is a text field with suggestions
   const BINS = 40;
   const FLICKER = 450; // milliseconds, slow enough for the limit of three flashes per second
@@ -52,12 +53,19 @@ foolflowExplorer.show = (() => {
 
   function makeRows() {
     for (const victim of data.victims) victim.at = new Map(victim.image.map((image, at) => [image, at]));
+    for (const set of data.sets) {
+      // A number that is the same for all images of the set is stored once.
+      for (const name of data.columns) {
+        const value = set[name];
+        if (value !== undefined && !Array.isArray(value)) set[name] = set.image.map(() => value);
+      }
+    }
     return data.judgements.flatMap((judgement, number) => {
       const set = data.sets[judgement.set];
       const victim = data.victims[judgement.victim];
       return set.image.map((image, row) => {
         const at = victim.at.get(image);
-        const [label, target] = [victim.label[at], set.target?.[row] ?? -1];
+        const [label, target] = [victim.label[at], set.target[row]];
         const [clean, made] = [victim.likely[at * victim.width], judgement.likely[row * judgement.width]];
         const outcome =
           clean !== label ? "before" : target >= 0 && made === target ? "target" : made !== label ? "fooled" : "resisted";
@@ -67,6 +75,9 @@ foolflowExplorer.show = (() => {
   }
 
   const rows = makeRows();
+  const rowsOfImages = data.datasets.map(({ index }) => index.map(() => []));
+  for (const row of rows) rowsOfImages[row.set.dataset][row.image].push(row);
+  const rowsOfSameImage = (row) => rowsOfImages[row.set.dataset][row.image];
   const testIndex = (row) => data.datasets[row.set.dataset].index[row.image];
   const own = (row) => row.set.source === address(row.victim);
   const rowName = (row) =>
@@ -540,11 +551,10 @@ foolflowExplorer.show = (() => {
     const next = list[at < 0 ? 0 : at + by];
     if (next === undefined) return;
     const inGrid = part("grid").contains(document.activeElement);
-    while (list.indexOf(next) >= pages * PAGE) pages += 1;
     change({ at: rowName(next), zero: "" }, "step");
     const button = part("grid").querySelector("[aria-current]");
-    if (inGrid) button.focus();
-    else if (wide.matches) button.scrollIntoView({ block: "nearest" });
+    if (inGrid) button?.focus();
+    else if (wide.matches) button?.scrollIntoView({ block: "nearest" });
   }
 
   // ---- One image in detail ----
@@ -674,9 +684,9 @@ foolflowExplorer.show = (() => {
 
   /** Return the rows of the same image in the same set, by epsilon. */
   function seriesOf(row) {
-    const { set, judgement, number, victim, image, target } = row;
-    return rows
-      .filter((each) => each.number === number && each.image === image && each.target === target && measure("epsilon")(each) !== null)
+    const { set, number, target } = row;
+    return rowsOfSameImage(row)
+      .filter((each) => each.number === number && each.target === target && set.epsilon[each.row] !== null)
       .sort((one, other) => set.epsilon[one.row] - set.epsilon[other.row]);
   }
 
@@ -751,8 +761,7 @@ foolflowExplorer.show = (() => {
     if (key !== stripKey) {
       const like = (each) => (epsilon(each) === epsilon(row)) * 2 + (each.target === row.target);
       const best = new Map();
-      for (const each of rows) {
-        if (each.set.dataset !== row.set.dataset || each.image !== row.image) continue;
+      for (const each of rowsOfSameImage(row)) {
         if (each === row || !best.has(each.number) || (best.get(each.number) !== row && like(each) > like(best.get(each.number)))) {
           best.set(each.number, each);
         }
@@ -826,16 +835,22 @@ foolflowExplorer.show = (() => {
 
   // ---- All together ----
 
+  let chosenBy = null; // the part of the state that the list depends on
+
   function update() {
-    const [old, was] = [list, current()];
-    choose();
-    if (old.length !== list.length || old.some((row, at) => row !== list[at])) {
-      const reached = list.indexOf(current());
-      pages = Math.max(1, Math.ceil((reached + 1) / PAGE));
+    const was = current();
+    const asked = [...FILTERS.map(({ key }) => key), "sort", "order", "from", "to"].map((key) => state[key]).join("\n");
+    if (asked !== chosenBy) {
+      chosenBy = asked;
+      choose();
+      updateFilters();
+      updateOrder();
+      pages = 1;
     }
+    // The grid reaches to the chosen image, unless that takes too many thumbnails.
+    const needed = Math.ceil((list.indexOf(current()) + 1) / PAGE);
+    if (needed <= REACH) pages = Math.max(pages, needed);
     if (current() !== was && flickering === null) stopFlicker();
-    updateFilters();
-    updateOrder();
     updateGrid();
     updateDetail();
   }
