@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.data.cells import Cell, model_and_defense, source_of
+from foolflow.data.cells import VICTIM, Cell, model_and_defense, source_of
 from foolflow.pages.sprites import Sheets
 
 ENOUGH = 8  # test images per set, below which the resolution is reduced
@@ -119,6 +119,16 @@ def query(cell: Cell) -> str:
         wanted["epsilon"] = f"{float(wanted['epsilon']):.4g}"
     parts = [f"{key}={quote(str(wanted[key]), safe='/:')}" for key in QUERY if key in wanted]
     return "#explorer" + ("?" + "&".join(parts) if parts else "")
+
+
+def image_query(cell: Cell, row: int) -> str:
+    """Return the address, within the page, of one image among all of its victim.
+
+    cell: the judging victim, the attack and the source.  row: of the adversarial set.
+    """
+    victim = {key: cell[key] for key in VICTIM}
+    name = [*victim.values(), source_of(cell), cell["attack"], row]
+    return f"{query(victim)}&at={quote(','.join(map(str, name)), safe='/:,')}"
 
 
 @dataclass(frozen=True)

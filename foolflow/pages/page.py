@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from foolflow.pages.answer import Board, Example, Standing, verdict
-from foolflow.pages.gallery import Gallery, query
+from foolflow.pages.gallery import Gallery, image_query, query
 from foolflow.pages.source import Source
 from foolflow.pages.words import caption, explained, glossary
 
@@ -95,7 +95,8 @@ def _example(example: Example, gallery: Gallery) -> dict[str, Any]:
     shown = {key: value for key, value in vars(example).items() if key not in ("cell", "row", "linf")}
     # The largest change becomes a quarter of the whole range, so that small ones are seen and large ones fit.
     magnify = max(1, round(0.25 / example.linf)) if example.linf else 1
-    return shown | {"judgement": place[0], "row": place[1], "magnify": magnify}
+    href = image_query(example.cell, example.row)
+    return shown | {"judgement": place[0], "row": place[1], "magnify": magnify, "href": href}
 
 
 def as_script(value: Any) -> Markup:

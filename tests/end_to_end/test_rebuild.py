@@ -180,13 +180,7 @@ CASES = {
     ),
     "how an image is judged concerns every judgement and what shows it, and no attack": (
         ("foolflow/attacks/judging.py", "(images * 255).round()", "(255 * images).round()"),
-        each(judgements, *JUDGES)
-        | inspected()
-        | scores()
-        | squeezed()
-        | shown(*TABLES)
-        | perturbation()
-        | MANIFEST,
+        each(judgements, *JUDGES) | inspected() | scores() | squeezed() | shown(*TABLES) | perturbation() | MANIFEST,
     ),
     "how arrows are drawn": (
         ("foolflow/figures/flow_arrows.py", "SHORTEST = 0.05", "SHORTEST = 0.1"),
