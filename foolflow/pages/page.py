@@ -12,7 +12,7 @@ from foolflow.pages.gallery import Gallery, image_query, query
 from foolflow.pages.source import Source
 from foolflow.pages.words import caption, explained, glossary
 
-MANY = 6  # victims of a board that are shown at once; the others unfold
+MANY = 5  # victims of a board that are shown at once; the others unfold
 FEW = 6  # figures of one kind that are shown at once; the others fold away
 
 

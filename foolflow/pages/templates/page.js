@@ -67,8 +67,10 @@
   // ---- Terms ----
 
   const tip = byId("tip");
+  let explaining = null; // the term whose meaning is shown
 
   function explain(term) {
+    explaining = term;
     tip.textContent = term.dataset.meaning;
     tip.hidden = false;
     const place = term.getBoundingClientRect();
@@ -77,7 +79,7 @@
     tip.style.top = `${below ? place.bottom + 6 : place.top - 6 - tip.offsetHeight}px`;
   }
 
-  const hide = () => { tip.hidden = true; };
+  const hide = () => { [explaining, tip.hidden] = [null, true]; };
   for (const term of document.querySelectorAll("dfn")) {
     term.setAttribute("aria-describedby", "tip");
     for (const event of ["mouseenter", "focus", "click"]) term.addEventListener(event, () => explain(term));
@@ -86,7 +88,8 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();
   });
-  document.addEventListener("scroll", hide, { passive: true });
+  // Focusing a term may scroll to it, so its meaning moves along.
+  document.addEventListener("scroll", () => explaining && explain(explaining), { passive: true });
 
   // ---- Checksums, printing, navigation ----
 
