@@ -15,6 +15,9 @@ from foolflow.data.records import read_records
 from foolflow.data.splits import Split, load_split
 from foolflow.errors import InvalidInput
 
+# The columns of tables that contain names or other text from the config.
+NAMES = dict.fromkeys(("dataset", "model", "defense", "attack", "parameter", "value", "change"), str)
+
 
 class Artefacts:
     """The input files of a job, by the names that its rule gives them.
@@ -94,11 +97,15 @@ class Artefacts:
         return self._one("adversarial", cell["dataset"], model, defense, str(cell["seed"]), cell["attack"])
 
     def table(self, name: str, **options: Any) -> pd.DataFrame:
-        """Read the CSV of a table. options: those of pandas.read_csv."""
+        """Read the CSV of a table. options: those of pandas.read_csv.
+
+        Names are text, whatever they look like: a user may have named a model `null` or `1`.
+        """
         found = [path for path in self.files.get("tables", ()) if path.as_posix().endswith(f"tables/{name}.csv")]
         if not found:
             raise InvalidInput(f"the inputs of the job include no tables/{name}.csv")
-        return pd.read_csv(found[0], **options)
+        as_written: dict[str, Any] = {"dtype": NAMES, "keep_default_na": False, "na_values": [""]}
+        return pd.read_csv(found[0], **(as_written | options))
 
     def _judged(self, kind: str, cell: Cell) -> Path:
         study = cell.get("study")

@@ -21,8 +21,7 @@ PUBLISHED = {
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the curves of a table. spec: table, its name."""
-    # A user may have named a model `null`, which is not a missing value.
-    return draw(artefacts.table(spec["table"], converters=dict.fromkeys(("dataset", "model", "attack"), str)))
+    return draw(artefacts.table(spec["table"]))
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -20,8 +20,7 @@ HIDDEN = ("published_train", "published_val")
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the accuracies of a table. spec: title; table, its name."""
-    # A user may have named a model `null`, which is not a missing value.
-    return draw(spec["title"], artefacts.table(spec["table"], converters=dict.fromkeys(("dataset", "model"), str)))
+    return draw(spec["title"], artefacts.table(spec["table"]))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:

@@ -20,18 +20,16 @@ LONGEST = 24  # columns of a name
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the explorations of a table. spec: title; table, its name."""
-    return draw(
-        spec["title"], artefacts.table(spec["table"], converters=dict.fromkeys(("model", "parameter", "value"), str))
-    )
+    return draw(spec["title"], artefacts.table(spec["table"]))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
     """Draw a column of two panels per parameter, in as many bands as are needed.
 
     Draws as many models as there are LOOKS at most.
-    table: the CSV of `foolflow.tables.explorations`, with the column `value` read as text.
+    table: the CSV of `foolflow.tables.explorations`.
     """
-    values = {name: list(rows["value"].unique()) for name, rows in table.groupby("parameter", sort=False)}
+    values = {str(name): list(rows["value"].unique()) for name, rows in table.groupby("parameter", sort=False)}
     models = list(table["model"].unique())
     looks = dict(zip(models, zip(shorten_all(models, LONGEST), LOOKS, strict=False), strict=False))
     widths = {name: max(VALUE * (len(each) + 0.6), LETTER * columns(name)) for name, each in values.items()}

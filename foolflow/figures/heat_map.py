@@ -48,8 +48,8 @@ NUMBERS = ("n", "accuracy", "success", "low", "high", "sd", "rank")
 
 def rows_to_show(artefacts: Artefacts, name: str) -> pd.DataFrame:
     """Read the rows of a table that a heat map shows: with several seeds, their means."""
-    # Only an empty cell is a missing value: a user may have named a model `null`.
-    table = artefacts.table(name, dtype=str, keep_default_na=False)
+    # An empty name is a name, too.
+    table = artefacts.table(name, dtype=str, na_values=[])
     table = table.assign(**{column: pd.to_numeric(table[column]) for column in NUMBERS if column in table})
     return table[table["seed"] == MEAN] if MEAN in set(table["seed"]) else table
 

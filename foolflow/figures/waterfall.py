@@ -17,7 +17,7 @@ TOTAL, RISE, FALL = COLOURS[0], COLOURS[2], COLOURS[1]
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the steps of a table. spec: title; table, its name."""
-    return draw(spec["title"], artefacts.table(spec["table"], converters={"change": str}))
+    return draw(spec["title"], artefacts.table(spec["table"]))
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:

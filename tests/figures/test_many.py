@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures import (
     accuracy_curve,
     accuracy_dots,
@@ -203,6 +204,24 @@ def test_the_grid_shows_the_classes_that_have_images():
     labels = [axes.get_title() for axes in figure.axes[:10]]
     assert labels == [class_name(names(1000)[number], target_grid.LONGEST) for number in range(0, 30, 3)]
     assert all(axes.images for axes in figure.axes)
+
+
+@pytest.mark.parametrize("module", [accuracy_curve, accuracy_dots, explorations, waterfall])
+def test_names_that_look_like_numbers_or_like_nothing_are_shown(module, tmp_path):
+    table = pd.DataFrame(
+        {"dataset": "mnist", "model": ["null", "1"], "attack": "fgsm", "seed": 0, "change": ["null", "1"]}
+        | {"epsilon": 0.1, "accuracy": 0.5, "success": 0.5, "test": 0.5, "low": 0.4, "high": 0.6}
+        | {"published_tutorial": None, "published_newer_tutorial": None, "parameter": "init", "value": ["null", "1.0"]}
+        | {"median_flow_loss": 5.0, "flow_low": 4.0, "flow_high": 6.0}
+    )
+    path = tmp_path / "tables/one.csv"
+    path.parent.mkdir()
+    table.to_csv(path, index=False)
+    figure = module.build({"title": "title", "table": "one"}, Artefacts({"tables": [path]}))
+    figure.canvas.draw()
+    words = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert "null" in words
+    assert module is not explorations or "1.0" in words
 
 
 @pytest.mark.parametrize("draw", [dots, matrix])
