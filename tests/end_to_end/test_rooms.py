@@ -17,6 +17,7 @@ from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels
 from foolflow.workflow.config.names import unknown
 
 TITLE = "Toy"
+QUESTION = "How many images does each attack change?"
 
 
 def cells(config: Config) -> list[Cell]:
