@@ -110,4 +110,5 @@ def test_the_tutorial_leads_from_a_network_and_images_to_the_answer(tmp_path):
         assert int(n) == table.loc[attack, "n"] == 500
         assert float(accuracy) == pytest.approx(100 * table.loc[attack, "accuracy"], abs=3)
     assert (tmp_path / "results/figures/robustness/mine/none/0.png").stat().st_size > 20_000
+    assert (tmp_path / "results/index.html").stat().st_size > 200_000
     assert (tmp_path / "eight.png").stat().st_size > 20_000

@@ -1,6 +1,7 @@
 """A user's own weights and images through the real command: the numbers, and what a change of each input rebuilds."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,16 @@ def rebuilt(user: User, *options: str) -> set[str]:
     before = made(user.folder)
     user.evaluate(*options)
     return {path for path, time in made(user.folder).items() if before.get(path) != time}
+
+
+def test_the_command_ends_by_naming_the_page_which_speaks_of_the_users_run_alone(user):
+    assert user.evaluate().stdout.rstrip().endswith("results/index.html")
+    page = (user.folder / "results/index.html").read_text(encoding="utf-8")
+    words = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
+    assert re.search(r"On photos, within L∞ 4/255|On photos, within <dfn[^>]*>L∞</dfn> 4/255", words)
+    assert re.findall(r'<section id="(\w+)"', words) == ["answer", "robustness", "explorer", "provenance"]
+    assert not re.search(r"\bR[1-4]\b|MNIST|CIFAR|published", words)
+    assert "foolflow evaluate mine.yaml --forcerun results/attacks/photos/mine/none/0/robustness-fgsm" in page
 
 
 def test_the_numbers_are_those_of_the_network_on_the_images(user):

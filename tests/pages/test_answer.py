@@ -1,0 +1,128 @@
+"""The answer: what the verdict says, which victims form a group, and which images are shown."""
+
+import numpy as np
+import pytest
+
+from foolflow.pages.answer import Board, Rate, Standing, board, letters, verdict, victim_name
+from tests.pages.pages import Attack, World
+
+NAMES = ("zero", "one", "two")
+
+
+def standing(name, clean, worst, group="A", n=100):
+    victim = {"dataset": "digits", "model": name, "defense": "none", "seed": 0}
+    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), 1, group, "pgd")
+
+
+def judged(*standings, threat="L∞ 8/255", bounded=True):
+    return Board("digits_linf", "digits", threat, bounded, 100, list(standings))
+
+
+@pytest.mark.parametrize(
+    ("worst", "words"),
+    [
+        (0, "keeps almost none of its accuracy"),
+        (8, "keeps almost none of its accuracy"),
+        (30, "loses more than half of its accuracy"),
+        (60, "loses a good part of its accuracy"),
+        (79, "keeps most of its accuracy"),
+    ],
+)
+def test_the_verdict_on_one_victim_says_how_much_it_keeps(worst, words):
+    text = verdict(judged(standing("lenet", 90, worst)))
+    assert text == f"On digits, within L∞ 8/255, lenet {words} under attack: {worst}.0 % instead of 90.0 %."
+
+
+def test_the_verdict_on_several_victims_names_the_best_and_those_that_do_not_differ():
+    best, close, far = standing("a", 90, 60), standing("b", 91, 58), standing("c", 95, 5, "B")
+    assert verdict(judged(best, far)).endswith("60.0 % instead of 90.0 %; the others are significantly less robust.")
+    assert verdict(judged(best, close)).endswith("the others do not differ significantly from it.")
+    text = verdict(judged(best, close, far))
+    assert text.startswith("On digits, within L∞ 8/255, a is the most robust of 3 victims: it loses a good part of")
+    assert text.endswith("; b does not differ significantly from it.")
+    several = verdict(judged(best, close, standing("d", 90, 57), far))
+    assert several.endswith("; b and d do not differ significantly from it.")
+
+
+def test_if_the_best_keeps_nothing_none_is_robust():
+    text = verdict(judged(standing("a", 90, 1), standing("b", 99, 0), bounded=False))
+    assert text.startswith("On digits, whatever the size of the change, none of 2 victims is robust: the best, a,")
+
+
+def test_a_victim_that_is_never_right_has_a_verdict():
+    assert "0.0 % instead of 0.0 %" in verdict(judged(standing("a", 0, 0)))
+
+
+def test_groups_are_lettered():
+    assert [letters(number) for number in (1, 2, 26, 27, 52, 53)] == ["A", "B", "Z", "AA", "AZ", "BA"]
+
+
+def test_a_victim_is_named_by_what_tells_it_apart():
+    cell = {"dataset": "digits", "model": "lenet", "defense": "jpeg", "seed": 3}
+    assert victim_name(cell) == "lenet with jpeg"
+    assert victim_name(cell | {"defense": "none"}, several_seeds=True) == "lenet (seed 3)"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    made = World(tmp_path_factory.mktemp("results"))
+    made.add_dataset("digits", NAMES)
+    for victim in ("a", "b"):
+        made.add_set("digits", (victim, "none", 0), Attack("weak", (0.05,)))
+        made.add_set("digits", (victim, "none", 0), Attack("strong", (0.2,)))
+        made.judge("digits", (victim, "none", 0), [("weak", None), ("strong", None)], NAMES, "leaderboard")
+    return made
+
+
+def built(world, *, norm="linf", epsilon=0.2, is_shown=lambda cell, row: True):
+    cells = [cell | {"study": "leaderboard"} for cell in world.cells]
+    spec = {"title": "board", "dataset": "digits", "norm": norm, "epsilon": epsilon, "table": None, "attempts": cells}
+    return board(spec, world.artefacts, is_shown)
+
+
+def by_hand(world, victim, attacks):
+    """Return for each test image whether the victim is right on it, clean and under each of these attacks."""
+    right = np.ones(12, bool)
+    for attack in attacks:
+        records = world.artefacts.records({"dataset": "digits", "model": victim, "defense": "none", "seed": 0} | attack)
+        clean = records["clean_prediction"] == records["label"]
+        right &= (clean & (records["prediction"] == records["label"])).to_numpy()
+    return right
+
+
+def test_the_worst_case_is_over_all_attacks_within_the_budget(world):
+    both = [{"attack": name, "source": None} for name in ("weak", "strong")]
+    for one in built(world).standings:
+        right = by_hand(world, one.cell["model"], both)
+        assert (one.worst.value, one.worst.n) == (right.mean(), 12)
+        assert one.worst.low < one.worst.value < one.worst.high or one.worst.value in (0, 1)
+        assert one.hardest == "strong"
+    assert built(world).threat == "L∞ 0.2"
+    assert built(world, norm=None, epsilon=None).threat == "perturbations of any size"
+
+
+def test_a_larger_perturbation_than_the_budget_does_not_count(world):
+    assert [one.worst.value for one in built(world, epsilon=0.05).standings] >= [
+        one.worst.value for one in built(world).standings
+    ]
+    for one in built(world, epsilon=0.01).standings:
+        assert one.worst.value == one.clean.value
+
+
+def test_victims_are_ranked_and_equals_share_a_rank(world):
+    ranks = [one.rank for one in built(world).standings]
+    values = [one.worst.value for one in built(world).standings]
+    assert values == sorted(values, reverse=True)
+    assert ranks == ([1, 1] if values[0] == values[1] else [1, 2])
+
+
+def test_the_examples_are_fooled_images_that_the_page_holds(world):
+    for one in built(world).standings:
+        assert 0 < len(one.examples) <= 8
+        assert len({example.index for example in one.examples}) == len(one.examples)
+        fooled = [example.after != example.label for example in one.examples]
+        assert fooled == sorted(fooled, reverse=True)
+        assert all(example.before == example.label for example in one.examples)
+    few = built(world, is_shown=lambda cell, row: row < 2)
+    assert all(example.row < 2 for one in few.standings for example in one.examples)
+    assert built(world, is_shown=lambda cell, row: False).standings[0].examples == []

@@ -1,0 +1,96 @@
+"""What the page shows of each study."""
+
+import re
+
+import pytest
+import yaml
+
+from foolflow.studies.contents import boards, contents, judged
+from foolflow.studies.robustness import robustness_attacks
+from foolflow.studies.stadv import explored_attacks
+from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.numbers import with_numbers
+
+
+def complete(given):
+    config = with_defaults(with_numbers(given))
+    config["attacks"] |= explored_attacks(config) | robustness_attacks(config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def config(root):
+    return complete(yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8")))
+
+
+def test_each_study_has_a_section_in_the_order_of_the_config(config):
+    assert [one["name"] for one in contents(config)] == list(config["studies"])
+
+
+def test_a_section_asks_a_question_says_what_was_done_and_lists_its_exhibits(config):
+    for one in contents(config):
+        assert one["question"].endswith("?")
+        assert {"Data", "Models", "Attacks"} <= {heading for heading, _ in one["setup"]}
+        assert one["tables"]
+        for exhibit in [*one["tables"], *one["figures"]]:
+            assert exhibit["caption"].rstrip(".`)").strip()
+            assert exhibit["title"][0] == exhibit["title"][0].upper()
+        names = [exhibit["name"] for exhibit in one["figures"]]
+        assert len(names) == len(set(names))
+
+
+def test_the_setup_describes_what_the_config_says(config):
+    setup = {one["name"]: dict(one["setup"]) for one in contents(config)}
+    assert ("fgsm", "fgsm with epsilon 0.1, norm linf, 1,000 images") in setup["robustness"]["Attacks"]
+    assert ("mnist", "test split") in setup["robustness"]["Data"]
+    assert ("jpeg", "jpeg with quality 75; filters the input") in setup["defenses"]["Defenses"]
+    assert "Defenses" not in setup["minimal"]
+    trained = dict(setup["minimal"]["Models"])["MLP_d"]
+    assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 15 epochs"
+    assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])
+
+
+def test_no_name_of_a_set_is_shown_where_the_study_has_another(config):
+    words = str([one["setup"] for one in contents(config)])
+    assert not re.search(r"robustness-\w", words)
+
+
+def test_a_supplied_model_and_a_folder_are_described():
+    config = complete(
+        {
+            "models": {"mine": {"torchvision": "resnet18", "weights": "resnet18.pth"}},
+            "datasets": {"photos": {"source": "folder", "path": "photos", "resize": 256, "crop": 224}},
+            "studies": {"robustness": {"dataset": "photos", "models": ["mine"], "norm": "linf", "epsilon": "8/255"}},
+        }
+    )
+    (section,) = contents(config)
+    setup = dict(section["setup"])
+    assert setup["Data"] == [("photos", "images in photos, test split, resize 256, crop 224")]
+    assert setup["Models"] == [("mine", "torchvision resnet18, weights resnet18.pth")]
+    assert ("fgsm", "fgsm with epsilon 8/255, norm linf, 1,000 images") in setup["Attacks"]
+    assert "8/255" in str(section["tables"]) or section["tables"][0]["title"].endswith("mine on photos")
+    (board,) = boards(config)
+    assert (board["norm"], board["epsilon"]) == ("linf", 8 / 255)
+    attacks = {cell["attack"] for cell in board["attempts"]}
+    assert "robustness-autoattack" in attacks
+    assert "robustness-stadv" not in attacks  # it has no bound, so it is no part of the worst case
+
+
+def test_each_pair_of_a_victim_and_a_set_is_judged_once(config):
+    keys = [tuple(cell[key] for key in ("dataset", "model", "defense", "seed", "attack")) for cell in judged(config)]
+    sources = [cell["source"] for cell in judged(config)]
+    assert len(set(zip(keys, sources, strict=True))) == len(keys) > 300
+    assert {cell["study"] for cell in judged(config)} <= set(config["studies"])
+
+
+def test_boards_come_from_the_studies_that_rank(config):
+    found = boards(config)
+    assert [board["title"] for board in found] == ["Robustness", "cifar10_linf", "mnist_linf", "mnist_l2"]
+    assert all(board["table"] for board in found)
+    others = {name: study for name, study in config["studies"].items() if name in ("minimal", "stadv")}
+    fallback = boards(dict(config) | {"studies": others})
+    assert [(board["dataset"], board["norm"], board["table"]) for board in fallback] == [
+        ("mnist", None, None),
+        ("fashion_mnist", None, None),
+    ]
+    assert boards(dict(config) | {"studies": {}}) == []
