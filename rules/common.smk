@@ -427,7 +427,9 @@ PAGE_SECTIONS = contents(config)
 PAGE_BOARDS = boards(config)
 PAGE_CELLS = judged(config)
 PAGE_TEMPLATES = [
-    f"foolflow.pages:templates/{file.name}" for file in sorted((PACKAGE / "pages/templates").iterdir()) if file.is_file()
+    f"foolflow.pages:templates/{file.name}"
+    for file in sorted((PACKAGE / "pages/templates").iterdir())
+    if file.is_file()
 ]
 
 

@@ -86,3 +86,8 @@ rule detection:
     input:
         rules.tabulate_detection.output,
         rules.draw_detection.output,
+        # The page shows the images, and what the network takes them for.
+        [
+            paths(file, [{"study": "detection", **cell} for cell in detection.cells(config)])
+            for file in rules.judge_victim.output
+        ],

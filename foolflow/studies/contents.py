@@ -34,7 +34,7 @@ def _section(config: Config, name: str) -> dict[str, Any]:
         "name": name,
         "title": module.TITLE,
         "question": module.QUESTION,
-        "setup": setup(config, attacked(config, name)),
+        "setup": setup(config, module.cells(config)),
         "tables": [_shown(one) for one in module.tables(config, None)],
         "figures": [_shown(one) for one in figures(config, name)],
     }
@@ -45,13 +45,6 @@ def figures(config: Config, name: str) -> list[Exhibit]:
     module = study_module(name)
     extra = module.extra_figures(config) if hasattr(module, "extra_figures") else []
     return [*module.figures(config), *extra]
-
-
-def attacked(config: Config, name: str) -> list[Cell]:
-    """Return the attacked cells of a study. Detectors score the images themselves, so their cells are listed apart."""
-    module = study_module(name)
-    found: list[Cell] = module.cells(config) or getattr(module, "scored", module.cells)(config)
-    return found
 
 
 def judged(config: Config) -> list[Cell]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sets_of
 from foolflow.workflow.config.names import several_epsilons, unknown
 
 TITLE = "Detection by feature squeezing"
@@ -37,8 +37,8 @@ def scored(config: Config) -> list[Cell]:
 
 
 def cells(config: Config) -> list[Cell]:
-    """Return no cells: the detectors score the images themselves."""
-    return []
+    """Return a cell for each attack of the study. The detectors score the images; judgements let the page show them."""
+    return sets_of(scored(config))
 
 
 def squeezers(config: Config, detector: str) -> list[dict[str, Any]]:

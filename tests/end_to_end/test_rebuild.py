@@ -57,6 +57,7 @@ JUDGES = {
     "stadv": ("B/none", "B_students/none", "C/none"),
     "minimal": tuple(f"{model}/none" for model in ZOO),
     "defenses": tuple(f"six_conv/{defense}" for defense in DEFENSES),
+    "detection": ("CNN/none",),  # for the page
     "transfer": tuple(f"{model}/none" for model in BOARD_ZOO),
     "leaderboard": (*(f"{model}/none" for model in BOARD_ZOO), "six_conv/none", "six_conv/feature_squeezing"),
 }
@@ -167,7 +168,7 @@ CASES = {
         each(attack, *((model, "deepfool") for model in ZOO))
         | attack("six_conv", "deepfool")
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
-        | each(judgements, "minimal", "defenses", "transfer", "leaderboard")
+        | each(judgements, "minimal", "defenses", "detection", "transfer", "leaderboard")
         | scores()
         | tables("defenses")
         | shown("minimal", "detection", "transfer", "leaderboard")
@@ -212,6 +213,7 @@ CASES = {
         | judgements("leaderboard", "six_conv/feature_squeezing")
         | squeezed()
         | attack("CNN", "pgd_undetected_mnist")  # it and the detector squeeze by a median, too
+        | judgements("detection")
         | scores()
         | shown("defenses", "detection", "leaderboard")
         | MANIFEST,
@@ -222,6 +224,7 @@ CASES = {
         | judgements("defenses", "six_conv/bit_depth_4")
         | squeezed()
         | attack("CNN", "pgd_undetected_mnist")
+        | judgements("detection")
         | scores()
         | shown("defenses", "detection")
         | MANIFEST,

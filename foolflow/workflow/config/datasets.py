@@ -8,7 +8,7 @@ from foolflow.data.layout import parts_of
 from foolflow.data.sources import source_files, splits_of
 from foolflow.errors import InvalidInput
 from foolflow.models.kinds import is_supplied
-from foolflow.studies.cells import Cell, attacked
+from foolflow.studies.cells import attacked
 from foolflow.workflow.config.names import Config
 
 USER_KEYS = ("path", "channels", "size", "resize", "crop")  # for the sources folder and npz alone
@@ -60,10 +60,9 @@ def _needs(config: Config, dataset: str) -> Iterator[str]:
     """Yield what the studies do with the train and val images of a data set."""
     for study in config["studies"]:
         module = importlib.import_module(f"foolflow.studies.{study}")
-        scored: list[Cell] = getattr(module, "scored", lambda config: [])(config)
-        for cell in (*module.cells(config), *scored):
+        for cell in module.cells(config):
             for model in (cell["model"], attacked(cell)["model"]):
                 if cell["dataset"] == dataset and not is_supplied(config["models"][model]):
                     yield f"{study} trains {model} on this data set"
-        if any(cell["dataset"] == dataset for cell in scored):
+        if study == "detection" and any(cell["dataset"] == dataset for cell in module.cells(config)):
             yield f"{study} sets the threshold of its detectors on val images"
