@@ -301,7 +301,7 @@ foolflowExplorer.show = (() => {
         else hint([`No ${filter.label.toLowerCase()} is called “${value}”. Choose one of the suggestions.`]);
       });
       const label = element("label", { className: "x-field", htmlFor: id }, element("span", {}, filter.label), filter.control);
-      part("row").before(label, ...(many ? [filter.suggestions] : []));
+      part("fields").append(label, ...(many ? [filter.suggestions] : []));
     }
     addChoice("outcomes", "outcome", ["", ...FILTERS.at(-1).options], () => [], "outcome");
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -342,6 +342,9 @@ foolflowExplorer.show = (() => {
       filter.control.value = state[filter.key];
       filter.control.classList.toggle("x-active", state[filter.key] !== "");
     }
+    const active = FILTERS.filter(({ key, control }) => control && state[key] !== "");
+    const set = active.map(({ key, label, text }) => `${label.toLowerCase()} ${isolated(text ? text(state[key]) : state[key])}`);
+    part("folded-text").textContent = `Filters${set.length ? `: ${set.join(", ")}` : ""}`;
     for (const radio of part("outcomes").querySelectorAll("input")) {
       const found = counts.outcome.get(radio.value) ?? 0;
       const outcome = OUTCOMES[radio.value];
@@ -870,7 +873,12 @@ foolflowExplorer.show = (() => {
       part("grid").children[first].firstChild.focus();
     });
     part("help").addEventListener("click", () => part("dialog").showModal());
-    wide.addEventListener("change", update);
+    part("folded").hidden = !FILTERS.some(({ control }) => control);
+    part("folded").open = wide.matches;
+    wide.addEventListener("change", () => {
+      part("folded").open = wide.matches; // where it has no summary, it could not be opened
+      update();
+    });
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("a[href^='#explorer']");
       if (!link || !isOurs(link.getAttribute("href")) || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
