@@ -183,7 +183,7 @@ class _Album:
             guess = min(self.most, int(count * 0.98 * limit / built.size))
             if built.size <= limit and guess <= count * 1.03:
                 break
-            count = guess if built.size <= limit else min(guess, count - 1)
+            count = guess if built.size <= limit else min(max(guess, best.count + 1), count - 1)
             if count <= best.count:
                 break
         return best

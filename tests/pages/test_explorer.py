@@ -1,10 +1,15 @@
 """The explorer in a browser, on a phone and on a wide screen."""
 
+import base64
+import io
 import time
+import zlib
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from foolflow.pages.gallery import gallery, query
 from tests.pages.axe import violations
@@ -79,6 +84,8 @@ class Explorer:
         return self.script(f"return {buttons}.map((each) => each.getAttribute('aria-label'))")
 
     def choose(self, key, value):
+        if not self.browser.find_element("id", f"explorer-{key}").is_displayed():
+            self.browser.find_element("css selector", "[data-part=folded] summary").click()
         select = self.browser.find_element("id", f"explorer-{key}")
         select.find_element("css selector", f'option[value="{value}"]').click()
 
@@ -172,6 +179,43 @@ def test_colour_images_are_painted_in_colour(visit, tmp_path):
     exact = np.rint(world.made({**OWN, "attack": "fgsm"}).images(slice(2, 3))[0] * 255).transpose(1, 2, 0)
     assert until(lambda: explorer.pixels("made").shape == (7, 11, 4))
     assert until(lambda: (explorer.pixels("made")[:, :, :3] == exact).all())
+
+
+def test_every_filter_of_png_is_undone(visit, tmp_path):
+    world = small_world(tmp_path, shape=(3, 12, 12))
+    shown = gallery(world.cells, world.artefacts, limit=ROOMY)
+    pixels = np.array(Image.open(io.BytesIO(base64.b64decode(shown.sheets[0]))))
+    encoded = with_all_filters(pixels)
+    assert (np.array(Image.open(io.BytesIO(encoded))) == pixels).all()
+    filtered = replace(shown, sheets=(base64.b64encode(encoded).decode(), *shown.sheets[1:]))
+    explorer = visit("#explorer?attack=pgd&defense=none&epsilon=0.03137", path=written(filtered, tmp_path))
+    for number in range(12):
+        clean = world.images["digits"][number].transpose(1, 2, 0)
+        assert until(lambda clean=clean: (explorer.pixels("clean")[:, :, :3] == clean).all())
+        explorer.part("next").click()
+
+
+def with_all_filters(pixels):
+    """Encode uint8 (H, W, 3) as PNG, each row with the next of the five filters."""
+    height, width, step = pixels.shape
+    above = np.zeros(width * step, int)
+    rows = b""
+    for number, row in enumerate(pixels.reshape(height, -1).astype(int)):
+        left, corner = (np.concatenate([np.zeros(step, int), line[:-step]]) for line in (row, above))
+        guesses = np.stack([left, above, corner])
+        nearest = np.abs(left + above - corner - guesses).argmin(0)  # Paeth: ties go to left, then above
+        paeth = np.take_along_axis(guesses, nearest[None], 0)[0]
+        predicted = (0 * row, left, above, (left + above) // 2, paeth)[number % 5]
+        rows += bytes([number % 5]) + ((row - predicted) % 256).astype(np.uint8).tobytes()
+        above = row
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    packed = zlib.compress(rows)
+    half = len(packed) // 2
+    parts = [(b"IHDR", header), (b"IDAT", packed[:half]), (b"IDAT", packed[half:]), (b"IEND", b"")]
+    chunks = (
+        len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def test_other_parts_of_the_page_can_paint_an_image(visit, world, shown):
@@ -285,6 +329,13 @@ def test_a_page_without_images_of_a_set_says_so(visit, world, tmp_path):
     text = explorer.browser.find_element("id", "explorer").text
     assert "holds 0 of" in text
     assert not explorer.part("tool").is_displayed()
+
+
+def test_a_run_without_adversarial_images_has_an_empty_explorer(visit, world, tmp_path):
+    explorer = visit(path=written(gallery([], world.artefacts, limit=ROOMY), tmp_path))
+    assert "No adversarial images were made." in explorer.browser.find_element("id", "explorer").text
+    assert not explorer.part("tool").is_displayed()
+    assert violations(explorer.browser) == []
 
 
 # ---- Sorting and the histogram ----
@@ -594,8 +645,9 @@ def test_keys_do_nothing_while_one_types(visit):
     from selenium.webdriver.common.keys import Keys
 
     explorer = visit("#explorer?sort=l2")
+    before = explorer.title()
     explorer.keys("f?", Keys.ARROW_RIGHT, at=explorer.part("from"))
-    assert explorer.title() == explorer.title()
+    assert explorer.title() == before
     assert explorer.part("flicker").get_attribute("aria-pressed") == "false"
     assert not explorer.part("dialog").is_displayed()
     assert "at=" not in explorer.hash()
@@ -650,6 +702,21 @@ def test_show_more_adds_thumbnails_and_takes_the_focus_there(visit, world):
 
 
 # ---- On a phone ----
+
+
+def test_on_a_phone_the_filters_are_folded_but_named(visit):
+    explorer = visit(width=PHONE)
+    assert not explorer.browser.find_element("id", "explorer-attack").is_displayed()
+    assert (
+        explorer.script("return document.querySelector('[data-part=grid]').getBoundingClientRect().top") < 800
+    )  # of 900
+    explorer.choose("attack", "pgd")
+    assert explorer.browser.find_element("id", "explorer-attack").is_displayed()
+    explorer = visit("#explorer?attack=pgd&source=own", width=PHONE)
+    assert not explorer.browser.find_element("id", "explorer-attack").is_displayed()
+    text = explorer.text("folded-text").replace("\u2068", "").replace("\u2069", "")
+    assert text == "Filters: made on the victim itself, attack pgd"
+    assert visit(width=WIDE).browser.find_element("id", "explorer-class").is_displayed()
 
 
 def test_on_a_phone_the_image_opens_below_and_leads_back(visit):

@@ -87,8 +87,25 @@ def test_flow_is_exact_to_a_127th_of_its_largest_value(world, whole):
     assert scale == pytest.approx(np.abs(flow).max(), rel=2e-3)
     decoded = ((steps - 128) / 127 * scale).reshape(len(flow), 2, 12, 12)
     assert np.abs(decoded - flow).max() <= scale / 254 * 1.001
-    # What does not move is exactly 128, so that it is drawn without an arrow.
-    assert (np.rint(0 / scale * 127) + 128) == 128
+
+
+def test_reduced_flow_is_the_average_in_pixels_of_the_full_image(tmp_path, monkeypatch):
+    monkeypatch.setattr("foolflow.pages.gallery.SMALLEST", 4)
+    world = World(tmp_path)
+    world.add_dataset("digits", shape=(1, 16, 16), count=20)
+    world.add_set("digits", LENET, Attack("stadv", flow=True))
+    world.judge("digits", LENET, [("stadv", None)])
+    full = gallery(world.cells, world.artefacts, limit=ROOMY)
+    shown = gallery(world.cells, world.artefacts, limit=full.size // 3)
+    data = json.loads(shown.data)
+    (entry,), (dataset,) = data["sets"], data["datasets"]
+    assert dataset["factor"] in (2, 4)
+    factor, side = dataset["factor"], 16 // dataset["factor"]
+    flow = world.made(world.cells[0]).tensors["flow"][entry["row"]]
+    averages = flow.reshape(len(flow), 2, side, factor, side, factor).mean((3, 5))
+    steps = images(shown, entry["flow"], len(flow), 2 * side, side).astype(float)
+    decoded = ((steps - 128) / 127 * entry["flow"]["scale"]).reshape(averages.shape)
+    assert np.abs(decoded - averages).max() <= entry["flow"]["scale"] / 254 * 1.001
 
 
 def test_each_judgement_is_shown_once_with_its_predictions(world, whole):

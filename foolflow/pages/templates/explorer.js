@@ -37,7 +37,8 @@ foolflowExplorer.show = (() => {
   /** Budgets are often fractions of 255. */
   function epsilonText(value) {
     const steps = Math.round(value * 255);
-    return String(value).length > 4 && steps > 0 && Math.abs(value * 255 - steps) < 0.005 ? `${steps}/255` : String(value);
+    const exact = Number((steps / 255).toPrecision(4)) === value;
+    return exact && String(value).length > 4 ? `${steps}/255` : String(value);
   }
 
   // ---- Rows: one victim's judgement of one image ----
@@ -300,7 +301,7 @@ foolflowExplorer.show = (() => {
         else hint([`No ${filter.label.toLowerCase()} is called “${value}”. Choose one of the suggestions.`]);
       });
       const label = element("label", { className: "x-field", htmlFor: id }, element("span", {}, filter.label), filter.control);
-      part("row").before(label, ...(many ? [filter.suggestions] : []));
+      part("fields").append(label, ...(many ? [filter.suggestions] : []));
     }
     addChoice("outcomes", "outcome", ["", ...FILTERS.at(-1).options], () => [], "outcome");
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -341,6 +342,9 @@ foolflowExplorer.show = (() => {
       filter.control.value = state[filter.key];
       filter.control.classList.toggle("x-active", state[filter.key] !== "");
     }
+    const active = FILTERS.filter(({ key, control }) => control && state[key] !== "");
+    const set = active.map(({ key, label, text }) => `${label.toLowerCase()} ${isolated(text ? text(state[key]) : state[key])}`);
+    part("folded-text").textContent = `Filters${set.length ? `: ${set.join(", ")}` : ""}`;
     for (const radio of part("outcomes").querySelectorAll("input")) {
       const found = counts.outcome.get(radio.value) ?? 0;
       const outcome = OUTCOMES[radio.value];
@@ -495,7 +499,7 @@ foolflowExplorer.show = (() => {
 
   function gridThumbnail(row) {
     const names = [markOf(row.outcome), named(className(row.victim, row.label))];
-    if (row.made !== row.label) names.push("→", named(className(row.victim, row.made)));
+    if (row.made !== row.label) names.push(element("span", {}, "→ ", named(className(row.victim, row.made))));
     const { short, of } = SORTS[state.sort];
     const below = short ? `${short} ${shown(of(row))}` : percent(row.judgement.confidence[row.row * row.judgement.width]);
     return thumbnail(row, described(row), element("span", { className: "x-names" }, ...names), element("small", {}, below));
@@ -738,18 +742,19 @@ foolflowExplorer.show = (() => {
 
   function updateFacts(row) {
     const fact = (name) => shown(measure(name)(row));
+    const whole = (name) => count(measure(name)(row));
     const { full } = data.datasets[row.set.dataset];
     const facts = [
       ["True class", named(className(row.victim, row.label))],
       ...(row.target >= 0 ? [["Target", named(className(row.victim, row.target))]] : []),
       ["L2", fact("l2")],
       ["L∞", fact("linf")],
-      ["L0", `${fact("l0")} of ${count(full[0] * full[1])} pixels`],
+      ["L0", `${whole("l0")} of ${count(full[0] * full[1])} pixels`],
       ["SSIM", fact("ssim")],
       ["Margin", shown(row.judgement.margin[row.row])],
       ...(row.set.flow_loss ? [["Flow loss", fact("flow_loss")]] : []),
-      ["Iterations", fact("iterations")],
-      ["Gradient evaluations", fact("gradient_evaluations")],
+      ["Iterations", whole("iterations")],
+      ["Gradient evaluations", whole("gradient_evaluations")],
     ];
     part("facts").replaceChildren(...facts.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   }
@@ -868,7 +873,12 @@ foolflowExplorer.show = (() => {
       part("grid").children[first].firstChild.focus();
     });
     part("help").addEventListener("click", () => part("dialog").showModal());
-    wide.addEventListener("change", update);
+    part("folded").hidden = !FILTERS.some(({ control }) => control);
+    part("folded").open = wide.matches;
+    wide.addEventListener("change", () => {
+      part("folded").open = wide.matches; // where it has no summary, it could not be opened
+      update();
+    });
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("a[href^='#explorer']");
       if (!link || !isOurs(link.getAttribute("href")) || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;

@@ -7,7 +7,7 @@ foolflowExplorer.flow = (() => {
   const SIDE = 640; // pixels of the canvas, at least
   const LINES = 28; // arrows or grid lines per side, at most
   const TIMES = [20, 10, 5, 2, 1]; // how much longer than true a short flow is drawn
-  const VISIBLE = 1.5; // pixels that the longest arrow should have
+  const VISIBLE = 1.5; // distances between arrows that the longest should have
 
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
@@ -39,8 +39,9 @@ foolflowExplorer.flow = (() => {
     const [down, along] = [values.subarray(0, height * width), values.subarray(height * width)];
     const lengths = down.map((value, at) => Math.hypot(value, along[at]));
     const longest = lengths.reduce((most, length) => Math.max(most, length), 0);
-    const times = TIMES.find((each) => (longest * each) / factor <= VISIBLE) ?? 1;
-    return { down, along, lengths, longest, shift: [mean(down), mean(along)], times, height, width, factor };
+    const every = Math.ceil(Math.max(height, width) / LINES);
+    const times = TIMES.find((each) => (longest * each) / factor <= VISIBLE * every) ?? 1;
+    return { down, along, lengths, longest, shift: [mean(down), mean(along)], every, times, height, width, factor };
   }
 
   function explain({ down, along, lengths, shift, times }, view) {
@@ -60,8 +61,7 @@ foolflowExplorer.flow = (() => {
     );
   }
 
-  function drawLines(context, { down, along, lengths, shift, times, height, width, factor }, view, zoom) {
-    const every = Math.ceil(Math.max(height, width) / LINES);
+  function drawLines(context, { down, along, lengths, shift, every, times, height, width, factor }, view, zoom) {
     const point = (i, j, di = 0, dj = 0) => [(j + 0.5 + (dj * times) / factor) * zoom, (i + 0.5 + (di * times) / factor) * zoom];
     const sampled = (i, j) => point(i, j, down[i * width + j], along[i * width + j]);
     const lines = new Path2D();
