@@ -18,6 +18,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, Cell, model_and_defense, source_of
 from foolflow.pages.sprites import Sheets
+from foolflow.studies.robustness import shown_attack
 
 ENOUGH = 8  # test images per set, below which the resolution is reduced
 SMALLEST = 64  # pixels on the shorter side, to which the resolution may be reduced
@@ -38,7 +39,10 @@ VictimKey = tuple[str, str, str, int]
 
 @dataclass(frozen=True)
 class Stock:
-    """How many images of an adversarial set are stored in its file, and how many of them the page holds."""
+    """How many images of an adversarial set are stored in its file, and how many of them the page holds.
+
+    attack: its name for readers.
+    """
 
     dataset: str
     source: str
@@ -165,6 +169,13 @@ class _Album:
         """The largest number of test indices of a set."""
         return max((one.records["index"].nunique() for one in self._sets.values()), default=0)
 
+    @cached_property
+    def _attack_names(self) -> dict[str, str]:
+        """The names for readers of those attacks whose sets are called otherwise, unless two attacks share a name."""
+        attacks = {key[4] for key in self._sets}
+        names = {attack: shown_attack(attack) for attack in sorted(attacks)}
+        return {attack: name for attack, name in names.items() if name != attack and name not in attacks}
+
     @property
     def reductions(self) -> list[int]:
         """The factors by which images can be reduced, except 1."""
@@ -222,10 +233,15 @@ class _Album:
                 for judged in self._judged
             ],
             "names": names.list,
+            "attacks": self._attack_names,
             "columns": COLUMNS,  # of sets; a list, or one value for all images
         }
         stock = tuple(
-            Stock(key[0], f"{key[1]}/{key[2]}", key[3], key[4], len(judged.records), len(rows[key]))
+            Stock(
+                *(key[0], f"{key[1]}/{key[2]}", key[3], self._attack_names.get(key[4], key[4])),
+                len(judged.records),
+                len(rows[key]),
+            )
             for key, judged in self._sets.items()
         )
         return Gallery(

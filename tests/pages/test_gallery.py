@@ -285,3 +285,15 @@ def test_png_of_sparse_differences_is_not_larger_than_pillows():
     encoded = sprites.png(sparse)
     assert len(encoded) <= len(file.getvalue())
     assert (np.array(Image.open(io.BytesIO(encoded))) == sparse[:, :, 0]).all()
+
+
+def test_an_attack_has_its_name_for_readers_unless_another_attack_has_it(tmp_path):
+    world = World(tmp_path)
+    world.add_dataset("digits")
+    names = ["robustness-pgd", "robustness-fgsm", "fgsm"]
+    for name in names:
+        world.add_set("digits", ("lenet", "none", 0), Attack(name))
+    world.judge("digits", ("lenet", "none", 0), [(name, None) for name in names])
+    shown = gallery(world.cells, world.artefacts, limit=10**6)
+    assert json.loads(shown.data)["attacks"] == {"robustness-pgd": "pgd"}
+    assert [stock.attack for stock in shown.stock] == ["pgd", "robustness-fgsm", "fgsm"]

@@ -90,9 +90,11 @@ foolflowExplorer.show = (() => {
     return address(row.victim) + (severalSeeds ? `, seed ${row.victim.seed}` : "");
   }
 
+  const attackName = (attack) => data.attacks[attack] ?? attack;
+
   function attackText(row) {
     const epsilon = row.set.epsilon[row.row];
-    return row.set.attack + (epsilon === null ? "" : ` ε ${epsilonText(epsilon)}`) + (own(row) ? "" : `, made on ${row.set.source}`);
+    return attackName(row.set.attack) + (epsilon === null ? "" : ` ε ${epsilonText(epsilon)}`) + (own(row) ? "" : `, made on ${row.set.source}`);
   }
 
   // ---- Filters and sort keys ----
@@ -103,7 +105,7 @@ foolflowExplorer.show = (() => {
     { key: "defense", label: "Defense", of: (row) => row.victim.defense },
     { key: "seed", label: "Seed", of: (row) => String(row.victim.seed), rank: (row) => row.victim.seed },
     { key: "source", label: "Made on", of: (row) => row.set.source, text: (value) => (value === "own" ? "the victim itself" : value) },
-    { key: "attack", label: "Attack", of: (row) => row.set.attack },
+    { key: "attack", label: "Attack", of: (row) => row.set.attack, text: attackName },
     {
       key: "epsilon",
       label: "Epsilon",
