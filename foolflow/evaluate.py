@@ -76,8 +76,9 @@ class Evaluation:
 
     def show(self, count: int = 8) -> "Figure":
         """Draw images under attack: original, perturbation and adversarial image, with classes and confidences."""
-        from foolflow.figures.examples import choose, draw, example
+        from foolflow.figures.examples import draw, example
         from foolflow.figures.fonts import set_fonts
+        from foolflow.statistics.examples import choose
 
         counting = [one for one in self._tried if one.counts and one.name not in CONTROLS] or self._tried
         records = {one.name: one.records for one in counting}

@@ -13,10 +13,10 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, shorten
-from foolflow.statistics.robustness import Budget, outcomes
+from foolflow.statistics.examples import choose
+from foolflow.statistics.robustness import Budget
 from foolflow.statistics.summary import ball_in_words
 
-COUNT = 8
 SMALLEST, LARGEST = 0.95, 1.7  # width of a column in inches
 COLUMNS_PER_INCH = 15.5  # of a class name in a title
 
@@ -72,30 +72,6 @@ def example(
         float(record["confidence"]),
         attack,
     )
-
-
-def choose(records: Mapping[str, pd.DataFrame], budget: Budget | None, count: int = COUNT) -> list[tuple[str, int]]:
-    """Choose up to `count` images that were classified correctly, each with the first attack that fooled it.
-
-    Fooled images come first, and within these the classes alternate.
-    records: of each attack, by name.  Returns for each image the attack and the row of its records.
-    """
-    candidates: dict[int, tuple[bool, int, str, int]] = {}
-    for name, table in records.items():
-        found = outcomes(table, budget)
-        for index, one in found[found["clean"]].iterrows():
-            row = int(one["row"])
-            known = candidates.get(int(index))  # type: ignore[call-overload]
-            if known is None or (known[0] and not one["right"]):
-                candidates[int(index)] = bool(one["right"]), int(table["label"].iloc[row]), name, row  # type: ignore[call-overload]
-    if not candidates:
-        return []
-    listed = pd.DataFrame.from_dict(
-        candidates, orient="index", columns=["right", "label", "attack", "row"]
-    ).sort_index()
-    listed["turn"] = listed.groupby(["right", "label"]).cumcount()
-    chosen = listed.sort_values(["right", "turn"], kind="stable").head(count)
-    return list(zip(chosen["attack"], chosen["row"].astype(int), strict=True))
 
 
 def draw(title: str, shown: Sequence[Example]) -> Figure:

@@ -9,7 +9,7 @@ import pandas as pd
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, Cell
-from foolflow.figures.examples import choose
+from foolflow.statistics.examples import choose
 from foolflow.statistics.groups import groups
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.robustness import Budget, in_common, outcomes, ranks, worst_case
@@ -175,8 +175,19 @@ def _stated(victim: Cell, table: pd.DataFrame) -> tuple[Rate, Rate, list[str]]:
     ]
     column = "attack" if "attack" in table else "against"
     clean, worst = (rows[rows[column] == name].iloc[0] for name in (CLEAN, WORST))
-    warnings = rows["warnings"].dropna().unique().tolist() if "warnings" in rows else []
-    return _rate(clean), _rate(worst), [str(warning) for warning in warnings if warning]
+    return _rate(clean), _rate(worst), _warnings(rows) if "warnings" in rows else []
+
+
+def _warnings(rows: pd.DataFrame) -> list[str]:
+    """Return each warning once, followed by the attacks that it concerns unless it concerns the answer itself."""
+    found: dict[str, list[str]] = {}
+    for attack, warning in zip(rows["attack"], rows["warnings"], strict=True):
+        if isinstance(warning, str) and warning:
+            found.setdefault(warning, []).append(attack)
+    return [
+        warning if {CLEAN, WORST} & set(attacks) else f"{warning} ({', '.join(attacks)})"
+        for warning, attacks in found.items()
+    ]
 
 
 def _rate(row: pd.Series) -> Rate:

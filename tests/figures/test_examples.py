@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from foolflow.figures.examples import COUNT, Example, choose, draw
+from foolflow.figures.examples import Example, draw
+from foolflow.statistics.examples import COUNT, choose
 from foolflow.statistics.robustness import Budget
 
 BUDGET = Budget("linf", 0.1)

@@ -126,9 +126,9 @@
 
   function says(prediction, confidence, right) {
     const sure = confidence >= 1 ? "100" : Math.min(100 * confidence, 99.9).toFixed(1);
-    const name = element("b", {}, element("bdi", {}, prediction), right ? " ✓" : " ✗");
+    const name = element("b", {}, right ? "✓ " : "✗ ", element("bdi", {}, prediction));
     return element("span", { className: `says ${right ? "right" : "wrong"}`, title: prediction },
-      name, " ", element("small", {}, `${sure} %`));
+      name, element("small", {}, `${sure} %`));
   }
 
   function card(one) {

@@ -1,0 +1,33 @@
+"""Choose the images of a victim to show."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from foolflow.statistics.robustness import Budget, outcomes
+
+COUNT = 8
+
+
+def choose(records: Mapping[str, pd.DataFrame], budget: Budget | None, count: int = COUNT) -> list[tuple[str, int]]:
+    """Choose up to `count` images that were classified correctly, each with the first attack that fooled it.
+
+    Fooled images come first, and within these the classes alternate.
+    records: of each attack, by name.  Returns for each image the attack and the row of its records.
+    """
+    candidates: dict[int, tuple[bool, int, str, int]] = {}
+    for name, table in records.items():
+        found = outcomes(table, budget)
+        for index, one in found[found["clean"]].iterrows():
+            row = int(one["row"])
+            known = candidates.get(int(index))  # type: ignore[call-overload]
+            if known is None or (known[0] and not one["right"]):
+                candidates[int(index)] = bool(one["right"]), int(table["label"].iloc[row]), name, row  # type: ignore[call-overload]
+    if not candidates:
+        return []
+    listed = pd.DataFrame.from_dict(
+        candidates, orient="index", columns=["right", "label", "attack", "row"]
+    ).sort_index()
+    listed["turn"] = listed.groupby(["right", "label"]).cumcount()
+    chosen = listed.sort_values(["right", "turn"], kind="stable").head(count)
+    return list(zip(chosen["attack"], chosen["row"].astype(int), strict=True))
