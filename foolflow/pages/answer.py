@@ -18,11 +18,11 @@ from foolflow.studies.robustness import shown_attack
 
 ANY_SIZE = "perturbations of any size"
 LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
-KEPT = (
-    (LITTLE, "keeps almost none of its accuracy"),
-    (0.5, "loses more than half of its accuracy"),
-    (0.8, "loses a good part of its accuracy"),
-    (float("inf"), "keeps most of its accuracy"),
+KEPT = (  # below which share of the clean accuracy, in words for one victim and for several
+    (LITTLE, "keeps almost none of its accuracy", "keep almost none of their accuracy"),
+    (0.5, "loses more than half of its accuracy", "lose more than half of their accuracy"),
+    (0.8, "loses a good part of its accuracy", "lose a good part of their accuracy"),
+    (float("inf"), "keeps most of its accuracy", "keep most of their accuracy"),
 )
 
 # Whether the page shows the image in this row of an adversarial set.
@@ -239,19 +239,29 @@ def verdict(one: Board) -> str:
     where = f"On {one.dataset}, {f'within {one.threat}' if one.bounded else 'whatever the size of the change'},"
     if not others:
         return f"{where} {best.name} {_keeps(best)}."
+    count = 1 + len(others)
     if _share(best) < LITTLE:
-        return f"{where} none of {1 + len(others)} victims is robust: the best, {best.name}, {_keeps(best)}."
-    return f"{where} {best.name} is the most robust of {1 + len(others)} victims: it {_keeps(best)}; {_compared(one)}."
+        return f"{where} none of {count} victims is robust: the best, {best.name}, {_keeps(best)}."
+    tied = [other.name for other in others if other.rank == best.rank]
+    if tied:
+        everyone = "both victims" if count == 2 else f"all {count} victims"
+        first = everyone if len(tied) == len(others) else _listed([best.name, *tied])
+        return f"{where} {first} are equally robust: they {_keeps(best, several=True)}{_compared(one)}."
+    return f"{where} {best.name} is the most robust of {count} victims: it {_keeps(best)}{_compared(one)}."
 
 
 def _compared(one: Board) -> str:
+    """Say which victims do not differ significantly from the best one. Its equals have been named."""
     best, *others = one.standings
-    alike = [other.name for other in others if other.group == best.group]
+    below = [other for other in others if other.rank != best.rank]
+    alike = [other.name for other in below if other.group == best.group]
+    if not below:
+        return ""
     if not alike:
-        return "the others are significantly less robust"
-    if len(alike) == len(others):
-        return "the others do not differ significantly from it"
-    return f"{_listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly from it"
+        return "; the others are significantly less robust"
+    if len(alike) == len(below):
+        return "; the others do not differ significantly"
+    return f"; {_listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly"
 
 
 def _share(one: Standing) -> float:
@@ -259,17 +269,19 @@ def _share(one: Standing) -> float:
     return one.worst.value / one.clean.value if one.clean.value else 0.0
 
 
-def _keeps(one: Standing) -> str:
+def _keeps(one: Standing, *, several: bool = False) -> str:
     """Say what the worst case leaves of the clean accuracy."""
-    words = next(words for limit, words in KEPT if _share(one) < limit)
+    words = next(words[several] for limit, *words in KEPT if _share(one) < limit)
+    if several:
+        return f"{words} under attack, {percent(one.worst.value)}"
     return f"{words} under attack: {percent(one.worst.value)} instead of {percent(one.clean.value)}"
 
 
 def percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
+    return f"{100 * value:.1f}\u00a0%"
 
 
 def _listed(names: Sequence[str], longest: int = 3) -> str:
     if len(names) > longest:
-        return f"{len(names)} others"
+        return f"{names[0]} and {len(names) - 1} others"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

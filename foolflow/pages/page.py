@@ -12,7 +12,7 @@ from foolflow.pages.gallery import Gallery, image_query, query
 from foolflow.pages.source import Source
 from foolflow.pages.words import caption, explained, glossary
 
-MANY = 5  # victims of a board that are shown at once; the others unfold
+SOME, MANY = 5, 12  # victims of a board that are shown at once, on a phone and on a wide screen; the others unfold
 FEW = 6  # figures of one kind that are shown at once; the others fold away
 
 
@@ -54,6 +54,7 @@ def render(
         report=report,
         version=version,
         few=FEW,
+        some=SOME,
         many=MANY,
         terms=glossary(),
     )

@@ -9,9 +9,9 @@ from tests.pages.pages import Attack, World
 NAMES = ("zero", "one", "two")
 
 
-def standing(name, clean, worst, group="A", n=100):
+def standing(name, clean, worst, group="A", n=100, rank=2):
     victim = {"dataset": "digits", "model": name, "defense": "none", "seed": 0}
-    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), 1, group, "pgd")
+    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), rank, group, "pgd")
 
 
 def judged(*standings, threat="L∞ 8/255", bounded=True):
@@ -30,18 +30,29 @@ def judged(*standings, threat="L∞ 8/255", bounded=True):
 )
 def test_the_verdict_on_one_victim_says_how_much_it_keeps(worst, words):
     text = verdict(judged(standing("lenet", 90, worst)))
-    assert text == f"On digits, within L∞ 8/255, lenet {words} under attack: {worst}.0 % instead of 90.0 %."
+    assert text == f"On digits, within L∞ 8/255, lenet {words} under attack: {worst}.0\u00a0% instead of 90.0\u00a0%."
 
 
 def test_the_verdict_on_several_victims_names_the_best_and_those_that_do_not_differ():
-    best, close, far = standing("a", 90, 60), standing("b", 91, 58), standing("c", 95, 5, "B")
-    assert verdict(judged(best, far)).endswith("60.0 % instead of 90.0 %; the others are significantly less robust.")
-    assert verdict(judged(best, close)).endswith("the others do not differ significantly from it.")
+    best, close, far = standing("a", 90, 60, rank=1), standing("b", 91, 58), standing("c", 95, 5, "B")
+    assert verdict(judged(best, far)).endswith("instead of 90.0\u00a0%; the others are significantly less robust.")
+    assert verdict(judged(best, close)).endswith("; the others do not differ significantly.")
     text = verdict(judged(best, close, far))
     assert text.startswith("On digits, within L∞ 8/255, a is the most robust of 3 victims: it loses a good part of")
-    assert text.endswith("; b does not differ significantly from it.")
-    several = verdict(judged(best, close, standing("d", 90, 57), far))
-    assert several.endswith("; b and d do not differ significantly from it.")
+    assert text.endswith("; b does not differ significantly.")
+    several = [standing(name, 90, 57) for name in "bcdef"]
+    assert verdict(judged(best, *several[:2], far)).endswith("; b and c do not differ significantly.")
+    assert verdict(judged(best, *several, far)).endswith("; b and 4 others do not differ significantly.")
+
+
+def test_victims_that_share_the_first_place_are_named_together():
+    first = [standing(name, 90, 60, rank=1) for name in "ab"]
+    close, far = standing("c", 90, 55), standing("d", 95, 5, "B")
+    text = verdict(judged(*first))
+    assert text.startswith("On digits, within L∞ 8/255, both victims are equally robust: they lose a good part of")
+    assert text.endswith("under attack, 60.0\u00a0%.")
+    assert verdict(judged(*first, far)).endswith("60.0\u00a0%; the others are significantly less robust.")
+    assert "a and b are equally robust" in verdict(judged(*first, close, far))
 
 
 def test_if_the_best_keeps_nothing_none_is_robust():
@@ -50,7 +61,7 @@ def test_if_the_best_keeps_nothing_none_is_robust():
 
 
 def test_a_victim_that_is_never_right_has_a_verdict():
-    assert "0.0 % instead of 0.0 %" in verdict(judged(standing("a", 0, 0)))
+    assert "0.0\u00a0% instead of 0.0\u00a0%" in verdict(judged(standing("a", 0, 0)))
 
 
 def test_groups_are_lettered():
