@@ -41,8 +41,9 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         return arguments.command.replace("{}", shlex.quote(f"{arguments.results}/{_set(cell)}"), 1)
 
     def page(shown: Gallery) -> str:
+        boards = [board(one, artefacts, lambda cell, row: shown.place(cell, row) is not None) for one in spec["boards"]]
         return render(
-            [board(one, artefacts, lambda cell, row: shown.place(cell, row) is not None) for one in spec["boards"]],
+            [one for one in boards if one.standings],
             [_section(one, tables, figures) for one in spec["sections"]],
             table(read_json(files["times"][0]), "times", ""),
             source(read_json(files["manifest"][0]), spec["seeds"]),

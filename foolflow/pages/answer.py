@@ -113,8 +113,12 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     attacked = _attacked(spec["attempts"], artefacts, budget)
     table = None if spec["table"] is None else artefacts.table(spec["table"], dtype={"seed": str})
     right = {key: worst_case([one.outcomes["right"] for one in tried]) for key, tried in attacked.items()}
-    images = in_common([one.to_frame() for one in right.values()])
-    numbers = groups([one.loc[images].to_numpy() for one in right.values()])
+    # Attacks on different images have no worst case.
+    attacked = {key: tried for key, tried in attacked.items() if len(right[key])}
+    if not attacked:
+        return Board(spec["title"], spec["dataset"], "", budget is not None, 0)
+    images = in_common([right[key].to_frame() for key in attacked])
+    numbers = groups([right[key].loc[images].to_numpy() for key in attacked])
     several_seeds = len({cell["seed"] for cell in spec["attempts"]}) > 1
     standings = []
     for (key, tried), number in zip(attacked.items(), numbers, strict=True):

@@ -137,3 +137,12 @@ def test_the_examples_are_fooled_images_that_the_page_holds(world):
     few = built(world, is_shown=lambda cell, row: row < 2)
     assert all(example.row < 2 for one in few.standings for example in one.examples)
     assert built(world, is_shown=lambda cell, row: False).standings[0].examples == []
+
+
+def test_attacks_on_different_images_have_no_worst_case(tmp_path):
+    apart = World(tmp_path)
+    apart.add_dataset("digits", NAMES)
+    apart.add_set("digits", ("a", "none", 0), Attack("weak", (0.05,)), indices=range(6))
+    apart.add_set("digits", ("a", "none", 0), Attack("strong", (0.2,)), indices=range(6, 12))
+    apart.judge("digits", ("a", "none", 0), [("weak", None), ("strong", None)], NAMES, "leaderboard")
+    assert built(apart).standings == []
