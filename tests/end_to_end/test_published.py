@@ -75,7 +75,7 @@ def test_the_readmes_example_runs(root):
 def test_the_readmes_targets_exist(demo, root):
     readme = (root / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    snakemake --cores 2(?: +(\S+))?", readme, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     for target in commands:
         named = [target] if target and not target.startswith("#") else []
         demo.snakemake("-n", *named, "--config", "results=results")  # where the full reproduction writes
