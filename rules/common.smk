@@ -440,8 +440,8 @@ def paths_of_exhibits(kind, ending):
 
 def command_to_remake():
     """Return the command that makes a file of the results again, with {} in the place of the file."""
-    if "FOOLFLOW_COMMAND" in os.environ:  # set by `foolflow evaluate`
-        return f"{os.environ['FOOLFLOW_COMMAND']} --forcerun {{}}"
+    if command := os.environ.get("FOOLFLOW_COMMAND", ""):  # set by `foolflow evaluate`
+        return f"{command} --forcerun {{}}"
     overlays = " --workflow-profile profiles/demo" if globals().get("OVERLAYS") else ""
     files = [str(file) for file in workflow.overwrite_configfiles]
     given = f" --configfile {' '.join(map(quote, files))}" if files else ""

@@ -30,7 +30,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu, {torch.get_num_threads()} thread(s)"
+    threads = torch.get_num_threads()
+    cpu = f"cpu, {threads} thread{'' if threads == 1 else 's'}"
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu
 
 
 def training_precision(requested: str, device: torch.device) -> torch.dtype:

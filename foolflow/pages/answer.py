@@ -15,6 +15,7 @@ from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.robustness import Budget, in_common, outcomes, ranks, worst_case
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
+from foolflow.tables.links import to_attacks
 
 ANY_SIZE = "perturbations of any size"
 LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
@@ -70,7 +71,7 @@ class Standing:
 
     clean, worst: its accuracy.  rank: by the worst case; 1 is the best, and equals share a rank.
     group: `A` for the best. Victims of a group do not differ significantly from the best one of the group.
-    hardest: the attack that leaves the least accuracy.
+    hardest: the attack that leaves the least accuracy, or several.  images: the cell of the images that count.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Standing:
     rank: int
     group: str
     hardest: str
+    images: Cell
     warnings: Sequence[str] = ()
     examples: Sequence[Example] = ()
 
@@ -133,6 +135,7 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
                 rank=0,
                 group=letters(number),
                 hardest=_hardest(tried),
+                images=to_attacks(victim, (one.cell["attack"] for one in tried), budget),
                 warnings=warnings,
                 examples=_examples(tried, budget, is_shown, artefacts),
             )
@@ -199,7 +202,8 @@ def _rate(row: pd.Series) -> Rate:
 
 
 def _hardest(tried: Sequence[Tried]) -> str:
-    return attack_name(min(tried, key=lambda one: one.outcomes["right"].mean()).cell)
+    left = {attack_name(one.cell): one.outcomes["right"].mean() for one in tried}
+    return _listed([name for name, accuracy in left.items() if accuracy == min(left.values())])
 
 
 def attack_name(cell: Cell) -> str:
@@ -245,7 +249,11 @@ def verdict(one: Board) -> str:
         return f"{where} {best.name} {_keeps(best)}."
     count = 1 + len(others)
     if _share(best) < LITTLE:
-        return f"{where} none of {count} victims is robust: the best, {best.name}, {_keeps(best)}."
+        none = "neither victim" if count == 2 else f"none of {count} victims"
+        return (
+            f"{where} {none} is robust: the best one keeps {percent(best.worst.value)} of its accuracy of "
+            f"{percent(best.clean.value)}."
+        )
     tied = [other.name for other in others if other.rank == best.rank]
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"

@@ -27,8 +27,9 @@ LIKELY = ("prediction", "class_2", "class_3", "class_4", "class_5")
 CONFIDENCES = ("confidence", "confidence_2", "confidence_3", "confidence_4", "confidence_5")
 MEASURED = ("l0", "l2", "linf", "ssim", "iterations", "gradient_evaluations")
 FLOW_LOSS = "flow_loss"
+BOUNDED = {"l2": 7, "linf": 7}  # significant digits, enough to tell whether a perturbation is within a bound
 COLUMNS = ("epsilon", "target", *MEASURED, FLOW_LOSS)
-QUERY = ("dataset", "model", "defense", "seed", "source", "attack", "epsilon", "outcome")
+QUERY = ("dataset", "model", "defense", "seed", "source", "attack", "epsilon", "outcome", "within")
 OWN = "own"  # in a query: the images were made on the victim itself
 
 # (data set, attacked model, attacked defense, seed, attack)
@@ -113,15 +114,21 @@ def gallery(
 def query(cell: Cell) -> str:
     """Return the address, within the page, of the images that belong to a cell of a table.
 
-    cell: any of dataset, model, defense, seed, source, attack, epsilon, and outcome, which is `fooled`, `target`,
-    `resisted` or `before`. As in every cell, an attack without a source was run on the victim itself.
+    cell: any of dataset, model, defense, seed, source, attack or attacks, epsilon, outcome, which is `fooled`,
+    `target`, `resisted` or `before`, and within, the norm and the size of the perturbations that count. As in every
+    cell, an attack without a source was run on the victim itself; several attacks are shown whatever their source.
     """
     wanted = {key: cell[key] for key in QUERY if cell.get(key) is not None and cell[key] != ""}
-    if "attack" in cell and "model" in cell and source_of(cell) == source_of({**cell, "source": None}):
+    if "attacks" in cell:
+        wanted["attack"] = ",".join(cell["attacks"])
+    elif "attack" in cell and "model" in cell and source_of(cell) == source_of({**cell, "source": None}):
         wanted["source"] = OWN
     if "epsilon" in wanted:
         wanted["epsilon"] = f"{float(wanted['epsilon']):.4g}"
-    parts = [f"{key}={quote(str(wanted[key]), safe='/:')}" for key in QUERY if key in wanted]
+    if "within" in wanted:
+        norm, size = wanted["within"]
+        wanted["within"] = f"{norm}:{size:.6g}"
+    parts = [f"{key}={quote(str(wanted[key]), safe='/:,')}" for key in QUERY if key in wanted]
     return "#explorer" + ("?" + "&".join(parts) if parts else "")
 
 
@@ -286,7 +293,7 @@ class _Album:
             "stored": len(judged.records),
             "image": shown.positions(records["index"].to_numpy()),
             "row": rows.tolist(),
-            **{name: _column(records[name].to_numpy()) for name in COLUMNS if name in records},
+            **{name: _column(records[name].to_numpy(), BOUNDED.get(name, 4)) for name in COLUMNS if name in records},
         }
         if entry.get(FLOW_LOSS, ()) is None:  # the table has this column because of other attacks
             del entry[FLOW_LOSS]
@@ -419,23 +426,23 @@ def _to_8_bits(images: np.ndarray) -> np.ndarray:
     return np.rint(images * 255).astype(np.uint8)
 
 
-def _column(values: np.ndarray) -> Any:
+def _column(values: np.ndarray, digits: int) -> Any:
     """Return the numbers of a column, or the only one if all are the same."""
-    rounded = _rounded(values)
+    rounded = _rounded(values, digits)
     return rounded[0] if rounded and len(set(rounded)) == 1 else rounded
 
 
-def _rounded(values: np.ndarray) -> list[float | int | None]:
-    """Return numbers with four significant digits; None for those that are not finite."""
+def _rounded(values: np.ndarray, digits: int = 4) -> list[float | int | None]:
+    """Return numbers with so many significant digits; None for those that are not finite."""
     if np.issubdtype(values.dtype, np.integer):
         return values.tolist()
-    return [_short(float(value)) for value in values]
+    return [_short(float(value), digits) for value in values]
 
 
-def _short(value: float) -> float | int | None:
+def _short(value: float, digits: int) -> float | int | None:
     if not isfinite(value):
         return None
-    short = float(f"{value:.4g}")
+    short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() else short
 
 

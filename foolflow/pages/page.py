@@ -73,7 +73,7 @@ def _warnings(boards: Sequence[Board]) -> list[str]:
 
 
 def _board(board: Board) -> dict[str, Any]:
-    standings = [vars(one) | {"key": _key(board, one), "href": query({**one.cell})} for one in board.standings]
+    standings = [vars(one) | {"key": _key(board, one), "href": query(one.images)} for one in board.standings]
     return vars(board) | {"standings": standings}
 
 

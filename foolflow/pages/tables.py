@@ -19,6 +19,8 @@ def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
         [
             {
                 **_parts(text),
+                # One stop of the tab key for all numbers of a row that lead to the same images.
+                "repeats": any(links.get((row, before)) == links.get((row, column)) for before in range(column)),
                 "sort": data["sort"][row][column],
                 "tag": "th" if column == 0 and not columns[0]["numeric"] else "td",
                 "best": (row, column) in best,

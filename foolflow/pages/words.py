@@ -24,9 +24,9 @@ TERMS = {
     "others do not.",
     "Holm": "Holm's correction for several tests: it bounds the chance of a single false claim among all of them.",
     "McNemar": "McNemar's exact test compares two victims or attacks on the same images.",
-    "Wilson": "Wilson's interval for a fraction: with 95 % confidence it contains the value that more images of the "
-    "same kind would give.",
-    "95 % interval": "With 95 % confidence it contains the value that more images of the same kind would give.",
+    "Wilson": "Wilson's interval for a fraction: of many such intervals, each from other images of the same kind, 95 % "
+    "contain the true value.",
+    "95 % interval": "Of many such intervals, each from other images of the same kind, 95 % contain the true value.",
     "Cohen's g": "The fraction of the changes that are for the worse, minus one half: 0.05 is small, 0.25 is large.",
     "L∞": "The largest change of any pixel value, where black is 0 and white is 1.",
     "L2": "The Euclidean length of the change over all pixel values, where black is 0 and white is 1.",

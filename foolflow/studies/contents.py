@@ -119,8 +119,9 @@ def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:
         words += f", targets {entry['targets']}"
     if defended and entry.get("filter_gradient", "own") != "own":
         words += f", gradient of the filter {entry['filter_gradient']}"
-    amount = [f"{entry['images']:,} images"] if "images" in entry else []
-    amount += [f"{entry['per_class']:,} images per class"] if "per_class" in entry else []
+    amount = [f"{entry['images']:,} image{'' if entry['images'] == 1 else 's'}"] if "images" in entry else []
+    per_class = entry.get("per_class", 0)
+    amount += [f"{per_class:,} image{'' if per_class == 1 else 's'} per class"] if per_class else []
     return ", ".join([words, *amount])
 
 

@@ -13,7 +13,7 @@ from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.statistics.robustness import on_common_images, worst_case
 from foolflow.tables.defenses_findings import UNDEFENDED, WORST, clean_accuracy, findings, groups
-from foolflow.tables.links import Link, links, to_images, to_victim
+from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import spread_text, with_spread
 from foolflow.tables.wording import counted
 from foolflow.tables.writing import VERSUS, Table, percent, verdict, verdict_note, without_empty_columns
@@ -227,11 +227,12 @@ def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
 
 
 def _links(rows: pd.DataFrame) -> dict[str, Link]:
-    """Return the links of a victim's row. The clean accuracy and the worst case lead to the victim."""
+    """Return the links of a victim's row. The worst case leads to all attacks that are part of it."""
     found = {"clean %": to_victim(rows.iloc[0].to_dict())}
+    counting = rows.loc[rows["counts"].astype(bool), "attack"].tolist()
     for row in rows.to_dict("records"):
         source = f"{row['model']}/{UNDEFENDED}" if row["kind"] == "static" else None
-        made = to_victim(row) if row["kind"] == WORST else to_images(row, source=source)
+        made = to_attacks(row, counting) if row["kind"] == WORST else to_images(row, source=source)
         found[_column(row["kind"], row["attack"])] = made
     return found
 

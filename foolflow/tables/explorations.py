@@ -63,7 +63,7 @@ def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
         display=display,
         findings=[sentence for _, rows in data.groupby("model", sort=False) for sentence in _findings(rows, fixed)],
         best={"success %": "highest"},
-        best_within=["model", "parameter"],
+        best_within=["model"],
         images=links(display, [dict.fromkeys(numbers, to_images(one.cell)) for one in settings]),
         notes=[
             f"One parameter is varied at a time; otherwise: {fixed}.",

@@ -13,7 +13,7 @@ from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm
 from foolflow.statistics.robustness import Budget, compare_neighbours, in_common, outcomes, ranks, worst_case
-from foolflow.tables.links import Link, links, to_images, to_victim
+from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
 from foolflow.tables.wording import listed, tied_rate
 from foolflow.tables.writing import Table, p_text
@@ -250,16 +250,22 @@ def _links(board: Board, data: pd.DataFrame, found: Sequence[Standing]) -> list[
 
 
 def _links_of(board: Board, standing: Standing) -> dict[str, Link]:
-    """Return the links of a victim. A column that covers several sets leads to the victim."""
+    """Return the links of a victim. A column that covers several sets leads to all of them."""
     cell = {"dataset": board.dataset, **vars(standing)}
     victim = to_victim(cell)
     found = {"n": victim, f"{CLEAN} %": victim}
     for name, tried in standing.tried.items():
         (attempt, outcome), *more = tried
         found[f"{name} %"] = (
-            victim
+            to_attacks(cell, (one.attack for one, _ in tried), board.budget)
             if more or name == WORST
-            else to_images(cell, attempt.attack, source=attempt.source, epsilon=_epsilon(attempt, outcome))
+            else to_images(
+                cell,
+                attempt.attack,
+                source=attempt.source,
+                epsilon=_epsilon(attempt, outcome),
+                budget=board.budget,
+            )
         )
     return found
 
@@ -335,12 +341,12 @@ def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
 
 def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
     tested = data[data["p_holm"].notna()]
-    counted = (
-        "Perturbations of any size count."
-        if board.budget is None
-        else f"A perturbation beyond {board.threat} does not count as a success; of an attack with several epsilons, "
-        "the largest within that budget is used."
-    )
+    counted = "Perturbations of any size count."
+    if board.budget is not None:
+        counted = (
+            f"A perturbation larger than {NORMS[board.budget.norm]} {board.budget.epsilon:.4g} does not count as a "
+            "success; of an attack with several epsilons, the largest within that budget is used."
+        )
     notes = [
         f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "
         "Wilson's 95 % intervals. An image counts as right under an attack if the victim classifies it correctly "

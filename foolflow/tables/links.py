@@ -1,19 +1,21 @@
 """Links from the numbers of a table to the adversarial images behind them.
 
 A link is a cell: `dataset`, `model`, `defense` and `seed` of the victim that judges the images, and
-    attack: the name of the adversarial set. Absent if the number is clean or covers several sets: the link then leads
-        to the victim.
+    attack: the name of the adversarial set, or attacks: the names of several. Absent if the number is clean: the link
+        then leads to the victim.
     source: with an attack, the victim that the images were made on, as model/defense; None: the judging victim itself.
     epsilon: if the set has several, that of the images.
     outcome: `fooled` or `resisted`, if the number is about these images alone.
+    within: [norm, size] of the perturbations that count, if larger ones do not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from foolflow.data.cells import VICTIM
+from foolflow.statistics.robustness import Budget
 
 Link = dict[str, Any]
 Row = Mapping[Any, Any]  # a cell, or a row of a table as a dict
@@ -31,10 +33,12 @@ def to_images(
     source: str | None = None,
     epsilon: float | None = None,
     outcome: str | None = None,
+    budget: Budget | None = None,
 ) -> Link:
     """Return the link to an adversarial set, or to a part of it.
 
     cell: names the victim and, unless it is given, the attack.  source: as in a cell; it may be the victim itself.
+    budget: the perturbations that count; None: all.
     """
     own = f"{cell['model']}/{cell['defense']}"
     link = to_victim(cell) | {"attack": attack or cell["attack"], "source": None if source == own else source}
@@ -42,7 +46,19 @@ def to_images(
         link["epsilon"] = float(epsilon)
     if outcome is not None:
         link["outcome"] = outcome
-    return link
+    return link | _within(budget)
+
+
+def to_attacks(cell: Row, attacks: Iterable[str], budget: Budget | None = None) -> Link:
+    """Return the link to all images that these attacks made for a victim, on whatever victim.
+
+    cell: names the victim.  budget: as for `to_images`.
+    """
+    return to_victim(cell) | {"attacks": list(dict.fromkeys(attacks))} | _within(budget)
+
+
+def _within(budget: Budget | None) -> Link:
+    return {} if budget is None else {"within": [budget.norm, budget.epsilon]}
 
 
 def links(display: pd.DataFrame, rows: Sequence[Mapping[str, Link]]) -> dict[tuple[int, str], Link]:

@@ -11,7 +11,7 @@ from foolflow.data.cells import VICTIM
 from foolflow.data.reading import read_json
 from foolflow.statistics.robustness import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
-from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.links import Link, Row, links, to_attacks, to_images, to_victim
 from foolflow.tables.wording import listed, rate_with_n
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
@@ -41,9 +41,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
         ]
         parts.append(_rows(victim, tried, read_json(inspection), planned, budget))
     sets = {one["name"]: one["set"] for one in spec["attacks"]}
-    return tabulate(
-        pd.concat(parts, ignore_index=True), ball_in_words(spec["norm"], spec["epsilon"]), sets, list(left_out)
-    )
+    return tabulate(pd.concat(parts, ignore_index=True), budget, sets, list(left_out))
 
 
 def _rows(
@@ -64,13 +62,15 @@ def _rows(
     return rows
 
 
-def tabulate(data: pd.DataFrame, ball: str, sets: Mapping[str, str], left_out: Sequence[str] = ()) -> Table:
+def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_out: Sequence[str] = ()) -> Table:
     """Build the table.
 
     data: `summarise` of each victim, with dataset, model, defense, seed, within, available and warnings.
-    ball: the bound in words.  sets: the name of each attack's adversarial sets.
+    budget: the bound.  sets: the name of each attack's adversarial sets.
     left_out: the attacks that did not run.
     """
+    ball = ball_in_words(budget.norm, budget.epsilon)
+    counting = {sets[name] for name in data.loc[data["within"].astype(bool), "attack"] if name in sets}
     notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
     display = pd.DataFrame(
         {
@@ -102,7 +102,7 @@ def tabulate(data: pd.DataFrame, ball: str, sets: Mapping[str, str], left_out: S
         findings=answers,
         best={"accuracy %": "highest", "fooled %": "lowest", "median distance": "highest"},
         best_within=["attack"],
-        images=links(display, [_links(row, sets) for row in data.to_dict("records")]),
+        images=links(display, [_links(row, sets, sorted(counting), budget) for row in data.to_dict("records")]),
         notes=[
             *(f"[{number}] {text}." for number, text in enumerate(notes, start=1)),
             f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
@@ -126,18 +126,18 @@ def _answers(rows: pd.DataFrame, victim: str, ball: str) -> Iterator[str]:
         yield f"Of the single attacks within {ball}, {attacks} {victim} the lowest accuracy, {rate}."
 
 
-def _links(row: Row, sets: Mapping[str, str]) -> dict[str, Link]:
-    """Return the links of a row. The clean images and the worst case lead to the victim.
-
-    An attack that minimises a distance also fools images beyond the ball, which do not count.
-    """
+def _links(row: Row, sets: Mapping[str, str], counting: Sequence[str], budget: Budget) -> dict[str, Link]:
+    """Return the links of a row. The worst case leads to the sets of all attacks that count."""
     columns = ("n", "accuracy %", "95 % interval", "fooled %", "median distance")
-    if row["attack"] in (CLEAN, WORST):
+    if row["attack"] == CLEAN:
         return dict.fromkeys(columns, to_victim(row))
-    made = to_images(row, sets[row["attack"]])
-    exact = pd.isna(row.get("distance")) and row.get("fooled", 0) > 0
-    fooled = to_images(row, sets[row["attack"]], outcome="fooled") if exact else made
-    return {**dict.fromkeys(columns, made), "fooled %": fooled}
+    if row["attack"] == WORST:
+        return dict.fromkeys(columns, to_attacks(row, counting, budget))
+    bound = budget if row["within"] else None
+    made = to_images(row, sets[row["attack"]], budget=bound)
+    fooled = to_images(row, sets[row["attack"]], outcome="fooled", budget=bound) if row.get("fooled", 0) > 0 else made
+    # The median is that of the smallest perturbations, of any size.
+    return {**dict.fromkeys(columns, made), "fooled %": fooled, "median distance": to_images(row, sets[row["attack"]])}
 
 
 def _name(row: pd.Series, several_seeds: bool) -> str:

@@ -353,5 +353,5 @@ def test_a_log_tells_how_fast_and_on_what_its_job_computed(demo):
     computed = [log for log in logs if "\n  device: " in log]
     assert len(computed) > 80
     for log in computed:
-        assert "\ndevice: cpu, 1 thread(s)\n" in log
+        assert "\ndevice: cpu, 1 thread\n" in log
         assert "images/s" in log

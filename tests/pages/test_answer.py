@@ -11,7 +11,7 @@ NAMES = ("zero", "one", "two")
 
 def standing(name, clean, worst, group="A", n=100, rank=2):
     victim = {"dataset": "digits", "model": name, "defense": "none", "seed": 0}
-    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), rank, group, "pgd")
+    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), rank, group, "pgd", victim)
 
 
 def judged(*standings, threat="L∞ 8/255", bounded=True):
@@ -57,7 +57,8 @@ def test_victims_that_share_the_first_place_are_named_together():
 
 def test_if_the_best_keeps_nothing_none_is_robust():
     text = verdict(judged(standing("a", 90, 1), standing("b", 99, 0), bounded=False))
-    assert text.startswith("On digits, whatever the size of the change, none of 2 victims is robust: the best, a,")
+    start = "On digits, whatever the size of the change, neither victim is robust: the best one keeps 1.0\u00a0%"
+    assert text.startswith(start)
 
 
 def test_a_victim_that_is_never_right_has_a_verdict():

@@ -838,3 +838,69 @@ def test_the_script_leaves_one_global_name(visit):
         return Object.getOwnPropertyNames(window).filter((name) => !known.has(name));"""
     )
     assert [name for name in names if not name.startswith(("cdc_", "$", "ret_nodes"))] == ["foolflowExplorer"]
+
+
+# ---- What a number of a table means: attacks within a bound ----
+
+
+def outcomes(explorer):
+    """Return the number of images of each outcome, as the filter states it."""
+    labels = explorer.browser.find_elements("css selector", "[data-part=outcomes] label")
+    shown = [label.text.split() for label in labels if label.is_displayed()]
+    return {" ".join(words[:-1]).lstrip("✗◎✓\u2013 "): int(words[-1].replace(",", "")) for words in shown}
+
+
+def test_a_perturbation_beyond_the_bound_does_not_count(visit, world):
+    address = query({**OWN, "attack": "fgsm"})
+    every = outcomes(visit(address))
+    assert "Fooled beyond the bound" not in every
+    bound = 0.1
+    within = outcomes(visit(query({**OWN, "attack": "fgsm", "within": ["linf", bound]})))
+    records = world.artefacts.records({**OWN, "attack": "fgsm", "source": None, "study": "robustness"})
+    right = records["clean_prediction"] == records["label"]
+    fooled = right & (records["prediction"] != records["label"])
+    counts = fooled & (records["linf"] <= bound * (1 + 1e-6) + 1e-7)
+    assert every["Fooled"] == fooled.sum()
+    assert within["Fooled"] == counts.sum() < fooled.sum()
+    assert within["Fooled beyond the bound"] == fooled.sum() - counts.sum()
+    assert within["All"] == every["All"] == len(records)
+
+
+def test_the_bound_is_named_and_can_be_lifted(visit):
+    explorer = visit(query({**OWN, "attack": "fgsm", "within": ["linf", 0.1], "outcome": "resisted"}))
+    button = explorer.browser.find_element("css selector", "[data-part=within]")
+    assert button.text == "Only perturbations within L∞ 0.1 count ✕"
+    button.click()
+    assert not button.is_displayed()
+    assert "within" not in explorer.browser.execute_script("return location.hash")
+
+
+def test_a_link_may_ask_for_several_attacks(visit):
+    explorer = visit(query({**OWN, "attacks": ["pgd", "stadv"]}))
+    assert explorer.browser.execute_script("return location.hash").count("attack=pgd,stadv") == 1
+    select = explorer.browser.find_element("id", "explorer-attack")
+    chosen = explorer.browser.execute_script("return arguments[0].selectedOptions[0].textContent", select)
+    one, other = (outcomes(visit(query({**OWN, "attacks": [name]})))["All"] for name in ("pgd", "stadv"))
+    assert chosen.endswith(f"({one + other})")
+    assert "2 attacks" in chosen
+
+
+def test_at_epsilon_zero_nothing_is_said_of_the_attack(visit):
+    explorer = visit(f"#explorer?attack=fgsm&at={SWEEP},0&zero=1")
+    verdict = explorer.browser.find_element("css selector", "[data-part=verdict]").text
+    assert verdict.startswith("Clean image, epsilon 0: ")
+    assert "Fooled" not in verdict
+    facts = explorer.browser.find_element("css selector", "[data-part=facts]").text
+    assert "L2" not in facts
+
+
+def test_an_address_that_is_pasted_scrolls_to_the_explorer(visit):
+    explorer = visit()
+    explorer.browser.execute_script(
+        "document.body.prepend(Object.assign(document.createElement('div'), { style: 'height: 3000px' }))"
+    )
+    explorer.browser.execute_script("window.scrollTo(0, 0); location.hash = '#explorer?attack=pgd'")
+    deadline = time.monotonic() + 5
+    while explorer.browser.execute_script("return scrollY") < 2000 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert explorer.browser.execute_script("return scrollY") > 2000

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.robustness import Budget
 from foolflow.tables.robustness import build, tabulate
 from foolflow.tables.writing import best_cells
 
@@ -78,15 +79,20 @@ def test_the_answer_comes_first_and_the_limits_are_named(table):
     assert "Not run, because the model has no gradient: stadv." in table.notes
 
 
-def test_attacks_lead_to_their_sets_and_the_worst_case_to_the_victim(table):
+def test_attacks_lead_to_their_sets_and_the_worst_case_to_those_that_count(table):
     row = {attack: number for number, attack in enumerate(table.display["attack"])}
-    made = {**VICTIM, "attack": "robustness-pgd", "source": None}
+    within = {"within": ["linf", 8 / 255]}
+    made = {**VICTIM, "attack": "robustness-pgd", "source": None, **within}
     assert table.images[row["pgd"], "accuracy %"] == table.images[row["pgd"], "n"] == made
     assert table.images[row["pgd"], "fooled %"] == {**made, "outcome": "fooled"}
-    minimal = {**made, "attack": "robustness-minimal_l2"}  # it also fools images beyond the ball
-    assert table.images[row["minimal_l2"], "median distance"] == table.images[row["minimal_l2"], "fooled %"] == minimal
-    for name in ("clean", "worst case"):
-        assert table.images[row[name], "accuracy %"] == VICTIM
+    minimal = {**VICTIM, "attack": "robustness-minimal_l2", "source": None}  # of any size
+    assert table.images[row["minimal_l2"], "median distance"] == minimal
+    assert table.images[row["minimal_l2"], "fooled %"] == {**minimal, "outcome": "fooled"}
+    assert table.images[row["clean"], "accuracy %"] == VICTIM
+    counting = table.images[row["worst case"], "accuracy %"]
+    assert counting == {**VICTIM, "attacks": counting["attacks"], **within}
+    assert "robustness-pgd" in counting["attacks"]
+    assert "robustness-minimal_l2" not in counting["attacks"]
     assert (row["clean"], "fooled %") not in table.images
 
 
@@ -103,34 +109,35 @@ def summary(model, seed=0, distance="l2", **accuracies):
     )
 
 
+BALL = Budget("l2", 1.0)
 SETS = {name: f"robustness-{name}" for name in ("pgd", "fgsm", "free")}
 
 
 def test_the_strongest_attack_within_the_ball_is_named():
-    table = tabulate(summary("mine", clean=0.9, pgd=0.2, fgsm=0.4, free=0.0, worst_case=0.2), "L2 1", SETS)
+    table = tabulate(summary("mine", clean=0.9, pgd=0.2, fgsm=0.4, free=0.0, worst_case=0.2), BALL, SETS)
     assert table.findings[1:] == [
         "Of the single attacks within L2 1, pgd leaves mine the lowest accuracy, 20.0 % of 100 images (95 % interval "
         "10.0 to 30.0)."
     ]
-    tied = tabulate(summary("mine", clean=0.9, pgd=0.2, fgsm=0.2, worst_case=0.1), "L2 1", SETS)
+    tied = tabulate(summary("mine", clean=0.9, pgd=0.2, fgsm=0.2, worst_case=0.1), BALL, SETS)
     assert tied.findings[1].startswith("Of the single attacks within L2 1, pgd and fgsm leave mine the lowest accuracy")
-    alone = tabulate(summary("mine", clean=0.9, pgd=0.2, worst_case=0.2), "L2 1", SETS)
+    alone = tabulate(summary("mine", clean=0.9, pgd=0.2, worst_case=0.2), BALL, SETS)
     assert len(alone.findings) == 1
-    untried = tabulate(summary("mine", clean=0.9), "L2 1", SETS)
+    untried = tabulate(summary("mine", clean=0.9), BALL, SETS)
     assert untried.findings == ["mine classifies 90.0 % of 100 clean images correctly."]
 
 
 def test_victims_are_compared_under_the_same_attack():
     both = pd.concat([summary("A", clean=0.9, pgd=0.2), summary("B", clean=0.9, pgd=0.3)], ignore_index=True)
-    table = tabulate(both, "L2 1", SETS)
+    table = tabulate(both, BALL, SETS)
     assert best_cells(table) == [(3, "accuracy %"), (3, "fooled %")]
     assert len(table.findings) == 2
-    assert best_cells(tabulate(both[:2], "L2 1", SETS)) == []
+    assert best_cells(tabulate(both[:2], BALL, SETS)) == []
 
 
 def test_seeds_are_named_where_there_are_several():
     both = pd.concat([summary("A", clean=0.9), summary("A", seed=1, clean=0.8)], ignore_index=True)
-    table = tabulate(both, "L2 1", SETS)
+    table = tabulate(both, BALL, SETS)
     assert [finding.split(" classifies")[0] for finding in table.findings] == ["A (seed 0)", "A (seed 1)"]
 
 
@@ -141,5 +148,5 @@ def test_medians_may_be_infinite_or_unknown():
         median_low=[np.nan, 1.25, np.nan, 0.25],
         median_high=[np.nan, np.inf, np.nan, np.inf],
     )
-    table = tabulate(rows, "L2 1", SETS)
+    table = tabulate(rows, BALL, SETS)
     assert table.display["median distance"].tolist() == ["", "L2 ∞ (1.25 to ∞)", "", "L∞ 0.5 (0.25 to ∞)"]

@@ -47,6 +47,7 @@ foolflowExplorer.show = (() => {
     fooled: { mark: "✗", text: "Fooled" },
     target: { mark: "◎", text: "Reached its target" },
     resisted: { mark: "✓", text: "Resisted" },
+    beyond: { mark: "✓", text: "Fooled beyond the bound" },
     before: { mark: "–", text: "Wrong before" },
   };
 
@@ -75,6 +76,16 @@ foolflowExplorer.show = (() => {
     });
   }
 
+  // The largest perturbation that counts, { norm, size }; null: any size counts.
+  let bound = null;
+
+  /** How an image fared. A perturbation beyond the bound does not count, with the tolerance of the tables. */
+  function outcomeOf(row) {
+    const counts = row.outcome === "fooled" || row.outcome === "target";
+    if (bound === null || !counts) return row.outcome;
+    return row.set[bound.norm][row.row] <= bound.size * (1 + 1e-6) + 1e-7 ? row.outcome : "beyond";
+  }
+
   const rows = makeRows();
   const rowsOfImages = data.datasets.map(({ index }) => index.map(() => []));
   for (const row of rows) rowsOfImages[row.set.dataset][row.image].push(row);
@@ -91,6 +102,8 @@ foolflowExplorer.show = (() => {
   }
 
   const attackName = (attack) => data.attacks[attack] ?? attack;
+  // Several attacks are possible, in a list with commas; names of the config contain none.
+  const attackNames = (list) => (list.includes(",") ? `${list.split(",").length} attacks` : attackName(list));
 
   function attackText(row) {
     const epsilon = row.set.epsilon[row.row];
@@ -105,7 +118,7 @@ foolflowExplorer.show = (() => {
     { key: "defense", label: "Defense", of: (row) => row.victim.defense },
     { key: "seed", label: "Seed", of: (row) => String(row.victim.seed), rank: (row) => row.victim.seed },
     { key: "source", label: "Made on", of: (row) => row.set.source, text: (value) => (value === "own" ? "the victim itself" : value) },
-    { key: "attack", label: "Attack", of: (row) => row.set.attack, text: attackName },
+    { key: "attack", label: "Attack", of: (row) => row.set.attack, text: attackNames },
     {
       key: "epsilon",
       label: "Epsilon",
@@ -115,7 +128,7 @@ foolflowExplorer.show = (() => {
     },
     { key: "class", label: "True class", of: (row) => className(row.victim, row.label), rank: (row) => row.label },
     { key: "predicted", label: "Predicted class", of: (row) => className(row.victim, row.made), rank: (row) => row.made },
-    { key: "outcome", label: "Outcome", of: (row) => row.outcome, rank: (row) => Object.keys(OUTCOMES).indexOf(row.outcome) },
+    { key: "outcome", label: "Outcome", of: outcomeOf, rank: (row) => Object.keys(OUTCOMES).indexOf(row.outcome) },
   ];
 
   const measure = (name) => (row) => row.set[name]?.[row.row] ?? null;
@@ -137,24 +150,30 @@ foolflowExplorer.show = (() => {
     });
     filter.options = [...ranks.keys()].sort((one, other) => ranks.get(one) - ranks.get(other));
     if (filter.key === "source" && rows.some(own) && filter.options.length) filter.options.unshift("own");
+    if (filter.key === "outcome") filter.options.push("beyond");
     filter.known = new Set(filter.options);
   }
   // Without transferred images, "made on" says nothing.
   const useful = (filter) => filter.options.length > 1 && (filter.key !== "source" || !rows.every(own));
 
-  const matches = (filter, row) =>
-    filter.key === "source" && state.source === "own" ? own(row) : filter.of(row) === state[filter.key];
+  function matches(filter, row) {
+    if (filter.key === "source" && state.source === "own") return own(row);
+    if (filter.key === "attack") return state.attack.split(",").includes(row.set.attack);
+    return filter.of(row) === state[filter.key];
+  }
 
   // ---- State, which is in the address ----
 
   const MAGNIFY = ["1", "5", "20"];
   const DEFAULTS = {
     ...Object.fromEntries(FILTERS.map(({ key }) => [key, ""])),
-    sort: "index", order: "asc", from: "", to: "", at: "", zero: "", magnify: "5", view: "arrows",
+    within: "", sort: "index", order: "asc", from: "", to: "", at: "", zero: "", magnify: "5", view: "arrows",
   };
   const isNumber = (text) => text.trim() !== "" && Number.isFinite(Number(text));
   const VALID = {
     ...Object.fromEntries(FILTERS.map(({ key, known }) => [key, (value) => known.has(value)])),
+    attack: (value) => value.split(",").every((attack) => FILTERS.find(({ key }) => key === "attack").known.has(attack)),
+    within: (value) => /^(l2|linf):/.test(value) && isNumber(value.split(":")[1]),
     sort: (value) => Object.hasOwn(SORTS, value),
     order: (value) => value === "asc" || value === "desc",
     from: isNumber,
@@ -180,6 +199,12 @@ foolflowExplorer.show = (() => {
     return "#explorer" + (parts.length ? `?${parts.join("&")}` : "");
   }
 
+  function setBound() {
+    const [norm, size] = state.within.split(":");
+    bound = state.within ? { norm, size: Number(size) } : null;
+    if (bound === null && state.outcome === "beyond") state.outcome = "";
+  }
+
   const isOurs = (text) => /^#explorer(\?|$)/.test(text);
 
   /** Set the state from an address. Return what was ignored. */
@@ -190,6 +215,7 @@ foolflowExplorer.show = (() => {
       if (Object.hasOwn(VALID, key) && VALID[key](value)) state[key] = value;
       else if (value !== "") ignored.push(`${key}=${value}`);
     }
+    setBound();
     return ignored;
   }
 
@@ -199,6 +225,7 @@ foolflowExplorer.show = (() => {
   function change(changes, kind = "") {
     const before = { ...state };
     Object.assign(state, changes);
+    setBound();
     if (FILTERS.some(({ key }) => state[key] !== before[key]) && !("at" in changes) && state.at) {
       const row = rowsByName().get(state.at);
       if (!FILTERS.every((filter) => state[filter.key] === "" || matches(filter, row))) Object.assign(state, { at: "", zero: "" });
@@ -222,9 +249,9 @@ foolflowExplorer.show = (() => {
     update();
     hint(ignored.length ? [`Not found here, so ignored: ${ignored.join(", ")}.`] : []);
     if (!scroll) return;
-    const heading = document.getElementById("explorer-title");
-    heading.focus({ preventScroll: true });
-    (state.at && !wide.matches ? part("detail") : heading).scrollIntoView();
+    const place = state.at && !wide.matches ? part("title") : document.getElementById("explorer-title");
+    place.focus({ preventScroll: true });
+    (place === part("title") ? part("detail") : place).scrollIntoView();
   }
 
   function follow(text) {
@@ -235,7 +262,7 @@ foolflowExplorer.show = (() => {
   function show(cell) {
     const asked = { ...cell };
     if (asked.attack !== undefined && asked.model !== undefined) asked.source ??= "own";
-    const keys = FILTERS.map(({ key }) => key).filter((key) => asked[key] !== undefined && asked[key] !== null && asked[key] !== "");
+    const keys = [...FILTERS.map(({ key }) => key), "within"].filter((key) => asked[key] !== undefined && asked[key] !== null && asked[key] !== "");
     if (keys.includes("epsilon")) asked.epsilon = String(Number(Number(asked.epsilon).toPrecision(4)));
     follow("#explorer" + (keys.length ? `?${keys.map((key) => `${key}=${encodeURIComponent(asked[key])}`).join("&")}` : ""));
   }
@@ -299,17 +326,18 @@ foolflowExplorer.show = (() => {
       }
       filter.control.addEventListener("change", () => {
         const value = filter.control.value;
-        if (value === "" || filter.known.has(value)) change({ [filter.key]: value });
+        if (value === "" || VALID[filter.key](value)) change({ [filter.key]: value });
         else hint([`No ${filter.label.toLowerCase()} is called “${value}”. Choose one of the suggestions.`]);
       });
       const label = element("label", { className: "x-field", htmlFor: id }, element("span", {}, filter.label), filter.control);
       part("fields").append(label, ...(many ? [filter.suggestions] : []));
     }
     addChoice("outcomes", "outcome", ["", ...FILTERS.at(-1).options], () => [], "outcome");
+    part("within").addEventListener("click", () => change({ within: "" }));
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("reset", (event) => {
       event.preventDefault();
-      change({ ...Object.fromEntries(FILTERS.map(({ key }) => [key, ""])), from: "", to: "" });
+      change({ ...Object.fromEntries(FILTERS.map(({ key }) => [key, ""])), within: "", from: "", to: "" });
     });
   }
 
@@ -328,7 +356,8 @@ foolflowExplorer.show = (() => {
 
   function updateFilters() {
     for (const filter of FILTERS.filter(({ control }) => control)) {
-      const found = (value) => counts[filter.key].get(value) ?? 0;
+      const one = (value) => counts[filter.key].get(value) ?? 0;
+      const found = (value) => (value.includes(",") && filter.key === "attack" ? value.split(",").reduce((sum, each) => sum + one(each), 0) : one(value));
       const text = (value) => (value === "" ? "any" : isolated(filter.text ? filter.text(value) : value));
       if (filter.suggestions) {
         const some = filter.options.filter((value) => found(value) > 0);
@@ -336,6 +365,9 @@ foolflowExplorer.show = (() => {
           ...some.map((value) => element("option", { value, label: `${isolated(value)} (${count(found(value))})` })),
         );
       } else {
+        // A list of attacks, which a link can ask for, is an option of its own while it is chosen.
+        for (const option of [...filter.control.options]) if (option.value.includes(",")) option.remove();
+        if (state[filter.key].includes(",")) filter.control.append(element("option", { value: state[filter.key] }));
         for (const option of filter.control.options) {
           option.textContent = `${text(option.value)} (${count(found(option.value))})`;
           option.disabled = option.value !== "" && option.value !== state[filter.key] && found(option.value) === 0;
@@ -351,11 +383,16 @@ foolflowExplorer.show = (() => {
       const found = counts.outcome.get(radio.value) ?? 0;
       const outcome = OUTCOMES[radio.value];
       radio.nextSibling.replaceChildren(
-        ...(outcome ? [markOf(radio.value), ` ${outcome.text}`] : ["All"]), element("small", {}, count(found)),
+        ...(outcome ? [markOf(radio.value), ` ${outcome.text} `] : ["All "]), element("small", {}, count(found)),
       );
+      radio.parentNode.hidden = radio.value === "beyond" && bound === null;
       radio.disabled = radio.value !== "" && radio.value !== state.outcome && found === 0;
     }
     check("outcomes", state.outcome);
+    part("within").hidden = bound === null;
+    const norms = { l2: "L2", linf: "L∞" };
+    part("within").textContent = bound ? `Only perturbations within ${norms[bound.norm]} ${epsilonText(bound.size)} count ✕` : "";
+    part("within").title = "Count perturbations of any size";
   }
 
   function markOf(outcome) {
@@ -378,6 +415,7 @@ foolflowExplorer.show = (() => {
     }
     part("unbrush").addEventListener("click", () => change({ from: "", to: "" }));
     addBrush(part("histogram"));
+    if (rows.some(({ outcome }) => outcome === "target")) part("legend").textContent = "fooled or at its target";
   }
 
   function addBrush(svg) {
@@ -438,7 +476,7 @@ foolflowExplorer.show = (() => {
     for (const [value, row] of values) {
       const bin = bins[span ? Math.min(BINS - 1, Math.floor(((value - scale.low) / span) * BINS)) : BINS >> 1];
       bin.all += 1;
-      bin.fooled += row.outcome === "fooled" || row.outcome === "target";
+      bin.fooled += ["fooled", "target"].includes(outcomeOf(row));
     }
     const tallest = Math.max(1, ...bins.map(({ all }) => all));
     const [width, height] = [400, 56];
@@ -496,11 +534,11 @@ foolflowExplorer.show = (() => {
 
   function described(row) {
     const [label, made] = [className(row.victim, row.label), className(row.victim, row.made)];
-    return `Test image ${testIndex(row)}, ${victimText(row)}, ${attackText(row)}: ${label}, predicted as ${made}. ${OUTCOMES[row.outcome].text}.`;
+    return `Test image ${testIndex(row)}, ${victimText(row)}, ${attackText(row)}: ${label}, predicted as ${made}. ${OUTCOMES[outcomeOf(row)].text}.`;
   }
 
   function gridThumbnail(row) {
-    const names = [markOf(row.outcome), named(className(row.victim, row.label))];
+    const names = [markOf(outcomeOf(row)), named(className(row.victim, row.label))];
     if (row.made !== row.label) names.push(element("span", {}, "→ ", named(className(row.victim, row.made))));
     const { short, of } = SORTS[state.sort];
     const below = short ? `${short} ${shown(of(row))}` : percent(row.judgement.confidence[row.row * row.judgement.width]);
@@ -509,14 +547,14 @@ foolflowExplorer.show = (() => {
 
   function updateGrid() {
     const wanted = list.slice(0, pages * PAGE);
-    const same = gridRows.sort === state.sort && wanted.length >= gridRows.length && gridRows.every((row, at) => row === wanted[at]);
+    const same = gridRows.sort === state.sort && gridRows.within === state.within && wanted.length >= gridRows.length && gridRows.every((row, at) => row === wanted[at]);
     if (!same) {
       part("grid").replaceChildren();
       whenSeen.disconnect();
       stripKey = ""; // its thumbnails are no longer observed
     }
     part("grid").append(...wanted.slice(part("grid").children.length).map((row) => element("li", {}, gridThumbnail(row))));
-    gridRows = Object.assign(wanted, { sort: state.sort });
+    gridRows = Object.assign(wanted, { sort: state.sort, within: state.within });
     const chosen = current();
     const thumbnails = [...part("grid").querySelectorAll("button")];
     const tabbable = thumbnails.find(({ row }) => row === chosen) ?? thumbnails[0];
@@ -533,7 +571,7 @@ foolflowExplorer.show = (() => {
     const stored = sets.reduce((sum, judgement) => sum + data.sets[judgement.set].stored, 0);
     part("status").textContent = list.length
       ? `Showing ${count(wanted.length)} of ${plural(list.length, "image")}; ${count(stored)} stored.`
-      : `No image matches; ${count(stored)} stored. Reset the filters to see all.`;
+      : `None of the images on this page matches. It holds the first ones of each set; ${count(stored)} are stored.`;
   }
 
   /** Whether the filters that concern victims and attacks let a judgement pass. */
@@ -617,19 +655,22 @@ foolflowExplorer.show = (() => {
 
   function updateVerdict(row) {
     const [label, made] = [named(className(row.victim, row.label)), named(className(row.victim, row.made))];
+    const outcome = outcomeOf(row);
     const said = {
       fooled: [label, " is taken for ", made],
       target: [label, " is taken for ", made, ", as the attack intended"],
       resisted: [label, " is still recognised"],
+      beyond: [label, " is taken for ", made, ", but the change is larger than the bound"],
       before: [label, " is misclassified even without the attack"],
     };
-    if (row.outcome === "fooled" && row.target >= 0) {
+    if (outcome === "fooled" && row.target >= 0) {
       said.fooled.push(", but the attack aimed at ", named(className(row.victim, row.target)));
     }
+    const attacked = [element("span", { className: `x-${outcome}` }, markOf(outcome), ` ${OUTCOMES[outcome].text}: `), ...said[outcome]];
+    const clean = ["Clean image, epsilon 0: ", ...prediction(row, row.victim, row.at)];
     part("verdict").replaceChildren(
-      element("span", { className: `x-${row.outcome}` }, markOf(row.outcome), ` ${OUTCOMES[row.outcome].text}: `),
-      ...said[row.outcome], element("br"),
-      element("span", { className: "x-small", textContent: `${victimText(row)} · ${attackText(row)}` }),
+      ...(state.zero ? clean : attacked), element("br"),
+      element("span", { className: "x-small", textContent: `${victimText(row)} · ${state.zero ? attackName(row.set.attack) : attackText(row)}` }),
     );
   }
 
@@ -746,7 +787,7 @@ foolflowExplorer.show = (() => {
     const fact = (name) => shown(measure(name)(row));
     const whole = (name) => count(measure(name)(row));
     const { full } = data.datasets[row.set.dataset];
-    const facts = [
+    const facts = state.zero ? [["True class", named(className(row.victim, row.label))]] : [
       ["True class", named(className(row.victim, row.label))],
       ...(row.target >= 0 ? [["Target", named(className(row.victim, row.target))]] : []),
       ["L2", fact("l2")],
@@ -764,7 +805,7 @@ foolflowExplorer.show = (() => {
   /** Show the same test image under all judgements, each with the row that is most like this one. */
   function updateStrip(row) {
     const epsilon = measure("epsilon");
-    const key = `${row.set.dataset} ${row.image} ${epsilon(row)} ${row.target}`;
+    const key = `${row.set.dataset} ${row.image} ${epsilon(row)} ${row.target} ${state.within}`;
     if (key !== stripKey) {
       const like = (each) => (epsilon(each) === epsilon(row)) * 2 + (each.target === row.target);
       const best = new Map();
@@ -774,7 +815,7 @@ foolflowExplorer.show = (() => {
         }
       }
       part("elsewhere").replaceChildren(...[...best.values()].map((each) => thumbnail(each, described(each),
-        element("span", { className: "x-names" }, markOf(each.outcome), named(className(each.victim, each.made))),
+        element("span", { className: "x-names" }, markOf(outcomeOf(each)), named(className(each.victim, each.made))),
         element("small", { textContent: victimText(each), title: victimText(each) }),
         element("small", { textContent: attackText(each), title: attackText(each) }))));
       stripKey = key;
@@ -889,7 +930,10 @@ foolflowExplorer.show = (() => {
     });
     // Without a hash, the page is as it was opened. Another hash belongs to another part of the page.
     window.addEventListener("hashchange", () => {
-      if (location.hash === "" || isOurs(location.hash)) go(location.hash || "#explorer");
+      // An address that was typed or pasted: the reader wants to see it.
+      const { top, bottom } = root.getBoundingClientRect();
+      const away = bottom < 0 || top > window.innerHeight;
+      if (location.hash === "" || isOurs(location.hash)) go(location.hash || "#explorer", { scroll: away && location.hash !== "" });
     });
     if (isOurs(location.hash)) go(location.hash, { scroll: true });
     else update();

@@ -108,15 +108,22 @@
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       for (const link of links.values()) link.removeAttribute("aria-current");
-      links.get(entry.target.id)?.setAttribute("aria-current", "true");
+      const link = links.get(entry.target.id);
+      if (!link) continue;
+      link.setAttribute("aria-current", "true");
+      const bar = link.parentNode;
+      bar.scrollLeft = link.offsetLeft - bar.offsetLeft - (bar.clientWidth - link.offsetWidth) / 2;
     }
   }, { rootMargin: "-20% 0px -70% 0px" });
   for (const id of links.keys()) visible.observe(byId(id));
 
   for (const button of document.querySelectorAll(".unfold")) {
     button.addEventListener("click", () => {
-      button.closest("p").previousElementSibling.querySelector("table").classList.add("unfolded");
+      const table = button.closest("p").previousElementSibling.querySelector("table");
+      const next = [...table.tBodies[0].rows].find((row) => row.offsetParent === null);
+      table.classList.add("unfolded");
       button.remove();
+      next?.querySelector("button").focus();
     });
   }
 
@@ -143,7 +150,7 @@
     add("clean", `original image ${one.index}`, says(one.before, one.before_confidence, one.before === one.label));
     add("perturbation", `perturbation by ${one.attack}, magnified ${one.magnify} times`);
     add("adversarial", `adversarial image of ${one.index}`, says(one.after, one.after_confidence, one.after === one.label));
-    link.append(element("span", { className: "says fine", title: one.attack }, one.attack));
+    link.append(element("span", { className: "says fine", title: one.attack }, one.attack), element("span", { className: "says fine" }, `change ×${one.magnify}`));
     return element("li", {}, link);
   }
 
