@@ -26,6 +26,7 @@ from foolflow.figures import (
 )
 from foolflow.figures.text import class_name
 from foolflow.statistics.detection import roc
+from foolflow.statistics.examples import COUNT
 from foolflow.statistics.minimal import security_curve
 
 SHOWN_AT = 700 / 96 * 72  # width of a figure on a page, in points
@@ -61,7 +62,7 @@ def samples(classes: int, _):
 
 
 def under_attack(classes: int, _):
-    each = names(classes)[: examples.COUNT]
+    each = names(classes)[:COUNT]
     shown = [examples.Example(IMAGE, IMAGE, name, name, 0.999, name, 0.5, "autoattack_linf") for name in each]
     return examples.draw(TITLE, shown)
 

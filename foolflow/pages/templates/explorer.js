@@ -887,7 +887,7 @@ foolflowExplorer.show = (() => {
 
   function update() {
     const was = current();
-    const asked = [...FILTERS.map(({ key }) => key), "sort", "order", "from", "to"].map((key) => state[key]).join("\n");
+    const asked = [...FILTERS.map(({ key }) => key), "within", "sort", "order", "from", "to"].map((key) => state[key]).join("\n");
     if (asked !== chosenBy) {
       chosenBy = asked;
       choose();
