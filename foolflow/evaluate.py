@@ -22,7 +22,7 @@ from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 from foolflow.models.supplied import adapt
-from foolflow.statistics.robustness import Budget
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, shorten
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
-from foolflow.statistics.robustness import Budget
 from foolflow.statistics.summary import ball_in_words
 
 SMALLEST, LARGEST = 0.95, 1.7  # width of a column in inches

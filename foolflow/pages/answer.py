@@ -9,10 +9,11 @@ import pandas as pd
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, Cell
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
 from foolflow.statistics.groups import groups
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.robustness import Budget, in_common, outcomes, ranks, worst_case
+from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
 from foolflow.tables.links import to_attacks

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from foolflow.statistics.robustness import Budget, outcomes
+from foolflow.statistics.budget import Budget
+from foolflow.statistics.robustness import outcomes
 
 COUNT = 8
 

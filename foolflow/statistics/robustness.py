@@ -8,22 +8,8 @@ import numpy as np
 import pandas as pd
 
 from foolflow.errors import InvalidInput
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.paired import compare_paired
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The largest perturbation that counts. norm: l2 or linf.  epsilon: in pixel units.
-
-    Norms are measured on float32 images, so rounding may leave them slightly above epsilon.
-    """
-
-    norm: str
-    epsilon: float
-
-    @property
-    def largest(self) -> float:
-        return self.epsilon * (1 + 1e-6) + 1e-7
 
 
 def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from foolflow.attacks.standard import size_in_words
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
-from foolflow.statistics.robustness import Budget, on_common_images, outcomes, worst_case
+from foolflow.statistics.robustness import on_common_images, outcomes, worst_case
 
 CLEAN, WORST = "clean", "worst case"
 FAR = 0.1  # of accuracy

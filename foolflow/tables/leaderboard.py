@@ -10,9 +10,10 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.statistics.attempts import Attempt, load_attempts, short_names
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import holm
-from foolflow.statistics.robustness import Budget, compare_neighbours, in_common, outcomes, ranks, worst_case
+from foolflow.statistics.robustness import compare_neighbours, in_common, outcomes, ranks, worst_case
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
 from foolflow.tables.wording import listed, tied_rate

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.cells import VICTIM
-from foolflow.statistics.robustness import Budget
+from foolflow.statistics.budget import Budget
 
 Link = dict[str, Any]
 Row = Mapping[Any, Any]  # a cell, or a row of a table as a dict

@@ -9,7 +9,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
 from foolflow.data.reading import read_json
-from foolflow.statistics.robustness import Budget
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
 from foolflow.tables.links import Link, Row, links, to_attacks, to_images, to_victim
 from foolflow.tables.wording import listed, rate_with_n

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from foolflow.figures.examples import Example, draw
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import COUNT, choose
-from foolflow.statistics.robustness import Budget
 
 BUDGET = Budget("linf", 0.1)
 

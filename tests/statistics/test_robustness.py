@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foolflow.errors import InvalidInput
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.robustness import (
-    Budget,
     compare_neighbours,
     in_common,
     outcomes,

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.robustness import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
 
 BUDGET = Budget("linf", 0.1)

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from foolflow.errors import InvalidInput
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.robustness import Budget
 from foolflow.tables.leaderboard import Board, tabulate
 from foolflow.tables.writing import best_cells
 from tests.tables.boards import attempt

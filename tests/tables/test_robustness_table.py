@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.statistics.robustness import Budget
+from foolflow.statistics.budget import Budget
 from foolflow.tables.robustness import build, tabulate
 from foolflow.tables.writing import best_cells
 
