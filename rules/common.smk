@@ -450,11 +450,11 @@ def command_to_remake():
 
 
 def report_beside(page):
-    """Return the option that names Snakemake's report relative to the page; nothing if this run makes none beside it."""
-    given = next((word for option, word in pairwise(sys.argv) if option == "--report"), "")
-    folder = Path(page).parent
-    beside = given and Path(given).absolute().parent == folder.absolute()
-    return f"--report {quote(Path(given).name)}" if beside else ""
+    """Return the option that names Snakemake's report, if this run makes it beside the page or one lies there."""
+    folder = Path(page).absolute().parent
+    given = next((Path(word) for option, word in pairwise(sys.argv) if option == "--report"), folder / "report.html")
+    made = "--report" in sys.argv or given.is_file()
+    return f"--report {quote(given.name)}" if made and given.absolute().parent == folder else ""
 
 
 # ---- The whole run ----------------------------------------------------------------------------------------------
