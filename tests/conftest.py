@@ -40,7 +40,9 @@ QUIET = (
 
 # The tests in these folders share fixtures that take minutes to set up: the demo, a cluster.
 SHARING = ("tests/end_to_end/", "tests/slurm/")
-NOT_SHARING = ("tests/end_to_end/test_docs.py", "tests/end_to_end/test_gpus.py")
+NOT_SHARING = tuple(
+    f"tests/end_to_end/test_{name}.py" for name in ("anywhere", "docs", "gpus", "overlays", "own_model", "user_data")
+)
 
 
 @pytest.hookimpl(optionalhook=True)
