@@ -89,20 +89,16 @@ def gallery(
     *,
     limit: int,
     command: Callable[[Cell], str] | None = None,
-    always: Mapping[str, Iterable[int]] | None = None,
 ) -> Gallery:
     """Choose and encode the images that fit in `limit` bytes: of each set those with the lowest test indices.
 
     cells: adversarial sets and the victims that judge them. A pair that occurs in several studies is shown once.
     command: the command that makes an adversarial set, whose cell it receives.
-    always: for each data set, test indices that are shown in any case, even if the limit is exceeded.
     All sets show the same number of test indices, so that one image can be compared across victims and attacks. If
     fewer than ENOUGH fit, images are shown at half their resolution, or less, but with no side below SMALLEST.
     Raises InvalidInput if the job lacks an input.
     """
-    album = _Album(
-        cells, artefacts, command, {name: set(map(int, indices)) for name, indices in (always or {}).items()}
-    )
+    album = _Album(cells, artefacts, command)
     built = album.largest(limit, reduction=1)
     for reduction in album.reductions:
         if built.count >= min(ENOUGH, album.most):
@@ -160,9 +156,8 @@ class _Album:
         cells: Iterable[Cell],
         artefacts: Artefacts,
         command: Callable[[Cell], str] | None,
-        always: Mapping[str, set[int]],
     ) -> None:
-        self._artefacts, self._command, self._always = artefacts, command, always
+        self._artefacts, self._command = artefacts, command
         found: dict[tuple[VictimKey, SetKey], Cell] = {}
         for cell in cells:
             found.setdefault((_victim_key(cell), _set_key(cell)), cell)
@@ -276,8 +271,7 @@ class _Album:
     def _rows(self, judged: _Judged, count: int) -> np.ndarray:
         """Return the rows of a set that are shown, in ascending order."""
         index = judged.records["index"].to_numpy()
-        chosen = np.concatenate([np.unique(index)[:count], list(self._always.get(judged.cell["dataset"], ()))])
-        return np.flatnonzero(np.isin(index, chosen))
+        return np.flatnonzero(np.isin(index, np.unique(index)[:count]))
 
     def _set_entry(
         self, key: SetKey, rows: np.ndarray, shown: "_Shown", sheets: Sheets, places: Sequence[str]
@@ -433,7 +427,7 @@ def _column(values: np.ndarray, digits: int) -> Any:
 
 
 def _rounded(values: np.ndarray, digits: int = 4) -> list[float | int | None]:
-    """Return numbers with so many significant digits; None for those that are not finite."""
+    """Round numbers to `digits` significant digits, and replace those that are not finite by None."""
     if np.issubdtype(values.dtype, np.integer):
         return values.tolist()
     return [_short(float(value), digits) for value in values]

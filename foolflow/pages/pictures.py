@@ -33,7 +33,7 @@ def pictures(files: Sequence[Path], limit: int) -> list[Picture]:
 
 
 def picture(file: Path, colours: int, scale: float) -> Picture:
-    """Return a figure with a palette of so many colours, scaled by `scale`."""
+    """Scale a figure by `scale`, and reduce it to a palette of `colours` colours."""
     with Image.open(file) as opened:
         image = opened.convert("RGB")
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
@@ -44,7 +44,7 @@ def picture(file: Path, colours: int, scale: float) -> Picture:
 
 
 def _with_palette(image: Image.Image, colours: int) -> Image.Image:
-    """Return the image with so many colours. The octree keeps smooth scales of colour better than the median cut."""
+    """Reduce an image to `colours` colours. The octree preserves colour gradients better than the median cut."""
     found = image.quantize(colours, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     # A palette colour is an average. The background, which is the colour of the corner, stays exact.
     palette, background = found.getpalette() or [], found.getpixel((0, 0))

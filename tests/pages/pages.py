@@ -77,7 +77,7 @@ class World:
     def add_dataset(
         self, name: str, names: Sequence[str] = DIGITS, shape: tuple[int, int, int] = (1, 12, 12), count: int = 12
     ) -> None:
-        """Add a data set whose classes are told apart by where a bright square lies."""
+        """Add a data set in which the position of a bright square determines the class."""
         height, width = shape[1:]
         rng = np.random.default_rng(len(self.images))
         images = rng.integers(0, 60, (count, *shape)).astype(np.uint8)

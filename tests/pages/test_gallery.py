@@ -174,20 +174,11 @@ def test_the_gallery_fits_and_uses_most_of_its_limit(tmp_path, limit):
     assert sum(one.shown for one in shown.stock) < sum(one.stored for one in shown.stock)
 
 
-def test_without_room_nothing_is_shown_except_what_is_always_shown(world):
+def test_without_room_nothing_is_shown(world):
     shown = gallery(world.cells, world.artefacts, limit=0)
     assert {one.shown for one in shown.stock} == {0}
     assert shown.count == 0
-    always = gallery(world.cells, world.artefacts, limit=0, always={"digits": [7, 3]})
-    data = json.loads(always.data)
-    assert data["datasets"][0]["index"] == [3, 7]
-    assert always.place(world.cells[0], 7) == [0, 1]
-    assert always.place(world.cells[0], 8) is None
-    for entry in data["sets"]:
-        model, defense = entry["source"].split("/")
-        made = world.stored[("digits", model, defense, 0, entry["attack"])]
-        exact = np.rint(made.images(np.array(entry["row"])) * 255).astype(np.uint8)
-        assert (adversarial(always, entry) == exact).all()
+    assert shown.place(world.cells[0], 0) is None
 
 
 def test_large_images_are_reduced_by_averages_until_eight_fit(tmp_path):

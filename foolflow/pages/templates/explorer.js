@@ -14,7 +14,7 @@ foolflowExplorer.show = (() => {
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
   const PAGE = 48; // thumbnails at a time
-  const REACH = 20; // times so many, at most, to reach an image that an address asks for
+  const REACH = 20; // pages at most, to include an image that an address asks for
   const MANY = 50; // options, above which a filter is a text field with suggestions
   const BINS = 40;
   const FLICKER = 450; // milliseconds, slow enough for the limit of three flashes per second
