@@ -461,11 +461,6 @@ def test_the_number_of_a_table_leads_to_its_images(visit, world):
     assert explorer.script("return document.activeElement.id") == "explorer-title"
     explorer.script("history.back()")
     assert until(lambda: explorer.count() == len(list(judged(world))))
-    explorer.script(
-        "foolflowExplorer.show(arguments[0])", {key: value for key, value in cell.items() if value is not None}
-    )
-    assert explorer.count() == len(wanted)
-    assert explorer.hash() == query(cell)
 
 
 def test_another_hash_of_the_page_changes_nothing(visit):

@@ -1,10 +1,9 @@
 /* The explorer: filters, thumbnails and a detailed view of the stored adversarial images.
 
-   foolflowExplorer.show(cell) shows the images of a cell: dataset, model, defense, seed, source, attack, epsilon,
-   outcome, class, predicted; all optional.
+   A link to #explorer?... shows the images of a number; foolflow.pages.gallery.query writes such addresses.
 
    Text from the data (class names, attacks) is only ever set as text, never as HTML. */
-foolflowExplorer.show = (() => {
+(() => {
   "use strict";
 
   const { data, paint, flow } = foolflowExplorer;
@@ -257,14 +256,6 @@ foolflowExplorer.show = (() => {
   function follow(text) {
     if (text !== location.hash) history.pushState(null, "", text);
     go(text, { scroll: true });
-  }
-
-  function show(cell) {
-    const asked = { ...cell };
-    if (asked.attack !== undefined && asked.model !== undefined) asked.source ??= "own";
-    const keys = [...FILTERS.map(({ key }) => key), "within"].filter((key) => asked[key] !== undefined && asked[key] !== null && asked[key] !== "");
-    if (keys.includes("epsilon")) asked.epsilon = String(Number(Number(asked.epsilon).toPrecision(4)));
-    follow("#explorer" + (keys.length ? `?${keys.map((key) => `${key}=${encodeURIComponent(asked[key])}`).join("&")}` : ""));
   }
 
   // ---- Which rows match ----
@@ -940,5 +931,4 @@ foolflowExplorer.show = (() => {
   }
 
   start();
-  return show;
 })();
