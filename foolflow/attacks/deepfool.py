@@ -98,8 +98,6 @@ class _Active:
     rivals: Tensor
     lengths: Tensor
     scale: Tensor
-    start: Tensor
-    perturbation: Tensor
     current: Tensor
 
     def at(self, places: Tensor) -> "_Active":
@@ -113,7 +111,7 @@ def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Act
     rows = torch.arange(len(images), device=images.device)
     # The first step uses all rivals, so these lengths do not matter.
     lengths = torch.ones_like(rivals, dtype=logits.dtype)
-    return _Active(rows, labels, rivals, lengths, clean_scale(logits, labels), images, torch.zeros_like(images), images)
+    return _Active(rows, labels, rivals, lengths, clean_scale(logits, labels), images)
 
 
 def _forward(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -133,8 +131,8 @@ def _advance(
     gradients = _gradients(gaps, inputs)[:, standing]
     lengths = _dual_lengths(gradients, norm)
     active.lengths = active.lengths.scatter(1, chosen, lengths)
-    active.perturbation = active.perturbation + _step(gaps.detach(), NUDGE * error, gradients, lengths, norm)
-    active.current = (active.start + (1 + overshoot) * active.perturbation).clamp(0, 1)
+    step = _step(gaps.detach(), NUDGE * error, gradients, lengths, norm)
+    active.current = (active.current + (1 + overshoot) * step).clamp(0, 1)
 
 
 def _gradients(gaps: Tensor, inputs: Tensor) -> Tensor:

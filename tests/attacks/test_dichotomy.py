@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from foolflow.attacks.deepfool import deepfool
-from foolflow.attacks.dichotomy import _schedule, dichotomy, shortest_closing
+from foolflow.attacks.dichotomy import dichotomy
+from foolflow.attacks.linearised import _schedule, shortest_closing
 from foolflow.errors import InvalidInput
 from tests.conftest import Affine, random_affine
 
