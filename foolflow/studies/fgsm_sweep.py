@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
-from foolflow.workflow.config.names import has_several_epsilons, unknown
+from foolflow.workflow.config.names import unknown
 
 TITLE = "FGSM sweep"
 QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
@@ -59,7 +59,7 @@ def problems(config: Config) -> Iterator[str]:
         attack = config["attacks"].get(sweep["attack"])
         if attack is None:
             continue
-        if not has_several_epsilons(attack):
+        if not isinstance(attack.get("parameters", {}).get("epsilon"), list):
             yield f"{key}.attack: {sweep['attack']} has no list of epsilons to sweep"
         elif sweep["modified_epsilon"] not in (epsilons := attack["parameters"]["epsilon"]):
             yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
-from foolflow.workflow.config.names import several_epsilons, unknown
+from foolflow.workflow.config.names import several_sizes, unknown
 
 TITLE = "Minimal perturbations"
 QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
@@ -116,7 +116,7 @@ def problems(config: Config) -> Iterator[str]:
     yield from unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
     yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", entries)
     for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
-        yield from several_epsilons(f"{key}.{field}", names, config)
+        yield from several_sizes(f"{key}.{field}", names, config)
         for name in names:
             if "targets" in entries.get(name, {}):
                 yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"

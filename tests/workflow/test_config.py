@@ -41,6 +41,10 @@ def put(key, value):
     return edit
 
 
+def corrupted(kind, strength, **others):
+    return {"method": "corrupt", "parameters": {"kind": kind, "strength": strength, **others}}
+
+
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
 R3 = "studies.defenses.evaluations.0"
@@ -84,6 +88,13 @@ CASES = [
     (put("attacks.deepfool.per_class", 1), "attacks.deepfool", "images and per_class exclude each other"),
     (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
     (put("attacks.up, away", {"method": "fgsm"}), "attacks.up, away", "not a usable name"),
+    (put("attacks.c", {"method": "corrupt"}), "attacks.c.parameters.epsilon", "missing; noise needs it"),
+    (put("attacks.c", corrupted("fog", 1)), "attacks.c.parameters.kind", "'fog' is not one of noise, sign_noise"),
+    (put("attacks.c", corrupted("blur", "much")), "attacks.c.parameters.strength", "not of type float or Sequence"),
+    (put("attacks.c", corrupted("rotation", [5, 200])), "attacks.c.parameters.strength", "200 is out of range"),
+    (put("attacks.c", corrupted("rotation", [5, "x"])), "attacks.c.parameters.strength", "'x' is out of range"),
+    (put("attacks.c", corrupted("jpeg", 50, draws=3)), "attacks.c.parameters.draws", "jpeg draws no random numbers"),
+    (put("attacks.c", corrupted("jpeg", 50, epsilon=0.1)), "attacks.c.parameters.epsilon", "jpeg has none"),
     (put("defenses.none", {"method": "median_filter", "at": ["test"]}), "defenses.none", "not a usable name"),
     (put("defenses.feature_squeezing.at", []), "defenses.feature_squeezing.at", "[]"),
     (put("defenses.feature_squeezing.at", ["val"]), "defenses.feature_squeezing.at.0", "not one of train, test"),
@@ -206,6 +217,16 @@ def test_each_problem_is_one_line_that_names_its_key(config, schema, edit, key, 
     lines = problems(broken, schema)
     assert any(line.startswith(f"{key}") and words in line for line in lines), lines
     assert all("\n" not in line and len(line) < 400 for line in lines)
+
+
+def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, schema):
+    config["attacks"]["turned"] = corrupted("rotation", [5, 10])
+    assert problems(config, schema) == []
+    for part, key in (("defenses.evaluations.0", "white_box"), ("robustness", "attacks"), ("minimal", "attacks")):
+        broken = copy.deepcopy(config)
+        put(f"studies.{part}.{key}", ["turned"])(broken)
+        line = f"studies.{part}.{key}: turned has a list of strengths; it needs a single one here"
+        assert line in problems(broken, schema)
 
 
 def test_a_wrong_type_is_reported_once(config, schema):
