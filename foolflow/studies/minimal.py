@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, selection, undefended_victims
 from foolflow.workflow.config.names import several_sizes, unknown
 
 TITLE = "Minimal perturbations"
@@ -101,11 +101,6 @@ def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
     )
 
 
-def _selection(attack: Config) -> str:
-    """Describe which images an attack runs on."""
-    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
-
-
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks whose distances cannot be compared."""
     key, study, entries = "studies.minimal", config["studies"]["minimal"], config["attacks"]
@@ -120,7 +115,7 @@ def problems(config: Config) -> Iterator[str]:
         for name in names:
             if "targets" in entries.get(name, {}):
                 yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"
-    selected = {name: _selection(entries[name]) for name in study["attacks"] if name in entries}
+    selected = {name: selection(entries[name]) for name in study["attacks"] if name in entries}
     if len(set(selected.values())) > 1:
-        listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
+        listed = ", ".join(f"{name}: {images}" for name, images in selected.items())
         yield f"{key}.attacks: they must run on the same images ({listed})"

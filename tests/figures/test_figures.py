@@ -33,6 +33,9 @@ SWEEP = pd.DataFrame(
         "high": [1.0, 0.9, 0.4, 0.95, 0.15, 0.1],
         "published_tutorial": [0.98, 0.85, 0.43, None, None, None],
         "published_newer_tutorial": [0.99, 0.87, 0.49, None, None, None],
+        "control_accuracy": [None, None, None, 0.9, 0.88, 0.85],
+        "control_low": [None, None, None, 0.87, 0.85, 0.8],
+        "control_high": [None, None, None, 0.93, 0.91, 0.9],
     }
 )
 ACCURACY = pd.DataFrame(
@@ -127,11 +130,23 @@ def test_the_curve_has_a_line_per_model_and_the_published_points():
         "R4 and the tutorial",
         "the tutorial's newer page",
         "cifar10, six_conv, fgsm (seed 0)",
+        "random noise of the same size",
     ]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
     assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])
+    attacked, noise = axes.lines[3:]
+    assert noise.get_ydata().tolist() == pytest.approx([90, 88, 85])
+    assert noise.get_color() == attacked.get_color()
+    assert (attacked.get_linestyle(), noise.get_linestyle()) == ("-", "--")
     assert "epsilon" in axes.get_xlabel()
     assert "%" in axes.get_ylabel()
+
+
+def test_the_seeds_of_a_sweep_share_the_entry_of_their_noise_in_the_legend():
+    seeds = pd.concat([SWEEP.iloc[3:].assign(seed=seed) for seed in (0, 1, 2)])
+    axes = accuracy_curve.draw(seeds).axes[0]
+    assert len(axes.lines) == 6
+    assert axes.get_legend_handles_labels()[1].count("random noise of the same size") == 1
 
 
 def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
