@@ -12,7 +12,8 @@ def control_problems(
 ) -> Iterator[str]:
     """Report why the attack `name` is no control for a curve of the attack `like`.
 
-    norm: of the curve's sizes, if it is known.  epsilons: those of the curve; None: the control chooses its own, at least two.
+    norm: of the curve's sizes, if it is known.
+    epsilons: those of the curve; None: the control chooses its own, at least two.
     """
     yield from unknown(key, [name], "attacks", config["attacks"])
     if name not in config["attacks"]:

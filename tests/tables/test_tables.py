@@ -100,9 +100,9 @@ def test_random_noise_of_the_same_size_has_its_columns_and_its_own_tests(root):
     assert table.display[NOISE].iloc[0].tolist() == ["99.00", table.display["95 % interval"].iloc[0], ""]
     assert table.display["random noise %"].tolist() == ["99.00", "99.00", "97.00", "95.00"]
     assert table.findings[1] == (
-        "Random noise of the same size (noise) changes the accuracy of lenet on mnist (seed 0) significantly at epsilon "
-        "0.1, 0.2: it leaves 95.00 % at epsilon 0.2, where fgsm leaves 10.00 % (exact McNemar, Holm-corrected, level "
-        "0.05)."
+        "Random noise of the same size (noise) changes the accuracy of lenet on mnist (seed 0) significantly at "
+        "epsilon 0.1, 0.2: it leaves 95.00 % at epsilon 0.2, where fgsm leaves 10.00 % (exact McNemar, "
+        "Holm-corrected, level 0.05)."
     )
     assert any("random noise" in note for note in table.notes)
     made = {"dataset": "mnist", "model": "lenet", "defense": "none", "seed": 0, "attack": "noise", "source": None}
