@@ -248,8 +248,8 @@ def _control_note(data: pd.DataFrame) -> list[str]:
     if data["control"].isna().all():
         return []
     return [
-        "'Random noise': the same images with random noise of the same size and norm, made without a gradient. The "
-        "test compares it with the clean images."
+        "'Random noise': the same images with random noise of the same size and norm, made without a gradient. An "
+        "image that is misclassified when clean stays as it is. The test compares with the clean images."
     ]
 
 
