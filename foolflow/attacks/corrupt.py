@@ -94,7 +94,9 @@ def _corrupted(
     found = conclude(model, made, labels, None, iterations, torch.zeros_like(labels))
     if kind in NOISES:
         return found
-    return replace(found, details={"strength": torch.full(labels.shape, size, dtype=torch.float64)})
+    return replace(
+        found, details={"strength": torch.full(labels.shape, size, dtype=torch.float64, device=labels.device)}
+    )
 
 
 def _changed(images: Tensor, kind: str, size: float, plan: Draw) -> Tensor:

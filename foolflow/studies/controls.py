@@ -8,13 +8,15 @@ from foolflow.workflow.config.names import unknown
 
 
 def control_problems(
-    key: str, name: str, config: Config, *, like: str, norm: str | None, epsilons: Sequence[float] | None = None
+    key: str, name: str | None, config: Config, *, like: str, norm: str | None, epsilons: Sequence[float] | None = None
 ) -> Iterator[str]:
     """Report why the attack `name` is no control for a curve of the attack `like`.
 
-    norm: of the curve's sizes, if it is known.
+    name: None if there is no control.  norm: of the curve's sizes, if it is known.
     epsilons: those of the curve; None: the control chooses its own, at least two.
     """
+    if name is None:
+        return
     yield from unknown(key, [name], "attacks", config["attacks"])
     if name not in config["attacks"]:
         return
@@ -27,9 +29,9 @@ def control_problems(
     if epsilons is None and not (isinstance(own, list) and len(own) > 1):
         yield f"{key}: {name} has no list of epsilons, which its curve needs"
     if epsilons is not None and own != epsilons and (not isinstance(own, list) or sorted(own) != sorted(epsilons)):
-        yield f"{key}: {name} has epsilon {own}, {like} has {epsilons}; they must be the same"
+        yield f"{key}: {name} has epsilon {own}, {like} has {epsilons}; they must be the same, or null leaves it out"
     if norm is not None and its_norm != norm:
         yield f"{key}: {name} has norm {its_norm}, and the curve is in {norm}"
     if like in config["attacks"] and selection(control) != selection(attack):
         chosen = f"{name}: {selection(control)}, {like}: {selection(attack)}"
-        yield f"{key}: it must run on the same images ({chosen})"
+        yield f"{key}: it must run on the same images ({chosen}); null leaves it out"

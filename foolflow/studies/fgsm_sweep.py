@@ -72,9 +72,8 @@ def problems(config: Config) -> Iterator[str]:
         epsilons = attack["parameters"]["epsilon"]
         if sweep["modified_epsilon"] not in epsilons:
             yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"
-        if "control" in sweep:
-            # Only our own attacks say which norm their epsilon has.
-            norm = attack["parameters"].get("norm", "linf") if ":" not in attack.get("method", ":") else None
-            yield from control_problems(
-                f"{key}.control", sweep["control"], config, like=sweep["attack"], norm=norm, epsilons=epsilons
-            )
+        # Only our own attacks say which norm their epsilon has.
+        norm = attack["parameters"].get("norm", "linf") if ":" not in attack.get("method", ":") else None
+        yield from control_problems(
+            f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=norm, epsilons=epsilons
+        )

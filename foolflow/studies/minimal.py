@@ -126,5 +126,4 @@ def problems(config: Config) -> Iterator[str]:
     if len(set(selected.values())) > 1:
         listed = ", ".join(f"{name}: {images}" for name, images in selected.items())
         yield f"{key}.attacks: they must run on the same images ({listed})"
-    if "control" in study:
-        yield from control_problems(f"{key}.control", study["control"], config, like=study["attacks"][0], norm="l2")
+    yield from control_problems(f"{key}.control", study.get("control"), config, like=study["attacks"][0], norm="l2")

@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from foolflow.studies import fgsm_sweep, minimal
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.schema import load_schema
@@ -140,7 +141,7 @@ CASES = [
     (put("attacks.noise_sweep.parameters.epsilon", 0.1), f"{SWEEP}.control", "noise_sweep has epsilon 0.1, fgsm_swee"),
     (put("attacks.noise_sweep.parameters.norm", "l2"), f"{SWEEP}.control", "has norm l2, and the curve is in linf"),
     (put("attacks.noise_sweep.images", 5), f"{SWEEP}.control", "(noise_sweep: images 5, fgsm_sweep: all images)"),
-    (put(f"{SWEEP}.control", 3), f"{SWEEP}.control", "3 is not of type 'string'"),
+    (put(f"{SWEEP}.control", 3), f"{SWEEP}.control", "3 is not of type 'string', 'null'"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
     (put("studies.robustness.dataset", "x"), "studies.robustness.dataset", "'x' is not among the datasets"),
     (put("studies.robustness.models", ["RNN"]), "studies.robustness.models", "'RNN' is not among the models"),
@@ -242,6 +243,15 @@ def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, sch
         assert line in problems(broken, schema)
 
 
+def test_a_control_may_be_left_out_or_null(config, schema):
+    config["studies"]["fgsm_sweep"]["sweeps"][0]["control"] = None
+    del config["studies"]["fgsm_sweep"]["sweeps"][1]["control"]
+    config["studies"]["minimal"]["control"] = None
+    assert problems(config, schema) == []
+    assert not {"noise_sweep", "noise_l2_sweep"} & {cell["attack"] for cell in minimal.cells(with_defaults(config))}
+    assert {cell["attack"] for cell in fgsm_sweep.cells(config)} == {"fgsm_sweep", "fgsm_sweep_fine"}
+
+
 def test_a_wrong_type_is_reported_once(config, schema):
     config["attacks"]["fgsm"] = "hello"
     assert problems(config, schema) == ["attacks.fgsm: 'hello' is not of type 'object'"]
@@ -285,7 +295,7 @@ def test_names_that_a_users_file_assigns_or_imports_count_as_defined(config, sch
 
 def test_the_minimal_study_rejects_targeted_attacks(config, schema):
     config["attacks"]["mine"] = {"method": "pgd", "parameters": {"epsilon": 0.1}, "targets": "all"}
-    config["studies"]["minimal"] |= {"attacks": ["mine"]}
+    config["studies"]["minimal"] |= {"attacks": ["mine"], "control": None}
     assert problems(config, schema) == [
         "studies.minimal.attacks: mine has targets; this study compares untargeted attacks"
     ]
