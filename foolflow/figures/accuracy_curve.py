@@ -8,12 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import GREY, LOOKS, house_style
+from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style
 from foolflow.figures.text import columns, limited, shorten_all
 
 LONGEST = 24  # columns of each name in the legend
 LONGEST_OF_TWO = 46  # columns of a legend entry, if two entries are next to each other
-CONTROL = "random noise of the same size"
 PUBLISHED = {
     "published_tutorial": ("R4 and the tutorial", {"marker": "s"}),
     "published_newer_tutorial": ("the tutorial's newer page", {"marker": "D", "markerfacecolor": "none"}),
@@ -63,8 +62,7 @@ def _draw_control(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> No
     if len(known):
         low, high = 100 * known["control_low"], 100 * known["control_high"]
         axes.fill_between(known["epsilon"], low, high, color=colour, alpha=0.12, linewidth=0)
-        style: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.2, "marker": "x", "markersize": 5}
-        axes.plot(known["epsilon"], 100 * known["control_accuracy"], color=colour, label=label, **style)
+        axes.plot(known["epsilon"], 100 * known["control_accuracy"], color=colour, label=label, **CONTROL_LOOK)
 
 
 def _draw_published(axes: Axes, rows: pd.DataFrame) -> None:

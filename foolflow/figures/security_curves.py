@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import GREY, LOOKS, house_style, panels
+from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style, panels
 from foolflow.figures.text import limited, shorten, shorten_all
 from foolflow.statistics.minimal import (
     NoiseCurve,
@@ -24,7 +24,6 @@ from foolflow.statistics.minimal import (
 
 IN_PANEL = 5  # of more curves, the legend is below the panel
 LONGEST = 24  # columns of the name of a network
-NOISE: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.2, "marker": "x", "markersize": 5}
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,9 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], *, below: bool, columns: in
             label=f"{name}: {median}",
         )
         if one.noise is not None:
-            axes.plot(one.noise.distance, 100 * one.noise.accuracy, color=colour, **NOISE)
+            axes.plot(one.noise.distance, 100 * one.noise.accuracy, color=colour, **CONTROL_LOOK)
     if any(one.noise for one in curves):
-        axes.plot([], [], color=GREY, label="random noise of the same size", **NOISE)
+        axes.plot([], [], color=GREY, label=CONTROL, **CONTROL_LOOK)
     axes.set(xlabel="L2 distance of the adversary (pixels in [0, 1])", xlim=(0, end), ylim=(0, 101))
     title = "network: median distance"
     if not below:

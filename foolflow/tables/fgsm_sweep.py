@@ -27,7 +27,7 @@ from foolflow.tables.writing import (
 )
 
 SIGNIFICANCE = 0.05
-NOISE_COLUMNS = ["random noise %", "noise: 95 % interval", "noise: p (Holm)"]
+NOISE = "random noise %"
 CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm"]
 
 
@@ -161,12 +161,12 @@ def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
         "p (Holm)",
     ]
     if row["epsilon"] == 0:
-        return dict.fromkeys([*columns, *NOISE_COLUMNS], to_victim(cell))
+        return dict.fromkeys([*columns, NOISE], to_victim(cell))
     made = to_images(cell, epsilon=row["epsilon"])
     fooled = to_images(cell, epsilon=row["epsilon"], outcome="fooled") if row["right_to_wrong"] else made
     found = {**dict.fromkeys(columns, made), "right to wrong": fooled}
     if sweep.control is not None:
-        found |= dict.fromkeys(NOISE_COLUMNS, to_images(cell, sweep.control, epsilon=row["epsilon"]))
+        found[NOISE] = to_images(cell, sweep.control, epsilon=row["epsilon"])
     return found
 
 
@@ -210,12 +210,10 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "wrong to right": data["wrong_to_right"].map(_count),
         "Cohen's g": data["cohens_g"].map(lambda g: "" if pd.isna(g) else f"{g:.2f}"),
         "p (Holm)": data["p_holm"].map(p_text),
-        NOISE_COLUMNS[0]: data["control_accuracy"].map(percent),
-        NOISE_COLUMNS[1]: [
-            "" if pd.isna(low) else percent_interval(low, high)
-            for low, high in zip(data["control_low"], data["control_high"], strict=True)
+        NOISE: [
+            "" if pd.isna(row[0]) else f"{percent(row[0])} ({percent_interval(*row[1:])})"
+            for row in data[["control_accuracy", "control_low", "control_high"]].itertuples(index=False)
         ],
-        NOISE_COLUMNS[2]: data["control_p_holm"].map(p_text),
     }
     return without_empty_columns(pd.DataFrame(columns))
 
@@ -249,7 +247,7 @@ def _control_note(data: pd.DataFrame) -> list[str]:
         return []
     return [
         "'Random noise': the same images with random noise of the same size and norm, made without a gradient. An "
-        "image that is misclassified when clean stays as it is. The test compares with the clean images."
+        "image that is misclassified when clean stays as it is."
     ]
 
 
