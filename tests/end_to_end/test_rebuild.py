@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
-MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool", "noise_l2_sweep")
+MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
 DEFENSES = ("none", "adversarial_training", "feature_squeezing", "bit_depth_4")  # of the demo's `defenses`
 BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its boards
 BOARDS = ("leaderboard/digits_zoo", "leaderboard/digits_squeezed")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures import (
     accuracy_curve,
     accuracy_dots,
@@ -191,6 +192,27 @@ def test_the_noise_of_a_network_has_its_colour_and_one_entry_in_the_legend_below
     assert labels == ["MLP: 2.00", "CNN: ∞", "random noise of the same size"]
     axes.figure.canvas.draw()
     assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
+@pytest.mark.parametrize("control", [None, "noise"])
+def test_the_figure_of_security_curves_reads_the_noise_from_the_judgements(tmp_path, control):
+    victim = {"dataset": "mnist", "model": "MLP", "defense": "none", "seed": 0}
+    attacked = {"attack": "dichotomy", "epsilon": None, "prediction": 1, "success": True, "l2": [0.5, 1.0, 1.5, 0.0]}
+    noise = {"attack": "noise", "epsilon": 2.0, "prediction": [0, 0, 1, 1], "success": [False, False, True, True]}
+    records = pd.concat(
+        pd.DataFrame({"index": range(4), "label": 0, "clean_prediction": [0, 0, 0, 1], "source": "MLP/none"} | one)
+        for one in (attacked, noise | {"l2": [1.0, 1.2, 1.4, 0.0]})
+    )
+    path = tmp_path / "judgements/minimal/mnist/MLP/none/0/records.parquet"
+    path.parent.mkdir(parents=True)
+    records.to_parquet(path)
+    spec = {"attacked": [victim | {"attack": "dichotomy"}], "control": control}
+    lines = security_curves.build(spec, Artefacts({"judgements": [path]})).axes[0].lines
+    found = [line for line in lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert len(found) == (control is not None)
+    for line in found:
+        assert line.get_xdata().tolist() == pytest.approx([0, 1.2])
+        assert line.get_ydata().tolist() == [75, 50]
 
 
 def test_more_networks_than_colours_have_distinct_lines():
