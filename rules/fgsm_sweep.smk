@@ -4,7 +4,7 @@ FGSM_SWEEP_TABLES = fgsm_sweep.tables(config, reference("r4_fgsm_sweep"))
 FGSM_SWEEP_FIGURES = fgsm_sweep.figures(config)
 
 # The sweeps, with `modified_epsilon` under the name of its wildcard.
-SWEEPS = [{**sweep, "epsilon": sweep["modified_epsilon"]} for sweep in fgsm_sweep.cells(config)]
+SWEEPS = [{**sweep, "epsilon": sweep["modified_epsilon"]} for sweep in fgsm_sweep.sweeps(config)]
 
 
 rule export_modified:
@@ -111,8 +111,8 @@ use rule figure as draw_fgsm_sweep with:
     input:
         tables=rules.tabulate_fgsm_sweep.output.csv,
         judgements=judgements_of("fgsm_sweep", fgsm_sweep.cells(config)),
-        splits=test_splits(fgsm_sweep.cells(config)),
-        adversarial=sets_made(fgsm_sweep.cells(config)),
+        splits=test_splits(fgsm_sweep.sweeps(config)),
+        adversarial=sets_made(fgsm_sweep.sweeps(config)),
     output:
         **figure_files("fgsm_sweep", FGSM_SWEEP_FIGURES),
     pathvars:

@@ -6,6 +6,7 @@
 import argparse
 from pathlib import Path
 
+from foolflow.attacks.kinds import sizes
 from foolflow.attacks.shards import gather
 from foolflow.data.adversarial import load_set
 from foolflow.data.reading import read_json
@@ -20,10 +21,9 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     if len(codes) > 1:
         raise InvalidInput(f"{arguments.folder}: the code changed between two shards; remove the folder and run again")
     (arguments.code,) = codes  # what made the images, for the record
-    epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
     adversarial_set = gather(
         [load_set(folder / "adversarial.safetensors") for folder in folders],
-        epsilons=len(epsilon) if isinstance(epsilon, list) else 1,
+        epsilons=len(sizes(arguments.spec["attack"])),
         path=arguments.adversarial,
     )
     runs = [read_json(folder / "run.json") for folder in folders]

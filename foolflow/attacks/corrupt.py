@@ -1,28 +1,18 @@
-"""Corruptions: changes of an image that use no gradient, as a control for attacks of the same size."""
+"""Corruptions: changes of an image that use no gradient, as controls for attacks."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.ball import steepest
-from foolflow.attacks.base import (
-    Adversarial,
-    as_epsilons,
-    check_images,
-    check_logits,
-    conclude,
-    is_success,
-    stack,
-)
+from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, is_success, stack
+from foolflow.attacks.corruptions import CORRUPTIONS, Draw
+from foolflow.attacks.kinds import NOISES, STRENGTHS, corruption_problem
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
-
-# The constants of SplitMix64 (Steele, Lea and Flood 2014), as signed integers.
-GOLDEN, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 
 
 def corrupt(
@@ -31,88 +21,85 @@ def corrupt(
     labels: Tensor,
     *,
     kind: str = "noise",
-    epsilon: float | Sequence[float],
+    epsilon: float | Sequence[float] | None = None,
+    strength: float | Sequence[float] | None = None,
     norm: str = "linf",
     draws: int = 1,
+    up_to: bool = False,
     seed: int = 0,
 ) -> Adversarial:
-    """Corrupt images without looking at the model, as a control for attacks of the same size.
+    """Corrupt images without looking at the model, as a control for attacks.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes). It needs no gradient.
     images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).
-    kind: `noise`. With norm `linf`, each value changes by plus or minus epsilon, the size of an FGSM perturbation; with
-        `l2`, the image moves by epsilon in a Gaussian direction. Then it is clipped to [0, 1], which shortens the
-        perturbation: on black and white pixels about half of it is lost.
-    epsilon: size in pixel units, or E of them. With several, each field of the result has a leading dimension E.
+    kind: noise of the size `epsilon`, a control for attacks in a ball:
+        `sign_noise`: each value changes by plus or minus the same amount, like an FGSM perturbation.
+        `gaussian_noise`, `uniform_noise`: independent numbers, scaled to the norm.
+        `noise`: sign_noise in linf and gaussian_noise in l2.
+        Or one of these, whose size is a `strength`:
+        `rotation`: about the centre by so many degrees, 0 to 180, in a random direction.
+        `translation`: by so many pixels along one axis or both, in one of 8 random directions.
+        `scale`: larger by this fraction, or smaller by the same factor, at random: 0.1 is 1.1 or 1 / 1.1.
+        `blur`: with a Gaussian of this standard deviation in pixels; images are mirrored beyond their border.
+        `contrast`: differences from the mean grey of an image are multiplied by this factor; 1 changes nothing.
+        `jpeg`: real compression at this quality, 1 to 100 as in Pillow and libjpeg, which also rounds to 8 bits.
+        Rotation, translation and scale are bilinear, and black comes in from beyond the border.
+    epsilon: norm of the noise in pixel units, or E of them. With several, each field of the result has a leading
+        dimension E. It is the norm before the image is clipped to [0, 1], which shortens the perturbation: on black and
+        white pixels about half of it is lost.
+    strength: size of the other kinds in their unit, or E of them, as for epsilon.
+    norm: `linf` or `l2`, of the noise.
     draws: number of corruptions of each image; the first that fools the model is returned, or else the last.
+    up_to: for rotation, translation and scale: `strength` is the largest size, and each draw has a uniform one, in each
+        direction. With ten draws this is the worst-of-10 spatial attack of Engstrom et al. 2019 (arXiv 1712.02779),
+        for one kind of transformation at a time.
     seed: of the draws. The random numbers also depend on the image itself: a result depends neither on the other images
         of the batch nor on the device.
-    Misclassified images are returned unchanged.
-    Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
-    logits are not finite.
+    Misclassified images are returned unchanged. details: `strength` (N,), if the kind has one.
+    Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range or not for this
+    kind, or the model's logits are not finite.
     """
-    epsilons = as_epsilons(epsilon)
-    if kind not in KINDS or norm not in ("linf", "l2") or draws < 1:
-        raise InvalidInput(f"kind {kind!r}: {', '.join(KINDS)}; norm {norm!r}: linf or l2; draws {draws}: at least 1")
+    given = {"kind": kind, "epsilon": epsilon, "strength": strength, "norm": norm, "draws": draws, "up_to": up_to}
+    if problem := corruption_problem(given):
+        raise InvalidInput(problem)
+    size = epsilon if kind in NOISES else strength
+    assert size is not None
+    values = as_epsilons(size)
     check_images(images, labels)
+    if kind == "jpeg" and images.shape[1] not in (1, 3):
+        raise InvalidInput(f"jpeg: images have {images.shape[1]} channels; 1 or 3 are needed")
     with frozen(model), torch.no_grad():
         logits = model(images)
         check_logits(logits, labels)
         wrong = is_success(logits.argmax(1), labels, None)
-        made = [_corrupted(model, images, labels, wrong, KINDS[kind], value, norm, draws, seed) for value in epsilons]
-    return stack(made) if np.ndim(epsilon) else made[0]
+        plans = [Draw(derived_seed(seed, "corrupt", draw), norm, up_to) for draw in range(draws)]
+        made = [_corrupted(model, images, labels, wrong, kind, value, plans) for value in values]
+    return stack(made) if np.ndim(size) else made[0]
 
 
 def _corrupted(
-    model: nn.Module,
-    images: Tensor,
-    labels: Tensor,
-    wrong: Tensor,
-    change: Callable[..., Tensor],
-    epsilon: float,
-    norm: str,
-    draws: int,
-    seed: int,
+    model: nn.Module, images: Tensor, labels: Tensor, wrong: Tensor, kind: str, size: float, plans: Sequence[Draw]
 ) -> Adversarial:
+    """Corrupt the images that the model classifies correctly, at one size, once for each plan until one fools it."""
     made = images.clone()
     iterations = torch.zeros_like(labels)
     standing = (~wrong).nonzero().squeeze(1)
-    for draw in range(draws):
+    for plan in plans:
         if len(standing) == 0:
             break
-        made[standing] = change(images[standing], epsilon, norm, derived_seed(seed, "corrupt", draw)).clamp(0, 1)
+        made[standing] = _changed(images[standing], kind, size, plan)
         iterations[standing] += 1
-        if draw + 1 < draws:
+        if plan is not plans[-1]:
             standing = standing[model(made[standing]).argmax(1) == labels[standing]]
-    return conclude(model, made, labels, None, iterations, torch.zeros_like(labels))
+    found = conclude(model, made, labels, None, iterations, torch.zeros_like(labels))
+    if kind in NOISES:
+        return found
+    return replace(
+        found, details={"strength": torch.full(labels.shape, size, dtype=torch.float64, device=labels.device)}
+    )
 
 
-def _noise(images: Tensor, epsilon: float, norm: str, seed: int) -> Tensor:
-    first, second = _random_numbers(images, seed), _random_numbers(images, seed + 1)
-    normal = (-2 * (1 - first).log()).sqrt() * (2 * math.pi * second).cos()  # Box and Muller 1958
-    return images + epsilon * steepest(normal.float(), norm)
-
-
-# Each: (images, epsilon, norm, seed) -> changed images, which are then clipped to [0, 1].
-KINDS: dict[str, Callable[[Tensor, float, str, int], Tensor]] = {"noise": _noise}
-
-
-def _random_numbers(images: Tensor, seed: int) -> Tensor:
-    """Return numbers in [0, 1) of the shape of the images, float64. Those of an image depend on it and on the seed."""
-    bits = images.flatten(1).contiguous().view(torch.int32).long()
-    place = torch.arange(1, bits.shape[1] + 1, device=images.device) * GOLDEN
-    image = (bits * _mixed(place)).sum(1, keepdim=True)  # int64 wraps around
-    mixed = _mixed(_mixed(image + seed) + place)
-    return (_shifted(mixed, 11).double() / 2**53).view_as(images)
-
-
-def _mixed(numbers: Tensor) -> Tensor:
-    """Return the output function of SplitMix64, a bijection of the 64-bit integers."""
-    numbers = (numbers ^ _shifted(numbers, 30)) * FIRST
-    numbers = (numbers ^ _shifted(numbers, 27)) * SECOND
-    return numbers ^ _shifted(numbers, 31)
-
-
-def _shifted(numbers: Tensor, by: int) -> Tensor:
-    """Shift to the right, filling with zeros."""
-    return (numbers >> by) & ((1 << (64 - by)) - 1)
+def _changed(images: Tensor, kind: str, size: float, plan: Draw) -> Tensor:
+    if kind in STRENGTHS and size == STRENGTHS[kind].identity:
+        return images  # exactly, which an interpolation is not
+    return CORRUPTIONS[kind](images, size, plan).clamp(0, 1)

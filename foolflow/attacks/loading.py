@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, conclude
+from foolflow.attacks.kinds import size_name
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
@@ -16,18 +17,18 @@ from foolflow.workflow.plugins import failed, load_object
 Attack = Callable[..., Adversarial]  # called with (model, images, labels) and, if targeted, targets=...
 
 
-def load_attack(entry: Mapping[str, Any], epsilon: float | list[float] | None) -> Attack:
+def load_attack(entry: Mapping[str, Any], size: float | list[float] | None) -> Attack:
     """Return the attack of a config entry with its parameters bound.
 
     entry: `method` (foolflow/attacks/<method>.py, or library:attack) or `python` (path/to/file.py:function), and
         `parameters`.
-    epsilon: replaces the epsilon among the parameters, unless it is None.
+    size: replaces the epsilon or the strength among the parameters, unless it is None.
     A user's function is called as function(model, images, labels, **parameters), with targets=... if the config has
     targets. It returns an Adversarial or just the adversarial images.
     """
     parameters = dict(entry.get("parameters", {}))
-    if epsilon is not None:
-        parameters["epsilon"] = epsilon
+    if size is not None:
+        parameters[size_name(entry)] = size
     if "function" in entry:  # of a caller of `foolflow.evaluate`
         name = getattr(entry["function"], "__name__", "function")
         return partial(_call_users, entry["function"], name, parameters)

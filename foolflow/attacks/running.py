@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, check_adversarial, unstack
 from foolflow.attacks.counting import passes_counted
+from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
@@ -51,19 +52,19 @@ def run_attack(
     Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1].
     """
     selection = select(split.labels, len(split.class_names), entry)
-    epsilon = entry.get("parameters", {}).get("epsilon")
-    epsilons = epsilon if isinstance(epsilon, list) else [epsilon]
+    each = sizes(entry)
+    epsilons = each if size_name(entry) == "epsilon" else [None] * len(each)  # a strength is a detail of the attack
     shape = split.images.shape[1:]
-    dtype = stored_type(len(epsilons) * len(selection.indices), shape)
+    dtype = stored_type(len(each) * len(selection.indices), shape)
     batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]
-    expected = len(epsilons) * passes(entry, len(split.class_names)).forward
+    expected = len(each) * passes(entry, len(split.class_names)).forward
     progress = progress or Progress("attack", "batches")
     progress.begin(len(batches))
 
     def attack(batch: range) -> list[dict[str, np.ndarray]]:
-        """Return the tensors of this part of the selection, at each epsilon."""
+        """Return the tensors of this part of the selection, at each size."""
         rows = slice(batch.start, batch.stop)
         indices = selection.indices[rows]
         clean = to_float(split.images[indices], device)
@@ -73,7 +74,7 @@ def run_attack(
             seeded("attack", batch.start, device=device),
             through_filter(victim, entry.get("filter_gradient", "own"), clean),
         ):
-            at_each = list(_attack_at_each(victim, clean, truth, targets, entry, epsilons))
+            at_each = list(_attack_at_each(victim, clean, truth, targets, entry, each))
         for adversarial in at_each:
             check_adversarial(adversarial, clean)
         return [
@@ -83,7 +84,7 @@ def run_attack(
 
     builder = SetBuilder(path)
     with ExitStack() as stack:
-        rows = _Rows(sum(map(len, batches)), len(epsilons))
+        rows = _Rows(sum(map(len, batches)), len(each))
         for done, batch in enumerate(batches):
 
             def report(count: int, done: int = done, size: int = len(batch)) -> None:
@@ -102,22 +103,22 @@ def run_attack(
 
 
 class _Rows:
-    """The rows of a shard: first all `count` images at the first epsilon, then those at the next."""
+    """The rows of a shard: first all `count` images at the first size, then those at the next."""
 
-    def __init__(self, count: int, epsilons: int) -> None:
-        self.count, self.epsilons = count, epsilons
+    def __init__(self, count: int, sizes: int) -> None:
+        self.count, self.sizes = count, sizes
         self.writer: Writer | None = None
         self._layout: Layout = {}
         self._done = 0
 
     def open(self, stack: ExitStack, builder: SetBuilder, tensors: Mapping[str, np.ndarray]) -> None:
         """Start writing. The first batch shows which details the attack has."""
-        rows = self.count * self.epsilons
+        rows = self.count * self.sizes
         self._layout = {name: (tensor.dtype, (rows, *tensor.shape[1:])) for name, tensor in tensors.items()}
         self.writer = stack.enter_context(builder.writing(self._layout))
 
     def write(self, part: list[dict[str, np.ndarray]]) -> None:
-        """Append the tensors of the next images, at each epsilon."""
+        """Append the tensors of the next images, at each size."""
         assert self.writer is not None
         for rank, tensors in enumerate(part):
             found = {name: (tensor.dtype, tensor.shape[1:]) for name, tensor in tensors.items()}
@@ -168,14 +169,14 @@ def _attack_at_each(
     labels: Tensor,
     targets: Tensor | None,
     entry: Mapping[str, Any],
-    epsilons: list,
+    each: list,
 ) -> Iterator[Adversarial]:
-    """Yield the result at each epsilon. Only Foolflow's own attacks accept several epsilons at once."""
+    """Yield the result at each size. Only Foolflow's own attacks accept several sizes at once."""
     given = {} if targets is None else {"targets": targets}
-    if "method" in entry and ":" not in entry["method"] and len(epsilons) > 1:
-        made = load_attack(entry, epsilons)(victim, images, labels, **given)
-        for rank in range(len(epsilons)):
+    if "method" in entry and ":" not in entry["method"] and len(each) > 1:
+        made = load_attack(entry, each)(victim, images, labels, **given)
+        for rank in range(len(each)):
             yield unstack(made, rank)
     else:
-        for epsilon in epsilons:
-            yield load_attack(entry, epsilon)(victim, images, labels, **given)
+        for size in each:
+            yield load_attack(entry, size)(victim, images, labels, **given)

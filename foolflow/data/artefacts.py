@@ -16,7 +16,7 @@ from foolflow.data.splits import Split, load_split
 from foolflow.errors import InvalidInput
 
 # The columns of tables that contain names or other text from the config.
-NAMES = dict.fromkeys(("dataset", "model", "defense", "attack", "parameter", "value", "change"), str)
+NAMES = dict.fromkeys(("dataset", "model", "defense", "attack", "parameter", "value", "change", "control"), str)
 
 
 class Artefacts:

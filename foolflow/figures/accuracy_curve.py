@@ -1,4 +1,4 @@
-"""Accuracy against epsilon, with intervals, next to the published values."""
+"""Accuracy against epsilon, with intervals, next to random noise of the same size and the published values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import GREY, LOOKS, house_style
+from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style
 from foolflow.figures.text import columns, limited, shorten_all
 
 LONGEST = 24  # columns of each name in the legend
@@ -25,7 +25,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw one curve per data set, model, attack and seed, as many as there are LOOKS at most.
+    """Draw one curve per data set, model, attack and seed, as many as there are LOOKS at most, and their controls.
 
     table: the CSV of the table `fgsm_sweep`.
     """
@@ -38,8 +38,9 @@ def draw(table: pd.DataFrame) -> Figure:
         for (line, colour), label, (_, rows) in zip(
             LOOKS, map(", ".join, zip(*parts, strict=True)), shown, strict=False
         ):
-            for seed, one in rows.groupby("seed"):
+            for place, (seed, one) in enumerate(rows.groupby("seed")):
                 _draw_one(axes, one, colour, line, f"{label} (seed {seed})")
+                _draw_control(axes, one, colour, "" if place else CONTROL)  # all seeds share an entry of the legend
             _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]])
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
@@ -53,6 +54,15 @@ def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, line: str, label: str
     axes.fill_between(rows["epsilon"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.2, linewidth=0)
     values = 100 * rows["accuracy"]
     axes.plot(rows["epsilon"], values, color=colour, linestyle=line, marker="o", markersize=4, label=label)
+
+
+def _draw_control(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> None:
+    """Draw the curve of random noise, if the table has it."""
+    known = rows.dropna(subset=["control_accuracy"])
+    if len(known):
+        low, high = 100 * known["control_low"], 100 * known["control_high"]
+        axes.fill_between(known["epsilon"], low, high, color=colour, alpha=0.12, linewidth=0)
+        axes.plot(known["epsilon"], 100 * known["control_accuracy"], color=colour, label=label, **CONTROL_LOOK)
 
 
 def _draw_published(axes: Axes, rows: pd.DataFrame) -> None:

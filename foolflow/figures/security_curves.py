@@ -10,9 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import LOOKS, house_style, panels
+from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style, panels
 from foolflow.figures.text import limited, shorten, shorten_all
-from foolflow.statistics.minimal import SecurityCurve, distances, nearest, quantile, security_curve
+from foolflow.statistics.minimal import (
+    NoiseCurve,
+    SecurityCurve,
+    distances,
+    nearest,
+    noise_curve,
+    quantile,
+    security_curve,
+)
 
 IN_PANEL = 5  # of more curves, the legend is below the panel
 LONGEST = 24  # columns of the name of a network
@@ -20,20 +28,26 @@ LONGEST = 24  # columns of the name of a network
 
 @dataclass(frozen=True)
 class Curve:
-    """One victim. median: median distance of the images that it classifies correctly.  images: number attacked."""
+    """One victim.
+
+    median: median distance of the images that it classifies correctly.  images: number attacked.
+    noise: its accuracy under random noise, a control, or None.
+    """
 
     dataset: str
     name: str
     curve: SecurityCurve
     median: float
     images: int
+    noise: NoiseCurve | None = None
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw each victim's curve, with the smallest distance that any attack found for each image.
 
-    spec: attacked, a list of cells.
+    spec: attacked, a list of cells; control, the name of the attack that is random noise, or None.
     """
+    control = spec["control"]
     found: dict[tuple, list[pd.Series]] = {}
     for cell in spec["attacked"]:
         victim = (cell["dataset"], cell["model"], cell["seed"])
@@ -44,7 +58,9 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
         smallest = nearest(each)
         name = f"{model} (seed {seed})" if several_seeds else model
         median = quantile(smallest[smallest > 0], 0.5)
-        curves.append(Curve(dataset, name, security_curve(smallest), median, len(smallest)))
+        cell = {"dataset": dataset, "model": model, "defense": "none", "seed": seed, "attack": control}
+        noise = None if control is None else noise_curve(artefacts.records(cell))
+        curves.append(Curve(dataset, name, security_curve(smallest), median, len(smallest), noise))
     return draw(curves)
 
 
@@ -54,11 +70,14 @@ def draw(curves: Sequence[Curve]) -> Figure:
     with house_style():
         by_dataset = {dataset: [curve for curve in curves if curve.dataset == dataset] for dataset in datasets}
         most = min(max(map(len, by_dataset.values())), len(LOOKS))
-        legend = 0.0 if most <= IN_PANEL else 0.2 * most / (2 if len(datasets) == 1 else 1) + 0.4
+        noise = any(curve.noise for curve in curves)
+        # The curves of the noise stay high, where the legend of a panel would cover them.
+        below = most > IN_PANEL or noise
+        legend = 0.2 * (most + noise) / (2 if len(datasets) == 1 else 1) + 0.4 if below else 0.0
         figure, each = panels(len(datasets), height=4.4 + legend, alone=7.6)
         for axes, (dataset, of_dataset) in zip(each, by_dataset.items(), strict=True):
             shown = of_dataset[: len(LOOKS)]
-            _draw_panel(axes, shown, columns=2 if len(datasets) == 1 else 1)
+            _draw_panel(axes, shown, below=below, columns=2 if len(datasets) == 1 else 1)
             part = limited(len(shown), len(of_dataset), "networks")
             axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
         for axes in each[::2]:
@@ -66,8 +85,11 @@ def draw(curves: Sequence[Curve]) -> Figure:
         return figure
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve], *, columns: int) -> None:
-    """Draw the curves, as many as there are LOOKS at most. columns: of a legend below the panel."""
+def _draw_panel(axes: Axes, curves: Sequence[Curve], *, below: bool, columns: int) -> None:
+    """Draw the curves, as many as there are LOOKS at most.
+
+    below: whether the legend is below the panel.  columns: of such a legend.
+    """
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
     names = shorten_all([one.name for one in curves], LONGEST)
     for (line, colour), one, name in zip(LOOKS, curves, names, strict=False):
@@ -86,9 +108,13 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], *, columns: int) -> None:
             linestyle=line,
             label=f"{name}: {median}",
         )
+        if one.noise is not None:
+            axes.plot(one.noise.distance, 100 * one.noise.accuracy, color=colour, **CONTROL_LOOK)
+    if any(one.noise for one in curves):
+        axes.plot([], [], color=GREY, label=CONTROL, **CONTROL_LOOK)
     axes.set(xlabel="L2 distance of the adversary (pixels in [0, 1])", xlim=(0, end), ylim=(0, 101))
     title = "network: median distance"
-    if len(curves) <= IN_PANEL:
+    if not below:
         axes.legend(title=title, loc="upper right")
     else:
         axes.legend(title=title, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns, fontsize=9)

@@ -20,6 +20,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 GREY = "#666666"
 RIGHT, WRONG = "#1a1a1a", "#C0392B"
 LOOKS = tuple(product(("-", "--", ":"), COLOURS))  # of lines that can be told apart: (line style, colour)
+# The curve of a control has the colour of the curve that it belongs to.
+CONTROL = "random noise of the same size"
+CONTROL_LOOK: dict[str, Any] = {"linestyle": (0, (4, 2)), "linewidth": 1.2, "marker": "x", "markersize": 5}
 
 # A page shows a figure up to 700 pixels wide, which is 7.3 inches. Text of 8 points in a figure of this width then
 # still has 7 points.

@@ -46,6 +46,37 @@ class SecurityCurve:
     high: np.ndarray
 
 
+@dataclass(frozen=True)
+class NoiseCurve:
+    """The accuracy under random noise of several sizes, the smallest first, which is 0: the clean images.
+
+    distance: mean L2 distance of the images that were changed.  low, high: Wilson's 95 % interval of the accuracy.
+    All are float64 (K,); accuracies are fractions of all images.
+    """
+
+    distance: np.ndarray
+    accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def noise_curve(records: pd.DataFrame) -> NoiseCurve:
+    """Return the accuracy against the distance that is left of the noise once images are clipped to [0, 1].
+
+    records: those of a `corrupt` attack at several epsilons, one row per image and epsilon.
+    """
+    clean = records["clean_prediction"] == records["label"]
+    right = records["prediction"] == records["label"]
+    rows = []
+    for _, same in records.groupby("epsilon"):
+        changed = same["l2"][same["l2"] > 0]
+        rows.append((changed.mean() if len(changed) else 0.0, int(right[same.index].sum()), len(same)))
+    first = records.groupby("epsilon").get_group(records["epsilon"].min())
+    rows.append((0.0, int(clean[first.index].sum()), len(first)))
+    found = np.array([(distance, count / n, *wilson_interval(count, n)) for distance, count, n in sorted(rows)])
+    return NoiseCurve(*found.T)
+
+
 def security_curve(values: pd.Series) -> SecurityCurve:
     """Return robust accuracy as a function of distance, from 0 (clean accuracy) to the largest finite distance.
 

@@ -66,6 +66,11 @@ def labels(result: str, cells: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {"result": result, "data set": listed("dataset"), "model": listed("model"), "attack": listed("attack")}
 
 
+def selection(attack: Config) -> str:
+    """Describe which images an attack runs on."""
+    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
+
+
 def seeds_of(config: Config, model: str) -> list[int]:
     """Return the training seeds of a model's victims. Supplied weights are one victim, which has the first seed."""
     return config["seeds"][:1] if is_supplied(config["models"][model]) else config["seeds"]

@@ -16,7 +16,7 @@ from foolflow.studies.cells import (
     trained_defenses,
     victims_of,
 )
-from foolflow.workflow.config.names import invalid_names, several_epsilons, unknown
+from foolflow.workflow.config.names import invalid_names, several_sizes, unknown
 
 TITLE = "Defenses"
 QUESTION = "Which defenses still work when the attacker knows them?"
@@ -142,7 +142,7 @@ def problems(config: Config) -> Iterator[str]:
         kinds = {kind: entry.get(kind, []) for kind in KINDS}
         for field, attacks in {**kinds, "examples": examples}.items():
             yield from unknown(f"{key}.{field}", attacks, "attacks", config["attacks"])
-            yield from several_epsilons(f"{key}.{field}", attacks, config)
+            yield from several_sizes(f"{key}.{field}", attacks, config)
         yield from _nothing_filtered(key, entry, config)
         for role, attack in entry.get("masking", {}).items():
             yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sets_of
-from foolflow.workflow.config.names import several_epsilons, unknown
+from foolflow.workflow.config.names import several_sizes, unknown
 
 TITLE = "Detection by feature squeezing"
 QUESTION = "Can adversarial images be found instead of corrected, even if the attacker knows the detector?"
@@ -82,7 +82,7 @@ def problems(config: Config) -> Iterator[str]:
         yield from unknown(f"{key}.detector", [detection["detector"]], "detectors", detectors)
         for field, names in (("attacks", detection["attacks"]), ("adaptive", adaptive)):
             yield from unknown(f"{key}.{field}", names, "attacks", attacks)
-            yield from several_epsilons(f"{key}.{field}", names, config)
+            yield from several_sizes(f"{key}.{field}", names, config)
         squeezer_names = detectors.get(detection["detector"], {}).get("squeezers", [])
         known = [_filter_of(config["defenses"].get(name, {})) for name in squeezer_names]
         for name in adaptive:

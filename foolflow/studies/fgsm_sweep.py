@@ -4,40 +4,47 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
-from foolflow.workflow.config.names import has_several_epsilons, unknown
+from foolflow.studies.controls import control_problems
+from foolflow.workflow.config.names import unknown
 
 TITLE = "FGSM sweep"
 QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
 
 
 def cells(config: Config) -> list[Cell]:
-    """Return a cell for each sweep and seed."""
+    """Return a cell for each sweep and seed, and one for each control."""
+    swept = sweeps(config)
+    return [*swept, *(cell | {"attack": cell["control"]} for cell in swept if cell["control"] is not None)]
+
+
+def sweeps(config: Config) -> list[Cell]:
+    """Return a cell for each sweep and seed. control: the attack that is its control, or None."""
     return [
         {key: sweep[key] for key in ("dataset", "model", "attack", "modified_epsilon")}
-        | {"defense": "none", "seed": seed}
+        | {"control": sweep.get("control"), "defense": "none", "seed": seed}
         for sweep in entries(config, "fgsm_sweep", "sweeps")
         for seed in seeds_of(config, sweep["model"])
     ]
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
-    sweeps = cells(config)
-    spec = {"sweeps": sweeps, "reference": reference}
+    shown = sweeps(config)
+    spec = {"sweeps": shown, "reference": reference}
     return [
-        exhibit("fgsm_sweep", "fgsm_sweep", spec, "fgsm_sweep_table.rst", labels("table: accuracy per epsilon", sweeps))
+        exhibit("fgsm_sweep", "fgsm_sweep", spec, "fgsm_sweep_table.rst", labels("table: accuracy per epsilon", shown))
     ]
 
 
 def figures(config: Config) -> list[Exhibit]:
-    sweeps = cells(config)
+    shown = sweeps(config)
     curve = exhibit(
         "fgsm_sweep",
         "accuracy_curve",
         {"table": "fgsm_sweep"},
         "fgsm_sweep.rst",
-        labels("figure: accuracy per epsilon", sweeps),
+        labels("figure: accuracy per epsilon", shown),
     )
-    return [curve, *(_samples(sweep) for sweep in sweeps)]
+    return [curve, *(_samples(sweep) for sweep in shown)]
 
 
 def _samples(sweep: Cell) -> Exhibit:
@@ -51,7 +58,7 @@ def _samples(sweep: Cell) -> Exhibit:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown names, and attacks without the epsilons that a sweep needs."""
+    """Report unknown names, attacks without the epsilons that a sweep needs, and controls that are none."""
     for index, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
         key = f"studies.fgsm_sweep.sweeps.{index}"
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
@@ -59,7 +66,14 @@ def problems(config: Config) -> Iterator[str]:
         attack = config["attacks"].get(sweep["attack"])
         if attack is None:
             continue
-        if not has_several_epsilons(attack):
+        if not isinstance(attack.get("parameters", {}).get("epsilon"), list):
             yield f"{key}.attack: {sweep['attack']} has no list of epsilons to sweep"
-        elif sweep["modified_epsilon"] not in (epsilons := attack["parameters"]["epsilon"]):
+            continue
+        epsilons = attack["parameters"]["epsilon"]
+        if sweep["modified_epsilon"] not in epsilons:
             yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"
+        # Only our own attacks say which norm their epsilon has.
+        norm = attack["parameters"].get("norm", "linf") if ":" not in attack.get("method", ":") else None
+        yield from control_problems(
+            f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=norm, epsilons=epsilons
+        )

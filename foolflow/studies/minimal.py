@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
-from foolflow.workflow.config.names import several_epsilons, unknown
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, selection, undefended_victims
+from foolflow.studies.controls import control_problems
+from foolflow.workflow.config.names import several_sizes, unknown
 
 TITLE = "Minimal perturbations"
 QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
@@ -30,10 +31,16 @@ def perturbation(config: Config, model: str) -> Cell:
     return victim | {"attack": study["perturbation"]["attack"]}
 
 
+def controls(config: Config) -> list[Cell]:
+    """Return a cell for the random noise on each victim; none without a control."""
+    control = config["studies"]["minimal"].get("control")
+    return [] if control is None else [victim | {"attack": control} for victim in victims(config)]
+
+
 def cells(config: Config) -> list[Cell]:
     study = config["studies"]["minimal"]
     shown = dict.fromkeys([*study["models"], *study["perturbation"]["models"]])
-    return [*attacks(config), *(perturbation(config, model) for model in shown)]
+    return [*attacks(config), *controls(config), *(perturbation(config, model) for model in shown)]
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
@@ -75,7 +82,7 @@ def figures(config: Config) -> list[Exhibit]:
         exhibit(
             "minimal_security",
             "security_curves",
-            {"attacked": attacks(config)},
+            {"attacked": attacks(config), "control": config["studies"]["minimal"].get("control")},
             "minimal_security.rst",
             labels("figure: security curves", attacks(config)),
         ),
@@ -101,13 +108,8 @@ def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
     )
 
 
-def _selection(attack: Config) -> str:
-    """Describe which images an attack runs on."""
-    return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
-
-
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown names, and attacks whose distances cannot be compared."""
+    """Report unknown names, attacks whose distances cannot be compared, and a control that is none."""
     key, study, entries = "studies.minimal", config["studies"]["minimal"], config["attacks"]
     shown = study["perturbation"]
     yield from unknown(f"{key}.datasets", study["datasets"], "datasets", config["datasets"])
@@ -116,11 +118,12 @@ def problems(config: Config) -> Iterator[str]:
     yield from unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
     yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", entries)
     for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
-        yield from several_epsilons(f"{key}.{field}", names, config)
+        yield from several_sizes(f"{key}.{field}", names, config)
         for name in names:
             if "targets" in entries.get(name, {}):
                 yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"
-    selected = {name: _selection(entries[name]) for name in study["attacks"] if name in entries}
+    selected = {name: selection(entries[name]) for name in study["attacks"] if name in entries}
     if len(set(selected.values())) > 1:
-        listed = ", ".join(f"{name}: {selection}" for name, selection in selected.items())
+        listed = ", ".join(f"{name}: {images}" for name, images in selected.items())
         yield f"{key}.attacks: they must run on the same images ({listed})"
+    yield from control_problems(f"{key}.control", study.get("control"), config, like=study["attacks"][0], norm="l2")

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from foolflow.attacks.kinds import size_name
 from foolflow.attacks.standard import has_ball, minimised_norm, standard_attacks
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds_of, victims_of
-from foolflow.workflow.config.names import unknown, unknown_victims
+from foolflow.workflow.config.names import has_several_sizes, unknown, unknown_victims
 
 TITLE = "Robustness"
 QUESTION = "How accurate is each classifier when its input may change a little, and which attack hurts it most?"
@@ -149,8 +150,8 @@ def problems(config: Config) -> Iterator[str]:
     for name in study["attacks"]:
         entry = known.get(name, {})
         epsilon = entry.get("parameters", {}).get("epsilon", study["epsilon"])
-        if isinstance(epsilon, list):
-            yield f"{key}.attacks: {name} has a list of epsilons; it needs a single one here"
+        if has_several_sizes(entry):
+            yield f"{key}.attacks: {name} has a list of {size_name(entry)}s; it needs a single one here"
         elif epsilon > study["epsilon"]:
             yield f"{key}.attacks: {name} has epsilon {epsilon}, the study {study['epsilon']}; it would never count"
         if "targets" in entry:

@@ -5,7 +5,7 @@ from typing import Any
 
 from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
-from foolflow.workflow.config.names import has_several_epsilons, invalid_names, unknown
+from foolflow.workflow.config.names import has_several_sizes, invalid_names, unknown
 
 TITLE = "Transfer"
 QUESTION = "Do the adversarial images of one victim fool another one?"
@@ -65,7 +65,7 @@ def problems(config: Config) -> Iterator[str]:
         key, name = f"studies.transfer.matrices.{index}", matrix["attack"]
         yield from unknown(f"{key}.attack", [name], "attacks", config["attacks"])
         attack = config["attacks"].get(name, {})
-        if has_several_epsilons(attack) or attack.get("targets") == "all":
+        if has_several_sizes(attack) or attack.get("targets") == "all":
             yield f"{key}.attack: {name} makes several adversarial images of each image; a matrix needs one"
         if len(matrix["models"]) * len(matrix["defenses"]) < 2:
             yield f"{key}: one victim; a matrix needs two or more"

@@ -27,6 +27,8 @@ from foolflow.tables.writing import (
 )
 
 SIGNIFICANCE = 0.05
+NOISE = "random noise %"
+CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Sweep:
     """One victim's sweep. records: those of the attack.
 
     modified: epsilon, n and correct of the modified data set, from `scripts/measure_images.py`.
+    control: the name of the random noise of the same sizes, if there is one.  noise: its records.
     """
 
     dataset: str
@@ -43,15 +46,18 @@ class Sweep:
     records: pd.DataFrame
     modified: Mapping[str, Any]
     defense: str = "none"
+    control: str | None = None
+    noise: pd.DataFrame | None = None
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: sweeps, a list of cells in the order of the input `modified`; reference."""
     sweeps = [
         Sweep(
-            **{key: cell[key] for key in ("dataset", "model", "attack", "seed", "defense")},
+            **{key: cell[key] for key in ("dataset", "model", "attack", "seed", "defense", "control")},
             records=artefacts.records(cell),
             modified=read_json(file),
+            noise=None if cell["control"] is None else artefacts.records(cell | {"attack": cell["control"]}),
         )
         for cell, file in zip(spec["sweeps"], artefacts.files["modified"], strict=True)
     ]
@@ -71,7 +77,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
         data=data,
         display=display,
         findings=[
-            *(_sentence(rows) for rows in of_sweeps),
+            *(sentence for rows in of_sweeps for sentence in _sentences(rows)),
             *(sentence for name in reference["source"] for sentence in _agreement(data, name)),
         ],
         images=links(display, shown),
@@ -79,6 +85,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
             "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
             "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG "
             "files of the modified data set and classified anew.",
+            *_control_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -105,7 +112,7 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     adjusted = holm([row["p_value"] for row in rows[1:]])
     for row, p_holm in zip(rows[1:], adjusted, strict=True):
         row["p_holm"] = p_holm
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).merge(_control(sweep, epsilons, right_clean), on="epsilon", how="left")
     published = reference["accuracy"].get(sweep.dataset, {}).get(sweep.model, {})
     for column in reference["source"]:
         known = (
@@ -116,7 +123,28 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     table.insert(1, "model", sweep.model)
     table.insert(2, "attack", sweep.attack)
     table.insert(3, "seed", sweep.seed)
+    table["control"] = sweep.control
     return table
+
+
+def _control(sweep: Sweep, epsilons: Sequence[float], right_clean: np.ndarray) -> pd.DataFrame:
+    """Return the columns of the random noise: a row for the clean images and for each epsilon; none without noise."""
+    columns = ["epsilon", *CONTROL]
+    if sweep.noise is None:
+        return pd.DataFrame(columns=columns, dtype=float)
+    right = {
+        epsilon: (records["prediction"] == records["label"]).to_numpy()
+        for epsilon, records in sweep.noise.groupby("epsilon")
+    }
+    adjusted = holm([compare_paired(right_clean, right[epsilon]).p_value for epsilon in epsilons])
+    rows = [
+        [epsilon, found.mean(), *wilson_interval(int(found.sum()), len(found)), p_holm]
+        for epsilon, found, p_holm in [
+            (0.0, right_clean, np.nan),
+            *((epsilon, right[epsilon], p_holm) for epsilon, p_holm in zip(epsilons, adjusted, strict=True)),
+        ]
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
@@ -133,10 +161,13 @@ def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
         "p (Holm)",
     ]
     if row["epsilon"] == 0:
-        return dict.fromkeys(columns, to_victim(cell))
+        return dict.fromkeys([*columns, NOISE], to_victim(cell))
     made = to_images(cell, epsilon=row["epsilon"])
     fooled = to_images(cell, epsilon=row["epsilon"], outcome="fooled") if row["right_to_wrong"] else made
-    return {**dict.fromkeys(columns, made), "right to wrong": fooled}
+    found = {**dict.fromkeys(columns, made), "right to wrong": fooled}
+    if sweep.control is not None:
+        found[NOISE] = to_images(cell, sweep.control, epsilon=row["epsilon"])
+    return found
 
 
 def _agreement(data: pd.DataFrame, name: str) -> list[str]:
@@ -179,6 +210,10 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "wrong to right": data["wrong_to_right"].map(_count),
         "Cohen's g": data["cohens_g"].map(lambda g: "" if pd.isna(g) else f"{g:.2f}"),
         "p (Holm)": data["p_holm"].map(p_text),
+        NOISE: [
+            "" if pd.isna(row[0]) else f"{percent(row[0])} ({percent_interval(*row[1:])})"
+            for row in data[["control_accuracy", "control_low", "control_high"]].itertuples(index=False)
+        ],
     }
     return without_empty_columns(pd.DataFrame(columns))
 
@@ -189,6 +224,31 @@ def _verdicts(data: pd.DataFrame, name: str) -> list[str]:
 
 def _count(value: float) -> str:
     return "" if pd.isna(value) else f"{int(value):,}"
+
+
+def _sentences(rows: pd.DataFrame) -> list[str]:
+    """Return from which epsilon on a network is worse, and what random noise of the same size does, if it was tried."""
+    clean, largest = rows.iloc[0], rows.iloc[-1]
+    found = [_sentence(rows)]
+    if clean["control"] is not None:
+        worse = rows.iloc[1:].loc[rows.iloc[1:]["control_p_holm"] < SIGNIFICANCE, "epsilon"]
+        where = f"epsilon {', '.join(f'{epsilon:.4g}' for epsilon in worse)}" if len(worse) else "no epsilon"
+        found.append(
+            f"Random noise of the same size ({clean['control']}) changes the accuracy of {clean['model']} on "
+            f"{clean['dataset']} (seed {clean['seed']}) significantly at {where}: it leaves "
+            f"{percent(largest['control_accuracy'])} % at epsilon {largest['epsilon']:.4g}, where {clean['attack']} "
+            f"leaves {percent(largest['accuracy'])} % (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
+        )
+    return found
+
+
+def _control_note(data: pd.DataFrame) -> list[str]:
+    if data["control"].isna().all():
+        return []
+    return [
+        "'Random noise': the same images with random noise of the same size and norm, made without a gradient. An "
+        "image that is misclassified when clean stays as it is."
+    ]
 
 
 def _sentence(rows: pd.DataFrame) -> str:

@@ -1,9 +1,10 @@
 import pytest
 import torch
-from scipy.stats import binomtest, kstest
+from scipy.stats import binomtest
 from torch import nn
 
-from foolflow.attacks.corrupt import _mixed, _random_numbers, corrupt
+from foolflow.attacks.corrupt import corrupt
+from foolflow.attacks.kinds import NOISES, STRENGTHS
 from foolflow.errors import InvalidInput
 
 
@@ -51,29 +52,93 @@ def test_more_draws_fool_more_images_and_all_stay_in_range(trained):
     assert many.iterations.max() == 10
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "fog"}, {"norm": "l1"}, {"draws": 0}, {"epsilon": -1}])
-def test_parameters_out_of_range_are_rejected(trained, wrong):
-    with pytest.raises(InvalidInput, match=r"^[^\n]+$"):
+STRENGTH = {"rotation": 30.0, "translation": 5.0, "scale": 0.4, "blur": 1.5, "contrast": 0.1, "jpeg": 5}
+
+
+@pytest.mark.parametrize("kind", STRENGTHS)
+def test_each_kind_fools_some_images_and_leaves_misclassified_ones_unchanged(trained, kind):
+    images, labels = trained.images[:60], trained.labels[:60].clone()
+    labels[:5] = (labels[:5] + 1) % 10
+    made = corrupt(NoGradient(trained.model), images, labels, kind=kind, strength=STRENGTH[kind])
+    wrong = trained.model(images).argmax(1) != labels
+    assert torch.equal(made.images[wrong], images[wrong])
+    assert (made.images[~wrong] != images[~wrong]).flatten(1).any(1).all()
+    assert made.success[wrong].all()
+    assert made.success[~wrong].any() or kind in ("contrast", "jpeg", "blur")
+    assert made.iterations.tolist() == (~wrong).long().tolist()
+    assert made.details["strength"].tolist() == [STRENGTH[kind]] * 60
+    assert 0 <= made.images.min() <= made.images.max() <= 1
+
+
+@pytest.mark.parametrize("kind", [*STRENGTHS, *NOISES])
+def test_the_size_that_changes_nothing_changes_nothing(trained, kind):
+    images, labels = trained.images[:10], trained.labels[:10]
+    if kind in NOISES:
+        made = corrupt(trained.model, images, labels, kind=kind, epsilon=0)
+    elif (identity := STRENGTHS[kind].identity) is not None:
+        made = corrupt(trained.model, images, labels, kind=kind, strength=identity)
+    else:
+        return
+    assert torch.equal(made.images, images)
+
+
+def test_several_strengths_equal_separate_runs(trained):
+    images, labels = trained.images[:20], trained.labels[:20]
+    strengths = [5.0, 30.0]
+    together = corrupt(trained.model, images, labels, kind="rotation", strength=strengths, draws=2)
+    assert together.images.shape == (2, *images.shape)
+    assert together.details["strength"].shape == (2, 20)
+    for rank, strength in enumerate(strengths):
+        alone = corrupt(trained.model, images, labels, kind="rotation", strength=strength, draws=2)
+        assert torch.equal(together.images[rank], alone.images)
+        assert torch.equal(together.success[rank], alone.success)
+
+
+def test_the_worst_of_many_rotations_up_to_an_angle_is_worse_than_one_rotation(trained):
+    images, labels = trained.images[:100], trained.labels[:100]
+    once, often = (
+        corrupt(trained.model, images, labels, kind="rotation", strength=30, draws=draws, up_to=True)
+        for draws in (1, 10)
+    )
+    assert once.success.sum() < often.success.sum()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"kind": "fog"}, "kind: 'fog' is not one of noise, sign_noise"),
+        ({"norm": "l1"}, "norm: 'l1' is not linf or l2"),
+        ({"draws": 0}, "draws: 0 is not at least 1"),
+        ({"epsilon": -1}, "epsilon: -1"),
+        ({"epsilon": None}, "epsilon: missing; noise needs it"),
+        ({"strength": 3}, "strength: noise has none; its size is its epsilon"),
+        ({"kind": "rotation"}, "epsilon: rotation has none; its size is its strength"),
+        ({"kind": "rotation", "epsilon": None}, "strength: missing; rotation needs it"),
+        ({"kind": "rotation", "epsilon": None, "strength": 181}, "degrees, from 0 to 180"),
+        ({"kind": "rotation", "epsilon": None, "strength": [5, -5]}, "strength: -5 is out of range for rotation"),
+        ({"kind": "rotation", "epsilon": None, "strength": []}, "strength: [] is an empty list"),
+        ({"kind": "rotation", "epsilon": None, "strength": [5, 5]}, "strength: [5, 5] repeats a number"),
+        ({"kind": "blur", "epsilon": None, "strength": float("inf")}, "strength: inf is out of range"),
+        ({"kind": "jpeg", "epsilon": None, "strength": 0}, "quality, from 1 to 100"),
+        ({"kind": "jpeg", "epsilon": None, "strength": 50.5}, "strength: 50.5 is not a whole number"),
+        ({"kind": "jpeg", "epsilon": None, "strength": 50, "draws": 2}, "draws: jpeg draws no random numbers"),
+        (
+            {"kind": "blur", "epsilon": None, "strength": 1, "up_to": True},
+            "translation, scale, not for blur",
+        ),
+        ({"up_to": True}, "up_to: only for rotation, translation, scale"),
+    ],
+)
+def test_parameters_out_of_range_are_rejected(trained, wrong, words):
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
         corrupt(trained.model, trained.images[:2], trained.labels[:2], **{"epsilon": 0.1} | wrong)
+    assert words in str(caught.value)
 
 
-def test_the_mixing_function_is_that_of_splitmix64():
-    """The first outputs of the reference implementation (java.util.SplittableRandom) for the seed 0."""
-    golden = 0x9E3779B97F4A7C15
-    states = [(count * golden) % 2**64 for count in (1, 2, 3)]
-    signed = torch.tensor([state - 2**64 if state >= 2**63 else state for state in states])
-    expected = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
-    assert [number % 2**64 for number in _mixed(signed).tolist()] == expected
-
-
-def test_the_numbers_are_uniform_and_differ_between_images_seeds_and_pixels():
-    images = torch.rand(200, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    numbers = _random_numbers(images, 0)
-    assert kstest(numbers.flatten(), "uniform").pvalue > 0.001
-    assert numbers.flatten().unique().numel() == numbers.numel()
-    assert (numbers != _random_numbers(images, 1)).all()
-    correlations = torch.corrcoef(numbers.flatten(1)[:20]).fill_diagonal_(0)
-    assert correlations.abs().max() < 0.2
+def test_jpeg_rejects_images_that_no_encoder_takes():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(32, 2))
+    with pytest.raises(InvalidInput, match="jpeg: images have 2 channels; 1 or 3 are needed"):
+        corrupt(network, torch.rand(1, 2, 4, 4), torch.tensor([0]), kind="jpeg", strength=50)
 
 
 def test_signs_are_fair_and_directions_have_no_preference():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from foolflow.attacks.corrupt import corrupt
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.judging import classify, judge, to_8_bits
 from foolflow.attacks.running import run_attack
@@ -41,6 +42,21 @@ def test_records_and_images_of_a_sweep_belong_together(trained):
     direct = fgsm(trained.model, pixels(trained)[0].float() / 255, pixels(trained)[1], epsilon=0.2)
     assert torch.allclose(images[60:], direct.images, atol=1e-6)
     assert records["linf"].max() <= 0.2 + 1e-6
+
+
+def test_each_strength_of_a_corruption_has_its_own_set(trained):
+    entry = {"method": "corrupt", "parameters": {"kind": "rotation", "strength": [5, 30]}, "batch_size": 25}
+    made = run(trained, entry)
+    records = judged(trained, made)
+    assert len(records) == 120
+    assert records["strength"].tolist() == [5] * 60 + [30] * 60
+    assert records["epsilon"].isna().all()
+    assert records["index"].tolist() == [*range(60), *range(60)]
+    images, labels = pixels(trained)
+    for rank, strength in enumerate((5, 30)):
+        direct = corrupt(trained.model, images.float() / 255, labels, kind="rotation", strength=strength)
+        assert torch.equal(torch.from_numpy(made.tensors["images"][60 * rank : 60 * (rank + 1)]), direct.images)
+    assert len(run(trained, {"method": "corrupt", "parameters": {"kind": "rotation", "strength": 5}})) == 60
 
 
 def test_an_attack_without_epsilon_has_one_set(trained):

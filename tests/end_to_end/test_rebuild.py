@@ -407,6 +407,7 @@ def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
         split()
         | trained("lenet")
         | attack("lenet", "fgsm_sweep")
+        | attack("lenet", "noise_sweep")
         | judgements("fgsm_sweep")
         | modified()
         | shown("fgsm_sweep")

@@ -1,10 +1,13 @@
 """Figures show their data, and equal data give equal bytes. Their appearance is reviewed by people."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgba
 
+from foolflow.data.artefacts import Artefacts
 from foolflow.figures import (
     accuracy_curve,
     accuracy_dots,
@@ -19,7 +22,7 @@ from foolflow.figures import (
     waterfall,
 )
 from foolflow.figures.style import RIGHT, WRONG, save_figure
-from foolflow.statistics.minimal import security_curve
+from foolflow.statistics.minimal import NoiseCurve, security_curve
 
 SWEEP = pd.DataFrame(
     {
@@ -33,6 +36,9 @@ SWEEP = pd.DataFrame(
         "high": [1.0, 0.9, 0.4, 0.95, 0.15, 0.1],
         "published_tutorial": [0.98, 0.85, 0.43, None, None, None],
         "published_newer_tutorial": [0.99, 0.87, 0.49, None, None, None],
+        "control_accuracy": [None, None, None, 0.9, 0.88, 0.85],
+        "control_low": [None, None, None, 0.87, 0.85, 0.8],
+        "control_high": [None, None, None, 0.93, 0.91, 0.9],
     }
 )
 ACCURACY = pd.DataFrame(
@@ -127,11 +133,23 @@ def test_the_curve_has_a_line_per_model_and_the_published_points():
         "R4 and the tutorial",
         "the tutorial's newer page",
         "cifar10, six_conv, fgsm (seed 0)",
+        "random noise of the same size",
     ]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
     assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])
+    attacked, noise = axes.lines[3:]
+    assert noise.get_ydata().tolist() == pytest.approx([90, 88, 85])
+    assert noise.get_color() == attacked.get_color()
+    assert (attacked.get_linestyle(), noise.get_linestyle()) == ("-", "--")
     assert "epsilon" in axes.get_xlabel()
     assert "%" in axes.get_ylabel()
+
+
+def test_the_seeds_of_a_sweep_share_the_entry_of_their_noise_in_the_legend():
+    seeds = pd.concat([SWEEP.iloc[3:].assign(seed=seed) for seed in (0, 1, 2)])
+    axes = accuracy_curve.draw(seeds).axes[0]
+    assert len(axes.lines) == 6
+    assert axes.get_legend_handles_labels()[1].count("random noise of the same size") == 1
 
 
 def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
@@ -161,6 +179,40 @@ def test_a_security_curve_falls_from_the_clean_accuracy_in_steps():
     assert second.get_ydata()[-1] == 50  # two are never fooled
     assert axes.get_legend_handles_labels()[1] == ["MLP: 2.00", "CNN: ∞"]
     assert len(axes.collections) == 2  # the bands
+
+
+def test_the_noise_of_a_network_has_its_colour_and_one_entry_in_the_legend_below():
+    points = np.array([0.0, 1.0, 2.0])
+    noise = NoiseCurve(points, 1 - points / 10, 0.9 - points / 10, 1 - points / 20)
+    axes = security_curves.draw([replace(curve, noise=noise) for curve in CURVES]).axes[0]
+    found = [line for line in axes.lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert [line.get_color() for line in found] == [axes.lines[0].get_color(), axes.lines[2].get_color()]
+    assert found[0].get_ydata().tolist() == [100, 90, 80]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["MLP: 2.00", "CNN: ∞", "random noise of the same size"]
+    axes.figure.canvas.draw()
+    assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
+
+
+@pytest.mark.parametrize("control", [None, "noise"])
+def test_the_figure_of_security_curves_reads_the_noise_from_the_judgements(tmp_path, control):
+    victim = {"dataset": "mnist", "model": "MLP", "defense": "none", "seed": 0}
+    attacked = {"attack": "dichotomy", "epsilon": None, "prediction": 1, "success": True, "l2": [0.5, 1.0, 1.5, 0.0]}
+    noise = {"attack": "noise", "epsilon": 2.0, "prediction": [0, 0, 1, 1], "success": [False, False, True, True]}
+    records = pd.concat(
+        pd.DataFrame({"index": range(4), "label": 0, "clean_prediction": [0, 0, 0, 1], "source": "MLP/none"} | one)
+        for one in (attacked, noise | {"l2": [1.0, 1.2, 1.4, 0.0]})
+    )
+    path = tmp_path / "judgements/minimal/mnist/MLP/none/0/records.parquet"
+    path.parent.mkdir(parents=True)
+    records.to_parquet(path)
+    spec = {"attacked": [victim | {"attack": "dichotomy"}], "control": control}
+    lines = security_curves.build(spec, Artefacts({"judgements": [path]})).axes[0].lines
+    found = [line for line in lines if line.get_marker() == "x" and len(line.get_xdata())]
+    assert len(found) == (control is not None)
+    for line in found:
+        assert line.get_xdata().tolist() == pytest.approx([0, 1.2])
+        assert line.get_ydata().tolist() == [75, 50]
 
 
 def test_more_networks_than_colours_have_distinct_lines():

@@ -84,6 +84,7 @@ def sweep(_, count: int):
     rows = [
         {"dataset": "mnist", "model": name, "attack": "fgsm", "seed": 0, "epsilon": epsilon}
         | {"accuracy": 0.5, "low": 0.4, "high": 0.6, "published_tutorial": None, "published_newer_tutorial": None}
+        | {"control_accuracy": 0.8, "control_low": 0.7, "control_high": 0.9}
         for name in victims(count)
         for epsilon in (0.0, 0.1)
     ]
@@ -212,6 +213,7 @@ def test_names_that_look_like_numbers_or_like_nothing_are_shown(module, tmp_path
     table = pd.DataFrame(
         {"dataset": "mnist", "model": ["null", "1"], "attack": "fgsm", "seed": 0, "change": ["null", "1"]}
         | {"epsilon": 0.1, "accuracy": 0.5, "success": 0.5, "test": 0.5, "low": 0.4, "high": 0.6}
+        | {"control_accuracy": None, "control_low": None, "control_high": None}
         | {"published_tutorial": None, "published_newer_tutorial": None, "parameter": "init", "value": ["null", "1.0"]}
         | {"median_flow_loss": 5.0, "flow_low": 4.0, "flow_high": 6.0}
     )

@@ -29,6 +29,8 @@ OTHERS = [
     {"method": "stadv", "parameters": {"solver": "batched", "tau": 0.005}},
     {"method": "stadv_students"},
     {"method": "corrupt", "parameters": {"epsilon": 0.2, "draws": 3}},
+    {"method": "corrupt", "parameters": {"kind": "rotation", "strength": 15, "draws": 10, "up_to": True}},
+    {"method": "corrupt", "parameters": {"kind": "jpeg", "strength": 50}},
 ]
 
 

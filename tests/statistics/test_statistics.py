@@ -8,7 +8,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from foolflow.compute.seeds import derived_seed
 from foolflow.statistics.intervals import median_interval, wilson_interval
-from foolflow.statistics.minimal import distances, nearest, quantile, security_curve
+from foolflow.statistics.minimal import distances, nearest, noise_curve, quantile, security_curve
 from foolflow.statistics.paired import compare_paired, holm
 
 
@@ -102,3 +102,19 @@ def test_a_security_curve_counts_images_beyond_each_distance(values):
     assert curve.accuracy[-1] == pytest.approx(np.isinf(values).mean())
     assert (curve.low <= curve.accuracy + 1e-12).all()
     assert (curve.accuracy <= curve.high + 1e-12).all()
+
+
+def test_a_noise_curve_has_the_distances_after_clipping_and_starts_with_the_clean_images():
+    one = pd.DataFrame({"label": 0, "clean_prediction": [0, 0, 0, 1], "index": range(4)})
+    low = one.assign(epsilon=1.0, prediction=[0, 0, 0, 1], l2=[0.5, 0.6, 0.7, 0.0])
+    high = one.assign(epsilon=2.0, prediction=[0, 1, 1, 1], l2=[1.0, 1.2, 1.4, 0.0])
+    curve = noise_curve(pd.concat([high, low], ignore_index=True))
+    assert curve.distance.tolist() == pytest.approx([0, 0.6, 1.2])  # misclassified images stay as they are
+    assert curve.accuracy.tolist() == [0.75, 0.75, 0.25]
+    assert (curve.low < curve.accuracy).all()
+    assert (curve.high > curve.accuracy).all()
+
+
+def test_noise_that_changes_no_image_is_at_distance_0():
+    records = pd.DataFrame({"label": [0], "clean_prediction": 1, "prediction": 1, "l2": 0.0, "epsilon": 1.0})
+    assert noise_curve(records).distance.tolist() == [0, 0]

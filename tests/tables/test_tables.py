@@ -31,9 +31,10 @@ def sweep_records(wrong_at):
     return pd.concat(tables, ignore_index=True)
 
 
-def sweep(wrong_at, dataset="mnist", model="lenet", attack="fgsm"):
+def sweep(wrong_at, dataset="mnist", model="lenet", attack="fgsm", noise=None):
     modified = {"epsilon": 0.1, "n": 1000, "correct": 499}
-    return fgsm_sweep.Sweep(dataset, model, attack, 0, sweep_records(wrong_at), modified)
+    control = {} if noise is None else {"control": "noise", "noise": sweep_records(noise)}
+    return fgsm_sweep.Sweep(dataset, model, attack, 0, sweep_records(wrong_at), modified, **control)
 
 
 def test_the_published_row_is_next_to_the_sweep(root):
@@ -78,6 +79,46 @@ def test_there_is_no_published_column_without_published_numbers(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 500}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
     assert table.data["published_tutorial"].isna().all()
     assert not any("published" in column for column in table.display)
+
+
+def test_random_noise_of_the_same_size_has_its_columns_and_its_own_tests(root):
+    # The noise has 0, 20 and 40 more errors than the clean images, at these epsilons in another order.
+    controlled = sweep({0.05: 12, 0.1: 500, 0.2: 900}, noise={0.2: 50, 0.05: 10, 0.1: 30})
+    table = fgsm_sweep.tabulate([controlled], reference(root, "r4_fgsm_sweep"))
+    data = table.data.set_index("epsilon")
+    assert data["control"].unique().tolist() == ["noise"]
+    assert data["control_accuracy"].to_dict() == pytest.approx({0.0: 0.99, 0.05: 0.99, 0.1: 0.97, 0.2: 0.95})
+    assert (data["control_low"] < data["control_accuracy"]).all()
+    assert (data["control_high"] > data["control_accuracy"]).all()
+    # exact McNemar: 20 and 40 changes, all for the worse; Holm over three epsilons
+    expected = {0.05: 1.0, 0.1: 2 * 2 * 0.5**20, 0.2: 3 * 2 * 0.5**40}
+    assert data["control_p_holm"].iloc[1:].to_dict() == pytest.approx(expected)
+    assert data["p_holm"].iloc[1] == pytest.approx(0.5)  # the attack's family is its own
+    shown = table.display["random noise %"].tolist()
+    assert [text.partition(" (")[0] for text in shown] == ["99.00", "99.00", "97.00", "95.00"]
+    assert shown[0] == f"99.00 ({table.display['95 % interval'].iloc[0]})"
+    assert table.findings[1] == (
+        "Random noise of the same size (noise) changes the accuracy of lenet on mnist (seed 0) significantly at "
+        "epsilon 0.1, 0.2: it leaves 95.00 % at epsilon 0.2, where fgsm leaves 10.00 % (exact McNemar, "
+        "Holm-corrected, level 0.05)."
+    )
+    assert any("random noise" in note for note in table.notes)
+    made = {"dataset": "mnist", "model": "lenet", "defense": "none", "seed": 0, "attack": "noise", "source": None}
+    assert columns_with_links(table, 2)["random noise %"] == {**made, "epsilon": 0.1}
+    assert "attack" not in columns_with_links(table, 0)["random noise %"]
+
+
+def test_a_sweep_without_a_control_has_no_noise_columns_and_may_stand_next_to_one_with(root):
+    alone = fgsm_sweep.tabulate([sweep({0.1: 500})], reference(root, "r4_fgsm_sweep"))
+    assert not any("noise" in column for column in alone.display)
+    assert not any("noise" in sentence for sentence in [*alone.findings, *alone.notes])
+    assert {"control", "control_accuracy", "control_low", "control_high", "control_p_holm"} <= set(alone.data)
+    both = [sweep({0.1: 500}), sweep({0.1: 400}, attack="pgd", noise={0.1: 10})]
+    table = fgsm_sweep.tabulate(both, reference(root, "r4_fgsm_sweep"))
+    interval = table.display["95 % interval"].iloc[0]
+    assert table.display["random noise %"].tolist() == ["", "", f"99.00 ({interval})", f"99.00 ({interval})"]
+    assert len([finding for finding in table.findings if finding.startswith("Random noise")]) == 1
+    assert "significantly at no epsilon" in table.findings[2]
 
 
 def right(test):

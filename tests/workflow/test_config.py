@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 
+from foolflow.studies import fgsm_sweep, minimal
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.schema import load_schema
@@ -39,6 +40,10 @@ def put(key, value):
             config[last] = value
 
     return edit
+
+
+def corrupted(kind, strength, **others):
+    return {"method": "corrupt", "parameters": {"kind": kind, "strength": strength, **others}}
 
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
@@ -84,6 +89,13 @@ CASES = [
     (put("attacks.deepfool.per_class", 1), "attacks.deepfool", "images and per_class exclude each other"),
     (put("attacks.deepfool.images", 0), "attacks.deepfool.images", "minimum of 1"),
     (put("attacks.up, away", {"method": "fgsm"}), "attacks.up, away", "not a usable name"),
+    (put("attacks.c", {"method": "corrupt"}), "attacks.c.parameters.epsilon", "missing; noise needs it"),
+    (put("attacks.c", corrupted("fog", 1)), "attacks.c.parameters.kind", "'fog' is not one of noise, sign_noise"),
+    (put("attacks.c", corrupted("blur", "much")), "attacks.c.parameters.strength", "not of type float or Sequence"),
+    (put("attacks.c", corrupted("rotation", [5, 200])), "attacks.c.parameters.strength", "200 is out of range"),
+    (put("attacks.c", corrupted("rotation", [5, "x"])), "attacks.c.parameters.strength", "'x' is out of range"),
+    (put("attacks.c", corrupted("jpeg", 50, draws=3)), "attacks.c.parameters.draws", "jpeg draws no random numbers"),
+    (put("attacks.c", corrupted("jpeg", 50, epsilon=0.1)), "attacks.c.parameters.epsilon", "jpeg has none"),
     (put("defenses.none", {"method": "median_filter", "at": ["test"]}), "defenses.none", "not a usable name"),
     (put("defenses.feature_squeezing.at", []), "defenses.feature_squeezing.at", "[]"),
     (put("defenses.feature_squeezing.at", ["val"]), "defenses.feature_squeezing.at.0", "not one of train, test"),
@@ -122,6 +134,14 @@ CASES = [
     (put(f"{SWEEP}.model", "lenet5"), f"{SWEEP}.model", "'lenet5' is not among the models: lenet"),
     (put(f"{SWEEP}.dataset", "minst"), f"{SWEEP}.dataset", "'minst' is not among the datasets: mnist"),
     (put(f"{SWEEP}.attack", "deepfool"), f"{SWEEP}.attack", "has no list of epsilons"),
+    (put(f"{SWEEP}.control", "x"), f"{SWEEP}.control", "'x' is not among the attacks"),
+    (put(f"{SWEEP}.control", "fgsm_sweep"), f"{SWEEP}.control", "fgsm_sweep is no random noise; a control has method"),
+    (put(f"{SWEEP}.control", "noise_sweep_fine"), f"{SWEEP}.control", "they must be the same"),
+    (put("attacks.noise_sweep", corrupted("rotation", [5, 10])), f"{SWEEP}.control", "noise_sweep is no random noise"),
+    (put("attacks.noise_sweep.parameters.epsilon", 0.1), f"{SWEEP}.control", "noise_sweep has epsilon 0.1, fgsm_swee"),
+    (put("attacks.noise_sweep.parameters.norm", "l2"), f"{SWEEP}.control", "has norm l2, and the curve is in linf"),
+    (put("attacks.noise_sweep.images", 5), f"{SWEEP}.control", "(noise_sweep: images 5, fgsm_sweep: all images)"),
+    (put(f"{SWEEP}.control", 3), f"{SWEEP}.control", "3 is not of type 'string', 'null'"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
     (put("studies.robustness.dataset", "x"), "studies.robustness.dataset", "'x' is not among the datasets"),
     (put("studies.robustness.models", ["RNN"]), "studies.robustness.models", "'RNN' is not among the models"),
@@ -146,6 +166,11 @@ CASES = [
         "studies.minimal.attacks",
         "deepfool: images 5",
     ),
+    (put("studies.minimal.control", "x"), "studies.minimal.control", "'x' is not among the attacks"),
+    (put("studies.minimal.control", "dichotomy"), "studies.minimal.control", "dichotomy is no random noise"),
+    (put("studies.minimal.control", "noise_sweep"), "studies.minimal.control", "norm linf, and the curve is in l2"),
+    (put("attacks.noise_l2_sweep.images", 7), "studies.minimal.control", "it must run on the same images"),
+    (put("attacks.noise_l2_sweep.parameters.epsilon", 2), "studies.minimal.control", "has no list of epsilons"),
     (put("studies.minimal.perturbation", None), "studies.minimal.perturbation", "missing"),
     (put(f"{SHOWN}.models", ["RNN"]), f"{SHOWN}.models", "'RNN' is not among the models"),
     (put(f"{SHOWN}.attack", "x"), f"{SHOWN}.attack", "'x' is not among the attacks"),
@@ -208,6 +233,25 @@ def test_each_problem_is_one_line_that_names_its_key(config, schema, edit, key, 
     assert all("\n" not in line and len(line) < 400 for line in lines)
 
 
+def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, schema):
+    config["attacks"]["turned"] = corrupted("rotation", [5, 10])
+    assert problems(config, schema) == []
+    for part, key in (("defenses.evaluations.0", "white_box"), ("robustness", "attacks"), ("minimal", "attacks")):
+        broken = copy.deepcopy(config)
+        put(f"studies.{part}.{key}", ["turned"])(broken)
+        line = f"studies.{part}.{key}: turned has a list of strengths; it needs a single one here"
+        assert line in problems(broken, schema)
+
+
+def test_a_control_may_be_left_out_or_null(config, schema):
+    config["studies"]["fgsm_sweep"]["sweeps"][0]["control"] = None
+    del config["studies"]["fgsm_sweep"]["sweeps"][1]["control"]
+    config["studies"]["minimal"]["control"] = None
+    assert problems(config, schema) == []
+    assert not {"noise_sweep", "noise_l2_sweep"} & {cell["attack"] for cell in minimal.cells(with_defaults(config))}
+    assert {cell["attack"] for cell in fgsm_sweep.cells(config)} == {"fgsm_sweep", "fgsm_sweep_fine"}
+
+
 def test_a_wrong_type_is_reported_once(config, schema):
     config["attacks"]["fgsm"] = "hello"
     assert problems(config, schema) == ["attacks.fgsm: 'hello' is not of type 'object'"]
@@ -251,7 +295,7 @@ def test_names_that_a_users_file_assigns_or_imports_count_as_defined(config, sch
 
 def test_the_minimal_study_rejects_targeted_attacks(config, schema):
     config["attacks"]["mine"] = {"method": "pgd", "parameters": {"epsilon": 0.1}, "targets": "all"}
-    config["studies"]["minimal"] |= {"attacks": ["mine"]}
+    config["studies"]["minimal"] |= {"attacks": ["mine"], "control": None}
     assert problems(config, schema) == [
         "studies.minimal.attacks: mine has targets; this study compares untargeted attacks"
     ]

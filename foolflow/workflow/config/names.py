@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from foolflow.attacks.kinds import size_name
+
 Config = Mapping[str, Any]
 
 LISTED = 20  # above this number of names, only the closest matches are listed
@@ -50,12 +52,14 @@ def unknown_victims(key: str, entry: Config, config: Config) -> Iterator[str]:
     yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
 
 
-def has_several_epsilons(attack: Config) -> bool:
-    return isinstance(attack.get("parameters", {}).get("epsilon"), list)
+def has_several_sizes(attack: Config) -> bool:
+    """Whether the attack makes several adversarial sets: one for each number of a list of epsilons or strengths."""
+    return isinstance(attack.get("parameters", {}).get(size_name(attack)), list)
 
 
-def several_epsilons(key: str, names: Collection[str], config: Config) -> Iterator[str]:
-    """Yield one line for each named attack with a list of epsilons, where only one epsilon is allowed."""
+def several_sizes(key: str, names: Collection[str], config: Config) -> Iterator[str]:
+    """Yield one line for each named attack with a list of epsilons or strengths, where only one is allowed."""
     for name in names:
-        if has_several_epsilons(config["attacks"].get(name, {})):
-            yield f"{key}: {name} has a list of epsilons; it needs a single one here"
+        attack = config["attacks"].get(name, {})
+        if has_several_sizes(attack):
+            yield f"{key}: {name} has a list of {size_name(attack)}s; it needs a single one here"

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from foolflow.attacks.kinds import corruption_problem
 from foolflow.defenses.kinds import filters
 from foolflow.models.kinds import SUPPLIED, model_files
 from foolflow.workflow.config.calls import (
@@ -115,7 +116,11 @@ def _attack_problems(key: str, attack: Config, *, needed: bool) -> Iterator[str]
     if ":" in attack.get("method", ""):
         yield from peer_problems(key, attack, needed=needed)
     else:
-        yield from _method_problems(key, "attacks", attack)
+        found = list(_method_problems(key, "attacks", attack))
+        yield from found
+        if attack.get("method") == "corrupt" and not found:
+            problem = corruption_problem(attack.get("parameters", {}))
+            yield from [] if problem is None else [f"{key}.parameters.{problem}"]
         if "targets" in attack and "method" in attack and not takes_targets(attack["method"]):
             yield f"{key}.targets: {attack['method']} does not support targets"
     for index, squeezer in enumerate(attack.get("parameters", {}).get("squeezers", [])):
