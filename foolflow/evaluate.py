@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from foolflow.attacks.border import EXCESS
 from foolflow.attacks.inspection import inspect
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
@@ -21,6 +22,7 @@ from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
+from foolflow.models.adapters import as_module
 from foolflow.models.supplied import adapt
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 
 # The name of a standard attack; or, by any name, a config entry or a function(model, images, labels) -> images.
 Attacks = str | Sequence[str] | Mapping[str, Mapping[str, Any] | Callable[..., Any]]
-
-EXCESS = 1e-4  # images that leave [0, 1] by at most this much, by rounding, are clipped
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def evaluate(
         )
     pixels, truth = _collected(images, labels)
     entries = _entries(attacks, norm, epsilon)
-    network = model if isinstance(model, nn.Module) else _Function(model)
+    network = as_module(model)
     device = next((tensor.device for tensor in network.parameters()), _device_of(images))
     with frozen(network), torch.no_grad():
         found = adapt(network, pixels, device=device)
@@ -253,16 +253,3 @@ def _classes(labels: np.ndarray, count: int) -> np.ndarray:
 
 def _device_of(images: Any) -> torch.device:
     return images.device if isinstance(images, Tensor) else torch.device("cpu")
-
-
-class _Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        if not callable(function):
-            raise InvalidInput(f"model: a {type(function).__name__} cannot be called with images")
-        self.function = function
-
-    def forward(self, images: Tensor) -> Any:
-        return self.function(images)

@@ -6,16 +6,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.gaps import gap
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
 LAST_RATE = 0.01  # improved: final learning rate as a fraction of the first
 
 
+@for_any_model
 def automatic(
     model: nn.Module,
     images: Tensor,
@@ -60,24 +61,21 @@ def automatic(
         )
     if not 0 < thresholds[1] <= thresholds[0] < 1:
         raise InvalidInput(f"thresholds {thresholds}: both must be between 0 and 1, the first not below the second")
-    check_images(images, labels, targets)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        shortest = Shortest(images, logits, labels, targets, "l2")
-        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
-        if variant == "published":
-            _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
-        else:
-            _descend_on_gap(model, shortest, rows, steps, rate)
-            rescued = rows[~shortest.found[rows]]
-            shortest.start_from_fixed_images(model, rescued, precision)
-            shortest.shorten(model, rows, 0.0, precision)
-        iterations = torch.zeros_like(labels)
-        iterations[rows] = steps
-        made = conclude(model, shortest.images, labels, targets, iterations, iterations)
-        return replace(made, details={"norms": length(shortest.images - images, "l2")})
+    with torch.no_grad():
+        logits = model(images)
+    shortest = Shortest(images, logits, labels, targets, "l2")
+    rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
+    if variant == "published":
+        _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
+    else:
+        _descend_on_gap(model, shortest, rows, steps, rate)
+        rescued = rows[~shortest.found[rows]]
+        shortest.start_from_fixed_images(model, rescued, precision)
+        shortest.shorten(model, rows, 0.0, precision)
+    iterations = torch.zeros_like(labels)
+    iterations[rows] = steps
+    made = conclude(model, shortest.images, labels, targets, iterations, iterations)
+    return replace(made, details={"norms": length(shortest.images - images, "l2")})
 
 
 def _descend_on_confidence(

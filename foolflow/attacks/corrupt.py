@@ -11,13 +11,11 @@ from foolflow.attacks.ball import steepest
 from foolflow.attacks.base import (
     Adversarial,
     as_epsilons,
-    check_images,
-    check_logits,
     conclude,
     is_success,
     stack,
 )
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.border import for_any_model
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -25,6 +23,7 @@ from foolflow.errors import InvalidInput
 GOLDEN, FIRST, SECOND = -0x61C8864680B583EB, -0x40A7B892E31B1A47, -0x6B2FB644ECCEEE15
 
 
+@for_any_model
 def corrupt(
     model: nn.Module,
     images: Tensor,
@@ -54,10 +53,8 @@ def corrupt(
     epsilons = as_epsilons(epsilon)
     if kind not in KINDS or norm not in ("linf", "l2") or draws < 1:
         raise InvalidInput(f"kind {kind!r}: {', '.join(KINDS)}; norm {norm!r}: linf or l2; draws {draws}: at least 1")
-    check_images(images, labels)
-    with frozen(model), torch.no_grad():
+    with torch.no_grad():
         logits = model(images)
-        check_logits(logits, labels)
         wrong = is_success(logits.argmax(1), labels, None)
         made = [_corrupted(model, images, labels, wrong, KINDS[kind], value, norm, draws, seed) for value in epsilons]
     return stack(made) if np.ndim(epsilon) else made[0]

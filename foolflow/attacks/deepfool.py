@@ -7,15 +7,13 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     is_clear_success,
     rival_logits,
     rounding,
 )
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.border import for_any_model
 from foolflow.errors import InvalidInput
 
 # Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
@@ -25,6 +23,7 @@ LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
 TINY = 1e-12
 
 
+@for_any_model
 def deepfool(
     model: nn.Module,
     images: Tensor,
@@ -58,31 +57,28 @@ def deepfool(
             f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2; "
             f"nearest {nearest}: at least 1"
         )
-    check_images(images, labels)
     adversarial = images.clone()
     iterations, evaluations = torch.zeros_like(labels), torch.zeros_like(labels)
-    with frozen(model):
-        inputs, logits = _forward(model, images)
-        check_logits(logits.detach(), labels)
-        active = _start(images, labels, logits.detach(), classes)
-        for step in range(steps):
-            standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
-            if len(standing) == 0:
-                break
-            finished = len(active.rows) - len(standing)
-            count = active.rivals.shape[1] if step == 0 else min(nearest, active.rivals.shape[1])
-            active = active.at(standing)
-            # Backward passes include the finished images, unless a new forward pass without them costs less.
-            if finished * count > len(standing):
-                inputs, logits = _forward(model, active.current)
-                standing = torch.arange(len(active.rows), device=images.device)
-            _advance(active, inputs, logits, standing, count, norm, overshoot)
-            adversarial[active.rows] = active.current
-            iterations[active.rows] += 1
-            evaluations[active.rows] += count
-            if step + 1 < steps:
-                inputs, logits = _forward(model, active.current)
-        return conclude(model, adversarial, labels, None, iterations, evaluations)
+    inputs, logits = _forward(model, images)
+    active = _start(images, labels, logits.detach(), classes)
+    for step in range(steps):
+        standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
+        if len(standing) == 0:
+            break
+        finished = len(active.rows) - len(standing)
+        count = active.rivals.shape[1] if step == 0 else min(nearest, active.rivals.shape[1])
+        active = active.at(standing)
+        # Backward passes include the finished images, unless a new forward pass without them costs less.
+        if finished * count > len(standing):
+            inputs, logits = _forward(model, active.current)
+            standing = torch.arange(len(active.rows), device=images.device)
+        _advance(active, inputs, logits, standing, count, norm, overshoot)
+        adversarial[active.rows] = active.current
+        iterations[active.rows] += 1
+        evaluations[active.rows] += count
+        if step + 1 < steps:
+            inputs, logits = _forward(model, active.current)
+    return conclude(model, adversarial, labels, None, iterations, evaluations)
 
 
 @dataclass

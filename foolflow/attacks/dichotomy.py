@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success, rival_logits
+from foolflow.attacks.base import Adversarial, conclude, is_clear_success, rival_logits
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.gaps import ALL, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, dual_length, length
-from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -26,6 +26,7 @@ PATIENCE = 6  # once settled, an image leaves after this many steps without prog
 NEWTON_STEPS = 4  # to find the scale of a perturbation that is clipped to [0, 1]
 
 
+@for_any_model
 def dichotomy(
     model: nn.Module,
     images: Tensor,
@@ -77,21 +78,18 @@ def dichotomy(
         raise InvalidInput(f"steps {steps}: at least 1; learning_rate {rate}: above 0, for `improved` at most 1")
     if not 0 <= low < high < math.inf or not 0 < precision < 1:
         raise InvalidInput(f"interval {interval}: 0 <= a < b; precision {precision}: between 0 and 1")
-    check_images(images, labels, targets)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        shortest = Shortest(images, logits, labels, targets, norm)
-        search = _Search(model, shortest, norm, steps, rate, low, high, precision, seed)
-        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
-        if variant == "published":
-            _bisect(search, rows)
-        else:
-            _descend(search, rows, logits)
-        adversarial = search.shortest.images
-        made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
-        return replace(made, details={"norms": length(adversarial - images, norm)})
+    with torch.no_grad():
+        logits = model(images)
+    shortest = Shortest(images, logits, labels, targets, norm)
+    search = _Search(model, shortest, norm, steps, rate, low, high, precision, seed)
+    rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
+    if variant == "published":
+        _bisect(search, rows)
+    else:
+        _descend(search, rows, logits)
+    adversarial = search.shortest.images
+    made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
+    return replace(made, details={"norms": length(adversarial - images, norm)})
 
 
 class _Search:

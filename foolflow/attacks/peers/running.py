@@ -17,12 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_success
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.base import Adversarial, conclude, is_success
+from foolflow.attacks.border import EXCESS, for_any_model
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
-BOX_EXCESS = 1e-4  # images that leave [0, 1] by at most this much are clipped
 BLANK = 1e-6
 
 
@@ -72,7 +71,7 @@ def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adver
         make_images = module.make(name, parameters)
     except Exception as error:  # any error of the library, on import or for its parameters
         raise _failed(method, error) from error
-    return partial(run_peer, make_images, method)
+    return for_any_model(partial(run_peer, make_images, method))
 
 
 def run_peer(
@@ -85,31 +84,28 @@ def run_peer(
     targets: Tensor | None = None,
 ) -> Adversarial:
     """Run `make_images` on a batch, as described in `load_peer`."""
-    check_images(images, labels, targets)
     none = torch.zeros_like(labels)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        standing = ~is_success(logits.argmax(1), labels, targets)
-        if not standing.any():
-            return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
-        given = images[standing]
-        counted = Counted(model, logits.shape[1])
-        with _seeded(derived_seed(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest()), images.device):
-            try:
-                theirs = make_images(
-                    counted, given.clone(), labels[standing], None if targets is None else targets[standing]
-                )
-            except Exception as error:  # any error of the library
-                if is_out_of_memory(error):
-                    raise  # the caller retries with fewer images
-                raise _failed(method, error) from error
-        accepted, replaced = _accept(theirs, given, method)
-        made, rejected = images.clone(), torch.zeros_like(standing)
-        made[standing], rejected[standing] = accepted, replaced
-        concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
-        return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
+    with torch.no_grad():
+        logits = model(images)
+    standing = ~is_success(logits.argmax(1), labels, targets)
+    if not standing.any():
+        return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
+    given = images[standing]
+    counted = Counted(model, logits.shape[1])
+    with _seeded(derived_seed(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest()), images.device):
+        try:
+            theirs = make_images(
+                counted, given.clone(), labels[standing], None if targets is None else targets[standing]
+            )
+        except Exception as error:  # any error of the library
+            if is_out_of_memory(error):
+                raise  # the caller retries with fewer images
+            raise _failed(method, error) from error
+    accepted, replaced = _accept(theirs, given, method)
+    made, rejected = images.clone(), torch.zeros_like(standing)
+    made[standing], rejected[standing] = accepted, replaced
+    concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
+    return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
 
 
 def _failed(method: str, error: Exception) -> InvalidInput:
@@ -130,7 +126,7 @@ def _accept(theirs: Any, given: Tensor, method: str) -> tuple[Tensor, Tensor]:
     made = theirs.detach().to(given)
     finite = made.flatten(1).isfinite().all(1)
     low, high = (made[finite].min(), made[finite].max()) if finite.any() else (0, 1)
-    if low < -BOX_EXCESS or high > 1 + BOX_EXCESS:
+    if low < -EXCESS or high > 1 + EXCESS:
         raise InvalidInput(f"attack {method} returns images that leave [0, 1]: from {low:.4g} to {high:.4g}")
     rejected = ~finite | (_is_blank(made) & ~_is_blank(given))
     return torch.where(rejected[:, None, None, None], given, made.clamp(0, 1)), rejected

@@ -1,0 +1,238 @@
+"""The border of the attacks: what a caller may pass, and what an attack may rely on.
+
+Every attack is a function for clean arguments, decorated with `for_any_model`. Whatever model, images and labels a
+caller has, and whatever mode the caller is in, they either reach the attack in one form or are rejected in one line.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, replace
+from functools import wraps
+from typing import Any, ParamSpec, cast
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.attacks.base import Adversarial, is_success
+from foolflow.compute.freezing import frozen
+from foolflow.compute.gradients import why_not_differentiable
+from foolflow.compute.modes import Defaults, usual_modes
+from foolflow.compute.prediction import check_finite
+from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+from foolflow.models.adapters import as_module, float_type
+from foolflow.models.outputs import logits_of
+
+EXCESS = 1e-4  # images that leave [0, 1] by at most this much, by rounding, are clipped
+
+FLOAT_TYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+P = ParamSpec("P")
+
+
+def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
+    """Decorate an attack(model, images, labels, *, targets=None, ...) so that it takes any model and any images.
+
+    The caller may pass: as the model, any module or function that returns logits, or a tuple, a dict or an object that
+    holds them (see `logits_of`), of any float type; as images, floats of any type and layout, which may leave [0, 1] by
+    EXCESS; as labels and targets, whole numbers of any type. The batch may be empty.
+    The attack gets: the model as an `Attacked`, in eval mode, with frozen parameters; float32 images (N, C, H, W) in
+    [0, 1], contiguous, a copy of the caller's; labels and targets of int64 (N,), which are classes of the model. It
+    runs with gradients enabled, in none of PyTorch's other modes, and need not check any of this.
+    The caller gets: results without a graph, in which an image whose logits or pixels are not finite is replaced by the
+    original; and the model, the images and the modes as they were.
+    Raises InvalidInput if the arguments are not as described, the model fails, the logits of an original image are not
+    finite, or the attack needs a gradient and the model has none.
+    """
+
+    @wraps(attack)
+    def attacked(model: Any, images: Tensor, labels: Tensor, **parameters: Any) -> Adversarial:
+        call = cast(Callable[..., Adversarial], attack)
+        if isinstance(model, Attacked):  # one attack that calls another
+            return call(model, images, labels, **parameters)
+        check_type("images", images)
+        with usual_modes(images.device) as defaults:
+            clean = clean_images(images)
+            classes = {"labels": as_classes("labels", labels, clean)}
+            if parameters.get("targets") is not None:
+                classes["targets"] = as_classes("targets", parameters["targets"], clean)
+            victim = Attacked(as_module(model), clean, classes, defaults)
+            with frozen(victim), explained(victim, clean, getattr(attack, "__name__", "the attack")):
+                if len(clean) == 0:
+                    victim.learn_classes()
+                made = call(victim, clean, **parameters | classes)
+                return _restored(made, victim, clean, **classes)
+
+    return cast(Callable[P, Adversarial], attacked)
+
+
+def check_type(name: str, given: Any) -> None:
+    if not isinstance(given, Tensor):
+        raise InvalidInput(f"{name} are a {type(given).__name__}; expected a tensor")
+
+
+def clean_images(images: Tensor) -> Tensor:
+    """Return a copy of the images: float32, contiguous, without a graph, clipped to [0, 1].
+
+    Raises InvalidInput unless they are floats (N, C, H, W) that leave [0, 1] by at most EXCESS.
+    """
+    if images.ndim != 4 or not images.is_floating_point():
+        found = f"{images.dtype} of shape {tuple(images.shape)}"
+        raise InvalidInput(f"images are {found}; expected floats (N, C, H, W) in [0, 1]")
+    clean = images.detach().to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+    if clean.numel() == 0:
+        return clean
+    low, high = clean.aminmax()
+    if not (low >= -EXCESS and high <= 1 + EXCESS):  # written so that NaN fails, too
+        excess = f", which leaves [0, 1] by {max(-low, high - 1):.4g}" if low <= high else ""
+        raise InvalidInput(f"images go from {low:.4g} to {high:.4g}{excess}; expected [0, 1]")
+    return clean.clamp_(0, 1)
+
+
+def as_classes(name: str, given: Tensor, images: Tensor) -> Tensor:
+    """Return labels or targets as int64 (N,), next to the images. Raises InvalidInput unless they are whole numbers."""
+    check_type(name, given)
+    whole = not (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool)
+    if not whole or given.shape != images.shape[:1]:
+        found = f"{given.dtype} of shape {tuple(given.shape)}"
+        raise InvalidInput(f"{name} are {found}; expected whole numbers of shape ({len(images)},)")
+    return given.detach().to(images.device, torch.int64, copy=True)
+
+
+class Attacked(nn.Module):
+    """The caller's model as attacks see it: float32 images (N, C, H, W) to float32 logits (N, K), N of at least 0.
+
+    The model may write into the images it receives; those of the attack do not change. Where the gradient with respect
+    to a pixel is not finite, it is 0, so that neither this pixel nor another one is lost.
+    """
+
+    def __init__(
+        self, network: nn.Module, clean: Tensor, classes: dict[str, Tensor], defaults: Defaults | None = None
+    ) -> None:
+        """clean: the images that are attacked.  classes: their labels, and targets if there are any."""
+        super().__init__()
+        self.network = network
+        self._clean, self._classes = clean, classes
+        self._defaults = None if defaults is None or defaults.usual else defaults
+        self._takes: torch.dtype | None = None  # what the network takes; None before the first pass
+        self._writes: dict[bool, bool] = {}  # whether it writes into its images, with and without gradients
+        self._outputs = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        if len(images) == 0:  # many networks cannot
+            return images.flatten(1).sum(1, keepdim=True).expand(0, self._outputs)
+        given = images
+        if images.requires_grad and torch.is_grad_enabled():
+            given = _FiniteGradient.apply(images)
+        output = self._output(given)
+        logits = logits_of(output, len(images)).float()
+        if self._outputs == 0:
+            self._outputs = logits.shape[1]
+            self._check(logits)
+        return logits
+
+    def learn_classes(self) -> None:
+        """Find the number of classes of a model that is given no image."""
+        with torch.no_grad():
+            self(self._clean.new_full((1, *self._clean.shape[1:]), 0.5))
+
+    def _output(self, images: Tensor) -> Any:
+        if self._takes is not None:
+            return self._called(images, self._takes)
+        problem: InvalidInput | None = None
+        for dtype in dict.fromkeys((float_type(self.network), *FLOAT_TYPES)):
+            try:
+                output = self._called(images, dtype)
+            except _ModelFailed as error:
+                problem = problem or error
+            else:
+                self._takes = dtype
+                return output
+        assert problem is not None
+        raise problem
+
+    def _called(self, images: Tensor, dtype: torch.dtype) -> Any:
+        """Return what the network itself returns."""
+        mode = torch.is_grad_enabled()
+        given = images.to(dtype)
+        if given is images and self._writes.get(mode, True):
+            given = images.clone()
+        with nullcontext() if self._defaults is None else self._defaults.restored():
+            try:
+                output = self.network(given)
+            except Exception as error:  # the caller's model may raise anything
+                if isinstance(error, InvalidInput) or is_out_of_memory(error):
+                    raise
+                shape = tuple(images.shape)
+                raise _ModelFailed(f"the model fails on images of shape {shape}: {in_one_line(error)[:300]}") from error
+        if mode not in self._writes:
+            # The version misses what is written through `.data`, which a look at one image shows.
+            written = given._version > 0 or not torch.equal(given[:1].detach().to(images), images[:1].detach())
+            self._writes[mode] = written
+        return output
+
+    def _check(self, logits: Tensor) -> None:
+        """Check the first logits, which are those of the images or of points near them."""
+        for name, given in self._classes.items():
+            if len(given) and not (given.min() >= 0 and given.max() < logits.shape[1]):
+                raise InvalidInput(
+                    f"{name} go from {given.min()} to {given.max()}; the model has {logits.shape[1]} classes"
+                )
+        if not logits.isfinite().all():
+            with torch.no_grad():
+                check_finite(self(self._clean))
+
+
+class _ModelFailed(InvalidInput):
+    """The caller's model raised an error."""
+
+
+class _FiniteGradient(torch.autograd.Function):
+    """Return the images. Backward: pass the gradient on, with 0 where it is not finite."""
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor) -> Tensor:
+        return images.view_as(images)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0].nan_to_num(0.0, 0.0, 0.0)
+
+
+@contextmanager
+def explained(victim: Attacked, images: Tensor, name: str) -> Iterator[None]:
+    """Raise InvalidInput in place of the errors of an attack that needs a gradient where the model has none."""
+    try:
+        yield
+    except (RuntimeError, _ModelFailed) as error:
+        if is_out_of_memory(error) or len(images) == 0:
+            raise
+        with torch.no_grad():
+            victim(images[:1])
+        if (reason := why_not_differentiable(victim, images[:1])) is None:
+            raise
+        raise InvalidInput(
+            f"{name} needs a gradient, and the model has none ({reason}); use an attack without one, such as autoattack"
+        ) from error
+
+
+def _restored(
+    made: Adversarial, victim: Attacked, clean: Tensor, labels: Tensor, targets: Tensor | None = None
+) -> Adversarial:
+    """Return the result without a graph, with the original in place of each image that is not finite, or whose logits
+    are not (a prediction of -1, see `conclude`)."""
+    images, predictions, success = made.images.detach(), made.predictions, made.success
+    lost = (predictions < 0) | ~images.flatten(-3).sum(-1).isfinite()
+    if lost.any():
+        with torch.no_grad():
+            originals = victim(clean).argmax(1).expand_as(predictions)
+        images = torch.where(lost[..., None, None, None], clean, images)
+        predictions = torch.where(lost, originals, predictions)
+        success = torch.where(lost, is_success(originals, labels, targets), success)
+    plain = {part.name: getattr(made, part.name) for part in fields(made) if part.name not in ("images", "details")}
+    plain |= {"predictions": predictions, "success": success}
+    return replace(
+        made,
+        images=images,
+        **{name: tensor.detach() for name, tensor in plain.items()},
+        details={name: tensor.detach() for name, tensor in made.details.items()},
+    )

@@ -1,0 +1,66 @@
+"""Leave the modes of PyTorch that the caller is in, so that an attack computes the same wherever it is called from."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import RLock
+
+import torch
+
+FLOAT, DEVICE = torch.float32, torch.device("cpu")
+
+# The default type belongs to the process, not to the thread: while one thread has changed it, others wait.
+_changing = RLock()
+_is_changed = False
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The type and the device of tensors that are created without stating them."""
+
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def usual(self) -> bool:
+        return self.dtype == FLOAT and self.device.type == DEVICE.type
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Use these defaults inside the block."""
+        with ExitStack() as stack:
+            if torch.get_default_dtype() != self.dtype:
+                stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+                torch.set_default_dtype(self.dtype)
+            if torch.get_default_device() != self.device:
+                stack.enter_context(self.device)
+            yield
+
+
+@contextmanager
+def usual_modes(device: torch.device) -> Iterator[Defaults]:
+    """Leave inference mode and autocast (on `device`), and make float32 and the CPU the defaults for new tensors.
+
+    Yields the caller's defaults.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.autocast(device.type, enabled=False))
+        yield stack.enter_context(_usual_defaults())
+
+
+@contextmanager
+def _usual_defaults() -> Iterator[Defaults]:
+    global _is_changed
+    found = Defaults(torch.get_default_dtype(), torch.get_default_device())
+    if found.usual and not _is_changed:
+        yield found
+        return
+    with _changing:
+        found = Defaults(torch.get_default_dtype(), torch.get_default_device())
+        before, _is_changed = _is_changed, True
+        try:
+            with Defaults(FLOAT, DEVICE).restored():
+                yield found
+        finally:
+            _is_changed = before
