@@ -6,7 +6,7 @@ caller has, and whatever mode the caller is in, they either reach the attack in 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import wraps
 from typing import Any, ParamSpec, cast
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, is_success
+from foolflow.attacks.standard import GRADIENT_FREE
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.modes import Defaults, usual_modes
@@ -56,7 +57,7 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
             if parameters.get("targets") is not None:
                 classes["targets"] = as_classes("targets", parameters["targets"], clean)
             victim = Attacked(as_module(model), clean, classes, defaults)
-            with frozen(victim), explained(victim, clean, getattr(attack, "__name__", "the attack")):
+            with frozen(victim), _with_a_gradient(victim, clean, getattr(attack, "__name__", "the attack")):
                 if len(clean) == 0:
                     victim.learn_classes()
                 made = call(victim, clean, **parameters | classes)
@@ -101,8 +102,9 @@ def as_classes(name: str, given: Tensor, images: Tensor) -> Tensor:
 class Attacked(nn.Module):
     """The caller's model as attacks see it: float32 images (N, C, H, W) to float32 logits (N, K), N of at least 0.
 
-    The model may write into the images it receives; those of the attack do not change. Where the gradient with respect
-    to a pixel is not finite, it is 0, so that neither this pixel nor another one is lost.
+    The model may write into the images it receives; those of the attack do not change. Logits and gradients are finite,
+    so that one image cannot spoil the others, nor one pixel the image: where the gradient with respect to a pixel is
+    not finite, it is 0. Where a logit is not finite, all logits of the image are 0, a tie, which is no success.
     """
 
     def __init__(
@@ -116,15 +118,21 @@ class Attacked(nn.Module):
         self._takes: torch.dtype | None = None  # what the network takes; None before the first pass
         self._writes: dict[bool, bool] = {}  # whether it writes into its images, with and without gradients
         self._outputs = 0
+        self.gradient = Gradient()
 
     def forward(self, images: Tensor) -> Tensor:
+        logits = self.exactly(images)
+        return torch.where(logits.isfinite().all(1, keepdim=True), logits, 0.0)
+
+    def exactly(self, images: Tensor) -> Tensor:
+        """Return the logits that the model returns, finite or not."""
         if len(images) == 0:  # many networks cannot
             return images.flatten(1).sum(1, keepdim=True).expand(0, self._outputs)
         given = images
         if images.requires_grad and torch.is_grad_enabled():
-            given = _FiniteGradient.apply(images)
-        output = self._output(given)
-        logits = logits_of(output, len(images)).float()
+            self.gradient.wanted = True
+            given = _FiniteGradient.apply(images, self.gradient)
+        logits = logits_of(self._output(given), len(images)).float()
         if self._outputs == 0:
             self._outputs = logits.shape[1]
             self._check(logits)
@@ -179,40 +187,63 @@ class Attacked(nn.Module):
                 )
         if not logits.isfinite().all():
             with torch.no_grad():
-                check_finite(self(self._clean))
+                check_finite(self.exactly(self._clean))
 
 
 class _ModelFailed(InvalidInput):
     """The caller's model raised an error."""
 
 
+@dataclass
+class Gradient:
+    """Whether an attack asked for a gradient of the model, and whether one arrived at its images."""
+
+    wanted: bool = False
+    arrived: bool = False
+
+
 class _FiniteGradient(torch.autograd.Function):
     """Return the images. Backward: pass the gradient on, with 0 where it is not finite."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor) -> Tensor:
+    def forward(ctx: Any, images: Tensor, gradient: Gradient) -> Tensor:
+        ctx.gradient = gradient
         return images.view_as(images)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return gradients[0].nan_to_num(0.0, 0.0, 0.0)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        ctx.gradient.arrived = True
+        return gradients[0].nan_to_num(0.0, 0.0, 0.0), None
 
 
 @contextmanager
-def explained(victim: Attacked, images: Tensor, name: str) -> Iterator[None]:
-    """Raise InvalidInput in place of the errors of an attack that needs a gradient where the model has none."""
+def _with_a_gradient(victim: Attacked, images: Tensor, name: str) -> Iterator[None]:
+    """Raise InvalidInput if an attack needs a gradient and the model has none, whether the attack noticed or not."""
     try:
         yield
     except (RuntimeError, _ModelFailed) as error:
-        if is_out_of_memory(error) or len(images) == 0:
+        if is_out_of_memory(error) or not _runs(victim, images[:1]):
             raise
+        _check_gradient(victim, images[:1], name)
+        raise
+    if victim.gradient.wanted and not victim.gradient.arrived and name not in GRADIENT_FREE:
+        _check_gradient(victim, images[:1], name)
+
+
+def _runs(victim: Attacked, images: Tensor) -> bool:
+    try:
         with torch.no_grad():
-            victim(images[:1])
-        if (reason := why_not_differentiable(victim, images[:1])) is None:
-            raise
+            victim(images)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _check_gradient(victim: Attacked, images: Tensor, name: str) -> None:
+    if (reason := why_not_differentiable(victim, images)) is not None:
         raise InvalidInput(
             f"{name} needs a gradient, and the model has none ({reason}); use an attack without one, such as autoattack"
-        ) from error
+        )
 
 
 def _restored(

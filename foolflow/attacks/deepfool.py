@@ -124,7 +124,7 @@ def _advance(
     logits = logits[standing]
     error = rounding(logits.detach(), active.labels, None, active.scale)
     gaps = logits.gather(1, active.rivals) - logits.gather(1, active.labels[:, None])
-    chosen = (gaps.detach().abs() / active.lengths).topk(count, dim=1, largest=False).indices
+    chosen = _distances(gaps.detach(), active.lengths).topk(count, dim=1, largest=False).indices
     gaps = gaps.gather(1, chosen)
     gradients = _gradients(gaps, inputs)[:, standing]
     lengths = _dual_lengths(gradients, norm)
@@ -152,10 +152,15 @@ def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
     return lengths.T.clamp_min(TINY)
 
 
+def _distances(gaps: Tensor, lengths: Tensor) -> Tensor:
+    """Return the distance of each linearised boundary, infinite where the gap has no gradient (of equal classes)."""
+    return torch.where(lengths > TINY, gaps.abs() / lengths, torch.inf)
+
+
 def _step(gaps: Tensor, nudge: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
     """Return the shortest step across the nearest linearised boundary: (M, C, H, W)."""
     rows = torch.arange(len(gaps), device=gaps.device)
-    nearest = (gaps.abs() / lengths).argmin(1)
+    nearest = _distances(gaps, lengths).argmin(1)
     gradient = gradients[nearest, rows]
     length = lengths[rows, nearest].view(-1, 1, 1, 1)
     distance = (gaps[rows, nearest].abs() + nudge).view(-1, 1, 1, 1) / length + LEAST
