@@ -18,6 +18,8 @@ from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.standard import CONTROLS, NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
+from foolflow.compute.modes import in_defaults, usual_modes
+from foolflow.compute.randomness import DRAWS
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
@@ -127,7 +129,8 @@ def evaluate(
         dict of a name and a config entry ({"method": "pgd", "parameters": {...}}) or a function(model, images, labels)
         that returns adversarial images or an `Adversarial`.
     class_names: of the model's outputs (default: their numbers).  progress: whether to report on standard error.
-    Attacks that need a gradient are left out if the model has none, with a warning.
+    Attacks that need a gradient are left out if the model has none, with a warning. If the model is random, attacks and
+    predictions are those of the mean of several passes, with a warning, too.
     Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
     """
     if norm not in NORMS or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
@@ -138,7 +141,8 @@ def evaluate(
     entries = _entries(attacks, norm, epsilon)
     network = as_module(model)
     device = next((tensor.device for tensor in network.parameters()), _device_of(images))
-    with frozen(network), torch.no_grad():
+    with usual_modes(device) as defaults, frozen(network), torch.no_grad():
+        network = in_defaults(network, defaults)
         found = adapt(network, pixels, device=device)
         outputs = len(found.class_names)
         names = tuple(class_names) if class_names is not None else found.class_names
@@ -165,7 +169,8 @@ def _evaluated(
 
     facts = inspect(victim, split, split.class_names, device)
     report(f"clean: {facts['correct']:,} of {facts['n']:,} images are classified correctly")
-    clean = classify(victim, split.images, device)
+    draws = DRAWS if facts["random"] else 1
+    clean = classify(victim, split.images, device, draws=draws)
     folder = tempfile.TemporaryDirectory(prefix="foolflow-")
     tried: list[Tried] = []
     sets: dict[str, AdversarialSet] = {}
@@ -178,7 +183,7 @@ def _evaluated(
         sets[name] = run_attack(
             victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
         )
-        records = judge(victim, split, clean, sets[name], device, origin=name)
+        records = judge(victim, split, clean, sets[name], device, origin=name, draws=draws)
         minimised = minimised_norm(entry)
         within = has_ball(entry) or minimised == norm
         tried.append(Tried(name, records, within, within, None if has_ball(entry) else minimised))

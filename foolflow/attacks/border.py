@@ -5,7 +5,7 @@ caller has, and whatever mode the caller is in, they either reach the attack in 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import wraps
 from typing import Any, ParamSpec, cast
@@ -17,7 +17,7 @@ from foolflow.attacks.base import Adversarial, is_success
 from foolflow.attacks.standard import GRADIENT_FREE
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
-from foolflow.compute.modes import Defaults, usual_modes
+from foolflow.compute.modes import in_defaults, usual_modes
 from foolflow.compute.prediction import check_finite
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.models.adapters import as_module, float_type
@@ -56,7 +56,7 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
             classes = {"labels": as_classes("labels", labels, clean)}
             if parameters.get("targets") is not None:
                 classes["targets"] = as_classes("targets", parameters["targets"], clean)
-            victim = Attacked(as_module(model), clean, classes, defaults)
+            victim = Attacked(in_defaults(as_module(model), defaults), clean, classes)
             with frozen(victim), _with_a_gradient(victim, clean, getattr(attack, "__name__", "the attack")):
                 if len(clean) == 0:
                     victim.learn_classes()
@@ -107,14 +107,11 @@ class Attacked(nn.Module):
     not finite, it is 0. Where a logit is not finite, all logits of the image are 0, a tie, which is no success.
     """
 
-    def __init__(
-        self, network: nn.Module, clean: Tensor, classes: dict[str, Tensor], defaults: Defaults | None = None
-    ) -> None:
+    def __init__(self, network: nn.Module, clean: Tensor, classes: dict[str, Tensor]) -> None:
         """clean: the images that are attacked.  classes: their labels, and targets if there are any."""
         super().__init__()
         self.network = network
         self._clean, self._classes = clean, classes
-        self._defaults = None if defaults is None or defaults.usual else defaults
         self._takes: torch.dtype | None = None  # what the network takes; None before the first pass
         self._writes: dict[bool, bool] = {}  # whether it writes into its images, with and without gradients
         self._outputs = 0
@@ -164,14 +161,13 @@ class Attacked(nn.Module):
         given = images.to(dtype)
         if given is images and self._writes.get(mode, True):
             given = images.clone()
-        with nullcontext() if self._defaults is None else self._defaults.restored():
-            try:
-                output = self.network(given)
-            except Exception as error:  # the caller's model may raise anything
-                if isinstance(error, InvalidInput) or is_out_of_memory(error):
-                    raise
-                shape = tuple(images.shape)
-                raise _ModelFailed(f"the model fails on images of shape {shape}: {in_one_line(error)[:300]}") from error
+        try:
+            output = self.network(given)
+        except Exception as error:  # the caller's model may raise anything
+            if isinstance(error, InvalidInput) or is_out_of_memory(error):
+                raise
+            shape = tuple(images.shape)
+            raise _ModelFailed(f"the model fails on images of shape {shape}: {in_one_line(error)[:300]}") from error
         if mode not in self._writes:
             # The version misses what is written through `.data`, which a look at one image shows.
             written = given._version > 0 or not torch.equal(given[:1].detach().to(images), images[:1].detach())

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import RLock
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 FLOAT, DEVICE = torch.float32, torch.device("cpu")
 
@@ -64,3 +66,20 @@ def _usual_defaults() -> Iterator[Defaults]:
                 yield found
         finally:
             _is_changed = before
+
+
+class InDefaults(nn.Module):
+    """A network that runs with the given defaults, those of its owner. Inside, attacks run with the usual ones."""
+
+    def __init__(self, network: nn.Module, defaults: Defaults) -> None:
+        super().__init__()
+        self.network, self.defaults = network, defaults
+
+    def forward(self, images: Tensor) -> Any:
+        with self.defaults.restored():
+            return self.network(images)
+
+
+def in_defaults(network: nn.Module, defaults: Defaults) -> nn.Module:
+    """Return the network itself if the defaults are the usual ones, and otherwise an `InDefaults`."""
+    return network if defaults.usual else InDefaults(network, defaults)

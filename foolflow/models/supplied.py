@@ -278,7 +278,7 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
             raise
     else:
         if not _close(adapted(probes.one), alone, BATCH_TOLERANCE):
-            return logits, False, [f"{name} is random: it returns other logits for the same image each time."]
+            return logits, False, []  # it is random, which `inspect` reports
     notice = f"{name} handles one image at a time, so a batch runs image by image, which is slow."
     try:
         return OneByOne(adapted)(probes.images), True, [notice]

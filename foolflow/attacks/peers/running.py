@@ -6,20 +6,17 @@ finite or has become blank counts as a failure. Gradient evaluations are counted
 
 import hashlib
 import importlib
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, conclude, is_success
 from foolflow.attacks.border import EXCESS, for_any_model
-from foolflow.compute.seeds import derived_seed
+from foolflow.compute.generators import seeded
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
 BLANK = 1e-6
@@ -92,7 +89,7 @@ def run_peer(
         return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
     given = images[standing]
     counted = Counted(model, logits.shape[1])
-    with _seeded(derived_seed(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest()), images.device):
+    with seeded(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest(), device=images.device):
         try:
             theirs = make_images(
                 counted, given.clone(), labels[standing], None if targets is None else targets[standing]
@@ -142,18 +139,3 @@ def _spread(total: int, among: Tensor) -> Tensor:
     each, rest = divmod(total, int(among.sum()))
     rank = among.cumsum(0)
     return torch.where(among, each + (rank <= rest).long(), 0)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global random generators, which libraries use, and restore them afterwards."""
-    kept_python, kept_numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(kept_python)
-            np.random.set_state(kept_numpy)
