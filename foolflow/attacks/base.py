@@ -156,6 +156,18 @@ def stack(made: Sequence[Adversarial]) -> Adversarial:
     )
 
 
+def without_graph(made: Adversarial) -> Adversarial:
+    """Return the result with every tensor detached."""
+    return Adversarial(
+        images=made.images.detach(),
+        predictions=made.predictions.detach(),
+        success=made.success.detach(),
+        iterations=made.iterations.detach(),
+        gradient_evaluations=made.gradient_evaluations.detach(),
+        details={name: tensor.detach() for name, tensor in made.details.items()},
+    )
+
+
 def unstack(made: Adversarial, rank: int) -> Adversarial:
     """Return the result at one epsilon, the inverse of `stack`. rank: the index of the epsilon."""
     return Adversarial(

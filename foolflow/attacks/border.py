@@ -6,14 +6,14 @@ caller has, and whatever mode the caller is in, they either reach the attack in 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, ParamSpec, cast
 
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, is_success
+from foolflow.attacks.base import Adversarial, is_success, without_graph
 from foolflow.attacks.standard import GRADIENT_FREE
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
@@ -247,19 +247,15 @@ def _restored(
 ) -> Adversarial:
     """Return the result without a graph, with the original in place of each image that is not finite, or whose logits
     are not (a prediction of -1, see `conclude`)."""
-    images, predictions, success = made.images.detach(), made.predictions, made.success
-    lost = (predictions < 0) | ~images.flatten(-3).sum(-1).isfinite()
-    if lost.any():
-        with torch.no_grad():
-            originals = victim(clean).argmax(1).expand_as(predictions)
-        images = torch.where(lost[..., None, None, None], clean, images)
-        predictions = torch.where(lost, originals, predictions)
-        success = torch.where(lost, is_success(originals, labels, targets), success)
-    plain = {part.name: getattr(made, part.name) for part in fields(made) if part.name not in ("images", "details")}
-    plain |= {"predictions": predictions, "success": success}
+    made = without_graph(made)
+    lost = (made.predictions < 0) | ~made.images.flatten(-3).sum(-1).isfinite()
+    if not lost.any():
+        return made
+    with torch.no_grad():
+        originals = victim(clean).argmax(1).expand_as(made.predictions)
     return replace(
         made,
-        images=images,
-        **{name: tensor.detach() for name, tensor in plain.items()},
-        details={name: tensor.detach() for name, tensor in made.details.items()},
+        images=torch.where(lost[..., None, None, None], clean, made.images),
+        predictions=torch.where(lost, originals, made.predictions),
+        success=torch.where(lost, is_success(originals, labels, targets), made.success),
     )
