@@ -41,13 +41,16 @@ class Defaults:
 
 @contextmanager
 def usual_modes(device: torch.device) -> Iterator[Defaults]:
-    """Leave inference mode and autocast (on `device`), and make float32 and the CPU the defaults for new tensors.
+    """Leave inference mode, autocast (on `device`) and the detection of anomalies, which stops at the first gradient
+    that is not finite; make float32 and the CPU the defaults for new tensors.
 
     Yields the caller's defaults.
     """
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.autocast(device.type, enabled=False))
+        if torch.is_anomaly_enabled():
+            stack.enter_context(torch.autograd.set_detect_anomaly(False))
         yield stack.enter_context(_usual_defaults())
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from foolflow.errors import InvalidInput
 from foolflow.models.layers import Normalize
@@ -97,8 +98,12 @@ class Function(nn.Module):
 
 
 def as_module(model: Callable[[Tensor], Any]) -> nn.Module:
-    """Return the model itself if it is a module, and otherwise a `Function`."""
-    return model if isinstance(model, nn.Module) else Function(model)
+    """Return the model itself if it is a module, and otherwise a `Function`. Raises InvalidInput if it has no weights
+    yet, because its layers are lazy, or is neither."""
+    network = model if isinstance(model, nn.Module) else Function(model)
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise InvalidInput("model: its lazy layers have no weights yet; load them, or run the model on a batch first")
+    return network
 
 
 def float_type(network: nn.Module) -> torch.dtype:

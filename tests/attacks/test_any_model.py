@@ -153,6 +153,7 @@ MODES = {
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "float64 by default": lambda: default_dtype(torch.float64),
     "another device by default": lambda: torch.device("meta"),
+    "anomalies are errors": lambda: torch.autograd.set_detect_anomaly(True),
 }
 
 
@@ -399,8 +400,8 @@ def test_attacks_in_several_threads_share_a_model():
 # ---- what is rejected -----------------------------------------------------------------------------------------------
 
 UNUSABLE = {
-    "(N, 1)": (lambda z: z[:, :1], "one number per image; if z is that number before a sigmoid, wrap it"),
-    "(N,)": (lambda z: z[:, 0], "one number per image; if z is that number before a sigmoid, wrap it"),
+    "(N, 1)": (lambda z: z[:, :1], "so that it returns two logits, torch.cat([0 * z, z], 1)"),
+    "(N,)": (lambda z: z[:, 0], "so that it returns two logits, torch.stack([0 * z, z], 1)"),
     "a map": (lambda z: z[:, :, None, None].expand(-1, -1, 2, 2), "for 5 images; wrap the network"),
     "one row too few": (lambda z: z[1:], "for 5 images; wrap the network"),
     "nothing": (lambda z: None, "returns a NoneType; wrap the network"),
@@ -457,6 +458,7 @@ BAD = {
     "too few labels": ({"labels": torch.zeros(4, dtype=torch.int64)}, r"expected whole numbers of shape \(5,\)"),
     "a label that is no class": ({"labels": torch.full((5,), 3)}, "labels go from 3 to 3; the model has 3 classes"),
     "no model": ({"model": 3}, "model: a int cannot be called with images"),
+    "a lazy model": ({"model": nn.Sequential(nn.Flatten(), nn.LazyLinear(3))}, "its lazy layers have no weights yet"),
 }
 
 

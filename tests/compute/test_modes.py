@@ -21,18 +21,25 @@ def _float64():
 
 
 def test_the_usual_modes_apply_inside_and_the_callers_come_back():
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), ODD.restored():
+    with (
+        torch.inference_mode(),
+        torch.autocast("cpu", torch.bfloat16),
+        torch.autograd.set_detect_anomaly(True),
+        ODD.restored(),
+    ):
         with usual_modes(CPU) as found:
             assert found == ODD
             assert current().usual
             assert not torch.is_inference_mode_enabled()
             assert not torch.is_autocast_enabled("cpu")
+            assert not torch.is_anomaly_enabled()
             with found.restored():
                 assert current() == ODD
             assert current().usual
         assert current() == ODD
         assert torch.is_inference_mode_enabled()
         assert torch.is_autocast_enabled("cpu")
+        assert torch.is_anomaly_enabled()
     assert current().usual
 
 

@@ -93,11 +93,11 @@ def test_every_usual_output_is_read(tmp_path, forward):
 
 
 OTHER_OUTPUTS = {
-    "nothing": ("return None", "returns a NoneType; wrap the network with python:"),
+    "nothing": ("return None", "returns a NoneType; wrap the network"),
     "a text": ("return 'cat'", "returns a str"),
     "a dict of several": ("return {'a': logits, 'b': logits}", "returns a dict of a, b"),
     "one column": ("return logits[:, :1]", "one number per image; if z is that number before a sigmoid, wrap it"),
-    "one number": ("return logits[:, 0]", "torch.cat([0 * z, z], 1)"),
+    "one number": ("return logits[:, 0]", "torch.stack([0 * z, z], 1)"),
     "a map": ("return x", "returns (1, 3, 12, 20) for 1 images"),
     "NaN": ("return logits / 0 * 0", "returns logits that are not finite"),
 }

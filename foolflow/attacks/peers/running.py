@@ -68,7 +68,7 @@ def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adver
         make_images = module.make(name, parameters)
     except Exception as error:  # any error of the library, on import or for its parameters
         raise _failed(method, error) from error
-    return for_any_model(partial(run_peer, make_images, method))
+    return partial(run_peer, make_images, method)
 
 
 def run_peer(
@@ -81,6 +81,18 @@ def run_peer(
     targets: Tensor | None = None,
 ) -> Adversarial:
     """Run `make_images` on a batch, as described in `load_peer`."""
+    return for_any_model(partial(_run, make_images, method))(model, images, labels, targets=targets)
+
+
+def _run(
+    make_images: MakeImages,
+    method: str,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+) -> Adversarial:
     none = torch.zeros_like(labels)
     with torch.no_grad():
         logits = model(images)
@@ -95,8 +107,8 @@ def run_peer(
                 counted, given.clone(), labels[standing], None if targets is None else targets[standing]
             )
         except Exception as error:  # any error of the library
-            if is_out_of_memory(error):
-                raise  # the caller retries with fewer images
+            if isinstance(error, InvalidInput) or is_out_of_memory(error):
+                raise  # the model's fault, or the caller retries with fewer images
             raise _failed(method, error) from error
     accepted, replaced = _accept(theirs, given, method)
     made, rejected = images.clone(), torch.zeros_like(standing)
