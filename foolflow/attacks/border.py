@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
+from math import isfinite
 from typing import Any, ParamSpec, cast
 
 import torch
@@ -37,8 +38,8 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
     holds them (see `logits_of`), of any float type; as images, floats of any type and layout, which may leave [0, 1] by
     EXCESS; as labels and targets, whole numbers of any type. The batch may be empty.
     The attack gets: the model as an `Attacked`, in eval mode, with frozen parameters; float32 images (N, C, H, W) in
-    [0, 1], contiguous, a copy of the caller's; labels and targets of int64 (N,), which are classes of the model. It
-    runs with gradients enabled, in none of PyTorch's other modes, and need not check any of this.
+    [0, 1], contiguous, which may be the caller's own; labels and targets of int64 (N,), which are classes of the model.
+    It runs with gradients enabled, in none of PyTorch's other modes, and need not check any of this.
     The caller gets: results without a graph, in which an image whose logits or pixels are not finite is replaced by the
     original; and the model, the images and the modes as they were.
     Raises InvalidInput if the arguments are not as described, the model fails, the logits of an original image are not
@@ -72,21 +73,23 @@ def check_type(name: str, given: Any) -> None:
 
 
 def clean_images(images: Tensor) -> Tensor:
-    """Return a copy of the images: float32, contiguous, without a graph, clipped to [0, 1].
+    """Return the images as float32, contiguous, without a graph, clipped to [0, 1]; a copy only if that changes them.
 
     Raises InvalidInput unless they are floats (N, C, H, W) that leave [0, 1] by at most EXCESS.
     """
     if images.ndim != 4 or not images.is_floating_point():
         found = f"{images.dtype} of shape {tuple(images.shape)}"
         raise InvalidInput(f"images are {found}; expected floats (N, C, H, W) in [0, 1]")
-    clean = images.detach().to(torch.float32, memory_format=torch.contiguous_format, copy=True)
+    clean = images.detach().to(torch.float32).contiguous()
+    if clean.is_inference():  # autograd cannot use it, not even outside of inference mode
+        clean = clean.clone()
     if clean.numel() == 0:
         return clean
     low, high = clean.aminmax()
     if not (low >= -EXCESS and high <= 1 + EXCESS):  # written so that NaN fails, too
         excess = f", which leaves [0, 1] by {max(-low, high - 1):.4g}" if low <= high else ""
         raise InvalidInput(f"images go from {low:.4g} to {high:.4g}{excess}; expected [0, 1]")
-    return clean.clamp_(0, 1)
+    return clean if low >= 0 and high <= 1 else clean.clamp(0, 1)
 
 
 def as_classes(name: str, given: Tensor, images: Tensor) -> Tensor:
@@ -113,23 +116,25 @@ class Attacked(nn.Module):
         self.network = network
         self._clean, self._classes = clean, classes
         self._takes: torch.dtype | None = None  # what the network takes; None before the first pass
-        self._writes: dict[bool, bool] = {}  # whether it writes into its images, with and without gradients
+        self._writes: bool | None = None  # whether it writes into its images; None before the first pass
         self._outputs = 0
         self.gradient = Gradient()
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.exactly(images)
+        # A finite sum shows that all are finite. On a GPU, looking at it would take longer than the general way.
+        if logits.device.type == "cpu" and isfinite(logits.detach().sum().item()):
+            return logits
         return torch.where(logits.isfinite().all(1, keepdim=True), logits, 0.0)
 
     def exactly(self, images: Tensor) -> Tensor:
         """Return the logits that the model returns, finite or not."""
         if len(images) == 0:  # many networks cannot
             return images.flatten(1).sum(1, keepdim=True).expand(0, self._outputs)
-        given = images
         if images.requires_grad and torch.is_grad_enabled():
             self.gradient.wanted = True
-            given = _FiniteGradient.apply(images, self.gradient)
-        logits = logits_of(self._output(given), len(images)).float()
+            images.register_hook(self.gradient.finite)
+        logits = logits_of(self._output(images), len(images)).float()
         if self._outputs == 0:
             self._outputs = logits.shape[1]
             self._check(logits)
@@ -157,10 +162,10 @@ class Attacked(nn.Module):
 
     def _called(self, images: Tensor, dtype: torch.dtype) -> Any:
         """Return what the network itself returns."""
-        mode = torch.is_grad_enabled()
         given = images.to(dtype)
-        if given is images and self._writes.get(mode, True):
+        if given is images and self._writes is not False:
             given = images.clone()
+        version = given._version
         try:
             output = self.network(given)
         except Exception as error:  # the caller's model may raise anything
@@ -168,10 +173,12 @@ class Attacked(nn.Module):
                 raise
             shape = tuple(images.shape)
             raise _ModelFailed(f"the model fails on images of shape {shape}: {in_one_line(error)[:300]}") from error
-        if mode not in self._writes:
+        written = given._version != version
+        if self._writes is None:
             # The version misses what is written through `.data`, which a look at one image shows.
-            written = given._version > 0 or not torch.equal(given[:1].detach().to(images), images[:1].detach())
-            self._writes[mode] = written
+            self._writes = written or not torch.equal(given[:1].detach().to(images), images[:1].detach())
+        elif written and given is images:
+            raise InvalidInput("the model writes into the images it receives, but not on every call; let it copy them")
         return output
 
     def _check(self, logits: Tensor) -> None:
@@ -197,19 +204,10 @@ class Gradient:
     wanted: bool = False
     arrived: bool = False
 
-
-class _FiniteGradient(torch.autograd.Function):
-    """Return the images. Backward: pass the gradient on, with 0 where it is not finite."""
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, gradient: Gradient) -> Tensor:
-        ctx.gradient = gradient
-        return images.view_as(images)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        ctx.gradient.arrived = True
-        return gradients[0].nan_to_num(0.0, 0.0, 0.0), None
+    def finite(self, gradient: Tensor) -> Tensor:
+        """Return the gradient with 0 where it is not finite."""
+        self.arrived = True
+        return gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
 @contextmanager
@@ -248,9 +246,9 @@ def _restored(
     """Return the result without a graph, with the original in place of each image that is not finite, or whose logits
     are not (a prediction of -1, see `conclude`)."""
     made = without_graph(made)
-    lost = (made.predictions < 0) | ~made.images.flatten(-3).sum(-1).isfinite()
-    if not lost.any():
+    if made.images.sum().isfinite() and (made.predictions >= 0).all():
         return made
+    lost = (made.predictions < 0) | ~made.images.flatten(-3).isfinite().all(-1)
     with torch.no_grad():
         originals = victim(clean).argmax(1).expand_as(made.predictions)
     return replace(

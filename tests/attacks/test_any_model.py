@@ -203,6 +203,20 @@ def test_a_model_may_write_into_its_input(name, how):
     assert made.success.any()
 
 
+@every_attack
+def test_a_model_that_writes_into_its_input_now_and_then_is_rejected(name):
+    calls = []
+
+    def model(images):
+        calls.append(len(images))
+        if len(calls) > 1:
+            images.detach().mul_(1)
+        return network()(images)
+
+    with pytest.raises(InvalidInput, match="not on every call; let it copy them"):
+        attacked(name, model, batch(), torch.zeros(5, dtype=torch.int64))
+
+
 # ---- other float types ----------------------------------------------------------------------------------------------
 
 
