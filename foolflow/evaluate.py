@@ -12,15 +12,19 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from foolflow.attacks.border import EXCESS
 from foolflow.attacks.inspection import inspect
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.standard import CONTROLS, NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
+from foolflow.compute.modes import in_defaults, usual_modes
+from foolflow.compute.randomness import DRAWS
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
+from foolflow.models.adapters import as_module
 from foolflow.models.supplied import adapt
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
@@ -30,8 +34,6 @@ if TYPE_CHECKING:
 
 # The name of a standard attack; or, by any name, a config entry or a function(model, images, labels) -> images.
 Attacks = str | Sequence[str] | Mapping[str, Mapping[str, Any] | Callable[..., Any]]
-
-EXCESS = 1e-4  # images that leave [0, 1] by at most this much, by rounding, are clipped
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,8 @@ def evaluate(
         dict of a name and a config entry ({"method": "pgd", "parameters": {...}}) or a function(model, images, labels)
         that returns adversarial images or an `Adversarial`.
     class_names: of the model's outputs (default: their numbers).  progress: whether to report on standard error.
-    Attacks that need a gradient are left out if the model has none, with a warning.
+    Attacks that need a gradient are left out if the model has none, with a warning. If the model is random, attacks and
+    predictions are those of the mean of several passes, with a warning, too.
     Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
     """
     if norm not in NORMS or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
@@ -136,9 +139,10 @@ def evaluate(
         )
     pixels, truth = _collected(images, labels)
     entries = _entries(attacks, norm, epsilon)
-    network = model if isinstance(model, nn.Module) else _Function(model)
+    network = as_module(model)
     device = next((tensor.device for tensor in network.parameters()), _device_of(images))
-    with frozen(network), torch.no_grad():
+    with usual_modes(device) as defaults, frozen(network), torch.no_grad():
+        network = in_defaults(network, defaults)
         found = adapt(network, pixels, device=device)
         outputs = len(found.class_names)
         names = tuple(class_names) if class_names is not None else found.class_names
@@ -165,7 +169,8 @@ def _evaluated(
 
     facts = inspect(victim, split, split.class_names, device)
     report(f"clean: {facts['correct']:,} of {facts['n']:,} images are classified correctly")
-    clean = classify(victim, split.images, device)
+    draws = DRAWS if facts["random"] else 1
+    clean = classify(victim, split.images, device, draws=draws)
     folder = tempfile.TemporaryDirectory(prefix="foolflow-")
     tried: list[Tried] = []
     sets: dict[str, AdversarialSet] = {}
@@ -178,7 +183,7 @@ def _evaluated(
         sets[name] = run_attack(
             victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
         )
-        records = judge(victim, split, clean, sets[name], device, origin=name)
+        records = judge(victim, split, clean, sets[name], device, origin=name, draws=draws)
         minimised = minimised_norm(entry)
         within = has_ball(entry) or minimised == norm
         tried.append(Tried(name, records, within, within, None if has_ball(entry) else minimised))
@@ -253,16 +258,3 @@ def _classes(labels: np.ndarray, count: int) -> np.ndarray:
 
 def _device_of(images: Any) -> torch.device:
     return images.device if isinstance(images, Tensor) else torch.device("cpu")
-
-
-class _Function(nn.Module):
-    """A function as a module."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        if not callable(function):
-            raise InvalidInput(f"model: a {type(function).__name__} cannot be called with images")
-        self.function = function
-
-    def forward(self, images: Tensor) -> Any:
-        return self.function(images)

@@ -10,6 +10,8 @@ import pandas as pd
 
 from foolflow.attacks.judging import classify, judge
 from foolflow.compute.device import compute_on
+from foolflow.compute.prediction import to_float
+from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
@@ -27,13 +29,14 @@ def main(arguments: argparse.Namespace) -> None:
         test, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
     )
     victim = supplied.victim
+    draws = draws_of(victim, to_float(test.images[:TRIED], device))
     with log_throughput(len(test)):
-        clean = classify(victim, test.images, device)
+        clean = classify(victim, test.images, device, draws=draws)
     accuracy = {"test": {"n": len(test), "correct": int((clean.classes.numpy() == test.labels).sum())}}
     for path in arguments.other_splits:
         split = load_split(path)
         with log_throughput(len(split)):
-            classes = classify(victim, split.images, device).classes.numpy()
+            classes = classify(victim, split.images, device, draws=draws).classes.numpy()
         accuracy[path.stem] = {"n": len(split), "correct": int((classes == split.labels).sum())}
     write_json(arguments.accuracy, accuracy)
 
@@ -43,7 +46,7 @@ def main(arguments: argparse.Namespace) -> None:
         if len(adversarial_set) == 0:  # of an attack that needs a gradient, where there is none
             continue
         with log_throughput(2 * len(adversarial_set)):
-            table = judge(victim, test, clean, adversarial_set, device, origin=str(path))
+            table = judge(victim, test, clean, adversarial_set, device, origin=str(path), draws=draws)
         correct = table["clean_prediction"] == table["label"]
         fooled = (table["prediction"] != table["label"])[correct].sum()
         print(f"{entry['attack']} on {entry['source']}: {fooled:,} of {correct.sum():,} misclassified", flush=True)

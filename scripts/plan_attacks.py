@@ -5,6 +5,7 @@ order of --images
 """
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 
 from foolflow.attacks.planning import Speed, plan
@@ -15,10 +16,7 @@ from foolflow.jobs.files import write_json
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     spec, speed = arguments.spec, read_json(arguments.speed)
-    kept = {
-        key: speed[key] for key in ("forward", "gradient", "resisting", "images", "classes", "differentiable", "shape")
-    }
-    planned = plan(spec["attacks"], Speed(**kept), spec["budget"])
+    planned = plan(spec["attacks"], Speed(**{part.name: speed[part.name] for part in fields(Speed)}), spec["budget"])
     for path, name in zip(arguments.images, (attack["name"] for attack in spec["attacks"]), strict=True):
         one = planned[name]
         write_json(path, {"images": one.images})

@@ -131,6 +131,33 @@ def test_without_a_gradient_the_other_attacks_still_run(data):
     assert any("no gradient" in line for line in found.warnings)
 
 
+def test_a_random_model_is_reported_and_judged_over_several_draws(data):
+    model, images, labels = data
+    found = evaluated(lambda x: model(x + 0.2 * torch.randn_like(x)), images, labels)
+    (line,) = [line for line in found.warnings if "random" in line]
+    assert "the mean of 10 passes" in line
+    assert found.records("pgd_margin")["fooled_share"].between(0.01, 0.99).any()
+    again = evaluated(lambda x: model(x + 0.2 * torch.randn_like(x)), images, labels)
+    assert again.summary().equals(found.summary())
+    assert not any("random" in line for line in evaluated(model, images, labels).warnings)
+
+
+def test_the_modes_of_the_caller_change_nothing(data):
+    model, images, labels = data
+    expected = evaluated(model, images, labels).summary()
+    modes = (torch.inference_mode(), torch.autocast("cpu", torch.bfloat16), torch.device("meta"))
+    for mode in modes:
+        with mode:
+            assert evaluated(model, images, labels).summary().equals(expected)
+
+
+def test_logits_that_saturate_the_softmax_are_reported(data):
+    model, images, labels = data
+    found = evaluated(Wrapped(model, lambda z: 1e4 * z), images, labels, attacks=["pgd", "minimal_l2"])
+    assert any("exactly zero" in line and "gradient masking" in line for line in found.warnings)
+    assert found.summary().set_index("attack").loc["minimal_l2", "median"] > 0
+
+
 def test_attacks_can_be_entries_of_a_config_or_functions(data):
     model, images, labels = data
 

@@ -6,9 +6,9 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, is_success
+from foolflow.attacks.base import Adversarial, as_epsilons, conclude, is_success
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.pgd import pgd
-from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.errors import InvalidInput
 
@@ -19,6 +19,7 @@ PACKAGE_STAGE = len(LOSSES) + 1
 STEPS = 20  # of each of the first attacks, which only have to fool the images that are easy to fool
 
 
+@for_any_model
 def autoattack(
     model: nn.Module, images: Tensor, labels: Tensor, *, epsilon: float, norm: str = "linf", seed: int = 0
 ) -> Adversarial:
@@ -41,31 +42,28 @@ def autoattack(
     if norm not in NORMS:
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     as_epsilons(epsilon)
-    check_images(images, labels)
     made, stage = images.clone(), torch.full_like(labels, -1)
     evaluations, iterations = torch.zeros_like(labels), torch.zeros_like(labels)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels)
-        stage[is_success(logits.argmax(1), labels, None)] = 0
-        differentiable = why_not_differentiable(model, images[:1]) is None
-        for rank in range(1 if differentiable else PACKAGE_STAGE, PACKAGE_STAGE + 1):
-            rows = (stage == -1).nonzero().squeeze(1)
-            if len(rows) == 0:
-                break
-            if rank < PACKAGE_STAGE:
-                loss = LOSSES[rank - 1]
-                tried = pgd(
-                    model, images[rows], labels[rows], epsilon=epsilon, norm=norm, loss=loss, steps=STEPS, seed=seed
-                )
-            else:
-                tried = _package(model, images[rows], labels[rows], epsilon, norm, differentiable)
-            iterations[rows] += tried.iterations
-            evaluations[rows] += tried.gradient_evaluations
-            fooled = rows[tried.success]
-            made[fooled], stage[fooled] = tried.images[tried.success], rank
-        result = conclude(model, made, labels, None, iterations, evaluations)
+    with torch.no_grad():
+        logits = model(images)
+    stage[is_success(logits.argmax(1), labels, None)] = 0
+    differentiable = why_not_differentiable(model, images[:1]) is None
+    for rank in range(1 if differentiable else PACKAGE_STAGE, PACKAGE_STAGE + 1):
+        rows = (stage == -1).nonzero().squeeze(1)
+        if len(rows) == 0:
+            break
+        if rank < PACKAGE_STAGE:
+            loss = LOSSES[rank - 1]
+            tried = pgd(
+                model, images[rows], labels[rows], epsilon=epsilon, norm=norm, loss=loss, steps=STEPS, seed=seed
+            )
+        else:
+            tried = _package(model, images[rows], labels[rows], epsilon, norm, differentiable)
+        iterations[rows] += tried.iterations
+        evaluations[rows] += tried.gradient_evaluations
+        fooled = rows[tried.success]
+        made[fooled], stage[fooled] = tried.images[tried.success], rank
+    result = conclude(model, made, labels, None, iterations, evaluations)
     return replace(result, details={"stage": stage})
 
 

@@ -1,21 +1,28 @@
 """Automatic: a loss that switches from the confidence to the length of the perturbation (R2, B)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
-from foolflow.attacks.gaps import gap
+from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.border import for_any_model
+from foolflow.attacks.gaps import fading_noise, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.compute.freezing import frozen
+from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
-LAST_RATE = 0.01  # improved: final learning rate as a fraction of the first
+
+# The improved variant:
+LAST_RATE = 0.01  # final learning rate as a fraction of the first
+MEMORY, NOISY_MEMORY = 0.5, 0.8  # the weight of the previous steps in the averaged linear model
 
 
+@for_any_model
 def automatic(
     model: nn.Module,
     images: Tensor,
@@ -36,8 +43,10 @@ def automatic(
 
     `improved` switches at the decision boundary instead: an image that does not fool the model descends on the gap
     between the logits, one that does on ||r||. Gradients are normalised to length 1; the learning rate, a fraction of
-    the first linearised distance to the boundary, falls along a cosine. Finally, the line to the clean image is
-    bisected. Both variants return the shortest adversarial perturbation that they come across.
+    the first linearised distance to the boundary, falls along a cosine. The gap and its gradient come from a linear
+    model averaged over the last steps. Half of the steps follow the gradients of the images, the other half those of
+    images with noise, which fades (see `fading_noise`). Finally, the line to the clean image is bisected. Both variants
+    return the shortest adversarial perturbation that they come across.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
@@ -60,24 +69,25 @@ def automatic(
         )
     if not 0 < thresholds[1] <= thresholds[0] < 1:
         raise InvalidInput(f"thresholds {thresholds}: both must be between 0 and 1, the first not below the second")
-    check_images(images, labels, targets)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        shortest = Shortest(images, logits, labels, targets, "l2")
-        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
-        if variant == "published":
-            _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
-        else:
-            _descend_on_gap(model, shortest, rows, steps, rate)
-            rescued = rows[~shortest.found[rows]]
-            shortest.start_from_fixed_images(model, rescued, precision)
-            shortest.shorten(model, rows, 0.0, precision)
-        iterations = torch.zeros_like(labels)
-        iterations[rows] = steps
-        made = conclude(model, shortest.images, labels, targets, iterations, iterations)
-        return replace(made, details={"norms": length(shortest.images - images, "l2")})
+    with torch.no_grad():
+        logits = model(images)
+    shortest = Shortest(images, logits, labels, targets, "l2")
+    rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
+    if variant == "published":
+        _descend_on_confidence(model, shortest, rows, steps, rate, thresholds)
+    else:
+        half = steps // 2
+        plain = repeat(torch.zeros(1, 1, 1, 1), steps - half)
+        noisy = fading_noise(half, images.shape[1:], derived_seed("automatic"))
+        _descend_on_gap(model, shortest, rows, plain, steps - half, rate, MEMORY)
+        _descend_on_gap(model, shortest, rows, noisy, half, rate, NOISY_MEMORY)
+        rescued = rows[~shortest.found[rows]]
+        shortest.start_from_fixed_images(model, rescued, precision)
+        shortest.shorten(model, rows, 0.0, precision)
+    iterations = torch.zeros_like(labels)
+    iterations[rows] = steps
+    made = conclude(model, shortest.images, labels, targets, iterations, iterations)
+    return replace(made, details={"norms": length(shortest.images - images, "l2")})
 
 
 def _descend_on_confidence(
@@ -107,19 +117,30 @@ def _descend_on_confidence(
         optimizer.step()
 
 
-def _descend_on_gap(model: nn.Module, shortest: Shortest, rows: Tensor, steps: int, rate: float) -> None:
+def _descend_on_gap(
+    model: nn.Module, shortest: Shortest, rows: Tensor, noises: Iterable[Tensor], steps: int, rate: float, memory: float
+) -> None:
+    """Descend on the gap where the averaged linear model says that it is open, and else on the length.
+
+    noises: (1, C, H, W) for each of the steps, added to the images that the gradients are of.
+    memory: the weight of the previous steps in the averaged linear model, gradients . p = rises where the gap closes.
+    """
     clean = shortest.clean[rows]
     labels, targets = shortest.goal(rows)
     r = torch.zeros_like(clean)
-    stride = clean.new_zeros(len(rows))
-    for step in range(steps):
-        tried = (clean + r).clamp(0, 1)
-        gaps, gradients, logits = gap(model, tried, labels, targets, shortest.scale[rows])
-        fooled, lengths = shortest.remember(rows, tried, logits)
-        steepness = length(gradients, "l2").clamp_min(TINY)
+    for step, noise in enumerate(noises):
+        tried = (clean + r + noise.to(clean.device)).clamp(0, 1)
+        gaps, now, logits = gap(model, tried, labels, targets, shortest.scale[rows])
+        shortest.remember(rows, tried, logits)
+        rises_now = (now * (tried - clean)).flatten(1).sum(1) - gaps
         if step == 0:
-            stride = rate * (-gaps / steepness).clamp(TINY, math.sqrt(clean[0].numel()) if len(rows) else 1.0)
-        inward = -r / column(lengths.clamp_min(TINY))
-        direction = torch.where(column(fooled), inward, gradients / column(steepness))
+            gradients, rises = now, rises_now
+            farthest = math.sqrt(clean[0].numel()) if len(rows) else 1.0
+            stride = rate * (-gaps / length(now, "l2").clamp_min(TINY)).clamp(TINY, farthest)
+        else:
+            gradients, rises = gradients.lerp(now, 1 - memory), rises.lerp(rises_now, 1 - memory)
+        fooled = (gradients * r).flatten(1).sum(1) > rises
+        inward = -r / column(length(r, "l2").clamp_min(TINY))
+        direction = torch.where(column(fooled), inward, gradients / column(length(gradients, "l2").clamp_min(TINY)))
         share = LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * step / steps)) / 2
         r = (clean + r + share * column(stride) * direction).clamp(0, 1) - clean

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.compute.prediction import check_finite
 from foolflow.errors import InvalidInput
 
 # The logits of an image vary between batches: by about 1e-6 of the lead that the network builds up, and by the spacing
@@ -34,31 +33,6 @@ class Adversarial:
     iterations: Tensor
     gradient_evaluations: Tensor
     details: Mapping[str, Tensor] = field(default_factory=dict)
-
-
-def check_images(images: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
-    """Raise InvalidInput unless images are float32 (N, C, H, W) in [0, 1] and labels and targets are int64 (N,)."""
-    if images.dtype != torch.float32 or images.ndim != 4:
-        raise InvalidInput(f"images are {images.dtype} of shape {tuple(images.shape)}; expected float32 (N, C, H, W)")
-    if images.numel() and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
-        raise InvalidInput(f"images go from {images.min():.4g} to {images.max():.4g}; expected [0, 1]")
-    for name, classes in (("labels", labels), ("targets", targets)):
-        if classes is not None and (classes.dtype != torch.int64 or classes.shape != images.shape[:1]):
-            found = f"{classes.dtype} of shape {tuple(classes.shape)}"
-            raise InvalidInput(f"{name} are {found}; expected int64 ({len(images)},)")
-
-
-def check_logits(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> None:
-    """Raise InvalidInput unless logits are finite and (N, classes), and labels and targets are valid classes."""
-    if logits.ndim != 2 or len(logits) != len(labels):
-        raise InvalidInput(
-            f"the model returns {tuple(logits.shape)} for {len(labels)} images; expected logits (N, classes)"
-        )
-    check_finite(logits)
-    classes = logits.shape[1]
-    for name, given in (("labels", labels), ("targets", targets)):
-        if given is not None and len(given) and not (given.min() >= 0 and given.max() < classes):
-            raise InvalidInput(f"{name} go from {given.min()} to {given.max()}; the model has {classes} classes")
 
 
 def check_adversarial(made: Adversarial, images: Tensor) -> None:
@@ -151,9 +125,15 @@ def conclude(
     iterations: Tensor,
     gradient_evaluations: Tensor,
 ) -> Adversarial:
-    """Classify the finished `images` and return the result of the attack."""
-    predictions = model(images).argmax(1)
-    return Adversarial(images, predictions, is_success(predictions, labels, targets), iterations, gradient_evaluations)
+    """Classify the finished `images` and return the result of the attack.
+
+    The prediction for an image whose logits are not finite is -1, which is no success.
+    """
+    logits = getattr(model, "exactly", model)(images)
+    finite = logits.isfinite().all(1)
+    predictions = torch.where(finite, logits.argmax(1), -1)
+    success = finite & is_success(predictions, labels, targets)
+    return Adversarial(images, predictions, success, iterations, gradient_evaluations)
 
 
 def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
@@ -173,6 +153,18 @@ def stack(made: Sequence[Adversarial]) -> Adversarial:
         iterations=torch.stack([one.iterations for one in made]),
         gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
         details={name: torch.stack([one.details[name] for one in made]) for name in made[0].details},
+    )
+
+
+def without_graph(made: Adversarial) -> Adversarial:
+    """Return the result with every tensor detached."""
+    return Adversarial(
+        images=made.images.detach(),
+        predictions=made.predictions.detach(),
+        success=made.success.detach(),
+        iterations=made.iterations.detach(),
+        gradient_evaluations=made.gradient_evaluations.detach(),
+        details={name: tensor.detach() for name, tensor in made.details.items()},
     )
 
 

@@ -7,14 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, is_success, stack
+from foolflow.attacks.base import Adversarial, as_epsilons, conclude, is_success, stack
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.corruptions import CORRUPTIONS, Draw
 from foolflow.attacks.kinds import NOISES, STRENGTHS, corruption_problem
-from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
 
+@for_any_model
 def corrupt(
     model: nn.Module,
     images: Tensor,
@@ -65,12 +66,10 @@ def corrupt(
     size = epsilon if kind in NOISES else strength
     assert size is not None
     values = as_epsilons(size)
-    check_images(images, labels)
     if kind == "jpeg" and images.shape[1] not in (1, 3):
         raise InvalidInput(f"jpeg: images have {images.shape[1]} channels; 1 or 3 are needed")
-    with frozen(model), torch.no_grad():
+    with torch.no_grad():
         logits = model(images)
-        check_logits(logits, labels)
         wrong = is_success(logits.argmax(1), labels, None)
         plans = [Draw(derived_seed(seed, "corrupt", draw), norm, up_to) for draw in range(draws)]
         made = [_corrupted(model, images, labels, wrong, kind, value, plans) for value in values]

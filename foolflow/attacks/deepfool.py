@@ -7,15 +7,13 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     is_clear_success,
     rival_logits,
     rounding,
 )
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.border import for_any_model
 from foolflow.errors import InvalidInput
 
 # Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
@@ -24,7 +22,10 @@ NUDGE = 2.0  # of the rounding error of the gap
 LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
 TINY = 1e-12
 
+HARD = 10  # steps after which an image is hard, so that every rival is considered again
 
+
+@for_any_model
 def deepfool(
     model: nn.Module,
     images: Tensor,
@@ -44,9 +45,11 @@ def deepfool(
     steps: maximum number of steps.  overshoot: fraction by which the perturbation is extended.
     norm: `l2` or `linf`, the norm to minimise.  classes: number of most likely classes that are considered,
         including the label.
-    nearest: the first step computes a gradient for each rival class, later steps only for this many rivals: those that
-        are nearest by the current gap and the length of the last known gradient. The paper uses all of them
+    nearest: the first step computes a gradient for each rival class, the next nine only for this many rivals: those
+        that are nearest by the current gap and the length of the last known gradient. The paper uses all of them
         (`classes - 1`), which costs about three times as much and ends at the same images with few exceptions.
+        Images that are not fooled by then are hard, and every step on them uses all rivals.
+    Each iterate is clipped to [0, 1] before the next step, so that no step is spent on what the clipping undoes.
     Misclassified images are returned unchanged. Finished images leave the batch.
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
@@ -58,31 +61,28 @@ def deepfool(
             f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2; "
             f"nearest {nearest}: at least 1"
         )
-    check_images(images, labels)
     adversarial = images.clone()
     iterations, evaluations = torch.zeros_like(labels), torch.zeros_like(labels)
-    with frozen(model):
-        inputs, logits = _forward(model, images)
-        check_logits(logits.detach(), labels)
-        active = _start(images, labels, logits.detach(), classes)
-        for step in range(steps):
-            standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
-            if len(standing) == 0:
-                break
-            finished = len(active.rows) - len(standing)
-            count = active.rivals.shape[1] if step == 0 else min(nearest, active.rivals.shape[1])
-            active = active.at(standing)
-            # Backward passes include the finished images, unless a new forward pass without them costs less.
-            if finished * count > len(standing):
-                inputs, logits = _forward(model, active.current)
-                standing = torch.arange(len(active.rows), device=images.device)
-            _advance(active, inputs, logits, standing, count, norm, overshoot)
-            adversarial[active.rows] = active.current
-            iterations[active.rows] += 1
-            evaluations[active.rows] += count
-            if step + 1 < steps:
-                inputs, logits = _forward(model, active.current)
-        return conclude(model, adversarial, labels, None, iterations, evaluations)
+    inputs, logits = _forward(model, images)
+    active = _start(images, labels, logits.detach(), classes)
+    for step in range(steps):
+        standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
+        if len(standing) == 0:
+            break
+        finished = len(active.rows) - len(standing)
+        count = active.rivals.shape[1] if step == 0 or step >= HARD else min(nearest, active.rivals.shape[1])
+        active = active.at(standing)
+        # Backward passes include the finished images, unless a new forward pass without them costs less.
+        if finished * count > len(standing):
+            inputs, logits = _forward(model, active.current)
+            standing = torch.arange(len(active.rows), device=images.device)
+        _advance(active, inputs, logits, standing, count, norm, overshoot)
+        adversarial[active.rows] = active.current
+        iterations[active.rows] += 1
+        evaluations[active.rows] += count
+        if step + 1 < steps:
+            inputs, logits = _forward(model, active.current)
+    return conclude(model, adversarial, labels, None, iterations, evaluations)
 
 
 @dataclass
@@ -126,7 +126,7 @@ def _advance(
     logits = logits[standing]
     error = rounding(logits.detach(), active.labels, None, active.scale)
     gaps = logits.gather(1, active.rivals) - logits.gather(1, active.labels[:, None])
-    chosen = (gaps.detach().abs() / active.lengths).topk(count, dim=1, largest=False).indices
+    chosen = _distances(gaps.detach(), active.lengths).topk(count, dim=1, largest=False).indices
     gaps = gaps.gather(1, chosen)
     gradients = _gradients(gaps, inputs)[:, standing]
     lengths = _dual_lengths(gradients, norm)
@@ -154,10 +154,15 @@ def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
     return lengths.T.clamp_min(TINY)
 
 
+def _distances(gaps: Tensor, lengths: Tensor) -> Tensor:
+    """Return the distance of each linearised boundary, infinite where the gap has no gradient (of equal classes)."""
+    return torch.where(lengths > TINY, gaps.abs() / lengths, torch.inf)
+
+
 def _step(gaps: Tensor, nudge: Tensor, gradients: Tensor, lengths: Tensor, norm: str) -> Tensor:
     """Return the shortest step across the nearest linearised boundary: (M, C, H, W)."""
     rows = torch.arange(len(gaps), device=gaps.device)
-    nearest = (gaps.abs() / lengths).argmin(1)
+    nearest = _distances(gaps, lengths).argmin(1)
     gradient = gradients[nearest, rows]
     length = lengths[rows, nearest].view(-1, 1, 1, 1)
     distance = (gaps[rows, nearest].abs() + nudge).view(-1, 1, 1, 1) / length + LEAST

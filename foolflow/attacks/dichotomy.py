@@ -6,16 +6,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.linearised import descend
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 
 
+@for_any_model
 def dichotomy(
     model: nn.Module,
     images: Tensor,
@@ -38,11 +39,14 @@ def dichotomy(
     classifies x + r clipped to [0, 1]. R2 names neither the optimiser nor the start. Plain gradient descent at R2's
     learning rate does not move an image that the network is certain of.
 
-    `improved` takes one step at each norm. It linearises the gap between the logits and moves the direction by the
-    fraction `learning_rate` towards the shortest perturbation in [0, 1] that closes the gap. The next norm, within the
-    bracket, is the one at which the linearised gap closes along that direction. Several starts compete by successive
-    halving: one descends on the log-sum-exp of the rival logits; without targets, one on each of the most likely
-    rivals; the others start at random. Finally, the line to the clean image is bisected.
+    `improved` takes one step at each norm. It linearises the gap between the logits, averages this linear model over
+    the last steps, and moves the direction by the fraction `learning_rate` towards the shortest perturbation in [0, 1]
+    that closes the gap. The next norm, within the bracket, is the one at which the linearised gap closes along that
+    direction. The steps are divided among three phases. In the first, several starts compete by successive halving: one
+    descends on the log-sum-exp of the rival logits; without targets, one on each of the most likely rivals; the others
+    start at random. In the second, one start follows the gradients of images with noise, which fades: it sees past the
+    thresholds of networks that ignore small changes, as adversarially trained ones do. The third refines the shortest
+    perturbation. Finally, the line to the clean image is bisected.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
@@ -51,7 +55,7 @@ def dichotomy(
     learning_rate: `improved`: 1, falling along a cosine; `published`: of Adam, 0.005.
     interval: the first bracket, in pixel units. It is widened for images that are not fooled at its upper end.
     precision: fraction of its upper end at which a bracket is closed.
-    seed: of the random directions, which are the same for every image.
+    seed: of the random directions and of the noise, which are the same for every image.
     Misclassified images are returned unchanged, and so are images for which no adversarial image is found. Finished
     images leave the batch. `details` of the result: `norms` (N,) of the perturbations.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
@@ -67,21 +71,18 @@ def dichotomy(
         raise InvalidInput(f"steps {steps}: at least 1; learning_rate {rate}: above 0, for `improved` at most 1")
     if not 0 <= low < high < math.inf or not 0 < precision < 1:
         raise InvalidInput(f"interval {interval}: 0 <= a < b; precision {precision}: between 0 and 1")
-    check_images(images, labels, targets)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        shortest = Shortest(images, logits, labels, targets, norm)
-        search = Search(model, shortest, norm, steps, rate, low, high, precision, seed)
-        rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
-        if variant == "published":
-            _bisect(search, rows)
-        else:
-            descend(search, rows, logits)
-        adversarial = search.shortest.images
-        made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
-        return replace(made, details={"norms": length(adversarial - images, norm)})
+    with torch.no_grad():
+        logits = model(images)
+    shortest = Shortest(images, logits, labels, targets, norm)
+    search = Search(model, shortest, norm, steps, rate, low, high, precision, seed)
+    rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
+    if variant == "published":
+        _bisect(search, rows)
+    else:
+        descend(search, rows, logits)
+    adversarial = search.shortest.images
+    made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
+    return replace(made, details={"norms": length(adversarial - images, norm)})
 
 
 def _bisect(search: Search, rows: Tensor) -> None:

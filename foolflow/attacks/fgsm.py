@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import steepest
-from foolflow.attacks.base import Adversarial, as_epsilons, check_images, check_logits, conclude, stack
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.base import Adversarial, as_epsilons, conclude, stack
+from foolflow.attacks.border import for_any_model
 from foolflow.errors import InvalidInput
 
 
+@for_any_model
 def fgsm(
     model: nn.Module,
     images: Tensor,
@@ -36,22 +37,19 @@ def fgsm(
     epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2"):
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
-    check_images(images, labels, targets)
-    with frozen(model):
-        direction = steepest(_loss_gradient(model, images, labels, targets), norm)
-        if targets is not None:
-            direction = -direction
-        once = torch.ones_like(labels)
-        made = [
-            conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
-        ]
+    direction = steepest(_loss_gradient(model, images, labels, targets), norm)
+    if targets is not None:
+        direction = -direction
+    once = torch.ones_like(labels)
+    made = [
+        conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
+    ]
     return stack(made) if np.ndim(epsilon) else made[0]
 
 
 def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     inputs = images.detach().requires_grad_()
     logits = model(inputs)
-    check_logits(logits.detach(), labels, targets)
     # A sum, not a mean: an image's gradient must not depend on the size of its batch.
     loss = cross_entropy(logits, labels if targets is None else targets, reduction="sum")
     (gradient,) = torch.autograd.grad(loss, inputs)

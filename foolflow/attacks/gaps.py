@@ -1,11 +1,15 @@
 """The gap between logits that an attack has to close, and its gradient."""
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import margin, rival_logits, rounding
 
 ALL = -1
+NOISE = 0.5  # largest change of a pixel by the noise of the first step
+FADED = 0.8  # fraction of the steps after which there is no noise
 TEMPERATURE = 0.1  # of the log-sum-exp, as a fraction of the scale of the logits
 
 
@@ -42,3 +46,16 @@ def gap(
     unit = torch.where(steepest > 0, steepest, 1.0)
     leads = sign * gaps.detach() - rounding(logits.detach(), labels, targets, scale)
     return leads / unit, gradients / unit.view(-1, 1, 1, 1), logits.detach()
+
+
+def fading_noise(steps: int, shape: Sequence[int], seed: int) -> Iterator[Tensor]:
+    """Yield uniform noise (1, C, H, W) for each step, the same for all images, on the CPU. It fades away.
+
+    Networks that have learned to ignore small changes have no gradient there. A gradient at a noisy image sees past
+    their thresholds.
+    shape: (C, H, W).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        amplitude = NOISE * max(1 - step / (FADED * steps), 0.0)
+        yield amplitude * (2 * torch.rand((1, *shape), generator=generator) - 1)

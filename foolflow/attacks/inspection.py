@@ -1,4 +1,4 @@
-"""Look at a victim before it is attacked: is it accurate, and does it have a gradient?"""
+"""Look at a victim before it is attacked: is it accurate, is it random, and does it have a gradient?"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,20 +14,23 @@ from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.prediction import to_float
+from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.splits import Split
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
 CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
-TRIED = 16  # images whose gradients are looked at; fewer if they are large
+PROBED = 16  # images whose gradients are looked at; fewer if they are large
 
 
 def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device: torch.device) -> dict[str, Any]:
     """Classify the clean images, and look for what makes the victim's numbers doubtful.
 
     victim: in eval mode.  split: the test split.  class_names: of the victim's outputs, those of the split first.
-    Returns `n`, `correct`, `differentiable` (whether the victim has a gradient) and `warnings`, one sentence each.
+    Returns `n`, `correct`, `differentiable` (whether the victim has a gradient), `random` (whether two passes differ)
+    and `warnings`, one sentence each.
     """
-    predictions = classify(victim, split.images, device).classes.numpy()
+    draws = draws_of(victim, to_float(split.images[:TRIED], device))
+    predictions = classify(victim, split.images, device, draws=draws).classes.numpy()
     with frozen(victim):
         problem = why_not_differentiable(victim, to_float(split.images[:1], device))
         if problem is None:
@@ -38,8 +41,18 @@ def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device:
         "n": len(split),
         "correct": int((predictions == split.labels).sum()),
         "differentiable": problem is None,
-        "warnings": [*_about_chance(predictions, split, class_names), *doubts],
+        "random": draws > 1,
+        "warnings": [*_about_chance(predictions, split, class_names), *_about_randomness(draws), *doubts],
     }
+
+
+def _about_randomness(draws: int) -> list[str]:
+    if draws == 1:
+        return []
+    return [
+        "the model is random: it returns other logits for the same image each time; "
+        f"every prediction is that of the mean of {draws} passes, and so are the gradients of attacks without `samples`"
+    ]
 
 
 def _about_chance(predictions: np.ndarray, split: Split, class_names: Sequence[str]) -> list[str]:
@@ -67,7 +80,7 @@ def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) ->
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> list[str]:
     """Warn if the gradient vanishes for some images, which hides them from the attacks that follow it."""
-    count = default_batch_size(TRIED, split.images.shape[1:])
+    count = default_batch_size(PROBED, split.images.shape[1:])
     inputs = to_float(split.images[:count], device).requires_grad_()
     logits = victim(inputs)
     (gradient,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1), reduction="sum"), inputs)

@@ -1,5 +1,6 @@
 """Judge adversarial images. Predictions and distances are measured here, in the same way for every attack."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -26,10 +27,12 @@ WINDOW = 11  # pixels, of the structural similarity
 class Classified:
     """Predictions for N images, on the CPU.
 
-    logits: float32 or float64 (N, K).
+    logits: float32 or float64 (N, K). Of several draws of a random victim: the logarithms of the mean probabilities.
+    votes: int64 (D, N), the class that each of D draws predicts; None for a single draw.
     """
 
     logits: Tensor
+    votes: Tensor | None = None
 
     @property
     def classes(self) -> Tensor:
@@ -82,19 +85,26 @@ def classify(
     device: torch.device,
     *,
     change: Callable[[Tensor], Tensor] | None = None,
+    draws: int = 1,
 ) -> Classified:
     """Classify images batch by batch. A victim's random numbers are the same on every call.
 
     victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W). An array that is mapped into memory is
         read batch by batch.
     change: applied to each batch first, float32 in [0, 1] of the same shape.
+    draws: number of passes whose probabilities are averaged, above 1 for a random victim.
     Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
-    def one_batch(batch: Tensor) -> Tensor:
-        return checked_logits(victim(batch if change is None else change(batch)), len(batch)).cpu()
+    def one_batch(batch: Tensor) -> list[Tensor]:
+        given = batch if change is None else change(batch)
+        return [checked_logits(victim(given), len(batch)).cpu() for _ in range(draws)]
 
-    return Classified(torch.cat(in_batches(one_batch, images, device)))
+    each = [torch.cat(parts) for parts in zip(*in_batches(one_batch, images, device), strict=True)]
+    if draws == 1:
+        return Classified(each[0])
+    shares = torch.stack([logits.double().log_softmax(1) for logits in each]).logsumexp(0)
+    return Classified(shares - math.log(draws), torch.stack([logits.argmax(1) for logits in each]))
 
 
 def judge(
@@ -105,11 +115,14 @@ def judge(
     device: torch.device,
     *,
     origin: str = "set",
+    draws: int = 1,
 ) -> pd.DataFrame:
     """Judge an adversarial set with one victim. Return one record per image, in the order of the set.
 
     victim: in eval mode, not necessarily the one that was attacked.  test: the split that the images were made from.
     clean: the victim's predictions for `test`.  origin: the name of the set in error messages.
+    draws: as in `classify`. Of several, predictions and confidences are those of the mean probabilities, so that no
+        success is one lucky draw.
     Everything is measured on the images as they are stored, in 8 bits for large sets of large images.
     Columns:
         index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if there is none.
@@ -120,6 +133,7 @@ def judge(
         clean_confidence_2 to clean_confidence_5, confidence_2 to confidence_5: their softmax probabilities, or NaN.
         margin: on the adversarial image, the logit of the label minus the largest other logit.
         success: the prediction is wrong or, if there is a target, it is the target.
+        fooled_share: only with several draws, the share of them that are a success.
         prediction_8bit, success_8bit: after rounding to 8 bits, as image files store pixels.
         l0: number of changed pixels, in any channel.  l2, linf: in pixel units.
         ssim: structural similarity with the clean image, at most 1 (Wang et al. 2004, equation 13), over all windows
@@ -131,8 +145,10 @@ def judge(
     if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
         raise InvalidInput(f"{origin} was not made from this test split; run the attack again")
     labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(np.array(made.tensors["target"]))
-    found = classify(victim, images, device)
-    found_8bit = found.classes if made.stored == "uint8" else classify(victim, images, device, change=rounded).classes
+    found = classify(victim, images, device, draws=draws)
+    found_8bit = (
+        found if made.stored == "uint8" else classify(victim, images, device, change=rounded, draws=draws)
+    ).classes
     columns = {
         "index": index,
         "epsilon": made.tensors["epsilon"],
@@ -142,6 +158,7 @@ def judge(
         **_likely("", found),
         "margin": found.margins(labels),
         "success": is_success(found.classes, labels, targets),
+        **_fooled_share(found, labels, targets),
         "prediction_8bit": found_8bit,
         "success_8bit": is_success(found_8bit, labels, targets),
         **_distances(made, test.images, index),
@@ -150,6 +167,12 @@ def judge(
         **{name: detail for name, detail in made.details.items() if detail.ndim == 1},
     }
     return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
+
+
+def _fooled_share(found: Classified, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    if found.votes is None:
+        return {}
+    return {"fooled_share": is_success(found.votes, labels, targets).double().mean(0)}
 
 
 def _likely(prefix: str, found: Classified) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from foolflow.attacks.base import rival_logits
-from foolflow.attacks.gaps import ALL, gap
+from foolflow.attacks.gaps import ALL, fading_noise, gap
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, column, dual_length, length
 from foolflow.compute.seeds import derived_seed
@@ -19,11 +19,9 @@ PATIENCE = 6  # once settled, an image leaves the last phase after this many ste
 NEWTON_STEPS = 4  # to find the scale of a perturbation that is clipped to [0, 1]
 
 # The phases share the steps: starts compete, noise explores, and the best perturbation is refined.
-COMPETING, EXPLORING = 0.4, 0.4
+COMPETING, EXPLORING = 0.3, 0.4
 FEWEST_TO_EXPLORE = 20  # steps in all, below which the starts only compete
 LEAST_STEPS = 3  # minimum number of steps of each start in each stage of the competition
-NOISE = 0.5  # largest change of a pixel by the noise of the exploration, at its first step
-FADED = 0.8  # fraction of the exploration after which there is no noise
 
 # The learning rate falls along a cosine from the first to the last rate, and then stays.
 LAST_RATE = 0.05  # as a fraction of the first
@@ -117,18 +115,12 @@ def _compete(search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start:
 
 
 def _explore(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
-    """Descend on linear models of noisy images, which see past the thresholds of a network that ignores small changes.
-
-    The noise is the same for all images and fades away.
-    """
-    generator = torch.Generator().manual_seed(derived_seed(search.seed, "noise"))
-    shape = (1, *search.clean.shape[1:])
+    """Descend on linear models of images with `fading_noise`."""
     starts = _Starts.at(rows, torch.full_like(rows, ALL), upper, torch.zeros_like(search.clean[rows]))
-    for step in range(steps):
-        amplitude = NOISE * max(1 - step / (FADED * steps), 0.0)
-        noise = amplitude * (2 * torch.rand(shape, generator=generator) - 1).to(upper) if amplitude else None
+    noises = fading_noise(steps, search.clean.shape[1:], derived_seed(search.seed, "noise"))
+    for step, noise in enumerate(noises):
         rate = search.rate * _share(step, steps)
-        starts = _step(search, starts, rate, 1, first=step == 0, memory=LONG_MEMORY, noise=noise)
+        starts = _step(search, starts, rate, 1, first=step == 0, memory=LONG_MEMORY, noise=noise.to(upper.device))
 
 
 def _refine(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:

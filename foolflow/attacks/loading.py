@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, conclude
+from foolflow.attacks.base import Adversarial, conclude, without_graph
 from foolflow.attacks.kinds import size_name
 from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput, is_out_of_memory
@@ -58,7 +58,7 @@ def _call_users(
             raise  # the caller retries with fewer images
         raise failed(f"attack {name}", error) from error
     if isinstance(made, Adversarial):
-        return _checked(made, name, len(images))
+        return without_graph(_checked(made, name, len(images)))
     if not isinstance(made, Tensor) or made.shape != images.shape or made.dtype != images.dtype:
         found = f"{made.dtype} {tuple(made.shape)}" if isinstance(made, Tensor) else type(made).__name__
         raise InvalidInput(

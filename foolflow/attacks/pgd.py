@@ -11,19 +11,18 @@ from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
     as_epsilons,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     is_clear_success,
     margin,
     stack,
 )
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.border import for_any_model
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
 
+@for_any_model
 def pgd(
     model: nn.Module,
     images: Tensor,
@@ -59,24 +58,22 @@ def pgd(
         raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: cross_entropy or margin")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
-    check_images(images, labels, targets)
-    with frozen(model):
-        made = [
-            _attack(
-                model,
-                images,
-                labels,
-                targets,
-                radius,
-                norm,
-                loss,
-                steps,
-                step_size or 2.5 * radius / steps,
-                restarts,
-                seed,
-            )
-            for radius in epsilons
-        ]
+    made = [
+        _attack(
+            model,
+            images,
+            labels,
+            targets,
+            radius,
+            norm,
+            loss,
+            steps,
+            step_size or 2.5 * radius / steps,
+            restarts,
+            seed,
+        )
+        for radius in epsilons
+    ]
     return stack(made) if np.ndim(epsilon) else made[0]
 
 
@@ -105,7 +102,6 @@ def _attack(
             goal = None if targets is None else targets[standing]
             gradient, logits = _ascent_direction(model, current, labels[standing], goal, loss, needed=step < steps)
             if restart == step == 0:
-                check_logits(logits, labels, targets)
                 scale = clean_scale(logits, labels, targets)
             adversarial[standing] = current
             evaluations[standing] += int(gradient is not None)

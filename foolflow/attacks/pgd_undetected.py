@@ -13,14 +13,12 @@ from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
     as_epsilons,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     is_clear_success,
     stack,
 )
-from foolflow.compute.freezing import frozen
+from foolflow.attacks.border import for_any_model
 from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.filtered import Filtered, through_filter
 from foolflow.defenses.loading import load_filter
@@ -28,6 +26,7 @@ from foolflow.defenses.squeezing import squeezing_scores
 from foolflow.errors import InvalidInput
 
 
+@for_any_model
 def pgd_undetected(
     model: nn.Module,
     images: Tensor,
@@ -70,12 +69,10 @@ def pgd_undetected(
         raise InvalidInput(f"weight: {weight} is negative or not finite")
     if not squeezers:
         raise InvalidInput("squeezers: the list is empty; name at least one")
-    check_images(images, labels, targets)
-    views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
+    views = [Filtered(model, load_filter(squeezer), at=["test"]).eval() for squeezer in squeezers]
     made = []
     with ExitStack() as stack_of_contexts:
         for view in views:
-            stack_of_contexts.enter_context(frozen(view))
             stack_of_contexts.enter_context(through_filter(view, "auto", images))
         for radius in epsilons:
             search = _Search(model, views, images, labels, targets, weight)
@@ -134,7 +131,6 @@ class _Search:
     def _record(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the logits, the indices of the fooled images, and the logits of each squeezer's view of these."""
         logits = self.model(current)
-        check_logits(logits, self.labels, self.targets)
         if self.scale is None:
             self.scale = clean_scale(logits.detach(), self.labels, self.targets)
         fooled = is_clear_success(logits.detach(), self.labels, self.targets, self.scale).nonzero().squeeze(1)

@@ -24,6 +24,7 @@ class Speed:
     images: number of test images.  classes: number of the victim's outputs.
     differentiable: whether the victim has a gradient. Attacks that need one get no images otherwise.
     shape: (C, H, W) of the images, which some attacks' own computations depend on.
+    draws: what `samples: auto` means for this victim, 1 unless it is random.
     """
 
     forward: float
@@ -33,6 +34,7 @@ class Speed:
     classes: int
     differentiable: bool = True
     shape: tuple[int, ...] | None = None
+    draws: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def rounded_down(count: float) -> int:
 
 
 def _seconds_per_image(entry: Mapping[str, Any], speed: Speed) -> float:
-    typical = passes(entry, speed.classes, speed.shape)
+    typical = passes(entry, speed.classes, speed.shape, speed.draws)
     most = typical.at_most
     return (1 - speed.resisting) * _seconds(typical, speed) + speed.resisting * _seconds(most, speed) + typical.seconds
 

@@ -19,6 +19,7 @@ from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
+from foolflow.compute.randomness import TRIED, draws_of, expected
 from foolflow.data.adversarial import AdversarialSet, Layout, SetBuilder, Writer, stored_type, to_stored
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import through_filter
@@ -42,7 +43,8 @@ def run_attack(
     """Attack the images that the config entry selects, with its method and parameters.
 
     split: the test split.
-    entry: the attack's entry in the config.
+    entry: the attack's entry in the config. With `samples` above 1, the attack sees the mean of so many passes of the
+        victim; with `auto`, the default, of DRAWS passes of a random victim and of one pass of any other.
     path: the file to write, batch by batch, so that memory does not grow with the number of images. None: the set is
         returned in memory.
     shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
@@ -59,7 +61,9 @@ def run_attack(
     batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]
-    expected = len(each) * passes(entry, len(split.class_names)).forward
+    samples = _samples(victim, split.images[selection.indices[:TRIED]], entry, device)
+    model = expected(victim, samples)
+    in_all = len(each) * passes(entry, len(split.class_names), draws=samples).forward
     progress = progress or Progress("attack", "batches")
     progress.begin(len(batches))
 
@@ -74,7 +78,7 @@ def run_attack(
             seeded("attack", batch.start, device=device),
             through_filter(victim, entry.get("filter_gradient", "own"), clean),
         ):
-            at_each = list(_attack_at_each(victim, clean, truth, targets, entry, each))
+            at_each = list(_attack_at_each(model, clean, truth, targets, entry, each))
         for adversarial in at_each:
             check_adversarial(adversarial, clean)
         return [
@@ -88,7 +92,7 @@ def run_attack(
         for done, batch in enumerate(batches):
 
             def report(count: int, done: int = done, size: int = len(batch)) -> None:
-                progress.update(done + min(count / (expected * size), 0.99))
+                progress.update(done + min(count / (in_all * size), 0.99))
 
             with passes_counted(victim, report):
                 parts = in_halves_if_needed(attack, batch, progress.write)
@@ -100,6 +104,12 @@ def run_attack(
         if not batches:
             rows.open(stack, builder, _no_images(shape, dtype))
     return builder.built()
+
+
+def _samples(victim: nn.Module, images: np.ndarray, entry: Mapping[str, Any], device: torch.device) -> int:
+    """Return how many passes the attack averages over. images: of the selection, the same ones for every shard."""
+    samples = entry.get("samples", "auto")
+    return draws_of(victim, to_float(images, device)) if samples == "auto" else samples
 
 
 class _Rows:

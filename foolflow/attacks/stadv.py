@@ -13,8 +13,6 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     contested,
@@ -23,10 +21,10 @@ from foolflow.attacks.base import (
     rival_logits,
     rounding,
 )
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.lbfgs import minimise
 from foolflow.attacks.reweighted import reweighted
 from foolflow.attacks.warp import flow_loss, warp
-from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -47,6 +45,7 @@ class Limits(TypedDict):
     gradient_tolerance: float
 
 
+@for_any_model
 def stadv(
     model: nn.Module,
     images: Tensor,
@@ -107,34 +106,31 @@ def stadv(
             f"kappa {kappa}, smoothing {smoothing}, bisections {bisections}, restarts {restarts}: not negative; "
             f"max_evaluations {max_evaluations}, steps {steps}: at least 1"
         )
-    check_images(images, labels, targets)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-            check_logits(logits, labels, targets)
-            scale = clean_scale(logits, labels, targets)
-            search = _Search(model, images, labels, targets, kappa, smoothing, scale)
-            search.evaluate(search.best_flow, torch.arange(len(images), device=images.device))
-        limits: Limits = {
-            "max_evaluations": max_evaluations,
-            "value_tolerance": value_tolerance,
-            "gradient_tolerance": gradient_tolerance,
-        }
-        solve: Solve = {
-            "reweighted": lambda rows, flows, taus: reweighted(
-                search.linearise, rows, flows, largest_pull=scale[rows] / taus[rows], steps=steps, smoothing=smoothing
-            ),
-            "batched": lambda rows, flows, taus: _solve_batched(search, rows, flows, taus, limits),
-            "scipy": lambda rows, flows, taus: _solve_with_scipy(search, rows, flows, taus, limits),
-        }[solver]
-        starts = _starts(images, init, seed, restarts)
-        if automatic and solver != "reweighted":
-            _bisect_tau(search, solve, starts, bisections)
-        else:
-            _solve_until_fooled(search, solve, starts, 0.0 if automatic else float(tau))
-        adversarial = warp(images, search.best_flow).clamp(0, 1)
-        made = conclude(model, adversarial, labels, targets, search.evaluations, search.evaluations)
-        return replace(made, details={"flow": search.best_flow, "flow_loss": flow_loss(search.best_flow)})
+    with torch.no_grad():
+        logits = model(images)
+        scale = clean_scale(logits, labels, targets)
+        search = _Search(model, images, labels, targets, kappa, smoothing, scale)
+        search.evaluate(search.best_flow, torch.arange(len(images), device=images.device))
+    limits: Limits = {
+        "max_evaluations": max_evaluations,
+        "value_tolerance": value_tolerance,
+        "gradient_tolerance": gradient_tolerance,
+    }
+    solve: Solve = {
+        "reweighted": lambda rows, flows, taus: reweighted(
+            search.linearise, rows, flows, largest_pull=scale[rows] / taus[rows], steps=steps, smoothing=smoothing
+        ),
+        "batched": lambda rows, flows, taus: _solve_batched(search, rows, flows, taus, limits),
+        "scipy": lambda rows, flows, taus: _solve_with_scipy(search, rows, flows, taus, limits),
+    }[solver]
+    starts = _starts(images, init, seed, restarts)
+    if automatic and solver != "reweighted":
+        _bisect_tau(search, solve, starts, bisections)
+    else:
+        _solve_until_fooled(search, solve, starts, 0.0 if automatic else float(tau))
+    adversarial = warp(images, search.best_flow).clamp(0, 1)
+    made = conclude(model, adversarial, labels, targets, search.evaluations, search.evaluations)
+    return replace(made, details={"flow": search.best_flow, "flow_loss": flow_loss(search.best_flow)})
 
 
 class _Search:

@@ -8,16 +8,14 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
-    check_images,
-    check_logits,
     clean_scale,
     conclude,
     is_clear_success,
     margin,
 )
+from foolflow.attacks.border import for_any_model
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, warp
-from foolflow.compute.freezing import frozen
 from foolflow.errors import InvalidInput
 
 SMOOTHING = 1e-4  # the students take the root of d^2 + 1e-8
@@ -29,6 +27,7 @@ CHOICES = {
 }
 
 
+@for_any_model
 def stadv_students(
     model: nn.Module,
     images: Tensor,
@@ -72,7 +71,6 @@ def stadv_students(
             raise InvalidInput(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}")
     if not tau >= 0 or max_evaluations < 1:
         raise InvalidInput(f"tau {tau}: at least 0; max_evaluations {max_evaluations}: at least 1")
-    check_images(images, labels, targets)
     count, _, height, width = images.shape
     best_flow = images.new_zeros(count, 2, height, width)
     best_loss = torch.full((count,), torch.inf, dtype=torch.float64, device=images.device)
@@ -91,17 +89,15 @@ def stadv_students(
         best_loss[rows[better]], best_flow[rows[better]] = losses[better], flows.detach()[better]
         return values.detach().double().cpu().numpy(), gradients.flatten(1).double().cpu().numpy()
 
-    with frozen(model):
-        with torch.no_grad():
-            clean_logits = model(images)
-        check_logits(clean_logits, labels, targets)
-        scale = clean_scale(clean_logits, labels, targets)
-        ends = minimise_each(objective, np.zeros((count, 2 * height * width)), maxfun=max_evaluations)
-        converged = torch.from_numpy(ends.converged).to(images.device)
-        last = torch.from_numpy(ends.points).to(images).view_as(best_flow)
-        flow = {"best": best_flow, "last": last, "converged": last * converged[:, None, None, None]}[returned]
-        evaluations = torch.from_numpy(ends.evaluations).to(images.device)
-        made = conclude(model, warp(images, flow).clamp(0, 1), labels, targets, evaluations, evaluations)
+    with torch.no_grad():
+        clean_logits = model(images)
+    scale = clean_scale(clean_logits, labels, targets)
+    ends = minimise_each(objective, np.zeros((count, 2 * height * width)), maxfun=max_evaluations)
+    converged = torch.from_numpy(ends.converged).to(images.device)
+    last = torch.from_numpy(ends.points).to(images).view_as(best_flow)
+    flow = {"best": best_flow, "last": last, "converged": last * converged[:, None, None, None]}[returned]
+    evaluations = torch.from_numpy(ends.evaluations).to(images.device)
+    made = conclude(model, warp(images, flow).clamp(0, 1), labels, targets, evaluations, evaluations)
     return replace(made, details={"flow": flow, "flow_loss": flow_loss(flow), "converged": converged})
 
 

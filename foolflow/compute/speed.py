@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.prediction import to_float
+from foolflow.compute.randomness import draws_of
 
 REPEATS = 2  # timed passes; the fastest counts
 PROBE_STEPS = 10
@@ -26,8 +27,8 @@ def measure_speed(
     victim: in eval mode.  images: uint8 (N, C, H, W).  labels: int64 (N,).
     norm, epsilon: the ball, `linf` or `l2`, of the short attack that tells which part of the images resists.
     Returns `forward` and `gradient`, seconds per image for a forward pass alone and for both passes; `resisting`, the
-    fraction of images that withstand the attack; `differentiable`; `classes`; and `memory_mb`, the peak memory of this
-    process in units of 2^20 bytes.
+    fraction of images that withstand the attack; `differentiable`; `classes`; `draws` (see `draws_of`); and
+    `memory_mb`, the peak memory of this process in units of 2^20 bytes.
     """
     batch, truth = to_float(images, device), torch.from_numpy(labels).to(device)
 
@@ -37,6 +38,7 @@ def measure_speed(
 
     with frozen(victim):
         classes = forward().shape[1]
+        draws = draws_of(victim, batch)
         seconds = _seconds(forward, device) / len(batch)
         found = {"forward": seconds, "gradient": seconds, "resisting": 1.0, "differentiable": False}
         if why_not_differentiable(victim, batch[:1]) is None:
@@ -44,7 +46,7 @@ def measure_speed(
             found["resisting"] = _resisting(victim, batch, truth, norm, epsilon)
             found["differentiable"] = True
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {**found, "classes": classes, "memory_mb": peak}
+    return {**found, "classes": classes, "draws": draws, "memory_mb": peak}
 
 
 def _gradient(victim: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

@@ -35,13 +35,27 @@ UNKNOWN = Cost(100, 100, 1000, 1000)  # a guess for attacks of users and of othe
 FINAL = 1  # the forward pass that classifies the results
 
 
-def passes(entry: Mapping[str, Any], classes: int, shape: Sequence[int] | None = None) -> Cost:
-    """Estimate the cost of an attack's config entry: `method` (or `python`) and `parameters`.
+def passes(entry: Mapping[str, Any], classes: int, shape: Sequence[int] | None = None, draws: int = 1) -> Cost:
+    """Estimate the cost of an attack's config entry: `method` (or `python`), `parameters` and `samples`.
 
     classes: number of the model's outputs.  shape: (C, H, W) of the images; without it, `seconds` is 0.
+    draws: what `samples: auto` means for the victim, 1 unless it is random.
     The numbers were counted on two networks for digits, each undefended and adversarially trained, and on an untrained
     ResNet-18 with 5 and 1,000 classes. For attacks of users and of other libraries except AutoAttack they are guesses.
     """
+    samples = entry.get("samples", "auto")
+    once, times = _passes(entry, classes, shape), draws if samples == "auto" else samples
+    return replace(
+        once,
+        forward=times * once.forward,
+        backward=times * once.backward,
+        most_forward=times * once.most_forward,
+        most_backward=times * once.most_backward,
+    )
+
+
+def _passes(entry: Mapping[str, Any], classes: int, shape: Sequence[int] | None) -> Cost:
+    """Return the cost with one draw."""
     method = entry.get("method", "")
     parameters = entry.get("parameters", {})
     if method.startswith("autoattack:"):

@@ -1,11 +1,13 @@
 """Layers between a data set's images and a supplied network, all differentiable."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from foolflow.errors import InvalidInput
 from foolflow.models.layers import Normalize
 from foolflow.models.outputs import logits_of
 
@@ -80,6 +82,34 @@ class Adapted(nn.Module):
     def given(self, images: Tensor) -> Tensor:
         """Return what the network receives. The network may write into it without changing `images`."""
         return self.input(images).to(self.dtype) if len(self.input) else images.to(self.dtype, copy=True)
+
+
+class Function(nn.Module):
+    """A function, or any other callable that is no module, as a module. Raises InvalidInput for anything else."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        if not callable(function):
+            raise InvalidInput(f"model: a {type(function).__name__} cannot be called with images")
+        self.function = function
+
+    def forward(self, images: Tensor) -> Any:
+        return self.function(images)
+
+
+def as_module(model: Callable[[Tensor], Any]) -> nn.Module:
+    """Return the model itself if it is a module, and otherwise a `Function`. Raises InvalidInput if it has no weights
+    yet, because its layers are lazy, or is neither."""
+    network = model if isinstance(model, nn.Module) else Function(model)
+    if any(is_lazy(parameter) for parameter in network.parameters()):
+        raise InvalidInput("model: its lazy layers have no weights yet; load them, or run the model on a batch first")
+    return network
+
+
+def float_type(network: nn.Module) -> torch.dtype:
+    """Return the type of the network's first floating-point parameter, float32 if it has none."""
+    tensors = (tensor for tensor in network.parameters() if tensor.is_floating_point())
+    return next((tensor.dtype for tensor in tensors), torch.float32)
 
 
 class OneByOne(nn.Module):

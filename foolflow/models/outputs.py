@@ -19,7 +19,7 @@ SOFTMAX = (
 )
 SIGMOID = (torch.sigmoid, torch.Tensor.sigmoid, torch.special.expit, nn.functional.sigmoid)
 
-WRAP = "wrap the network with python: file.py:function so that it returns (N, classes) logits"
+WRAP = "wrap the network (in a config, with python: file.py:function) so that it returns (N, classes) logits"
 
 
 def logits_of(output: Any, count: int) -> Tensor:
@@ -38,7 +38,8 @@ def logits_of(output: Any, count: int) -> Tensor:
     while logits.ndim > 2 and logits.shape[-1] == 1:
         logits = logits.squeeze(-1)
     if logits.shape in ((count,), (count, 1)):
-        remedy = "wrap it with python: so that it returns two logits, torch.cat([0 * z, z], 1)"
+        join = "stack" if logits.ndim == 1 else "cat"
+        remedy = f"wrap it (in a config, with python:) so that it returns two logits, torch.{join}([0 * z, z], 1)"
         raise InvalidInput(f"the network returns one number per image; if z is that number before a sigmoid, {remedy}")
     if logits.ndim != 2 or len(logits) != count:
         raise InvalidInput(f"the network returns {tuple(logits.shape)} for {count} images; {WRAP}")

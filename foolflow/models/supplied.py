@@ -16,7 +16,7 @@ from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.error_reporting import line_in_user_file
 from foolflow.models import onnx_graph, torchscript
-from foolflow.models.adapters import Adapted, OneByOne, Ordered
+from foolflow.models.adapters import Adapted, OneByOne, Ordered, float_type
 from foolflow.models.class_order import class_order, read_classes
 from foolflow.models.factories import FACTORIES, network_with_weights
 from foolflow.models.outputs import WithoutSoftmax, are_probabilities, ends_in_sigmoid, logits_of, softmax_calls
@@ -91,7 +91,7 @@ def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Su
     channels, height, width = images.shape[1:]
     with seeded("supplied victim", device=device), torch.inference_mode(False), torch.no_grad():
         probes = _probes(channels, height, width, to_float(images[:2], device), device)
-        opened = _Opened(network, [(channels, "NCHW")], _float_type(network), _skipping, is_module=True)
+        opened = _Opened(network, [(channels, "NCHW")], float_type(network), _skipping, is_module=True)
         body, logits, notices = _logits_network(opened, {}, probes, "network")
     return Supplied(body.eval(), tuple(map(str, range(logits.shape[1]))), notices)
 
@@ -169,17 +169,17 @@ def _open(model: Spec, channels: int, size: int | Sequence[int], device: torch.d
         return _Opened(
             script,
             [(takes, layout) for layout in ("NCHW", "NHWC") for takes in both],
-            _float_type(script),
+            float_type(script),
             lambda *_: torchscript.without_softmax(script),
         )
     network, notices, takes = network_with_weights(model, channels=both[0], size=size, name=name)
-    if _float_type(network) in (torch.float16, torch.bfloat16):
+    if float_type(network) in (torch.float16, torch.bfloat16):
         network.float()
     network.eval().requires_grad_(False).to(device)
     return _Opened(
         network,
         [(number, "NCHW") for number in (both if takes is None else (takes,))],
-        _float_type(network),
+        float_type(network),
         lambda body, image, outputs: _skipping(body, image, outputs),
         notices,
         is_module=True,
@@ -193,11 +193,6 @@ def _channels_to_try(model: Spec, channels: int) -> tuple[int, ...]:
             raise InvalidInput(f"{key}: {len(model[key])} numbers; give one, or one for each of the three channels")
     stated = max(len(model.get(key, [0])) for key in ("mean", "std"))
     return (stated,) if stated > 1 else (channels, 4 - channels)
-
-
-def _float_type(network: nn.Module) -> torch.dtype:
-    tensors = (tensor for tensor in network.parameters() if tensor.is_floating_point())
-    return next((tensor.dtype for tensor in tensors), torch.float32)
 
 
 def _skipping(body: Adapted, image: Tensor, outputs: int) -> Iterator[nn.Module]:
@@ -283,7 +278,7 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
             raise
     else:
         if not _close(adapted(probes.one), alone, BATCH_TOLERANCE):
-            return logits, False, [f"{name} is random: it returns other logits for the same image each time."]
+            return logits, False, []  # it is random, which `inspect` reports
     notice = f"{name} handles one image at a time, so a batch runs image by image, which is slow."
     try:
         return OneByOne(adapted)(probes.images), True, [notice]

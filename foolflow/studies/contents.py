@@ -119,6 +119,8 @@ def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:
         words += f", targets {entry['targets']}"
     if defended and entry.get("filter_gradient", "own") != "own":
         words += f", gradient of the filter {entry['filter_gradient']}"
+    if isinstance(samples := entry.get("samples"), int):
+        words += f", mean of {samples} passes of a random victim"
     amount = [f"{entry['images']:,} image{'' if entry['images'] == 1 else 's'}"] if "images" in entry else []
     per_class = entry.get("per_class", 0)
     amount += [f"{per_class:,} image{'' if per_class == 1 else 's'} per class"] if per_class else []

@@ -17,6 +17,15 @@ def attacks(**more):
     ]
 
 
+def test_a_random_victim_takes_longer():
+    entry = {"name": "pgd", "counts": True, "entry": {"method": "pgd", "parameters": {"epsilon": 0.1}}}
+    seconds = [
+        plan([entry], Speed(0.001, 0.003, 1.0, 500, 10, draws=draws), None)["pgd"].seconds - OVERHEAD
+        for draws in (1, 10)
+    ]
+    assert seconds[1] == pytest.approx(10 * seconds[0])
+
+
 def speed(seconds=0.001, resisting=0.5, images=5000):
     return Speed(forward=seconds, gradient=3 * seconds, resisting=resisting, images=images, classes=10)
 

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -117,3 +118,69 @@ def test_the_error_names_a_users_attack_that_returns_invalid_values(trained, tmp
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
         run(trained, {"python": f"{file}:attack"})
     assert words in str(caught.value)
+
+
+class Noisy(torch.nn.Module):
+    """A victim that adds noise to its images, as a random filter does, and counts its passes."""
+
+    def __init__(self, network, noise=0.5):
+        super().__init__()
+        self.network, self.noise, self.passes = network, noise, 0
+
+    def forward(self, images):
+        self.passes += 1
+        return self.network(images + self.noise * torch.randn_like(images))
+
+
+def run_noisy(trained, noise=0.5, **entry):
+    images, labels = pixels(trained)
+    split = Split(images.numpy(), labels.numpy(), NAMES)
+    victim = Noisy(trained.model, noise)
+    entry = {"method": "fgsm", "parameters": {"epsilon": 0.15}} | entry
+    made = run_attack(victim, split, entry, CPU)
+    clean = classify(victim, split.images, CPU, draws=10)
+    return made, judge(victim, split, clean, made, CPU, draws=10), victim
+
+
+def test_attacks_average_over_the_draws_of_a_random_victim(trained):
+    """By default over 10 if the victim is random. The same key sets the number for every attack."""
+    default, records, _ = run_noisy(trained)
+    ten, _, _ = run_noisy(trained, samples=10)
+    assert np.array_equal(default.tensors["images"], ten.tensors["images"])
+    one, records_of_one, _ = run_noisy(trained, samples=1)
+    assert not np.array_equal(default.tensors["images"], one.tensors["images"])
+    assert records["fooled_share"].mean() > records_of_one["fooled_share"].mean() + 0.03
+
+
+def test_samples_are_passes(trained):
+    images, labels = pixels(trained)
+    split = Split(images.numpy(), labels.numpy(), NAMES)
+    counts = {}
+    for samples in (1, 3):
+        victim = Noisy(trained.model)
+        run_attack(victim, split, {"method": "fgsm", "parameters": {"epsilon": 0.1}, "samples": samples}, CPU)
+        counts[samples] = victim.passes
+    assert counts == {1: 2, 3: 6}
+
+
+def test_a_success_is_that_of_the_mean_prediction_and_the_share_of_draws_is_recorded(trained):
+    _, records, _ = run_noisy(trained)
+    assert ((records["fooled_share"] * 10).round(6) % 1 == 0).all()
+    assert records["fooled_share"].between(0.01, 0.99).any()
+    assert records.loc[records["fooled_share"] < 0.2, "success"].mean() < 0.1
+    assert records.loc[records["fooled_share"] > 0.8, "success"].mean() > 0.9
+    assert (records["success"] == (records["prediction"] != records["label"])).all()
+
+
+def test_several_draws_of_a_victim_that_is_not_random_change_nothing_else(trained):
+    _, records, victim = run_noisy(trained, noise=0.0)
+    assert victim.noise == 0
+    assert set(records["fooled_share"]) <= {0.0, 1.0}
+    assert (records["fooled_share"] == records["success"]).all()
+    images, labels = pixels(trained)
+    split = Split(images.numpy(), labels.numpy(), NAMES)
+    made = run_attack(trained.model, split, {"method": "fgsm", "parameters": {"epsilon": 0.15}}, CPU)
+    plain = judge(trained.model, split, classify(trained.model, split.images, CPU), made, CPU)
+    assert "fooled_share" not in plain
+    assert plain["prediction"].equals(records["prediction"])
+    assert np.allclose(plain["confidence"], records["confidence"])

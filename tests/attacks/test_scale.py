@@ -7,19 +7,9 @@ from torch import nn
 import foolflow
 from foolflow.attacks.base import clean_scale, is_clear_success
 from foolflow.errors import InvalidInput
+from tests.attacks.cases import CASES, Changed
 
 COUNT = 24
-
-
-class Changed(nn.Module):
-    """A network whose logits are changed afterwards."""
-
-    def __init__(self, network, change):
-        super().__init__()
-        self.network, self.change = network, change
-
-    def forward(self, images):
-        return self.change(self.network(images))
 
 
 def with_class(value):
@@ -30,29 +20,7 @@ def never_predicted(logits):
     return torch.cat([logits, logits.amin(1, keepdim=True) - 1], 1)
 
 
-ATTACKS = {
-    "fgsm": ("fgsm", {"epsilon": 0.2}),
-    "pgd": ("pgd", {"epsilon": 0.1, "steps": 5}),
-    "pgd, l2, margin": ("pgd", {"epsilon": 1.6, "steps": 5, "norm": "l2", "loss": "margin"}),
-    "pgd_undetected": (
-        "pgd_undetected",
-        {"epsilon": 0.2, "steps": 5, "squeezers": [{"method": "bit_depth", "parameters": {"bits": 3}}]},
-    ),
-    "deepfool": ("deepfool", {}),
-    "deepfool, linf": ("deepfool", {"norm": "linf"}),
-    "dichotomy": ("dichotomy", {"steps": 30}),
-    "dichotomy, linf": ("dichotomy", {"steps": 30, "norm": "linf"}),
-    "dichotomy, published": ("dichotomy", {"variant": "published", "steps": 20, "precision": 0.05}),
-    "automatic": ("automatic", {"steps": 30}),
-    "automatic, published": ("automatic", {"variant": "published", "steps": 100, "learning_rate": 0.02}),
-    "stadv": ("stadv", {"steps": 20}),
-    "stadv, l-bfgs": ("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}),
-    "stadv_students": (
-        "stadv_students",
-        {"scores": "logits", "floor": -1.0, "max_evaluations": 20, "returned": "best"},
-    ),
-}
-FIXED_EPSILON = {name for name, (_, parameters) in ATTACKS.items() if "epsilon" in parameters}
+NAMES = [name for name in CASES if name not in ("corrupt", "autoattack")]  # neither looks at the logits' values
 EXTRA_CLASSES = {
     "-1e9": with_class(-1e9),
     "-1e30": with_class(-1e30),
@@ -62,32 +30,30 @@ EXTRA_CLASSES = {
 
 
 def attacked(trained, name, change=lambda logits: logits):
-    method, parameters = ATTACKS[name]
     images, labels = trained.images[:COUNT], trained.labels[:COUNT]
-    targets = {"targets": (labels + 1) % 10} if method == "stadv_students" else {}
-    made = getattr(foolflow.attacks, method)(Changed(trained.model, change), images, labels, **targets, **parameters)
+    made = CASES[name].run(Changed(trained.model, change), images, labels, classes=10)
     return made, (made.images - images).flatten(1).norm(dim=1)
 
 
 @pytest.fixture(scope="module")
 def plain(trained):
-    return {name: attacked(trained, name) for name in ATTACKS}
+    return {name: attacked(trained, name) for name in NAMES}
 
 
 @pytest.mark.parametrize("extra", EXTRA_CLASSES)
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_class_that_is_never_predicted_changes_nothing(trained, plain, name, extra):
     made, distances = attacked(trained, name, EXTRA_CLASSES[extra])
     expected, expected_distances = plain[name]
     assert made.success.tolist() == expected.success.tolist()
     assert expected.success.sum() >= 5  # the test would pass otherwise even if no attack worked
-    if extra != "never predicted" or name not in FIXED_EPSILON:
+    if extra != "never predicted" or CASES[name].epsilon is None:
         tolerance = 1e-3 if extra != "never predicted" else 0.05  # it has a share in the softmax
         assert distances.median().item() == pytest.approx(expected_distances.median().item(), rel=tolerance)
     assert (made.gradient_evaluations <= 1.5 * expected.gradient_evaluations + 10).all()
 
 
-MINIMAL = ["deepfool", "deepfool, linf", "dichotomy", "dichotomy, linf", "automatic", "stadv"]
+MINIMAL = [name for name, case in CASES.items() if case.minimal]
 UNITS = {
     "+ 1e6": lambda logits: logits + 1e6,
     "- 1e6": lambda logits: logits - 1e6,
@@ -130,10 +96,8 @@ def test_few_classes_and_a_masked_one(classes, expected):
     images = torch.rand(8, 1, 8, 8)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
     labels = network(images).argmax(1)
-    method, parameters = ATTACKS[expected]
-    attack = getattr(foolflow.attacks, method)
-    alone = attack(network, images, labels, **parameters)
-    masked = attack(Changed(network, with_class(-1e9)), images, labels, **parameters)
+    alone = CASES[expected].run(network, images, labels)
+    masked = CASES[expected].run(Changed(network, with_class(-1e9)), images, labels)
     assert alone.success.all()
     assert masked.success.all()
     distances = [(made.images - images).flatten(1).norm(dim=1) for made in (alone, masked)]

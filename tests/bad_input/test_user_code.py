@@ -91,7 +91,11 @@ def larger(forward: str, call=Site.judge):
     ("wrong number, measured", larger("return logits[:3]"), "the model returns (3, 4) for 20 images"),
     ("NaN, measured", larger("return logits / 0"), "the model returns logits that are not finite"),
     ("it raises, measured", larger("raise KeyError('no')"), "your own code failed: KeyError: 'no' (", "line 12)"),
-    ("wrong number, attacked", larger("return logits[:3]", Site.run_attack), "the model returns (3, 4) for 20 images"),
+    (
+        "wrong number, attacked",
+        larger("return logits[:3]", Site.run_attack),
+        "the network returns (3, 4) for 20 images",
+    ),
     ("NaN, attacked", larger("return logits * float('nan')", Site.run_attack), "logits that are not finite"),
     ("it raises, attacked", larger("raise KeyError", Site.run_attack), "your own code failed: KeyError (", "line 12)"),
 )

@@ -285,3 +285,25 @@ def test_a_file_that_the_users_code_reads_is_an_input(user):
     assert "results/attacks/photos/mine/shift/0/robustness-fgsm/adversarial.safetensors" in changed
     assert user.table().loc["clean", "accuracy"] < before
     user.configure()
+
+
+def test_a_random_filter_is_reported_and_judged_over_several_draws(user):
+    (user.folder / "noisy.py").write_text(
+        "import torch\n\n\ndef noisy(images):\n    return (images + 0.2 * torch.randn_like(images)).clamp(0, 1)\n"
+    )
+    config = yaml.safe_load((user.folder / "mine.yaml").read_text())
+    config["defenses"]["noisy"] = {"python": "noisy.py:noisy", "at": ["test"]}
+    config["studies"]["robustness"]["defenses"] = ["none", "noisy"]
+    (user.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    user.evaluate()
+    table = pd.read_csv(user.folder / "results/tables/robustness.csv").set_index(["defense", "attack"])
+    assert "the model is random" in table.loc[("noisy", "clean"), "warnings"]
+    assert "random" not in str(table.loc[("none", "clean"), "warnings"])
+    assert table.loc[("noisy", "fgsm"), "n"] == 60
+    records = {
+        path.parent.parent.name: pd.read_parquet(path) for path in (user.folder / "results").rglob("records.parquet")
+    }
+    assert records["noisy"]["fooled_share"].between(0.01, 0.99).any()
+    assert "fooled_share" not in records["none"]
+    assert rebuilt(user) == set()
+    user.configure()

@@ -55,6 +55,15 @@ def counted(model, entry, images, labels):
     return passed["forward"] / len(images), passed["backward"] / len(images)
 
 
+def test_samples_multiply_the_passes():
+    entry = {"method": "stadv", "parameters": {"steps": 20}}
+    once = passes(entry, 10, (1, 28, 28))
+    for more, draws, times in [({}, 1, 1), ({}, 10, 10), ({"samples": "auto"}, 10, 10), ({"samples": 3}, 10, 3)]:
+        found = passes(entry | more, 10, (1, 28, 28), draws)
+        assert (found.forward, found.most_backward) == (times * once.forward, times * once.most_backward)
+        assert found.seconds == once.seconds
+
+
 def by_resistance(trained, norm):
     """Return correct images that a short attack, the one of the planner, fools, and those that it does not."""
     right = trained.model(trained.images).argmax(1) == trained.labels

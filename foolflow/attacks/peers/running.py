@@ -6,23 +6,19 @@ finite or has become blank counts as a failure. Gradient evaluations are counted
 
 import hashlib
 import importlib
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_images, check_logits, conclude, is_success
-from foolflow.compute.freezing import frozen
-from foolflow.compute.seeds import derived_seed
+from foolflow.attacks.base import Adversarial, conclude, is_success
+from foolflow.attacks.border import EXCESS, for_any_model
+from foolflow.compute.generators import seeded
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 
-BOX_EXCESS = 1e-4  # images that leave [0, 1] by at most this much are clipped
 BLANK = 1e-6
 
 
@@ -85,31 +81,40 @@ def run_peer(
     targets: Tensor | None = None,
 ) -> Adversarial:
     """Run `make_images` on a batch, as described in `load_peer`."""
-    check_images(images, labels, targets)
+    return for_any_model(partial(_run, make_images, method))(model, images, labels, targets=targets)
+
+
+def _run(
+    make_images: MakeImages,
+    method: str,
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    targets: Tensor | None = None,
+) -> Adversarial:
     none = torch.zeros_like(labels)
-    with frozen(model):
-        with torch.no_grad():
-            logits = model(images)
-        check_logits(logits, labels, targets)
-        standing = ~is_success(logits.argmax(1), labels, targets)
-        if not standing.any():
-            return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
-        given = images[standing]
-        counted = Counted(model, logits.shape[1])
-        with _seeded(derived_seed(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest()), images.device):
-            try:
-                theirs = make_images(
-                    counted, given.clone(), labels[standing], None if targets is None else targets[standing]
-                )
-            except Exception as error:  # any error of the library
-                if is_out_of_memory(error):
-                    raise  # the caller retries with fewer images
-                raise _failed(method, error) from error
-        accepted, replaced = _accept(theirs, given, method)
-        made, rejected = images.clone(), torch.zeros_like(standing)
-        made[standing], rejected[standing] = accepted, replaced
-        concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
-        return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
+    with torch.no_grad():
+        logits = model(images)
+    standing = ~is_success(logits.argmax(1), labels, targets)
+    if not standing.any():
+        return replace(conclude(model, images, labels, targets, none, none), details=_details(none, none != 0))
+    given = images[standing]
+    counted = Counted(model, logits.shape[1])
+    with seeded(method, hashlib.sha256(given.cpu().numpy().tobytes()).hexdigest(), device=images.device):
+        try:
+            theirs = make_images(
+                counted, given.clone(), labels[standing], None if targets is None else targets[standing]
+            )
+        except Exception as error:  # any error of the library
+            if isinstance(error, InvalidInput) or is_out_of_memory(error):
+                raise  # the model's fault, or the caller retries with fewer images
+            raise _failed(method, error) from error
+    accepted, replaced = _accept(theirs, given, method)
+    made, rejected = images.clone(), torch.zeros_like(standing)
+    made[standing], rejected[standing] = accepted, replaced
+    concluded = conclude(model, made, labels, targets, none, _spread(counted.gradients, standing))
+    return replace(concluded, details=_details(_spread(counted.queries, standing), rejected))
 
 
 def _failed(method: str, error: Exception) -> InvalidInput:
@@ -130,7 +135,7 @@ def _accept(theirs: Any, given: Tensor, method: str) -> tuple[Tensor, Tensor]:
     made = theirs.detach().to(given)
     finite = made.flatten(1).isfinite().all(1)
     low, high = (made[finite].min(), made[finite].max()) if finite.any() else (0, 1)
-    if low < -BOX_EXCESS or high > 1 + BOX_EXCESS:
+    if low < -EXCESS or high > 1 + EXCESS:
         raise InvalidInput(f"attack {method} returns images that leave [0, 1]: from {low:.4g} to {high:.4g}")
     rejected = ~finite | (_is_blank(made) & ~_is_blank(given))
     return torch.where(rejected[:, None, None, None], given, made.clamp(0, 1)), rejected
@@ -146,18 +151,3 @@ def _spread(total: int, among: Tensor) -> Tensor:
     each, rest = divmod(total, int(among.sum()))
     rank = among.cumsum(0)
     return torch.where(among, each + (rank <= rest).long(), 0)
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global random generators, which libraries use, and restore them afterwards."""
-    kept_python, kept_numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)
-        random.seed(seed)
-        try:
-            yield
-        finally:
-            random.setstate(kept_python)
-            np.random.set_state(kept_numpy)

@@ -1,0 +1,61 @@
+"""Victims that draw random numbers: find them out, and average over their draws."""
+
+import torch
+from torch import Tensor, nn
+
+from foolflow.compute.generators import seeded
+
+DRAWS = 10  # over which the attacks and the judgements of a random victim average
+PASSES = 8  # that are compared; a victim that tosses one coin a pass escapes all of them once in 128 times
+TRIED = 4  # images in each of these passes
+EXACT = 1e-5  # of the largest logit; smaller differences are rounding
+
+
+@torch.no_grad()
+def is_random(victim: nn.Module, images: Tensor) -> bool:
+    """Whether several passes over the same images give different logits.
+
+    victim: in eval mode.  images: float32 (N, C, H, W) in [0, 1], of which the first TRIED are used.
+    The state of the generators does not change.
+    """
+    tried = images[:TRIED]
+    if len(tried) == 0:
+        return False
+    with seeded("is it random?", device=images.device):
+        first = victim(tried.clone())
+        scale = first.nan_to_num(0, 0, 0).abs().max()
+        for _ in range(PASSES - 1):
+            again = victim(tried.clone())
+            if again.shape != first.shape or not torch.allclose(
+                again, first, rtol=0, atol=EXACT * float(scale), equal_nan=True
+            ):
+                return True
+    return False
+
+
+def draws_of(victim: nn.Module, images: Tensor) -> int:
+    """Return how many draws to average over: 1 unless the victim is random (see `is_random`)."""
+    return DRAWS if is_random(victim, images) else 1
+
+
+class Expected(nn.Module):
+    """A random victim in expectation: the mean of the logits of `samples` passes.
+
+    Its gradient is that of expectation over transformation (Athalye et al. 2018, arXiv 1707.07397), with the mean taken
+    over the logits rather than over their loss, so that it fits every attack.
+    """
+
+    def __init__(self, victim: nn.Module, samples: int) -> None:
+        super().__init__()
+        self.victim, self.samples = victim, samples
+
+    def forward(self, images: Tensor) -> Tensor:
+        total = self.victim(images)
+        for _ in range(self.samples - 1):
+            total = total + self.victim(images)
+        return total / self.samples
+
+
+def expected(victim: nn.Module, samples: int) -> nn.Module:
+    """Return the victim itself for one sample, and otherwise an `Expected`."""
+    return victim if samples == 1 else Expected(victim, samples)
