@@ -70,13 +70,13 @@ use rule attack_victim as attack_shard with:
 
 
 rule gather_attack:
-    """Combine the shards of a divided attack into one adversarial set."""
+    """Combine the parts of a divided attack into one adversarial set."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
-        adversarial=shard_paths("adversarial.safetensors"),
-        run=shard_paths("run.json"),
-        provenance=shard_paths("provenance.json"),
+        adversarial=parts_of_attack("adversarial.safetensors"),
+        run=parts_of_attack("run.json"),
+        provenance=parts_of_attack("provenance.json"),
     output:
         adversarial=f"{ATTACK}/adversarial.safetensors",
         run=f"{ATTACK}/run.json",
@@ -97,8 +97,6 @@ rule gather_attack:
         code=code_digest("scripts.gather_attack"),
         attack=attack_code,  # a change of it makes the shards again, which are not kept
         spec=attack_spec,
-        # The paths of a thousand shards do not fit on a command line, so the program receives their folder.
-        shards=lambda wildcards: config["attacks"][wildcards.attack]["shards"],
     message:
         "Combine the shards of {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
         "(defense {wildcards.defense}, seed {wildcards.seed})"
@@ -108,11 +106,31 @@ rule gather_attack:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
-            --folder "$(dirname {output.run:q})/shards" \
-            --shards {params.shards} \
+            --parts {input.adversarial:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
             --code {params.code:q} \
             --provenance {output.provenance:q} \
             --log {log:q}
         """
+
+
+use rule gather_attack as gather_shards with:
+    """Combine consecutive shards of a divided attack, so that no job waits for all of them."""
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+        adversarial=shards_of_group("adversarial.safetensors"),
+        run=shards_of_group("run.json"),
+        provenance=shards_of_group("provenance.json"),
+    output:
+        adversarial=temp(f"{GROUP}/adversarial.safetensors"),
+        run=temp(f"{GROUP}/run.json"),
+        provenance=temp(f"{GROUP}/provenance.json"),
+    log:
+        "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{first}_to_{last}_of_{shards}.log",
+    benchmark:
+        "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{first}_to_{last}_of_{shards}.tsv"
+    message:
+        "Combine shards {wildcards.first} to {wildcards.last} of {wildcards.shards} of {wildcards.attack} "
+        "on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
