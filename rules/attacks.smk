@@ -27,7 +27,6 @@ rule attack_victim:
         program=program,
         code=attack_code,
         spec=attack_spec,
-        shard="",
     message:
         "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
         "(defense {wildcards.defense}, seed {wildcards.seed})"
@@ -40,7 +39,6 @@ rule attack_victim:
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
             --plan {input.plan:q} \
-            {params.shard} \
             --device {resources.device} \
             --gpus {resources.gpu} \
             --threads {threads} \
@@ -50,23 +48,57 @@ rule attack_victim:
         """
 
 
-use rule attack_victim as attack_shard with:
-    """Run one shard of a divided attack: a part of its batches."""
+rule attack_shard:
+    """Run one shard of a divided attack: a part of its batches.
+
+    There may be thousands of shards. One folder costs Snakemake less than three files in it.
+    """
+    input:
+        images="<results>/data/{dataset}/test.safetensors",
+        weights=weights_of,
+        plan=planned_images,
+        named=named_files,
     output:
-        adversarial=temp(f"{SHARD}/adversarial.safetensors"),
-        run=temp(f"{SHARD}/run.json"),
-        provenance=temp(f"{SHARD}/provenance.json"),
+        temp(directory(SHARD)),
     log:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.log",
     benchmark:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{shard}_of_{shards}.tsv"
     wildcard_constraints:
         attack=names_matching(divided_attacks()),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS_PER_JOB,
+        device=DEVICE,
+        mem_mb=more_each_attempt(6000),
+        runtime=more_each_attempt(120),
     params:
-        shard="--shard {shard} --shards {shards}",
+        program=program,
+        code=attack_code,
+        spec=attack_spec,
     message:
         "Run {wildcards.attack} on {wildcards.dataset}/{wildcards.model} "
         "(defense {wildcards.defense}, seed {wildcards.seed}), shard {wildcards.shard} of {wildcards.shards}"
+    shell:
+        r"""
+        {params.program} attack \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
+            --adversarial {output:q}/adversarial.safetensors \
+            --run {output:q}/run.json \
+            --plan {input.plan:q} \
+            --shard {wildcards.shard} \
+            --shards {wildcards.shards} \
+            --device {resources.device} \
+            --gpus {resources.gpu} \
+            --threads {threads} \
+            --code {params.code:q} \
+            --provenance {output:q}/provenance.json \
+            --log {log:q}
+        """
 
 
 rule gather_attack:
@@ -74,9 +106,7 @@ rule gather_attack:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
-        adversarial=parts_of_attack("adversarial.safetensors"),
-        run=parts_of_attack("run.json"),
-        provenance=parts_of_attack("provenance.json"),
+        parts=parts_of_attack,
     output:
         adversarial=f"{ATTACK}/adversarial.safetensors",
         run=f"{ATTACK}/run.json",
@@ -106,7 +136,7 @@ rule gather_attack:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
-            --parts {input.adversarial:q} \
+            --parts {input.parts:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
             --code {params.code:q} \
@@ -115,22 +145,43 @@ rule gather_attack:
         """
 
 
-use rule gather_attack as gather_shards with:
-    """Combine consecutive shards of a divided attack, so that no job waits for all of them."""
+rule gather_shards:
+    """Combine consecutive shards of a divided attack into one part of it, so that no job waits for all shards."""
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
-        adversarial=shards_of_group("adversarial.safetensors"),
-        run=shards_of_group("run.json"),
-        provenance=shards_of_group("provenance.json"),
+        parts=shards_of_group,
     output:
-        adversarial=temp(f"{GROUP}/adversarial.safetensors"),
-        run=temp(f"{GROUP}/run.json"),
-        provenance=temp(f"{GROUP}/provenance.json"),
+        temp(directory(GROUP)),
     log:
         "<logs>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{first}_to_{last}_of_{shards}.log",
     benchmark:
         "<benchmarks>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}/{first}_to_{last}_of_{shards}.tsv"
+    wildcard_constraints:
+        attack=names_matching(divided_attacks()),
+    conda:
+        "../envs/plots.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        program=program,
+        code=code_digest("scripts.gather_attack"),
+        attack=attack_code,
+        spec=attack_spec,
     message:
         "Combine shards {wildcards.first} to {wildcards.last} of {wildcards.shards} of {wildcards.attack} "
         "on {wildcards.dataset}/{wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"
+    shell:
+        r"""
+        {params.program} gather_attack \
+            --spec {params.spec:q} \
+            --images {input.images:q} \
+            --weights {input.weights:q} \
+            --parts {input.parts:q} \
+            --adversarial {output:q}/adversarial.safetensors \
+            --run {output:q}/run.json \
+            --code {params.code:q} \
+            --provenance {output:q}/provenance.json \
+            --log {log:q}
+        """

@@ -262,29 +262,18 @@ def undivided_attacks():
     return [name for name in config["attacks"] if name not in divided_attacks()]
 
 
-def parts_of_attack(file):
-    """Return an input function that lists `file` of each part of an attack, in order: its shards, or groups of them."""
-
-    def parts(wildcards):
-        shards = config["attacks"][wildcards.attack]["shards"]
-        groups = [{"first": group.start, "last": group.stop - 1} for group in groups_of(shards)]
-        pattern = f"{GROUP}/{file}" if groups else f"{SHARD}/{file}"
-        rows = groups or [{"shard": shard} for shard in range(shards)]
-        return [pattern.format(**wildcards, shards=shards, **row) for row in rows]
-
-    return parts
+def parts_of_attack(wildcards):
+    """Return the folders of the parts of an attack, in order: of its shards or, if they are many, of groups of them."""
+    shards = config["attacks"][wildcards.attack]["shards"]
+    if groups := groups_of(shards):
+        return [GROUP.format(**wildcards, first=group[0], last=group[-1], shards=shards) for group in groups]
+    return [SHARD.format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
 
 
-def shards_of_group(file):
-    """Return an input function that lists `file` of each shard of a group, in order."""
-
-    def shards(wildcards):
-        return [
-            f"{SHARD}/{file}".format(**wildcards, shard=shard)
-            for shard in range(int(wildcards.first), int(wildcards.last) + 1)
-        ]
-
-    return shards
+def shards_of_group(wildcards):
+    """Return the folders of the shards of a group, in order."""
+    shards = range(int(wildcards.first), int(wildcards.last) + 1)
+    return [SHARD.format(**wildcards, shard=shard) for shard in shards]
 
 
 # ---- Judgements -------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from foolflow.jobs.files import write_json
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:
-    folders = [part.parent for part in arguments.parts]
+    folders = arguments.parts
     codes = {read_json(folder / "provenance.json")["code"] for folder in folders}
     if len(codes) > 1:
         shards = folders[0].parent
@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     (arguments.code,) = codes  # what made the images, for the record
     epsilon = arguments.spec["attack"].get("parameters", {}).get("epsilon")
     adversarial_set = gather(
-        [load_set(part) for part in arguments.parts],
+        [load_set(folder / "adversarial.safetensors") for folder in folders],
         epsilons=len(epsilon) if isinstance(epsilon, list) else 1,
         path=arguments.adversarial,
     )
@@ -47,8 +47,7 @@ if __name__ == "__main__":
     # The parts are temporary, so the record lists the inputs that an undivided run has.
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
-    parts = "the sets of all parts, in order, each in a folder with its run.json and provenance.json"
-    parser.add_argument("--parts", type=Path, nargs="+", required=True, help=parts)
+    parser.add_argument("--parts", type=Path, nargs="+", required=True, help="the folders of all parts, in order")
     add_output(parser, "--adversarial")
     add_output(parser, "--run")
     run_job(main, parser)
