@@ -1,5 +1,5 @@
-"""An executor for `bench/scaling.py`. Every job finishes at once and leaves empty files and folders, so only Snakemake's
-own cost is measured. Snakemake finds the plug-in by its name if the parent folder is on PYTHONPATH.
+"""An executor for `bench/scaling.py`. Every job finishes at once and leaves empty files and folders, so only the cost
+of Snakemake itself is measured. Snakemake finds the plug-in by its name if the parent folder is on PYTHONPATH.
 """
 
 import sys
