@@ -91,7 +91,17 @@ def loop(function: Callable[..., Tensor | Adversarial], *, images: int, **parame
 
 def all_tasks(gradients: int = 100) -> list[Task]:
     """Return every task. gradients: how many each contender of the minimal attacks may take for an image."""
-    within = [noise(), fgsm(), pgd("linf"), pgd("l2"), apgd(), fab(), square(), autoattack("linf"), autoattack("l2")]
+    within = [
+        noise(),
+        fgsm(),
+        pgd("linf"),
+        pgd("l2"),
+        apgd(),
+        fab(),
+        square(),
+        autoattack("linf", 0.1),
+        autoattack("l2", 1),
+    ]
     minimal = [deepfool("l2"), deepfool("linf"), minimal_l2(gradients), minimal_linf(gradients)]
     return [*within, *minimal, dichotomy(), automatic(), stadv(0.005), stadv("auto")]
 
@@ -191,8 +201,7 @@ def square(epsilon: float = 0.1, queries: int = 5000, images: int = SLOW) -> Tas
     )
 
 
-def autoattack(norm: str, images: int = SLOW) -> Task:
-    epsilon = {"linf": 0.1, "l2": 1.0}[norm]
+def autoattack(norm: str, epsilon: float, images: int = SLOW) -> Task:
     return Task(
         f"AutoAttack {norm} {epsilon:g}",
         norm,

@@ -16,7 +16,7 @@ QUICK = [
     lambda: contenders.apgd(steps=5),
     lambda: contenders.fab(steps=5),
     lambda: contenders.square(queries=20),
-    lambda: contenders.autoattack("linf"),
+    lambda: contenders.autoattack("linf", epsilon=0.4),
     lambda: contenders.deepfool("l2", steps=20),
     lambda: contenders.deepfool("linf", steps=20),
     lambda: contenders.minimal_l2(gradients=20),
