@@ -192,7 +192,8 @@ def _run(layer: Layer, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> T
     if isinstance(layer, nn.Linear):
         return linear(inputs, weight, bias)
     wanted = torch.is_grad_enabled() and inputs.requires_grad and not weight.requires_grad
-    if wanted and inputs.device.type == "cpu" and inputs.ndim == 4 and _is_narrow(layer):
+    exact = weight.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled("cpu")
+    if wanted and exact and inputs.device.type == "cpu" and inputs.ndim == 4 and _is_narrow(layer):
         return _NarrowConvolution.apply(inputs, weight, bias, layer.stride, layer.padding, layer.dilation)
     return layer._conv_forward(inputs, weight, bias)
 

@@ -274,6 +274,20 @@ def test_a_gradient_in_parts_is_that_of_the_whole(monkeypatch):
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_gradients_in_reduced_precision_are_left_to_pytorch(dtype):
+    layer = nn.Conv2d(1, 4, 3).requires_grad_(False).to(dtype)
+    images = torch.rand(2, 1, 8, 8).to(dtype).requires_grad_()
+
+    def gradient():
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.float32):
+            return torch.autograd.grad(layer(images).float().square().sum(), images)[0]
+
+    expected = gradient()
+    with accelerated(layer, (1, 8, 8)):
+        assert torch.equal(gradient(), expected)
+
+
 def test_second_derivatives_and_gradients_of_weights_still_exist():
     layer = nn.Conv2d(1, 4, 3)
     images = torch.rand(2, 1, 8, 8, requires_grad=True)
