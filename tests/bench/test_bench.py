@@ -86,6 +86,17 @@ def test_a_missing_peer_is_left_out_and_reported_in_one_line(problem, monkeypatc
     assert "No module named 'foolbox'" in line
 
 
+def test_a_peer_that_fails_is_left_out_and_reported_in_one_line(problem):
+    def failing(*_):
+        raise RuntimeError("view size is not compatible")
+
+    ours, *_ = contenders.fgsm().contenders
+    task = contenders.Task("FGSM", "linf", [ours, contenders.Contender("theirs", failing)])
+    lines: list[str] = []
+    assert [one.contender.library for one in measure(problem, task, repeats=1, report=lines.append)] == [ours.library]
+    assert lines[-1] == "theirs is left out: RuntimeError: view size is not compatible"
+
+
 def test_the_dichotomy_loop_gives_the_result_of_the_batched_attack(problem):
     parameters = {"steps": 60, "learning_rate": 0.02, "interval": (0.0, 4.0), "precision": 0.1}
     one_by_one = loops.dichotomy_loop(problem.model, problem.images, problem.labels, **parameters)
