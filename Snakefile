@@ -41,6 +41,8 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d+",
     shards=r"\d+",
+    first=r"\d+",
+    last=r"\d+",
 
 
 report: "report/workflow.rst"

@@ -20,7 +20,8 @@ Attack = Callable[[Counted, Tensor, Tensor, Tensor | None], Tensor | Adversarial
 
 OURS = "Foolflow"
 LOOP = "image by image"
-NAMES = {"advlib": "adv-lib", "art": "ART"}
+NAMES = {"advlib": "adv-lib", "art": "ART", "autoattack": "pyautoattack"}
+SLOW = 20  # images that a slow contender attacks: the fewest that a ratio may rest on
 # Libraries whose attacks also classify the adversarial images. The others only return the images.
 JUDGES_ITSELF = {"foolbox"}
 
@@ -61,10 +62,9 @@ class Task:
 
 
 def ours(name: str, *, how: str = "", images: int | None = None, **parameters: Any) -> Contender:
-    attack = getattr(importlib.import_module(f"foolflow.attacks.{name}"), name)
-
     def run(model: Counted, given: Tensor, labels: Tensor, targets: Tensor | None) -> Adversarial:
         aim = {} if targets is None else {"targets": targets}
+        attack = getattr(importlib.import_module(f"foolflow.attacks.{name}"), name)
         return attack(model, given, labels, **aim, **parameters)
 
     return Contender(OURS, run, how, images, judged=True)
@@ -89,9 +89,33 @@ def loop(function: Callable[..., Tensor | Adversarial], *, images: int, **parame
     return Contender(LOOP, run, images=images)
 
 
-def all_tasks() -> list[Task]:
-    tasks = [fgsm(), pgd("linf"), pgd("l2"), deepfool("l2"), deepfool("linf")]
-    return [*tasks, dichotomy(), automatic(), stadv(0.005), stadv("auto")]
+def all_tasks(gradients: int = 100) -> list[Task]:
+    """Return every task. gradients: how many each contender of the minimal attacks may take for an image."""
+    within = [
+        noise(),
+        fgsm(),
+        pgd("linf"),
+        pgd("l2"),
+        apgd(),
+        fab(),
+        square(),
+        autoattack("linf", 0.1),
+        autoattack("l2", 1),
+    ]
+    minimal = [deepfool("l2"), deepfool("linf"), minimal_l2(gradients), minimal_linf(gradients)]
+    return [*within, *minimal, dichotomy(), automatic(), stadv(0.005), stadv("auto")]
+
+
+def noise(epsilon: float = 0.1) -> Task:
+    """Compare uniform noise, the control."""
+    return Task(
+        f"noise {epsilon:g}",
+        "linf",
+        [
+            ours("corrupt", kind="noise", epsilon=epsilon),
+            peer("foolbox:LinfAdditiveUniformNoiseAttack", epsilon=epsilon),
+        ],
+    )
 
 
 def fgsm(epsilon: float = 0.1) -> Task:
@@ -131,6 +155,92 @@ def pgd(norm: str, steps: int = 40) -> Task:
     return Task(f"PGD {norm} {epsilon:g}", norm, contenders)
 
 
+def apgd(epsilon: float = 0.1, steps: int = 100) -> Task:
+    """Compare APGD on the cross-entropy. adv-lib's default loss, DLR, is left out."""
+    return Task(
+        f"APGD linf {epsilon:g}",
+        "linf",
+        [
+            ours("apgd", epsilon=epsilon, steps=steps),
+            peer("autoattack:custom", epsilon=epsilon, attacks=["apgd-ce"]),
+            peer("advlib:apgd", norm=math.inf, epsilon=epsilon, n_iter=steps, loss_function="ce"),
+        ],
+    )
+
+
+def fab(epsilon: float = 0.1, steps: int = 100, images: int = SLOW) -> Task:
+    """Compare FAB, aimed at nine classes."""
+    return Task(
+        f"FAB linf {epsilon:g}",
+        "linf",
+        [
+            ours("fab", epsilon=epsilon, steps=steps),
+            peer("autoattack:custom", images=images, epsilon=epsilon, attacks=["fab-t"]),
+            peer(
+                "advlib:fab",
+                images=images,
+                norm=math.inf,
+                epsilon=epsilon,
+                n_iter=steps,
+                restarts=9,
+                targeted_restarts=True,
+            ),
+        ],
+    )
+
+
+def square(epsilon: float = 0.1, queries: int = 5000, images: int = SLOW) -> Task:
+    """Compare Square. pyautoattack fixes the number of queries at 5,000."""
+    return Task(
+        f"Square linf {epsilon:g}",
+        "linf",
+        [
+            ours("square", images=images, epsilon=epsilon, queries=queries),
+            peer("autoattack:custom", images=images, epsilon=epsilon, attacks=["square"]),
+        ],
+    )
+
+
+def autoattack(norm: str, epsilon: float, images: int = SLOW) -> Task:
+    return Task(
+        f"AutoAttack {norm} {epsilon:g}",
+        norm,
+        [
+            ours("autoattack", images=images, norm=norm, epsilon=epsilon),
+            peer("autoattack:standard", images=images, norm={"linf": "Linf", "l2": "L2"}[norm], epsilon=epsilon),
+        ],
+    )
+
+
+def minimal_l2(gradients: int = 100) -> Task:
+    """Compare the attacks that look for the shortest perturbation, at the same number of gradients.
+
+    SuperDeepFool ends sooner, when every image is fooled. DDN does not round to 256 levels, which it does by default.
+    """
+    return Task(
+        f"minimal l2, {gradients} gradients",
+        "l2",
+        [
+            ours("dichotomy", steps=gradients),
+            peer("advlib:alma", how="ALMA", num_steps=gradients),
+            peer("advlib:fmn", how="FMN", norm=2, steps=gradients),
+            peer("advlib:ddn", how="DDN", steps=gradients, levels=None),
+            peer("advlib:sdf", how="SuperDeepFool", steps=gradients),
+        ],
+    )
+
+
+def minimal_linf(gradients: int = 100) -> Task:
+    return Task(
+        f"minimal linf, {gradients} gradients",
+        "linf",
+        [
+            ours("dichotomy", norm="linf", steps=gradients),
+            peer("advlib:fmn", how="FMN", norm=math.inf, steps=gradients),
+        ],
+    )
+
+
 def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
     """Compare DeepFool.
 
@@ -146,19 +256,20 @@ def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
     if norm == "l2":
         contenders += [
             peer("art:DeepFool", how="in batches", images=100, max_iter=steps),
-            peer("art:DeepFool", how="its default", images=20, max_iter=steps, batch_size=1),
-            peer("torchattacks:DeepFool", images=20, steps=steps, overshoot=overshoot),
+            peer("art:DeepFool", how="its default", images=SLOW, max_iter=steps, batch_size=1),
+            peer("torchattacks:DeepFool", images=SLOW, steps=steps, overshoot=overshoot),
         ]
-    contenders.append(loop(loops.deepfool_loop, images=20, norm=norm, steps=steps, overshoot=overshoot))
+    contenders.append(loop(loops.deepfool_loop, images=SLOW, norm=norm, steps=steps, overshoot=overshoot))
     return Task(f"DeepFool {norm}", norm, contenders)
 
 
-def dichotomy(steps: int = 1000) -> Task:
+def dichotomy(steps: int = 200) -> Task:
     """Compare R2's attack A.
 
     No other library has it. Their closest attack is DDN, which gets as many gradient evaluations as ours takes at most.
+    R2 takes 1,000 steps at a fourth of the learning rate, which the loop over single images cannot afford.
     """
-    published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 0.01}
+    published = {"steps": steps, "learning_rate": 0.02, "interval": (0.0, 4.0), "precision": 0.02}
     return Task(
         "dichotomy",
         "l2",
@@ -167,21 +278,21 @@ def dichotomy(steps: int = 1000) -> Task:
             ours("dichotomy", how="as published", images=50, variant="published", **published),
             peer("advlib:ddn", how="DDN", steps=100),
             peer("foolbox:DDNAttack", how="DDN", steps=100),
-            loop(loops.dichotomy_loop, images=2, **published),
+            loop(loops.dichotomy_loop, images=SLOW, **published),
         ],
     )
 
 
-def automatic(steps: int = 1000) -> Task:
-    """Compare R2's attack B."""
-    published = {"steps": steps, "learning_rate": 0.005, "thresholds": (0.2, 0.1)}
+def automatic(steps: int = 200) -> Task:
+    """Compare R2's attack B. Its steps are shortened as in `dichotomy`."""
+    published = {"steps": steps, "learning_rate": 0.02, "thresholds": (0.2, 0.1)}
     return Task(
         "automatic",
         "l2",
         [
             ours("automatic"),
             ours("automatic", how="as published", images=100, variant="published", **published),
-            loop(loops.automatic_loop, images=5, **published),
+            loop(loops.automatic_loop, images=SLOW, **published),
         ],
     )
 
@@ -197,7 +308,8 @@ def stadv(tau: float | str, **search: Any) -> Task:
         [
             ours("stadv", tau=tau, **search),
             ours("stadv", how="L-BFGS", tau=tau, solver="batched", **search),
-            loop(loops.stadv_loop, images=5, tau=tau, **search),
+            ours("stadv", how="Adam", tau=tau, solver="adam", **search),
+            loop(loops.stadv_loop, images=SLOW, tau=tau, **search),
         ],
         targeted=True,
     )

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.contenders import LOOP, OURS, Task
-from bench.measuring import Measured
+from bench.measuring import LONG, Measured
 from foolflow.figures.style import COLOURS, GREY, house_style
 from foolflow.jobs.files import whole_file, write_text
 from foolflow.tables.writing import percent
@@ -17,7 +17,8 @@ from foolflow.tables.writing import percent
 THEIRS = "#b8b8b8"
 
 NOTES = (
-    "images/s: the median of the repeats, in which the contenders take turns. The time includes classifying the "
+    "images/s: the median of the repeats, in which the contenders take turns; one that takes longer than "
+    f"{LONG:.0f} s runs once. The time includes classifying the "
     "adversarial images: one forward pass is added for libraries that do not do so. our speed-up: our images/s "
     "over theirs. success: the share of the correctly classified images that are fooled. distance: the median over "
     "the fooled images; for stAdv, the flow loss. our distance: the mean of ours over the mean of theirs, on the "
@@ -29,9 +30,11 @@ NOTES = (
 )
 
 
-def table(tasks: Sequence[tuple[Task, Sequence[Measured]]]) -> pd.DataFrame:
-    """Return one row per contender, with every number at full precision."""
-    return pd.DataFrame([_row(task, one, measured[0]) for task, measured in tasks for one in measured])
+def table(tasks: Sequence[tuple[str, Task, Sequence[Measured]]]) -> pd.DataFrame:
+    """Return one row per contender, with every number at full precision. tasks: each with the name of its victim."""
+    return pd.DataFrame(
+        [{"victim": victim, **_row(task, one, measured[0])} for victim, task, measured in tasks for one in measured]
+    )
 
 
 def _row(task: Task, one: Measured, ours: Measured) -> dict[str, object]:
@@ -40,7 +43,7 @@ def _row(task: Task, one: Measured, ours: Measured) -> dict[str, object]:
     theirs_then = one.distances[: len(ours_then)]
     both = ours_then.isfinite() & theirs_then.isfinite()
     faster = [
-        (theirs / one.count) / (mine / ours.count) for theirs, mine in zip(one.seconds, ours.seconds, strict=True)
+        (theirs / one.count) / (mine / ours.count) for theirs, mine in zip(one.seconds, ours.seconds, strict=False)
     ]
     return {
         "attack": task.name,
@@ -66,6 +69,12 @@ def _median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def markdown(data: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
+    """Return a page with one table for each victim."""
+    tables = [f"## {victim}\n\n{_rows(rows)}" for victim, rows in data.groupby("victim", sort=False)]
+    return "\n\n".join([f"# {title}", *tables, *notes, *NOTES]) + "\n"
+
+
+def _rows(data: pd.DataFrame) -> str:
     others = data["library"].ne(OURS) | data["how"].ne("")
     display = pd.DataFrame(
         {
@@ -84,8 +93,7 @@ def markdown(data: pd.DataFrame, title: str, notes: Sequence[str]) -> str:
         }
     ).astype(str)
     display = display.mask(display.isin(["nan"]), "")
-    rows = display.to_markdown(index=False, disable_numparse=True)
-    return "\n\n".join([f"# {title}", rows, *notes, *NOTES]) + "\n"
+    return display.to_markdown(index=False, disable_numparse=True)
 
 
 def _names(data: pd.DataFrame) -> pd.Series:
@@ -97,18 +105,19 @@ def _three_digits(value: float) -> str:
 
 
 def draw(data: pd.DataFrame, title: str) -> Figure:
-    """Draw images per second on a logarithmic axis, one panel per attack."""
-    attacks = list(data["attack"].unique())
-    counts = [int((data["attack"] == attack).sum()) for attack in attacks]
+    """Draw images per second on a logarithmic axis, one panel per victim and attack."""
+    rows = [part for _, part in data.groupby(["victim", "attack"], sort=False)]
+    counts = [len(part) for part in rows]
     with house_style():
         figure = Figure(figsize=(7.6, 0.2 * sum(counts) + 0.34 * len(counts) + 0.8), layout="constrained")
-        panels = figure.subplots(len(attacks), 1, sharex=True, squeeze=False, height_ratios=counts)[:, 0]
-        for axes, attack in zip(panels, attacks, strict=True):
-            _draw_panel(axes, data[data["attack"] == attack])
-            axes.set_title(attack, loc="left", fontsize=10, fontweight="bold", pad=3)
+        panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=counts)[:, 0]
+        for axes, part in zip(panels, rows, strict=True):
+            _draw_panel(axes, part)
+            name = f"{part['attack'].iloc[0]}: {part['victim'].iloc[0]}"
+            axes.set_title(name, loc="left", fontsize=10, fontweight="bold", pad=3)
         speeds = data["images_per_second"]
-        panels[-1].set_xlim(speeds.min() / 2, speeds.max() * 4)
-        panels[-1].set_xlabel("images per second")
+        panels[-1].set_xlim(speeds.min() / 2, speeds.max() * 60)  # room for the numbers
+        panels[-1].set_xlabel("images per second  (success at the median distance)")
         panels[-1].xaxis.set_major_formatter(lambda speed, _: _three_digits(speed))
         figure.suptitle(title, fontsize=11)
         return figure
@@ -120,9 +129,16 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame) -> None:
     places = range(len(rows))
     axes.set_xscale("log")
     axes.barh(places, rows["images_per_second"], color=colours, height=0.78)
-    for place, speed in zip(places, rows["images_per_second"], strict=True):
+    numbers = zip(rows["images_per_second"], rows["success"], rows["median_distance"], strict=True)
+    for place, (speed, success, distance) in enumerate(numbers):
+        shown = "" if pd.isna(distance) else f" at {distance:.3g}"
         axes.annotate(
-            _three_digits(speed), (speed, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5
+            f"{_three_digits(speed)}  ({percent(success, 0)} %{shown})",
+            (speed, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8.5,
         )
     axes.set_yticks(list(places), list(names), fontsize=9)
     axes.set_ylim(len(rows) - 0.5, -0.5)

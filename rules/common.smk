@@ -1,8 +1,10 @@
 """Shared by all rules: the validated config, code digests, and each job's part of the config."""
 
+import gc
 import importlib
 import os
 import sys
+from inspect import signature
 from itertools import pairwise
 from shlex import quote
 from types import SimpleNamespace
@@ -29,7 +31,12 @@ from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys
+from foolflow.workflow.grouping import groups_of
 from foolflow.workflow.project import PACKAGE
+
+# A graph of many jobs has millions of objects that live until the end. Looking for garbage among them took a fifth of
+# the time of planning.
+gc.set_threshold(100_000, 50, 100)
 
 # Inside another workflow, these are the files of its own config.
 configfiles = workflow.configfiles if workflow.modifier.parent_modifier is None else []
@@ -41,7 +48,14 @@ config.update(with_defaults(config))
 
 config["attacks"] |= explored_attacks(config) | robustness_attacks(config)
 
-program = program_param(workflow.deployment_settings.deployment_method)
+
+def with_signature(function):
+    """Store the signature of a function of many jobs, which Snakemake works out several times for each of them."""
+    function.__signature__ = signature(function)
+    return function
+
+
+program = with_signature(program_param(workflow.deployment_settings.deployment_method))
 
 # The device does not define a result, so it is a resource and not a param: changing it reruns nothing.
 DEVICE = config["device"]
@@ -61,7 +75,7 @@ if (
 
 def more_each_attempt(amount):
     """Return a resource that grows by `amount` with each attempt, for jobs that ran out of time or memory."""
-    return lambda wildcards, attempt: amount * attempt
+    return with_signature(lambda wildcards, attempt: amount * attempt)
 
 
 def names_matching(names):
@@ -126,6 +140,7 @@ def trained_models():
     return [name for name, model in config["models"].items() if not is_supplied(model)]
 
 
+@with_signature
 def weights_of(wildcards):
     """Return the files that hold a victim's weights: the trained ones, or those that the user supplied.
 
@@ -164,6 +179,7 @@ def victim_entries(wildcards):
     return {"model": model, "defense": defense}
 
 
+@with_signature
 def named_files(wildcards):
     """Return the files that the entries of a victim and of its attack name in their arguments.
 
@@ -192,13 +208,16 @@ def train_code(wildcards):
 
 ATTACK = "<results>/attacks/{dataset}/{model}/{defense}/{seed}/{attack}"
 SHARD = f"{ATTACK}/shards/{{shard}}_of_{{shards}}"
+GROUP = f"{ATTACK}/shards/{{first}}_to_{{last}}_of_{{shards}}"
 
 
+@with_signature
 def attack_spec(wildcards):
     entry = {key: value for key, value in config["attacks"][wildcards.attack].items() if key != "shards"}
     return as_json({"attack": entry, **victim_entries(wildcards)})
 
 
+@with_signature
 def attack_code(wildcards):
     entry = config["attacks"][wildcards.attack]
     library, separator, _ = entry.get("method", "").partition(":")
@@ -223,12 +242,15 @@ def squeezer_modules(squeezers):
     return [module for entry in squeezers for module in own_or_builtin(entry, "defenses", entry.get("method"))]
 
 
+PLANS = {robustness_set(name): name for name in robustness_plan(config)}
+
+
+@with_signature
 def planned_images(wildcards):
     """Return the file with the number of images that a plan gives an attack; nothing for an attack without a plan."""
-    names = {robustness_set(name): name for name in robustness_plan(config)}
-    if wildcards.attack not in names:
+    if wildcards.attack not in PLANS:
         return []
-    file = f"<results>/robustness/{{dataset}}/{{model}}/{{defense}}/{{seed}}/images/{names[wildcards.attack]}.json"
+    file = f"<results>/robustness/{{dataset}}/{{model}}/{{defense}}/{{seed}}/images/{PLANS[wildcards.attack]}.json"
     return [file.format(**wildcards)]
 
 
@@ -240,14 +262,18 @@ def undivided_attacks():
     return [name for name in config["attacks"] if name not in divided_attacks()]
 
 
-def shard_paths(file):
-    """Return an input function that lists `file` of each shard of an attack, in order."""
+def parts_of_attack(wildcards):
+    """Return the folders of the parts of an attack, in order: of its shards or, if they are many, of groups of them."""
+    shards = config["attacks"][wildcards.attack]["shards"]
+    if groups := groups_of(shards):
+        return [GROUP.format(**wildcards, first=group[0], last=group[-1], shards=shards) for group in groups]
+    return [SHARD.format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
 
-    def shards_of(wildcards):
-        shards = config["attacks"][wildcards.attack]["shards"]
-        return [f"{SHARD}/{file}".format(**wildcards, shard=shard, shards=shards) for shard in range(shards)]
 
-    return shards_of
+def shards_of_group(wildcards):
+    """Return the folders of the shards of a group, in order."""
+    shards = range(int(wildcards.first), int(wildcards.last) + 1)
+    return [SHARD.format(**wildcards, shard=shard) for shard in shards]
 
 
 # ---- Judgements -------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Combine the shards of one attack into the adversarial set that an undivided run produces.
+"""Combine consecutive parts of one attack: its shards, or groups of shards that were combined before.
 
+All parts together are the adversarial set that an undivided run produces.
 --spec: {"attack": the config entry, ...}, as for the shards
 """
 
@@ -16,10 +17,11 @@ from foolflow.jobs.files import write_json
 
 
 def main(arguments: argparse.Namespace) -> list[Path]:
-    folders = [arguments.folder / f"{shard}_of_{arguments.shards}" for shard in range(arguments.shards)]
+    folders = arguments.parts
     codes = {read_json(folder / "provenance.json")["code"] for folder in folders}
     if len(codes) > 1:
-        raise InvalidInput(f"{arguments.folder}: the code changed between two shards; remove the folder and run again")
+        shards = folders[0].parent
+        raise InvalidInput(f"{shards}: the code changed between two shards; remove the folder and run again")
     (arguments.code,) = codes  # what made the images, for the record
     adversarial_set = gather(
         [load_set(folder / "adversarial.safetensors") for folder in folders],
@@ -42,11 +44,10 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    # The shards are temporary, so the record lists the inputs that an undivided run has.
+    # The parts are temporary, so the record lists the inputs that an undivided run has.
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
-    parser.add_argument("--folder", type=Path, required=True, help="the folder of the shards, 0_of_4 and so on")
-    parser.add_argument("--shards", type=int, required=True, help="number of shards")
+    parser.add_argument("--parts", type=Path, nargs="+", required=True, help="the folders of all parts, in order")
     add_output(parser, "--adversarial")
     add_output(parser, "--run")
     run_job(main, parser)

@@ -31,8 +31,8 @@ def project(points: Tensor, centres: Tensor, epsilon: float, norm: str) -> Tenso
     """Project into the ball around the centres, then into [0, 1], which does not leave the ball."""
     offset = points - centres
     if norm == "linf":
-        offset = offset.clamp(-epsilon, epsilon)
+        offset.clamp_(-epsilon, epsilon)
     else:
         lengths = offset.flatten(1).norm(dim=1).clamp_min(TINY).view(-1, 1, 1, 1)
-        offset = offset * (epsilon / lengths).clamp_max(1)
-    return (centres + offset).clamp(0, 1)
+        offset *= (epsilon / lengths).clamp_max(1)
+    return offset.add_(centres).clamp_(0, 1)

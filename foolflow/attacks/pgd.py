@@ -94,23 +94,31 @@ def _attack(
     evaluations = torch.zeros_like(labels)
     standing = torch.arange(len(images), device=images.device)
     for restart in range(restarts):
-        start = random_start(images, epsilon, norm, derived_seed(seed, restart))
-        current = project(images[standing] + start, images[standing], epsilon, norm)
-        for step in range(steps + 1):
             if len(standing) == 0:
                 break
-            goal = None if targets is None else targets[standing]
-            gradient, logits = _ascent_direction(model, current, labels[standing], goal, loss, needed=step < steps)
+        start = random_start(images, epsilon, norm, derived_seed(seed, restart))
+        clean, truth, goal = images[standing], labels[standing], None if targets is None else targets[standing]
+        current = project(clean + start, clean, epsilon, norm)
+        for step in range(steps + 1):
+            gradient, logits = _ascent_direction(model, current, truth, goal, loss, needed=step < steps)
             if restart == step == 0:
                 scale = clean_scale(logits, labels, targets)
-            adversarial[standing] = current
-            evaluations[standing] += int(gradient is not None)
-            keep = (~is_clear_success(logits, labels[standing], goal, scale[standing])).nonzero().squeeze(1)
-            if len(keep) < len(standing):
-                standing, current = standing[keep], current[keep]
+            fooled = is_clear_success(logits, truth, goal, scale)
+            if fooled.any():
+                leaving = standing[fooled]
+                adversarial[leaving] = current[fooled]
+                evaluations[leaving] += step + int(gradient is not None)
+                keep = (~fooled).nonzero().squeeze(1)
+                standing, clean, truth, scale = standing[keep], clean[keep], truth[keep], scale[keep]
+                current, goal = current[keep], None if goal is None else goal[keep]
                 gradient = None if gradient is None else gradient[keep]
+                if len(standing) == 0:
+                    break
             if gradient is not None:
-                current = project(current + step_size * steepest(gradient, norm), images[standing], epsilon, norm)
+                moved = current.add(steepest(gradient, norm), alpha=step_size)
+                current = project(moved, clean, epsilon, norm)
+        adversarial[standing] = current
+        evaluations[standing] += steps
     return conclude(model, adversarial, labels, targets, evaluations, evaluations)
 
 

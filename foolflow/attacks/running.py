@@ -15,6 +15,7 @@ from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
+from foolflow.compute.acceleration import accelerated
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
@@ -88,6 +89,7 @@ def run_attack(
 
     builder = SetBuilder(path)
     with ExitStack() as stack:
+        stack.enter_context(accelerated(victim, shape))
         rows = _Rows(sum(map(len, batches)), len(each))
         for done, batch in enumerate(batches):
 

@@ -15,13 +15,14 @@ def share(batches: Sequence[int], part: int, parts: int) -> Sequence[int]:
 
 
 def gather(made: Sequence[AdversarialSet], epsilons: int, path: Path | None = None) -> AdversarialSet:
-    """Combine shards into the set that an undivided run would have produced, in slices.
+    """Combine consecutive shards into the set that one job would have produced from their batches, in slices.
 
-    made: the sets of all shards, in order. Shards without images are skipped.
+    made: the sets of the shards, in order, or of groups of them that were combined before. Empty ones are skipped; if
+        all are empty, so is the result.
     epsilons: the number of epsilons of the attack. In each shard and in the result, the images are grouped by epsilon.
     path: the file to write; None: the set is returned in memory.
     """
-    shards = [one for one in made if len(one)]
+    shards = [one for one in made if len(one)] or made[:1]
     total = sum(len(one) for one in shards)
     builder = SetBuilder(path)
     layout = {name: (dtype, (total, *shape[1:])) for name, (dtype, shape) in shards[0].layout.items()}

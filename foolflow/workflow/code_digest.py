@@ -21,6 +21,7 @@ from foolflow.workflow.project import PACKAGE, project_folder
 PLUMBING = "foolflow.jobs"
 
 
+@cache
 def code_digest(*names: str) -> str:
     """Return the digest followed by `names`, so that provenance can compute it again.
 
@@ -48,6 +49,7 @@ def closure(*names: str) -> set[str]:
 
 def clear_cache() -> None:
     """Clear the cache after files have changed. Only tests need this."""
+    code_digest.cache_clear()
     _read.cache_clear()
     _imports.cache_clear()
 

@@ -31,6 +31,25 @@ def test_gathered_shards_equal_an_undivided_run(trained, entry, shards):
         assert gathered.tensors[name].dtype == tensor.dtype, name
 
 
+@pytest.mark.parametrize("entry", ATTACKS.values(), ids=ATTACKS)
+@pytest.mark.parametrize("ends", [(3, 9), (1, 2, 9), (4, 5, 6, 9)])
+def test_groups_of_shards_gather_to_the_same_file(trained, tmp_path, entry, ends):
+    """Of nine shards, at least four have no image, and so have some of the groups."""
+    images = (trained.images[:60] * 255).round().to(torch.uint8)
+    split = Split(images.numpy(), trained.labels[:60].numpy(), tuple("0123456789"))
+    cpu = torch.device("cpu")
+    whole = tmp_path / "whole.safetensors"
+    run_attack(trained.model, split, entry, cpu, whole)
+    parts = [run_attack(trained.model, split, entry, cpu, shard=(part, 9)) for part in range(9)]
+    epsilons = 2 if isinstance(entry["parameters"].get("epsilon"), list) else 1
+    groups = [
+        gather(parts[first:end], epsilons, tmp_path / f"{first}.safetensors")
+        for first, end in zip((0, *ends), ends, strict=False)
+    ]
+    gather(groups, epsilons, tmp_path / "gathered.safetensors")
+    assert (tmp_path / "gathered.safetensors").read_bytes() == whole.read_bytes()
+
+
 @pytest.mark.parametrize("count", [0, 1, 4, 7])
 @pytest.mark.parametrize("parts", [1, 2, 3, 10])
 def test_every_batch_is_in_one_share_and_sizes_differ_by_at_most_one(count, parts):

@@ -97,8 +97,8 @@ class Site:
     def gather(self) -> list:
         inputs = ["--images", self.data / "test.safetensors", "--weights", self.weights]
         outputs = ["--adversarial", self.attack / "adversarial.safetensors", "--run", self.attack / "run.json"]
-        shards = ["--folder", self.attack / "shards", "--shards", 2]
-        return ["gather_attack", "--spec", json.dumps({"attack": FGSM}), *inputs, *shards, *outputs]
+        parts = ["--parts", *(self.attack / f"shards/{number}_of_2" for number in range(2))]
+        return ["gather_attack", "--spec", json.dumps({"attack": FGSM}), *inputs, *parts, *outputs]
 
     def judge(self, **spec: Any) -> list:
         """Judge the adversarial set with the victim, after the clean images."""

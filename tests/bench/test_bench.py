@@ -9,11 +9,18 @@ from bench.rendering import draw, markdown, table
 from foolflow.attacks.dichotomy import dichotomy
 
 QUICK = [
+    lambda: contenders.noise(epsilon=0.3),
     lambda: contenders.fgsm(epsilon=0.3),
     lambda: contenders.pgd("linf", steps=3),
     lambda: contenders.pgd("l2", steps=3),
+    lambda: contenders.apgd(steps=5),
+    lambda: contenders.fab(steps=5),
+    lambda: contenders.square(queries=20),
+    lambda: contenders.autoattack("linf", epsilon=0.4),
     lambda: contenders.deepfool("l2", steps=20),
     lambda: contenders.deepfool("linf", steps=20),
+    lambda: contenders.minimal_l2(gradients=20),
+    lambda: contenders.minimal_linf(gradients=20),
     lambda: contenders.dichotomy(steps=10),
     lambda: contenders.automatic(steps=20),
     lambda: contenders.stadv(0.005, max_evaluations=20, steps=20, restarts=0),
@@ -32,27 +39,28 @@ def problem(trained):
 @pytest.fixture(scope="module")
 def measured(problem):
     tasks = [task() for task in QUICK]
-    return [(task, measure(problem, task, repeats=1, report=lambda _: None)) for task in tasks]
+    return [("a victim", task, measure(problem, task, repeats=1, report=lambda _: None)) for task in tasks]
 
 
 def test_every_installed_library_has_a_row_and_ours_is_first(measured):
-    for task, found in measured:
+    for _, task, found in measured:
         assert [one.contender for one in found] == [one for one in task.contenders if not one.missing]
         assert found[0].contender.name == contenders.OURS
     data = table(measured)
     assert (data["images_per_second"] > 0).all()
-    assert (data["gradient_evaluations"] > 0).all()
+    without = data["attack"].str.startswith(("noise", "Square"))
+    assert (data["gradient_evaluations"] > 0).eq(~without).all()
     assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
 
 
 def test_our_unbounded_attacks_fool_every_image(measured):
-    for task, found in measured:
+    for _, task, found in measured:
         if task.name.startswith(("DeepFool", "dichotomy", "automatic")):
             assert found[0].success == 1
 
 
 def test_passes_are_counted_per_image(measured):
-    fgsm, tutorial = measured[0][1][0], measured[0][1][-1]
+    fgsm, tutorial = measured[1][2][0], measured[1][2][-1]
     assert (fgsm.gradients, fgsm.forwards) == (1, 2)
     assert (tutorial.gradients, tutorial.forwards) == (1, 2)
 
@@ -76,6 +84,17 @@ def test_a_missing_peer_is_left_out_and_reported_in_one_line(problem, monkeypatc
     assert "foolbox" not in [one.contender.library for one in found]
     (line,) = [line for line in lines if "left out" in line]
     assert "No module named 'foolbox'" in line
+
+
+def test_a_peer_that_fails_is_left_out_and_reported_in_one_line(problem):
+    def failing(*_):
+        raise RuntimeError("view size is not compatible")
+
+    ours, *_ = contenders.fgsm().contenders
+    task = contenders.Task("FGSM", "linf", [ours, contenders.Contender("theirs", failing)])
+    lines: list[str] = []
+    assert [one.contender.library for one in measure(problem, task, repeats=1, report=lines.append)] == [ours.library]
+    assert lines[-1] == "theirs is left out: RuntimeError: view size is not compatible"
 
 
 def test_the_dichotomy_loop_gives_the_result_of_the_batched_attack(problem):

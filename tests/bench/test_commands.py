@@ -5,10 +5,13 @@ import sys
 
 import pandas as pd
 import pytest
+import torch
 
 from bench.__main__ import chosen_tasks
 from bench.contenders import all_tasks
+from bench.victims import VICTIMS
 from foolflow.errors import InvalidInput
+from foolflow.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -22,10 +25,11 @@ def bench(root):
 
 def test_the_benchmark_writes_its_table_and_figure(bench, tmp_path):
     small = ["--images", "20", "--repeats", "1", "--threads", "1", "--device", "cpu"]
-    done = bench("bench", "--attacks", "fgsm", *small, "--out", str(tmp_path))
+    done = bench("bench", "--victims", "lenet", "--attacks", "fgsm", *small, "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
     data = pd.read_csv(tmp_path / "bench.csv")
     assert set(data["attack"]) == {"FGSM 0.1"}
+    assert set(data["victim"]) == {"LeNet, digits"}
     assert {"Foolflow", "image by image"} <= set(data["library"])
     assert (data["images"] == 20).all()
     assert (tmp_path / "bench.md").read_text() in done.stdout
@@ -38,8 +42,34 @@ def test_an_unknown_attack_gives_a_one_line_error():
 
 
 def test_attacks_are_chosen_by_the_words_of_their_names():
-    assert [task.name for task in chosen_tasks(["L2"])] == ["PGD l2 1", "DeepFool l2"]
+    assert [task.name for task in chosen_tasks(["L2"], gradients=300)] == [
+        "PGD l2 1",
+        "AutoAttack l2 1",
+        "DeepFool l2",
+        "minimal l2, 300 gradients",
+    ]
     assert [task.name for task in chosen_tasks([])] == [task.name for task in all_tasks()]
+
+
+def test_no_ratio_rests_on_fewer_than_20_images(bench):
+    counts = [one.images for task in all_tasks() for one in task.contenders if one.images is not None]
+    assert min(counts) >= 20
+    assert all(victim.images >= 20 for victim in VICTIMS.values())
+    done = bench("bench", "--images", "19")
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1] == "error: --images: 19; a ratio of speeds needs 20 or more"
+
+
+@pytest.mark.parametrize("name", ["robust", "large"])
+def test_victims_are_trained_and_have_their_attacks(name, monkeypatch):
+    """Training them in full takes a minute, so one epoch must do."""
+    monkeypatch.setattr("bench.victims.Recipe", lambda **given: Recipe(**given | {"epochs": 1}))
+    monkeypatch.setattr("bench.victims.LARGE", 64)
+    model, images, labels = VICTIMS[name].train()
+    assert model(images[:2].float() / 255).shape == (2, 10)
+    assert len(images) == len(labels) >= VICTIMS[name].images
+    assert images.dtype == torch.uint8
+    assert 0 < len(chosen_tasks(VICTIMS[name].attacks)) < len(all_tasks())
 
 
 def test_the_overhead_of_the_workflow_is_measured(bench):

@@ -45,7 +45,7 @@ def test_verify_compares_with_a_manifest_and_with_todays_code(demo):
 
 
 def test_bench_measures_our_attacks(fresh):
-    small = "--images 10 --batch-size 10 --repeats 1 --threads 1 --clock cpu --attacks fgsm"
+    small = "--victims lenet --images 20 --repeats 1 --threads 1 --clock cpu --attacks fgsm"
     make(fresh.folder, "bench", f"ARGS={small}")
     folder = fresh.folder / "results/bench"
     table = pd.read_csv(folder / "bench.csv")

@@ -1,5 +1,5 @@
-"""An executor for `bench/scaling.py`. Every job finishes at once and leaves empty files, so only Snakemake's own cost
-is measured. Snakemake finds the plug-in by its name if the parent folder is on PYTHONPATH.
+"""An executor for `bench/scaling.py`. Every job finishes at once and leaves empty files and folders, so only the cost
+of Snakemake itself is measured. Snakemake finds the plug-in by its name if the parent folder is on PYTHONPATH.
 """
 
 import sys
@@ -25,7 +25,10 @@ class Executor(RealExecutor):
         self.report_job_submission(made)
         for file in [*job.output, *job.log, *([job.benchmark] if job.benchmark else [])]:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
-            Path(file).touch()
+            if getattr(file, "is_directory", False):
+                Path(file).mkdir(exist_ok=True)
+            else:
+                Path(file).touch()
         self.report_job_success(made)
 
     # The interface requires these of every executor; only executors that start processes use them.
