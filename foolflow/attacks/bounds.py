@@ -45,15 +45,14 @@ class Bounds:
         """Return the projection onto the directions in which permitted flows may move.
 
         flows: permitted flows (N, 2, H, W).  forces: (N, 2, H, W), which pull them.
-        A pixel at the bound that is pulled outwards may move along the bound only. The projection is applied to fields
-        (N, S, 2, H, W).
+        A pixel at the bound that is pulled outwards may move along the bound only.
         """
         if self.max_displacement is None:
             return lambda fields: fields
         outwards = flows / flows.norm(dim=1, keepdim=True).clamp_min(1e-12)
         at_bound = flows.norm(dim=1, keepdim=True) >= WITHIN**2 * self.max_displacement
-        held = (outwards * (at_bound & ((outwards * forces).sum(1, keepdim=True) > 0)))[:, None]
-        return lambda fields: fields - held * (held * fields).sum(2, keepdim=True)
+        held = outwards * (at_bound & ((outwards * forces).sum(1, keepdim=True) > 0))
+        return lambda fields: fields - held * (held * fields).sum(1, keepdim=True)
 
     def _excess(self, flows: Tensor) -> Tensor:
         """Return the factor, at most 1, that brings each pixel back to the bound: (N, 1, H, W)."""

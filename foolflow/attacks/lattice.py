@@ -33,62 +33,65 @@ class Lattice:
             all pixels equally costs nothing.
         """
         count, height, width = len(along), along.shape[1], down.shape[2]
-        self._down, self._along, self._damping = (down[:, None, None], along[:, None, None], damping)
+        self._down, self._along, self._damping = down[:, None], along[:, None], damping
         logarithms = down.log().sum((1, 2)) + along.log().sum((1, 2))
-        mean = (logarithms / max(down[0].numel() + along[0].numel(), 1)).exp() if count else logarithms
+        edges = (height - 1) * width + height * (width - 1)
+        weight = UNIFORM * (logarithms / max(edges, 1)).exp()
         frequencies = [
             2 - 2 * torch.cos(2 * torch.pi * torch.arange(kept, device=down.device, dtype=down.dtype) / size)
             for size, kept in ((height, height), (width, width // 2 + 1))
         ]
-        self._spectrum = 1 / (UNIFORM * mean.view(-1, 1, 1, 1, 1) * (frequencies[0][:, None] + frequencies[1]) + damping)
+        self._inverse = 1 / (weight.view(-1, 1, 1, 1) * (frequencies[0][:, None] + frequencies[1]) + damping)
 
-    def forces(self, fields: Tensor) -> Tensor:
-        """Return K times each field. fields: (N, S, 2, H, W). Returns the same shape."""
-        product = torch.zeros_like(fields)
-        pull = self._down * fields.diff(dim=3)
-        product[..., :-1, :] -= pull
-        product[..., 1:, :] += pull
-        pull = self._along * fields.diff(dim=4)
-        product[..., :-1] -= pull
-        product[..., 1:] += pull
-        return product
+    def stretch(self, fields: Tensor) -> Tensor:
+        """Return K times each field: (N, 2, H, W), the gradient of the flow loss at the flow of `stiffness`."""
+        return self._add_stretch(torch.zeros_like(fields), fields)
 
     def solve(
         self,
         right: Tensor,
-        start: Tensor,
+        start: Tensor | None,
         iterations: int,
         project: Callable[[Tensor], Tensor] = lambda fields: fields,
     ) -> Tensor:
-        """Improve approximate solutions for S right-hand sides that share the matrix.
+        """Improve approximate solutions, one system for each image.
 
-        right, start: (N, S, 2, H, W).  iterations: of conjugate gradients.
-        project: an orthogonal projection. The solution differs from `start` by a field that it leaves unchanged, and
-            minimises the quadratic form among these.
-        Returns the same shape.
+        right: (N, 2, H, W).  start: the same shape; None: zero.  iterations: of conjugate gradients.
+        project: an orthogonal projection of fields (N, 2, H, W). The solution differs from `start` by a field that it
+            leaves unchanged, and minimises the quadratic form among these.
         """
-        solution = start
-        residual = project(right - self.forces(start) - self._damping * start)
-        direction, before = None, None
+        residual = project(right if start is None else right - self._product(start))
+        solution = torch.zeros_like(right) if start is None else start
+        direction = smooth = project(self._precondition(residual))
+        size = _dot(residual, smooth)
         for iteration in range(iterations):
             if iteration:
                 residual = residual - step * product
-            smooth = project(self._precondition(residual))
-            size = _dot(residual, smooth)
-            direction = smooth if iteration == 0 else smooth + size / before.clamp_min(TINY) * direction
-            product = project(self.forces(direction) + self._damping * direction)
+                smooth, before = project(self._precondition(residual)), size
+                size = _dot(residual, smooth)
+                direction = smooth + size / before.clamp_min(TINY) * direction
+            product = project(self._product(direction))
             step = size / _dot(direction, product).clamp_min(TINY)
             solution = solution + step * direction
-            before = size
         return solution
 
+    def _product(self, fields: Tensor) -> Tensor:
+        return self._add_stretch(self._damping * fields, fields)
+
+    def _add_stretch(self, total: Tensor, fields: Tensor) -> Tensor:
+        for weights, axis in ((self._down, 2), (self._along, 3)):
+            steps, last = fields.diff(dim=axis), fields.shape[axis] - 1
+            total.narrow(axis, 0, last).addcmul_(weights, steps, value=-1)
+            total.narrow(axis, 1, last).addcmul_(weights, steps)
+        return total
+
     def _precondition(self, fields: Tensor) -> Tensor:
-        return torch.fft.irfft2(torch.fft.rfft2(fields) * self._spectrum, s=fields.shape[-2:])
+        return torch.fft.irfft2(torch.fft.rfft2(fields) * self._inverse, s=fields.shape[-2:])
 
 
 TINY = 1e-30  # a solved system has no residual, and no step is left
 
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
-    """Return the inner product of each pair of fields: (N, S, 1, 1, 1)."""
-    return (one * other).sum((2, 3, 4), keepdim=True)
+    """Return the inner product of each pair of fields: (N, 1, 1, 1)."""
+    return (one * other).sum((1, 2, 3), keepdim=True)

@@ -71,20 +71,16 @@ def reweighted(
 
         lattice = Lattice(*stiffness(flows, smoothing), DAMPING)
         guess = torch.minimum(pull, LARGEST_FORCE / slopes.abs().amax((1, 2, 3)).clamp_min(1e-12))
-        forces = -lattice.forces(flows[:, None])[:, 0] - _each(guess) * slopes
+        forces = -lattice.stretch(flows) - _each(guess) * slopes
         project = bounds.tangent(flows, forces)
-        solved = lattice.solve(
-            torch.stack([forces, -slopes], 1),
-            torch.stack([torch.zeros_like(pulled), project(pulled[:, None])[:, 0]], 1),
-            round(FIRST_ITERATIONS + (LAST_ITERATIONS - FIRST_ITERATIONS) * done),
-            project,
-        )
-        relaxed, pulled = flows + solved[:, 0], solved[:, 1]
-        pull = guess + (offsets + _dot(slopes, relaxed)) / -_dot(slopes, pulled).clamp_max(-1e-12)
+        iterations = round(FIRST_ITERATIONS + (LAST_ITERATIONS - FIRST_ITERATIONS) * done)
+        move = lattice.solve(forces, None, iterations, project)
+        pulled = lattice.solve(-slopes, project(pulled), 1, project)  # the slopes change slowly
+        pull = guess + (offsets + _dot(slopes, flows + move)) / -_dot(slopes, pulled).clamp_max(-1e-12)
         pull = pull.clamp_min(0)
         if done >= UNBOUNDED:
             pull = torch.minimum(pull, largest_pull)
-        direction = solved[:, 0] + _each(pull - guess) * pulled
+        direction = move + _each(pull - guess) * pulled
         farthest = direction.abs().amax((1, 2, 3)).clamp_min(1e-9)
         share = (farthest_step * _between(FIRST_STEP, LAST_STEP, done) / farthest).clamp_max(1)
         flows = bounds.constrain(flows + _each(share) * direction)

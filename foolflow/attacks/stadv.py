@@ -232,7 +232,7 @@ class _Search:
         values = (-leads).clamp_min(-self.kappa).double() + taus[rows].double() * flow_loss(flows, self.smoothing)
         (gradients,) = torch.autograd.grad(values.sum(), points)
         self.evaluations[rows] += 1
-        finite = values.detach().isfinite() & gradients.isfinite().all(1)
+        finite = (values.detach() + gradients.sum(1)).isfinite()
         return values.detach().where(finite, torch.inf), gradients.where(finite[:, None], 0.0)
 
     def linearise(self, flows: Tensor, rows: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
@@ -259,7 +259,7 @@ class _Search:
         spare = torch.maximum(SPARE * size, 2 * rounding(logits.detach(), labels, targets, scale))
         lacks = (self.kappa + spare - leads.detach()) / scale
         gradients = self.bounds.centre(gradients) / scale.view(-1, 1, 1, 1)
-        finite = lacks.isfinite() & gradients.isfinite().all(3).all(2).all(1)
+        finite = (lacks + gradients.flatten(1).sum(1)).isfinite()
         return lacks.where(finite, 0.0), gradients.where(finite.view(-1, 1, 1, 1), 0.0)
 
     def evaluate(self, flows: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
