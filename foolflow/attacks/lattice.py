@@ -5,7 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-UNIFORM = 3.0  # weight of the uniform lattice, in geometric means of the actual weights; larger moves more pixels at once
+UNIFORM = (
+    3.0  # weight of the uniform lattice, in geometric means of the actual weights; larger moves more pixels at once
+)
 
 
 def stiffness(flow: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
