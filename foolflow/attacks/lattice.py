@@ -34,7 +34,7 @@ class Lattice:
         down: (N, H - 1, W).  along: (N, H, W - 1).  damping: above 0, because K is singular: shifting
             all pixels equally costs nothing.
         """
-        count, height, width = len(along), along.shape[1], down.shape[2]
+        height, width = along.shape[1], down.shape[2]
         self._down, self._along, self._damping = down[:, None], along[:, None], damping
         logarithms = down.log().sum((1, 2)) + along.log().sum((1, 2))
         edges = (height - 1) * width + height * (width - 1)
@@ -64,17 +64,15 @@ class Lattice:
         """
         residual = project(right if start is None else right - self._product(start))
         solution = torch.zeros_like(right) if start is None else start
-        direction = smooth = project(self._precondition(residual))
-        size = _dot(residual, smooth)
-        for iteration in range(iterations):
-            if iteration:
-                residual = residual - step * product
-                smooth, before = project(self._precondition(residual)), size
-                size = _dot(residual, smooth)
-                direction = smooth + size / before.clamp_min(TINY) * direction
+        direction, before = torch.zeros_like(right), right.new_ones(1)
+        for _ in range(iterations):
+            smooth = project(self._precondition(residual))
+            size = _dot(residual, smooth)
+            direction = smooth + size / before * direction
             product = project(self._product(direction))
             step = size / _dot(direction, product).clamp_min(TINY)
-            solution = solution + step * direction
+            solution, residual = solution + step * direction, residual - step * product
+            before = size.clamp_min(TINY)
         return solution
 
     def _product(self, fields: Tensor) -> Tensor:

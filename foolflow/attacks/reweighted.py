@@ -13,10 +13,7 @@ Linearise = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
 FIRST_STEP, LAST_STEP = 1.0, 0.03  # largest movement of any pixel in one step, in pixels of an image with SIDE pixels
 SIDE = 28  # a side. Larger images move in proportion, smaller ones as far
-FIRST_TEMPERATURE, LAST_TEMPERATURE = (
-    0.5,
-    0.005,
-)  # of `linearise`; at a high temperature many rivals count, at a low one only the strongest
+FIRST_TEMPERATURE, LAST_TEMPERATURE = 0.5, 0.005  # of `linearise`; at a high one many rivals count, at a low one few
 MEMORY = 0.8  # of the linear model; ReLUs and bilinear samples have kinks, so gradients are averaged
 DAMPING = 1.0  # of the step; a lower value lets all pixels shift farther together, which has no flow loss
 FIRST_ITERATIONS, LAST_ITERATIONS = 1, 4  # of the linear solver; few make smooth steps, which win where exact ones fail
@@ -32,8 +29,8 @@ def reweighted(
     largest_pull: Tensor,
     steps: int,
     smoothing: float,
-    bounds: Bounds = Bounds(),
-    finished: Callable[[Tensor], Tensor] | None = None,
+    bounds: Bounds,
+    finished: Callable[[Tensor], Tensor],
 ) -> None:
     """Search for the adversarial flow with the lowest flow loss. `linearise` is called with every flow on the way.
 
@@ -58,7 +55,7 @@ def reweighted(
     for step in range(steps):
         done = step / max(steps - 1, 1)
         lacks, gradients = linearise(flows, rows, _between(FIRST_TEMPERATURE, LAST_TEMPERATURE, done))
-        if finished is not None and (leaving := finished(rows)).any():
+        if (leaving := finished(rows)).any():
             state = (rows, flows, slopes, pulled, offsets, pull, largest_pull, lacks, gradients)
             rows, flows, slopes, pulled, offsets, pull, largest_pull, lacks, gradients = (
                 tensor[~leaving] for tensor in state

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from typing import TypedDict
 
@@ -92,10 +91,11 @@ def stadv(
         `bisections` rounds, each from the best flow so far.
     kappa: the margin, in logits, by which the target has to win; the adversarial loss is cut off at -kappa. The
         minimum lies at the cut-off, so an iterate that wins by nine tenths of kappa counts as adversarial.
-    solver: `reweighted`, iteratively reweighted least squares for all images at once, with `steps` evaluations of
-        objective and gradient per image, by default 60, or 40 at a fixed tau (see `foolflow.attacks.reweighted`). At a fixed tau, only a flow with a lower
-        objective than no flow counts, as in a descent from zero flow. `batched`, L-BFGS for all images at once;
-        `scipy`, fmin_l_bfgs_b image by image, the reference; `adam`, Adam for all images at once.
+    solver: `reweighted`, iteratively reweighted least squares for all images at once (see
+        `foolflow.attacks.reweighted`). At a fixed tau, only a flow with a lower objective than no flow counts, as in a
+        descent from zero flow. `batched`, L-BFGS for all images at once; `scipy`, fmin_l_bfgs_b image by image, the
+        reference; `adam`, Adam for all images at once.
+    steps: of `reweighted`, one evaluation of objective and gradient each; by default 60, or 40 at a fixed tau.
     init: the first start. `zeros`; `gaussian`, each component of the flow from N(0, 1), the same for every image, from
         `seed`; `shift`, for each image the shift of all pixels, of 49 up to 6 pixels in each direction (more on images
         larger than 28 pixels), after which the target leads most. On many images such a shift alone is a minimum of the
@@ -109,8 +109,7 @@ def stadv(
         less than this fraction, or no component of the gradient exceeds this value.
     learning_rate: of `adam`, in pixels.
     max_flow_loss: an adversarial flow counts only if its flow loss, without smoothing, is at most this. `reweighted`
-        leaves an image as soon as it has one. Without a maximum, `flow_loss` tells which images each maximum would
-        leave.
+        leaves an image as soon as it has one. The success at every maximum can be read off `flow_loss` without one.
     max_displacement: no pixel moves farther than this, in pixels (Euclidean length).
     allow_shift: whether the mean displacement of the pixels may differ from zero. The flow loss does not see a shift
         that all pixels share.
@@ -121,7 +120,8 @@ def stadv(
     model's logits are not finite.
     """
     automatic = tau == "auto"
-    steps = STEPS if steps is None and automatic else STEPS_AT_FIXED_TAU if steps is None else steps
+    if steps is None:
+        steps = STEPS if automatic else STEPS_AT_FIXED_TAU
     if not automatic and (isinstance(tau, str) or tau < 0):
         raise InvalidInput(f"tau: {tau!r} is neither a number of at least 0 nor auto")
     if solver not in SOLVERS or init not in INITS:
@@ -174,7 +174,7 @@ def stadv(
                 steps=steps,
                 smoothing=smoothing,
                 bounds=bounds,
-                finished=None if max_flow_loss is None else lambda rows: search.fooled[rows],
+                finished=search.finished,
             ),
             "batched": lambda rows, flows, taus: _solve_batched(search, rows, flows, taus, limits),
             "scipy": lambda rows, flows, taus: _solve_with_scipy(search, rows, flows, taus, limits),
@@ -218,6 +218,7 @@ class _Search:
         self.best_loss = torch.full((len(images),), torch.inf, dtype=torch.float64, device=images.device)
         self.best_objective = torch.full_like(self.best_loss, torch.inf)
         self.largest_loss = torch.full_like(self.best_loss, max_flow_loss)
+        self.enough = 0.0 if max_flow_loss == torch.inf else max_flow_loss
 
     def begin(self, *, descending: bool) -> None:
         """Evaluate the clean images. If `descending`, flows whose objective is higher than theirs do not count."""
@@ -228,6 +229,10 @@ class _Search:
     @property
     def fooled(self) -> Tensor:
         return self.best_loss.isfinite()
+
+    def finished(self, rows: Tensor) -> Tensor:
+        """Whether an image has a flow that cannot or need not be improved: bool (M,)."""
+        return self.best_loss[rows] <= self.enough
 
     def objective(self, points: Tensor, rows: Tensor, taus: Tensor) -> tuple[Tensor, Tensor]:
         """Return values, float64 (M,), and gradients (M, D), at the flows `points` (M, D) of the images `rows`.
@@ -328,7 +333,7 @@ def _solve_with_scipy(search: _Search, rows: Tensor, flows: Tensor, taus: Tensor
 
 
 def _starts(search: _Search, init: str, seed: int, restarts: int) -> Iterator[Tensor]:
-    """Yield the flows from which the images start, then those of the restarts: (N, 2, H, W), or (1, 2, H, W) for all."""
+    """Yield the flows from which the images start, then those of the restarts: (N, 2, H, W), or (1, 2, H, W)."""
     generator = torch.Generator().manual_seed(derived_seed(seed, "flow"))
     height, width = search.images.shape[2:]
     if init == "shift":

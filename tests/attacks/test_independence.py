@@ -25,6 +25,12 @@ ATTACKS = {
     "automatic, published": ("automatic", {"variant": "published", "steps": 60, "learning_rate": 0.02}),
     "stadv": ("stadv", {}),
     "stadv, l-bfgs": ("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}),
+    "stadv, fixed tau, best shift": ("stadv", {"tau": 0.02, "init": "shift", "steps": 20}),
+    "stadv, bounded": (
+        "stadv",
+        {"max_displacement": 1.5, "max_flow_loss": 300, "allow_shift": False, "steps": 30, "restarts": 2},
+    ),
+    "stadv, adam": ("stadv", {"solver": "adam", "tau": 0.01, "max_evaluations": 30}),
     "stadv_students": ("stadv_students", {"scores": "logits", "floor": -1.0, "max_evaluations": 20}),
 }
 TARGETED = ("pgd", "dichotomy", "automatic", "stadv", "stadv, l-bfgs", "stadv_students")

@@ -47,6 +47,7 @@ ATTACKS = {
     "automatic, published": ("automatic", {"variant": "published", "steps": 100, "learning_rate": 0.02}),
     "stadv": ("stadv", {"steps": 20}),
     "stadv, l-bfgs": ("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}),
+    "stadv, bounded": ("stadv", {"max_displacement": 2.0, "allow_shift": False, "steps": 30}),
     "stadv_students": (
         "stadv_students",
         {"scores": "logits", "floor": -1.0, "max_evaluations": 20, "returned": "best"},
@@ -87,7 +88,7 @@ def test_a_class_that_is_never_predicted_changes_nothing(trained, plain, name, e
     assert (made.gradient_evaluations <= 1.5 * expected.gradient_evaluations + 10).all()
 
 
-MINIMAL = ["deepfool", "deepfool, linf", "dichotomy", "dichotomy, linf", "automatic", "stadv"]
+MINIMAL = ["deepfool", "deepfool, linf", "dichotomy", "dichotomy, linf", "automatic", "stadv", "stadv, bounded"]
 UNITS = {
     "+ 1e6": lambda logits: logits + 1e6,
     "- 1e6": lambda logits: logits - 1e6,
