@@ -110,17 +110,14 @@ RESTARTED = 1.2  # stAdv's attempts per image; few images need a second one
 def _stadv(parameters: Parameters, classes: int) -> Cost:
     if parameters.get("solver", "reweighted") == "reweighted":
         steps = RESTARTED * _stadv_steps(parameters)
-        shifts = 49 if parameters.get("init") == "shift" else 0
+        shifts = 49 if parameters.get("init") == "shift" else 0  # the images that they fool take no further steps
         return _same(steps + shifts + 1 + FINAL, steps)
-    evaluations = parameters.get("max_evaluations", 200)
+    evaluations, automatic = parameters.get("max_evaluations", 200), parameters.get("tau", "auto") == "auto"
+    searches = 1 + parameters.get("bisections", 4) if automatic else 1
     if parameters.get("solver") == "adam":
-        typical = (
-            RESTARTED * evaluations * (1 + parameters.get("bisections", 4) * (parameters.get("tau", "auto") == "auto"))
-        )
-    elif parameters.get("tau", "auto") == "auto":
-        typical = 0.38 * evaluations * (1 + parameters.get("bisections", 4))
+        typical = RESTARTED * evaluations * searches
     else:
-        typical = 0.55 * evaluations
+        typical = (0.38 if automatic else 0.55) * evaluations * searches
     return _same(typical + 1 + FINAL, typical)
 
 

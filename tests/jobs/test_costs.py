@@ -28,7 +28,7 @@ OTHERS = [
     {"method": "stadv", "parameters": {"solver": "batched"}},
     {"method": "stadv", "parameters": {"solver": "batched", "tau": 0.005}},
     {"method": "stadv", "parameters": {"solver": "adam", "max_evaluations": 20}},
-    {"method": "stadv", "parameters": {"tau": 0.005, "init": "shift"}},
+    {"method": "stadv", "parameters": {"tau": 0.005}},
     {"method": "stadv_students"},
     {"method": "corrupt", "parameters": {"epsilon": 0.2, "draws": 3}},
 ]
