@@ -82,8 +82,8 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes.",
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
-            "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels, and "
-            "medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
+            "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels "
+            "and medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],

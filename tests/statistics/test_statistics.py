@@ -102,3 +102,18 @@ def test_a_security_curve_counts_images_beyond_each_distance(values):
     assert curve.accuracy[-1] == pytest.approx(np.isinf(values).mean())
     assert (curve.low <= curve.accuracy + 1e-12).all()
     assert (curve.accuracy <= curve.high + 1e-12).all()
+
+
+def test_success_within_a_flow_loss_is_read_off_the_records_of_a_minimal_attack():
+    records = pd.DataFrame(
+        {
+            "index": range(4),
+            "label": 0,
+            "clean_prediction": [0, 0, 0, 1],
+            "success": [True, True, False, True],
+            "flow_loss": [10.0, 30.0, 0.0, 0.0],
+        }
+    )
+    curve = security_curve(distances(records, "flow_loss"))
+    assert curve.distance.tolist() == [0, 10, 30]
+    assert curve.accuracy.tolist() == [0.75, 0.5, 0.25]
