@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, is_success, without_graph
 from foolflow.attacks.standard import GRADIENT_FREE
+from foolflow.compute.acceleration import accelerated
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.modes import in_defaults, usual_modes
@@ -58,7 +59,8 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
             if parameters.get("targets") is not None:
                 classes["targets"] = as_classes("targets", parameters["targets"], clean)
             victim = Attacked(in_defaults(as_module(model), defaults), clean, classes)
-            with frozen(victim), _with_a_gradient(victim, clean, getattr(attack, "__name__", "the attack")):
+            name = getattr(attack, "__name__", "the attack")
+            with frozen(victim), accelerated(victim.network, clean.shape[1:]), _with_a_gradient(victim, clean, name):
                 if len(clean) == 0:
                     victim.learn_classes()
                 made = call(victim, clean, **parameters | classes)

@@ -1,7 +1,13 @@
 """Linear systems on the lattice of an image's pixels, for many images at once."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+UNIFORM = (
+    3.0  # weight of the uniform lattice, in geometric means of the actual weights; larger moves more pixels at once
+)
 
 
 def stiffness(flow: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -15,43 +21,77 @@ def stiffness(flow: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
 
 
 class Lattice:
-    """K + damping * I, factored, where K is the graph Laplacian of the pixels with the weights of `stiffness`.
+    """The matrix K + damping * I, where K is the graph Laplacian of the pixels with the weights of `stiffness`.
 
-    The matrix is block tridiagonal with one block per row of pixels. Eliminating row by row costs H inverses of (W, W)
-    matrices per image.
+    Systems are solved by conjugate gradients (Nocedal and Wright 2006, algorithm 5.3). The preconditioner is the matrix
+    of a uniform, periodic lattice, which the fast Fourier transform inverts, so an iteration on an image of P pixels
+    takes a time in proportion to P log P.
     """
 
     def __init__(self, down: Tensor, along: Tensor, damping: float) -> None:
-        """Factor the matrix.
+        """Prepare the preconditioner.
 
         down: (N, H - 1, W).  along: (N, H, W - 1).  damping: above 0, because K is singular: shifting
             all pixels equally costs nothing.
         """
-        count, height, width = len(along), along.shape[1], down.shape[2]
-        diagonal = down.new_full((count, height, width), damping)
-        diagonal[:, :-1] += down
-        diagonal[:, 1:] += down
-        diagonal[:, :, :-1] += along
-        diagonal[:, :, 1:] += along
-        upper = torch.diag_embed(-along, offset=1)
-        blocks = torch.diag_embed(diagonal) + upper + upper.mT
-        self._down = down.unsqueeze(3)
-        self._inverses: list[Tensor] = []
-        for row in range(height):
-            block = blocks[:, row]
-            if row:
-                above = self._down[:, row - 1]
-                block = block - above * self._inverses[-1] * above.mT
-            self._inverses.append(torch.cholesky_inverse(torch.linalg.cholesky_ex(block).L))
+        height, width = along.shape[1], down.shape[2]
+        self._down, self._along, self._damping = down[:, None], along[:, None], damping
+        logarithms = down.log().sum((1, 2)) + along.log().sum((1, 2))
+        edges = (height - 1) * width + height * (width - 1)
+        weight = UNIFORM * (logarithms / max(edges, 1)).exp()
+        frequencies = [
+            2 - 2 * torch.cos(2 * torch.pi * torch.arange(kept, device=down.device, dtype=down.dtype) / size)
+            for size, kept in ((height, height), (width, width // 2 + 1))
+        ]
+        self._inverse = 1 / (weight.view(-1, 1, 1, 1) * (frequencies[0][:, None] + frequencies[1]) + damping)
 
-    def solve(self, right: Tensor) -> Tensor:
-        """Solve for S right-hand sides that share the matrix. right: (N, S, H, W). Returns the same shape."""
-        columns = right.permute(0, 2, 3, 1)  # (N, H, W, S)
-        height = columns.shape[1]
-        reduced = [columns[:, 0]]
-        for row in range(1, height):
-            reduced.append(columns[:, row] + self._down[:, row - 1] * (self._inverses[row - 1] @ reduced[-1]))
-        solved = [self._inverses[-1] @ reduced[-1]]
-        for row in reversed(range(height - 1)):
-            solved.append(self._inverses[row] @ (reduced[row] + self._down[:, row] * solved[-1]))
-        return torch.stack(solved[::-1], 1).permute(0, 3, 1, 2)
+    def stretch(self, fields: Tensor) -> Tensor:
+        """Return K times each field: (N, 2, H, W), the gradient of the flow loss at the flow of `stiffness`."""
+        return self._add_stretch(torch.zeros_like(fields), fields)
+
+    def solve(
+        self,
+        right: Tensor,
+        start: Tensor | None,
+        iterations: int,
+        project: Callable[[Tensor], Tensor] = lambda fields: fields,
+    ) -> Tensor:
+        """Improve approximate solutions, one system for each image.
+
+        right: (N, 2, H, W).  start: the same shape; None: zero.  iterations: of conjugate gradients.
+        project: an orthogonal projection of fields (N, 2, H, W). The solution differs from `start` by a field that it
+            leaves unchanged, and minimises the quadratic form among these.
+        """
+        residual = project(right if start is None else right - self._product(start))
+        solution = torch.zeros_like(right) if start is None else start
+        direction, before = torch.zeros_like(right), right.new_ones(1)
+        for _ in range(iterations):
+            smooth = project(self._precondition(residual))
+            size = _dot(residual, smooth)
+            direction = smooth + size / before * direction
+            product = project(self._product(direction))
+            step = size / _dot(direction, product).clamp_min(TINY)
+            solution, residual = solution + step * direction, residual - step * product
+            before = size.clamp_min(TINY)
+        return solution
+
+    def _product(self, fields: Tensor) -> Tensor:
+        return self._add_stretch(self._damping * fields, fields)
+
+    def _add_stretch(self, total: Tensor, fields: Tensor) -> Tensor:
+        for weights, axis in ((self._down, 2), (self._along, 3)):
+            steps, last = fields.diff(dim=axis), fields.shape[axis] - 1
+            total.narrow(axis, 0, last).addcmul_(weights, steps, value=-1)
+            total.narrow(axis, 1, last).addcmul_(weights, steps)
+        return total
+
+    def _precondition(self, fields: Tensor) -> Tensor:
+        return torch.fft.irfft2(torch.fft.rfft2(fields) * self._inverse, s=fields.shape[-2:])
+
+
+TINY = 1e-30  # a solved system has no residual, and no step is left
+
+
+def _dot(one: Tensor, other: Tensor) -> Tensor:
+    """Return the inner product of each pair of fields: (N, 1, 1, 1)."""
+    return (one * other).sum((1, 2, 3), keepdim=True)

@@ -15,7 +15,7 @@ from foolflow.attacks.base import (
 )
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.scipy_lbfgs import minimise_each
-from foolflow.attacks.warp import flow_loss, warp
+from foolflow.attacks.warp import flow_loss, sizes, warp
 from foolflow.errors import InvalidInput
 
 SMOOTHING = 1e-4  # the students take the root of d^2 + 1e-8
@@ -59,8 +59,8 @@ def stadv_students(
     max_evaluations: of objective and gradient, per image; the default is scipy's.
     As in the project, the other settings are scipy's defaults, the search starts from zero flow, and the objective is
     float32.
-    `details` of the result: `flow` (N, 2, H, W), in pixels, `flow_loss` (N,), as defined in the paper, and
-    `converged`, bool (N,).
+    `details` of the result: `flow` (N, 2, H, W), in pixels, the sizes of each flow (see `foolflow.attacks.warp.sizes`),
+    each (N,), and `converged`, bool (N,).
     Raises InvalidInput if there are no targets, images leave [0, 1], a label or target is not a class, a parameter is
     out of range, or the model's logits are not finite.
     """
@@ -98,7 +98,7 @@ def stadv_students(
     flow = {"best": best_flow, "last": last, "converged": last * converged[:, None, None, None]}[returned]
     evaluations = torch.from_numpy(ends.evaluations).to(images.device)
     made = conclude(model, warp(images, flow).clamp(0, 1), labels, targets, evaluations, evaluations)
-    return replace(made, details={"flow": flow, "flow_loss": flow_loss(flow), "converged": converged})
+    return replace(made, details={"flow": flow, **sizes(flow), "converged": converged})
 
 
 def _adversarial_loss(logits: Tensor, targets: Tensor, scores: str) -> Tensor:

@@ -53,3 +53,33 @@ def flow_loss(flow: Tensor, smoothing: float = 0.0) -> Tensor:
             roots = torch.where(moved, squares.where(moved, 1.0).sqrt(), 0.0)
         total = total + 2 * roots.flatten(1).sum(1, dtype=torch.float64)
     return total
+
+
+def shift(flow: Tensor) -> Tensor:
+    """Return the mean displacement of all pixels, in pixels: (N, 2). The flow loss does not depend on it.
+
+    flow: (N, 2, H, W), in pixels.
+    """
+    return flow.mean((2, 3))
+
+
+def sizes(flow: Tensor) -> dict[str, Tensor]:
+    """Return how large each flow is, by name, each float64 (N,).
+
+    flow_loss: see `flow_loss`, without smoothing.
+    displacement: of the pixel that moves farthest, in pixels.
+    shift: the length of the mean displacement, in pixels.
+    deformation: of the pixel that moves farthest from the mean displacement, in pixels.
+    flow: (N, 2, H, W), in pixels.
+    """
+    common = shift(flow)
+    return {
+        "flow_loss": flow_loss(flow),
+        "displacement": _farthest(flow),
+        "shift": common.double().norm(dim=1),
+        "deformation": _farthest(flow - common[:, :, None, None]),
+    }
+
+
+def _farthest(flow: Tensor) -> Tensor:
+    return flow.double().norm(dim=1).flatten(1).amax(1)

@@ -117,30 +117,37 @@ def _automatic(parameters: Parameters, classes: int) -> Cost:
     return _same(steps + 2 + ceil(log2(1 / parameters.get("precision", 1e-3))), steps)
 
 
+PER_PIXEL = 2e-7  # seconds of a step of stAdv, apart from the network
 RESTARTED = 1.2  # stAdv's attempts per image; few images need a second one
 
 
 def _stadv(parameters: Parameters, classes: int) -> Cost:
     if parameters.get("solver", "reweighted") == "reweighted":
-        steps = RESTARTED * parameters.get("steps", 60)
-        return _same(steps + 1 + FINAL, steps)
-    evaluations = parameters.get("max_evaluations", 200)
-    if parameters.get("tau", "auto") == "auto":
-        typical = 0.38 * evaluations * (1 + parameters.get("bisections", 4))
+        steps = RESTARTED * _stadv_steps(parameters)
+        shifts = 49 if parameters.get("init") == "shift" else 0  # the images that they fool take no further steps
+        return _same(steps + shifts + 1 + FINAL, steps)
+    evaluations, automatic = parameters.get("max_evaluations", 200), parameters.get("tau", "auto") == "auto"
+    searches = 1 + parameters.get("bisections", 4) if automatic else 1
+    if parameters.get("solver") == "adam":
+        typical = RESTARTED * evaluations * searches
     else:
-        typical = 0.55 * evaluations
+        typical = (0.38 if automatic else 0.55) * evaluations * searches
     return _same(typical + 1 + FINAL, typical)
 
 
-def _stadv_seconds(parameters: Parameters, shape: Sequence[int]) -> float:
-    """Return the time of the linear systems: in every other step, one inverse of a (W, W) matrix for each of H rows.
+def _stadv_steps(parameters: Parameters) -> float:
+    return float(parameters.get("steps") or (60 if parameters.get("tau", "auto") == "auto" else 40))
 
-    Measured with 8 to 256 pixels a side, where the inverse takes a time in proportion to W squared rather than cubed.
+
+def _stadv_seconds(parameters: Parameters, shape: Sequence[int]) -> float:
+    """Return the time of the linear systems and the warping, in proportion to the number of pixels.
+
+    Measured with 28 to 224 pixels a side.
     """
     if parameters.get("solver", "reweighted") != "reweighted":
         return 0.0
     _, height, width = shape
-    return 1.2e-8 * RESTARTED * float(parameters.get("steps", 60)) * height * width**2
+    return PER_PIXEL * RESTARTED * _stadv_steps(parameters) * height * width
 
 
 def _stadv_students(parameters: Parameters, classes: int) -> Cost:

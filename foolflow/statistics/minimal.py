@@ -9,13 +9,14 @@ import pandas as pd
 from foolflow.statistics.intervals import wilson_interval
 
 
-def distances(records: pd.DataFrame) -> pd.Series:
-    """Return the L2 distance of each adversarial image, by its index in the test split.
+def distances(records: pd.DataFrame, measured: str = "l2") -> pd.Series:
+    """Return the distance of each adversarial image, by its index in the test split.
 
     records: those of one attack, one row per image.
+    measured: the column that is the distance, such as `l2`, or stAdv's `flow_loss` or `displacement`.
     The distance is 0 for a clean error, and infinite where the attack failed.
     """
-    fooled = records["l2"].where(records["success"], np.inf)
+    fooled = records[measured].where(records["success"], np.inf)
     right = records["clean_prediction"] == records["label"]
     return fooled.where(right, 0.0).set_axis(records["index"])
 

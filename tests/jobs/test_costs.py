@@ -27,6 +27,8 @@ OTHERS = [
     {"method": "automatic", "parameters": {"variant": "published", "steps": 50}},
     {"method": "stadv", "parameters": {"solver": "batched"}},
     {"method": "stadv", "parameters": {"solver": "batched", "tau": 0.005}},
+    {"method": "stadv", "parameters": {"solver": "adam", "max_evaluations": 20}},
+    {"method": "stadv", "parameters": {"tau": 0.005}},
     {"method": "stadv_students"},
     {"method": "corrupt", "parameters": {"epsilon": 0.2, "draws": 3}},
     {"method": "corrupt", "parameters": {"kind": "rotation", "strength": 15, "draws": 10, "up_to": True}},
@@ -101,9 +103,8 @@ def test_the_linear_systems_of_stadv_take_time_that_depends_on_the_shape():
     entry = {"method": "stadv"}
     assert passes(entry, 10).seconds == 0
     square, wide, tall = (passes(entry, 10, (3, *size)).seconds for size in ((64, 64), (64, 256), (256, 64)))
-    assert 0.1 < square < 0.4
-    assert wide == pytest.approx(16 * square)
-    assert tall == pytest.approx(4 * square)
+    assert 0.03 < square < 0.12
+    assert wide == tall == pytest.approx(4 * square)
     assert passes(entry, 10, (3, 64, 64)).at_most.seconds == square
     half = {"method": "stadv", "parameters": {"steps": 30}}
     assert passes(half, 10, (3, 64, 64)).seconds == pytest.approx(square / 2)

@@ -118,3 +118,18 @@ def test_a_noise_curve_has_the_distances_after_clipping_and_starts_with_the_clea
 def test_noise_that_changes_no_image_is_at_distance_0():
     records = pd.DataFrame({"label": [0], "clean_prediction": 1, "prediction": 1, "l2": 0.0, "epsilon": 1.0})
     assert noise_curve(records).distance.tolist() == [0, 0]
+
+
+def test_success_within_a_flow_loss_is_read_off_the_records_of_a_minimal_attack():
+    records = pd.DataFrame(
+        {
+            "index": range(4),
+            "label": 0,
+            "clean_prediction": [0, 0, 0, 1],
+            "success": [True, True, False, True],
+            "flow_loss": [10.0, 30.0, 0.0, 0.0],
+        }
+    )
+    curve = security_curve(distances(records, "flow_loss"))
+    assert curve.distance.tolist() == [0, 10, 30]
+    assert curve.accuracy.tolist() == [0.75, 0.5, 0.25]

@@ -46,6 +46,22 @@ def test_only_images_that_are_correct_before_and_reach_their_target_count():
     assert measured["gradient_evaluations"] == 30
 
 
+def test_the_sizes_of_the_flows_are_medians_over_the_successes(root):
+    sizes = {
+        "displacement": [2.0, 4.0, 9.0, 0, 0, 0],
+        "shift": [1.0, 2.0, 9.0, 0, 0, 0],
+        "ssim": [0.8, 0.9, 0, 1, 1, 1],
+    }
+    records = RECORDS.assign(**sizes)
+    measured = measure(records)
+    assert (measured["median_displacement"], measured["median_shift"]) == (3, 1.5)
+    assert measured["median_ssim"] == pytest.approx(0.85)
+    assert "median_deformation" not in measured
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    shown = stadv.tabulate("title", [attacked(records=records)], reference).display
+    assert shown.loc[0, ["median displacement", "median shift", "median SSIM"]].tolist() == ["3.00", "1.50", "0.85"]
+
+
 def test_the_students_way_of_counting_gives_a_larger_number():
     assert measure(RECORDS, any_class=True)["count"] == 3
     published = measure(RECORDS, any_class=True, clean_errors=True)
