@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,11 @@ def autoattack(
     norm: `linf` or `l2`.  queries: of Square.  seed: of the starts of APGD and of the windows of Square. All images
         share them, so that no result depends on the batch.
     Images that no attack fools, and misclassified ones, are returned unchanged.
-    `details` of the result: `stage` (N,), int64: the attack that fooled an image, 1 for APGD on the cross-entropy, 2 for
-    aimed APGD, 3 for aimed FAB, 4 for the other starts of APGD, 5 for Square; 0 if it was misclassified before, -1 if
-    no attack fooled it.
-    Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's logits
-    are not finite.
+    `details` of the result: `stage` (N,), int64, the attack that fooled an image: 1 for APGD on the cross-entropy, 2 for
+    aimed APGD, 3 for FAB, 4 for further starts of APGD, 5 for Square; 0 for images that were misclassified before, -1
+    for those that are not fooled.
+    Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
+    logits are not finite.
     """
     if norm not in ("linf", "l2"):
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
@@ -70,13 +71,13 @@ Attack = Callable[[nn.Module, Tensor, Tensor], Adversarial]
 
 
 def _stages(epsilon: float, norm: str, queries: int, seed: int) -> list[Attack]:
-    ball = {"epsilon": epsilon, "norm": norm}
+    ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm}
     return [
         partial(apgd, loss="cross_entropy", seed=seed, **ball),
         partial(apgd, loss="margin", target_classes=CLASSES, seed=seed, **ball),
         partial(fab, target_classes=CLASSES, **ball),
         partial(apgd, loss="cross_entropy", restarts=MORE_STARTS, seed=derived_seed(seed, "again"), **ball),
-        partial(square, queries=queries, seed=seed, **ball),
+        partial(square, **ball, queries=queries, seed=seed),
     ]
 
 

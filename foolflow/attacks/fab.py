@@ -37,8 +37,8 @@ def fab(
     epsilon: radius within which a perturbation counts as a success, in pixel units; the search for an image ends there.
         None: the nearest image that fools the model is returned, however far it is.
     norm: `linf` or `l2`, the norm to minimise.
-    target_classes: number of most likely wrong classes to aim at. All of them get a fifth of the steps, the better half
-        of them half of the steps, and the best quarter all steps. The paper gives all steps to all classes.
+    target_classes: number of most likely wrong classes to aim at. All of them get 40 % of the steps, the better half
+        of them 70 %, and the best quarter all steps. The paper gives all steps to all classes.
     steps: for each of these classes; each takes one forward and one backward pass.
     In `linf`, a point that was moved back steps to the boundary that was linearised before it was; in `l2`, its own
     boundary is linearised first, which finds shorter perturbations there.

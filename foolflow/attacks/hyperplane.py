@@ -10,7 +10,7 @@ FARTHEST = 1e6  # a step that takes every pixel that it moves at all to the edge
 
 def to_hyperplane(points: Tensor, slopes: Tensor, gaps: Tensor, norm: str) -> Tensor:
     """Return the shortest perturbation (R, D) that takes each point to its hyperplane without leaving [0, 1], or to the
-    nearest corner of the box if the box does not reach the hyperplane (Croce and Hein 2020, arXiv 1907.02044, section 2).
+    corner of the box nearest to the hyperplane if this is out of reach (Croce and Hein 2020, arXiv 1907.02044).
 
     points: (R, D) in [0, 1].  slopes: (R, D), the normal of the hyperplane, with a largest component of 1.
     gaps: (R,), what the product of slopes and perturbation has to be.  norm: `linf` or `l2`.

@@ -145,9 +145,7 @@ def _l2(standing: Standing, epsilon: float, sides: list[int], seed: int) -> None
     standing.settle(margins, best)
 
 
-def _moved(
-    perturbation: Tensor, to: tuple[int, int], source: tuple[int, int], bump: Tensor, epsilon: float
-) -> Tensor:
+def _moved(perturbation: Tensor, to: tuple[int, int], source: tuple[int, int], bump: Tensor, epsilon: float) -> Tensor:
     """Empty the window `source` into the window `to`, and add a bump there (algorithm 3)."""
     side = bump.shape[-1]
     at, origin = ((..., slice(top, top + side), slice(left, left + side)) for top, left in (to, source))

@@ -9,6 +9,13 @@ import foolflow
 ATTACKS = {
     "fgsm": ("fgsm", {"epsilon": 0.1}),
     "fgsm, l2": ("fgsm", {"epsilon": 1.6, "norm": "l2"}),
+    "apgd": ("apgd", {"epsilon": 0.2, "steps": 8, "restarts": 2}),
+    "apgd, l2, aimed": ("apgd", {"epsilon": 1.6, "steps": 8, "norm": "l2", "loss": "dlr", "target_classes": 4}),
+    "fab": ("fab", {"epsilon": 0.15, "steps": 8}),
+    "fab, minimal": ("fab", {"norm": "l2", "steps": 8, "target_classes": 4}),
+    "square": ("square", {"epsilon": 0.5, "queries": 100}),
+    "square, l2": ("square", {"epsilon": 3.0, "norm": "l2", "queries": 60}),
+    "autoattack": ("autoattack", {"epsilon": 0.2, "queries": 20}),
     "pgd": ("pgd", {"epsilon": 0.2, "steps": 8, "restarts": 2}),
     "pgd, l2, margin": ("pgd", {"epsilon": 1.6, "steps": 8, "norm": "l2", "loss": "margin"}),
     "pgd_undetected": (
@@ -27,7 +34,17 @@ ATTACKS = {
     "stadv, l-bfgs": ("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}),
     "stadv_students": ("stadv_students", {"scores": "logits", "floor": -1.0, "max_evaluations": 20}),
 }
-TARGETED = ("pgd", "dichotomy", "automatic", "stadv", "stadv, l-bfgs", "stadv_students")
+TARGETED = (
+    "pgd",
+    "apgd",
+    "fab, minimal",
+    "square",
+    "dichotomy",
+    "automatic",
+    "stadv",
+    "stadv, l-bfgs",
+    "stadv_students",
+)
 
 
 class ImageByImage(nn.Module):

@@ -33,6 +33,12 @@ def never_predicted(logits):
 ATTACKS = {
     "fgsm": ("fgsm", {"epsilon": 0.2}),
     "pgd": ("pgd", {"epsilon": 0.1, "steps": 5}),
+    "apgd": ("apgd", {"epsilon": 0.1, "steps": 5}),
+    "apgd, l2, dlr": ("apgd", {"epsilon": 1.6, "steps": 5, "norm": "l2", "loss": "dlr", "target_classes": 9}),
+    "fab, linf": ("fab", {"epsilon": 0.1, "steps": 10}),
+    "fab": ("fab", {"norm": "l2", "steps": 20}),
+    "square": ("square", {"epsilon": 0.3, "queries": 50}),
+    "autoattack": ("autoattack", {"epsilon": 0.1, "queries": 20}),
     "pgd, l2, margin": ("pgd", {"epsilon": 1.6, "steps": 5, "norm": "l2", "loss": "margin"}),
     "pgd_undetected": (
         "pgd_undetected",
