@@ -1,7 +1,7 @@
 """APGD: projected gradient ascent that halves its step size when it stops making progress."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
 FIRST_STEP, LATER_STEP = 2.0, 0.5  # of the radius, in the first round and in the later ones
+SHARES = (0.2, 0.3, 0.5)  # of the steps, for all classes aimed at, the better half of them, and the best quarter
 INERTIA = 0.75  # share of the new step in the move; the rest is the previous move
 ENOUGH = 0.75  # share of the steps between two checkpoints that has to raise the loss
 CHECKPOINT, SHORTENING, SHORTEST = 0.22, 0.03, 0.06  # intervals between checkpoints, as fractions of the steps
@@ -46,8 +47,8 @@ def apgd(
         `dlr` (the margin divided by the difference between large logits: equation 5; equation 6 for an aim). With fewer
         than 3 classes, or 4 for an aim, `dlr` is the margin. None of them depends on an offset or the unit of the
         logits, except that the cross-entropy of large logits resembles the margin. Its gradient never vanishes.
-    target_classes: 0, or the number of most likely wrong classes to aim at. All of them get 40 % of the steps, the
-        better half of them 70 %, and the best quarter all steps. The paper gives all steps to all classes.
+    target_classes: 0, or the number of most likely wrong classes to aim at. All of them get 20 % of the steps, the
+        better half of them 50 %, and the best quarter all steps. The paper gives all steps to all classes.
     steps: gradient steps from each start.
     restarts: number of random starts; each runs on the images that are not fooled yet.  seed: of the starts. All images
         start from the same points of the ball, so that no result depends on the batch.
@@ -145,8 +146,8 @@ class _Points:
     def at(self, rows: Tensor | None) -> "_Points":
         if rows is None:
             return self
-        parts = (getattr(self, part.name) for part in fields(self))
-        return _Points(*(None if part is None else part[rows] for part in parts))
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{name: part[rows] for name, part in parts.items() if part is not None})
 
 
 class _Ascent:
@@ -159,7 +160,7 @@ class _Ascent:
         standing = self.standing
         aims = standing.likely_classes(target_classes) if target_classes else None
         standing.per_image = 1 if aims is None else aims.shape[1]
-        schedule = rounds(standing.per_image, steps)
+        schedule = rounds(standing.per_image, steps, SHARES)
         clean = standing.of_points(standing.clean)
         # Each class that is aimed at has a start of its own.
         starts = [
@@ -244,18 +245,17 @@ class _Ascent:
 
     def _evaluate(
         self, points: Tensor, labels: Tensor, targets: Tensor | None, aims: Tensor | None, *, needed: bool = True
-    ) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Return the loss (R,), its gradient (if needed), and the logits (R, K)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss (R,), its gradient (zeros unless needed), and the logits (R, K)."""
 
         def loss(logits: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
             goals = (None if classes is None else classes[rows] for classes in (targets, aims))
             return self.loss(logits, labels[rows], *goals)
 
-        gradient = None
         if needed:
             logits, gradient = self.standing.gradients(points, lambda logits, rows: loss(logits, rows)[1])
         else:
-            logits = self.standing.forward(points)
+            logits, gradient = self.standing.forward(points), torch.zeros_like(points)
         return loss(logits, slice(None))[0], gradient, logits
 
 

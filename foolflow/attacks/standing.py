@@ -19,7 +19,6 @@ from foolflow.attacks.base import (
 )
 
 LEAST_AT_ONCE = 16  # points that go through the model at once, even if the batch is smaller
-SHARES = (0.4, 0.3, 0.3)  # of the steps, for all classes aimed at, half of them, and a quarter
 
 
 class Standing:
@@ -143,13 +142,14 @@ class Standing:
         return torch.arange(len(self), device=self.rows.device)[:, None] * self.per_image
 
 
-def rounds(classes: int, steps: int) -> list[tuple[int, int]]:
+def rounds(classes: int, steps: int, shares: Sequence[float]) -> list[tuple[int, int]]:
     """Return for each round of a search that aims at several classes (how many, steps).
 
     All classes get a part of the steps, the more promising half of them more, and the best quarter all `steps`.
+    shares: of the steps, in each of the three rounds. Rounds with equally many classes are joined.
     """
     counts = [max(classes // part, 1) for part in (1, 2, 4)]
-    ends = [round(sum(SHARES[: rank + 1]) * steps) for rank in range(len(counts))]
+    ends = [round(sum(shares[: rank + 1]) * steps) for rank in range(len(counts))]
     found: dict[int, int] = {}
     for count, steps_of_round in zip(counts, np.diff([0, *ends]).tolist(), strict=True):
         found[count] = found.get(count, 0) + steps_of_round

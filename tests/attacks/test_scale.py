@@ -38,7 +38,7 @@ ATTACKS = {
     "fab, linf": ("fab", {"epsilon": 0.1, "steps": 10}),
     "fab": ("fab", {"norm": "l2", "steps": 20}),
     "square": ("square", {"epsilon": 0.3, "queries": 50}),
-    "autoattack": ("autoattack", {"epsilon": 0.1, "queries": 20}),
+    "autoattack": ("autoattack", {"epsilon": 0.25, "queries": 20}),
     "pgd, l2, margin": ("pgd", {"epsilon": 1.6, "steps": 5, "norm": "l2", "loss": "margin"}),
     "pgd_undetected": (
         "pgd_undetected",
