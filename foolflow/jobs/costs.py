@@ -178,7 +178,7 @@ def _autoattack(parameters: Parameters, classes: int) -> Cost:
     parts = [_apgd({"restarts": 3}, classes), _apgd(aimed, classes), _fab(aimed, classes), _square(parameters, classes)]
     # Later attacks fool some of the images that resisted a short attack, and spend less on these.
     return Cost(
-        11, 5, STILL * sum(part.most_forward for part in parts), STILL * sum(part.most_backward for part in parts)
+        11, 6, STILL * sum(part.most_forward for part in parts), STILL * sum(part.most_backward for part in parts)
     )
 
 
