@@ -177,8 +177,12 @@ def _autoattack(parameters: Parameters, classes: int) -> Cost:
     aimed = {"target_classes": 9, "norm": parameters.get("norm", "linf"), "epsilon": parameters.get("epsilon", 0)}
     parts = [_apgd({"restarts": 3}, classes), _apgd(aimed, classes), _fab(aimed, classes), _square(parameters, classes)]
     # Later attacks fool some of the images that resisted a short attack, and spend less on these.
+    forward, backward = (12, 8) if parameters.get("norm", "linf") == "l2" else (7, 3)
     return Cost(
-        11, 6, STILL * sum(part.most_forward for part in parts), STILL * sum(part.most_backward for part in parts)
+        forward,
+        backward,
+        STILL * sum(part.most_forward for part in parts),
+        STILL * sum(part.most_backward for part in parts),
     )
 
 
