@@ -65,7 +65,7 @@ def test_the_core_dependencies_are_what_the_library_imports(root):
     core = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
     files = [path for package in LIBRARY for path in (root / "foolflow" / package).rglob("*.py")]
     assert as_distributions(imported_by(*files, top=True)) <= core
-    assert core <= as_distributions(imported_by(*files)) | {"pyautoattack"}  # whose name a peer's module builds
+    assert core <= as_distributions(imported_by(*files))
 
 
 def test_the_extra_workflow_has_what_the_workflow_imports_in_addition(root):

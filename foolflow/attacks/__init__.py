@@ -8,14 +8,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from foolflow.attacks.apgd import apgd as apgd
     from foolflow.attacks.autoattack import autoattack as autoattack
     from foolflow.attacks.automatic import automatic as automatic
     from foolflow.attacks.corrupt import corrupt as corrupt
     from foolflow.attacks.deepfool import deepfool as deepfool
     from foolflow.attacks.dichotomy import dichotomy as dichotomy
+    from foolflow.attacks.fab import fab as fab
     from foolflow.attacks.fgsm import fgsm as fgsm
     from foolflow.attacks.pgd import pgd as pgd
     from foolflow.attacks.pgd_undetected import pgd_undetected as pgd_undetected
+    from foolflow.attacks.square import square as square
     from foolflow.attacks.stadv import stadv as stadv
     from foolflow.attacks.stadv_students import stadv_students as stadv_students
 

@@ -94,8 +94,8 @@ def _attack(
     evaluations = torch.zeros_like(labels)
     standing = torch.arange(len(images), device=images.device)
     for restart in range(restarts):
-            if len(standing) == 0:
-                break
+        if len(standing) == 0:
+            break
         start = random_start(images, epsilon, norm, derived_seed(seed, restart))
         clean, truth, goal = images[standing], labels[standing], None if targets is None else targets[standing]
         current = project(clean + start, clean, epsilon, norm)

@@ -184,9 +184,8 @@ def stadv(
     adversarial = warp(images, search.best_flow).clamp(0, 1)
     made = conclude(model, adversarial, labels, targets, search.evaluations, search.evaluations)
 
-
-details = {"flow": search.best_flow, **sizes(search.best_flow)}
-return replace(made, details=details if automatic else details | {"objective": search.best_objective})
+    details = {"flow": search.best_flow, **sizes(search.best_flow)}
+    return replace(made, details=details if automatic else details | {"objective": search.best_objective})
 
 
 class _Search:

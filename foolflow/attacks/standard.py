@@ -13,7 +13,7 @@ NORMS = ("linf", "l2")
 CONTROLS = ("noise",)  # attacks that show what is not the attack's doing
 
 # Attacks that look for the smallest perturbation, with the norm that they minimise by default.
-MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2"}
+MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2", "fab": "linf"}
 
 
 def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
@@ -41,7 +41,7 @@ DESCRIPTIONS = {
     "fgsm": "one gradient step",
     "pgd": "40 gradient steps on the cross-entropy",
     "pgd_margin": "40 gradient steps on the margin, from 2 starts",
-    "autoattack": "an ensemble of the strongest attacks",
+    "autoattack": "an ensemble of the strongest attacks: APGD, FAB and Square",
     "minimal_linf": "the smallest L∞ perturbation",
     "minimal_l2": "the smallest L2 perturbation",
     "stadv": "a small deformation of the image",
@@ -53,7 +53,7 @@ def has_ball(entry: Mapping[str, Any]) -> bool:
     return "epsilon" in entry.get("parameters", {})
 
 
-GRADIENT_FREE = ("autoattack", "corrupt")  # on a model without a gradient, `autoattack` is a random search
+GRADIENT_FREE = ("autoattack", "corrupt", "square")  # on a model without a gradient, `autoattack` is a random search
 
 
 def needs_gradient(entry: Mapping[str, Any]) -> bool:
@@ -64,7 +64,7 @@ def needs_gradient(entry: Mapping[str, Any]) -> bool:
 
 def minimised_norm(entry: Mapping[str, Any]) -> str | None:
     """Return the norm that one of our attacks minimises, `l2` or `linf`; None for any other attack."""
-    if entry.get("method") not in MINIMAL:
+    if entry.get("method") not in MINIMAL or has_ball(entry):
         return None
     return str(entry.get("parameters", {}).get("norm", MINIMAL[entry["method"]]))
 

@@ -165,23 +165,59 @@ def _package(parameters: Parameters, classes: int) -> Cost:
     return Cost(115, 101, 100 + 300 * targets + 5000, 100 + 200 * targets)
 
 
-STILL = 0.7  # between 0.6, counted on adversarially trained networks, and 1 if the package fools no image
+def _apgd(parameters: Parameters, classes: int) -> Cost:
+    steps, restarts = parameters.get("steps", 100), parameters.get("restarts", 1)
+    aims = max(min(parameters.get("target_classes", 0), classes - 1), 1)
+    most = restarts * _aimed_steps(aims, steps, (0.2, 0.3, 0.5))
+    typical = 4 * aims  # of the first start, because fooled images leave
+    return Cost(min(typical, most) + 1 + FINAL, min(typical, most), most + 2 * aims + 1 + FINAL, most)
+
+
+def _aimed_steps(aims: int, steps: float, shares: Sequence[float]) -> float:
+    """Return the steps per image of a search that drops half of the classes it aims at, and half of the rest."""
+    return steps * sum(share * max(aims // part, 1) for share, part in zip(shares, (1, 2, 4), strict=True))
+
+
+def _fab(parameters: Parameters, classes: int) -> Cost:
+    aims = max(min(parameters.get("target_classes", 9), classes - 1), 1)
+    shares = (0.4, 0.3, 0.3) if parameters.get("norm", "linf") == "l2" else (0.2, 0.3, 0.5)
+    most = _aimed_steps(aims, parameters.get("steps", 100), shares)
+    typical = most if parameters.get("epsilon") is None else min(10 * aims, most)
+    return Cost(typical + 1 + FINAL, typical, most + 1 + FINAL, most)
+
+
+def _square(parameters: Parameters, classes: int) -> Cost:
+    queries = parameters.get("queries", 5000)
+    return Cost(0.1 * queries + 1 + FINAL, 0, 0.95 * queries + 1 + FINAL, 0)
+
+
+STILL = 0.7  # between 0.6, counted on adversarially trained networks, and 1 if no attack fools an image
 
 
 def _autoattack(parameters: Parameters, classes: int) -> Cost:
-    rest = _package(parameters, classes)
-    # The package fools some of the images that resisted a short attack, and spends less on these.
-    return Cost(10, 7, STILL * rest.most_forward, STILL * rest.most_backward)
+    aimed = {"target_classes": 9, "norm": parameters.get("norm", "linf"), "epsilon": parameters.get("epsilon", 0)}
+    parts = [_apgd({"restarts": 3}, classes), _apgd(aimed, classes), _fab(aimed, classes), _square(parameters, classes)]
+    # Later attacks fool some of the images that resisted a short attack, and spend less on these.
+    forward, backward = (12, 8) if parameters.get("norm", "linf") == "l2" else (7, 3)
+    return Cost(
+        forward,
+        backward,
+        STILL * sum(part.most_forward for part in parts),
+        STILL * sum(part.most_backward for part in parts),
+    )
 
 
 _COSTS: Mapping[str, Callable[[Parameters, int], Cost]] = {
+    "apgd": _apgd,
     "automatic": _automatic,
     "autoattack": _autoattack,
     "corrupt": _corrupt,
     "deepfool": _deepfool,
     "dichotomy": _dichotomy,
+    "fab": _fab,
     "fgsm": _fgsm,
     "pgd": _pgd,
     "pgd_undetected": _pgd_undetected,
+    "square": _square,
     "stadv_students": _stadv_students,
 }

@@ -48,7 +48,13 @@ CASES = {
     "pgd": Case("pgd", {"epsilon": 0.2, "steps": 6, "restarts": 2}, targets=True),
     "pgd, l2, margin": Case("pgd", {"epsilon": 1.6, "steps": 6, "norm": "l2", "loss": "margin"}, targets=True),
     "pgd_undetected": Case("pgd_undetected", {"epsilon": 0.2, "steps": 6, "squeezers": SQUEEZERS}, targets=True),
-    "autoattack": Case("autoattack", {"epsilon": 0.3}, gradient=False, independent=False),
+    "apgd": Case("apgd", {"epsilon": 0.2, "steps": 8, "restarts": 2}, targets=True),
+    "apgd, l2, aimed": Case("apgd", {"epsilon": 1.6, "steps": 8, "norm": "l2", "loss": "dlr", "target_classes": 4}),
+    "fab": Case("fab", {"epsilon": 0.15, "steps": 10}, targets=True),
+    "fab, minimal": Case("fab", {"norm": "l2", "steps": 20, "target_classes": 4}, targets=True, minimal=True),
+    "square": Case("square", {"epsilon": 0.5, "queries": 100}, targets=True, gradient=False),
+    "square, l2": Case("square", {"epsilon": 3.0, "norm": "l2", "queries": 60}, gradient=False),
+    "autoattack": Case("autoattack", {"epsilon": 0.25, "queries": 20}, gradient=False),
     "corrupt": Case("corrupt", {"epsilon": 0.4, "draws": 3}, gradient=False),
     "corrupt, rotation": Case(
         "corrupt", {"kind": "rotation", "strength": 60, "draws": 3, "up_to": True}, gradient=False

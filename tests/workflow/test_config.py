@@ -78,7 +78,7 @@ CASES = [
     ),
     (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
     (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
-    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "available: autoattack, automatic, corrupt, deepfool"),
+    (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "available: apgd, autoattack, automatic, corrupt"),
     (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' does not match"),
     (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
