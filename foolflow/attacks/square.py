@@ -57,7 +57,7 @@ def square(
     search = _linf if norm == "linf" else _l2
 
     def attack(radius: float) -> Adversarial:
-        with frozen(model), torch.no_grad():
+        with torch.no_grad():
             standing = Standing(model, images, labels, targets)
             if len(standing):
                 search(standing, radius, list(_sides(images.shape, queries, area)), seed)
