@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from foolflow.attacks.apgd import apgd
 from foolflow.attacks.base import Adversarial, conclude, is_success
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.dichotomy import dichotomy
 from foolflow.attacks.fab import fab
 from foolflow.attacks.square import square
 from foolflow.attacks.standing import at_each
@@ -39,7 +40,8 @@ def autoattack(
     wrong classes, and Square.
 
     The aimed attacks give all their steps only to the most promising classes, and APGD aims with the margin instead of
-    the DLR loss. The saved steps pay for two more starts of APGD on the cross-entropy.
+    the DLR loss. The saved steps pay for another attack before Square: two more starts of APGD on the cross-entropy in
+    `linf`, and `dichotomy` in `l2`.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes), at least 2. If it has no gradient, only Square
         runs.
@@ -50,7 +52,7 @@ def autoattack(
         share them, so that no result depends on the batch.
     Images that no attack fools, and misclassified ones, are returned unchanged.
     `details` of the result: `stage` (N,), int64, the attack that fooled an image: 1 for APGD on the cross-entropy, 2
-    for aimed APGD, 3 for FAB, 4 for further starts of APGD, 5 for Square; 0 for images that were misclassified before,
+    for aimed APGD, 3 for FAB, 4 for further starts of APGD or dichotomy, 5 for Square; 0 for images that were misclassified before,
     -1 for those that are not fooled.
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
@@ -71,13 +73,20 @@ Attack = Callable[[nn.Module, Tensor, Tensor], Adversarial]
 
 def _stages(epsilon: float, norm: str, queries: int, seed: int) -> list[Attack]:
     ball: dict[str, Any] = {"epsilon": epsilon, "norm": norm}
+    more: Attack = partial(apgd, loss="cross_entropy", restarts=MORE_STARTS, seed=derived_seed(seed, "again"), **ball)
     return [
         partial(apgd, loss="cross_entropy", seed=seed, **ball),
         partial(apgd, loss="margin", target_classes=CLASSES, seed=seed, **ball),
         partial(fab, target_classes=CLASSES, **ball),
-        partial(apgd, loss="cross_entropy", restarts=MORE_STARTS, seed=derived_seed(seed, "again"), **ball),
+        more if norm == "linf" else partial(_shortest_within, epsilon=epsilon, seed=seed),
         partial(square, **ball, queries=queries, seed=seed),
     ]
+
+
+def _shortest_within(model: nn.Module, images: Tensor, labels: Tensor, *, epsilon: float, seed: int) -> Adversarial:
+    """Look for the shortest L2 perturbation; only those within epsilon count as successes."""
+    made = dichotomy(model, images, labels, seed=seed)
+    return replace(made, success=made.success & (made.details["norms"] <= epsilon))
 
 
 def _run(model: nn.Module, images: Tensor, labels: Tensor, stages: Sequence[Attack]) -> Adversarial:
