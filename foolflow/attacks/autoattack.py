@@ -52,8 +52,8 @@ def autoattack(
         share them, so that no result depends on the batch.
     Images that no attack fools, and misclassified ones, are returned unchanged.
     `details` of the result: `stage` (N,), int64, the attack that fooled an image: 1 for APGD on the cross-entropy, 2
-    for aimed APGD, 3 for FAB, 4 for further starts of APGD or dichotomy, 5 for Square; 0 for images that were misclassified before,
-    -1 for those that are not fooled.
+    for aimed APGD, 3 for FAB, 4 for further starts of APGD or for dichotomy, 5 for Square; 0 for images that were
+    misclassified before, -1 for those that are not fooled.
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
     """

@@ -138,7 +138,8 @@ def _descend_on_gap(
             farthest = math.sqrt(clean[0].numel()) if len(rows) else 1.0
             stride = rate * (-gaps / length(now, "l2").clamp_min(TINY)).clamp(TINY, farthest)
         else:
-            gradients, rises = gradients.lerp(now, 1 - memory), rises.lerp(rises_now, 1 - memory)
+            weight = 1 - min(memory, step / (step + 1))
+            gradients, rises = gradients.lerp(now, weight), rises.lerp(rises_now, weight)
         fooled = (gradients * r).flatten(1).sum(1) > rises
         inward = -r / column(length(r, "l2").clamp_min(TINY))
         direction = torch.where(column(fooled), inward, gradients / column(length(gradients, "l2").clamp_min(TINY)))

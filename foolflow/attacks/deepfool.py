@@ -22,7 +22,7 @@ NUDGE = 2.0  # of the rounding error of the gap
 LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
 TINY = 1e-12
 
-HARD = 3  # steps after which an image is hard, so that every rival is considered again
+HARD = 4  # steps after which an image is hard, so that every rival is considered again
 
 
 @for_any_model
@@ -45,7 +45,7 @@ def deepfool(
     steps: maximum number of steps.  overshoot: fraction by which the perturbation is extended.
     norm: `l2` or `linf`, the norm to minimise.  classes: number of most likely classes that are considered,
         including the label.
-    nearest: the first step computes a gradient for each rival class, the next two only for this many rivals: those
+    nearest: the first step computes a gradient for each rival class, the next three only for this many rivals: those
         that are nearest by the current gap and the length of the last known gradient. The paper uses all of them
         (`classes - 1`), which costs about three times as much and ends at the same images with few exceptions.
         Images that are not fooled by then are hard, and every step on them uses all rivals.

@@ -110,7 +110,7 @@ def _compete(search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start:
         if per_image < stages[0][0]:
             starts = starts.keep(_better_half(starts.estimate, 2 * per_image))
         for _ in range(count):
-            starts = _step(search, starts, search.rate * _share(step, total), per_image, first=step == 0)
+            starts = _step(search, starts, search.rate * _share(step, total), per_image, step=step)
             step += 1
 
 
@@ -120,7 +120,8 @@ def _explore(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
     noises = fading_noise(steps, search.clean.shape[1:], derived_seed(search.seed, "noise"))
     for step, noise in enumerate(noises):
         rate = search.rate * _share(step, steps)
-        starts = _step(search, starts, rate, 1, first=step == 0, memory=LONG_MEMORY, noise=noise.to(upper.device))
+        there = noise.to(upper.device) if noise.any() else None
+        starts = _step(search, starts, rate, 1, step=step, memory=LONG_MEMORY, noise=there)
 
 
 def _refine(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
@@ -135,7 +136,7 @@ def _refine(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
         if len(starts.rows) == 0:
             return
         rate = search.rate * REFINING_RATE * _share(step, steps)
-        starts = _step(search, starts, rate, 1, first=step == 0)
+        starts = _step(search, starts, rate, 1, step=step)
         least = shortest.lengths[starts.rows]
         shorter = least < reference * (1 - search.precision)
         reference = torch.where(shorter, least, reference)
@@ -194,29 +195,32 @@ def _step(
     rate: float,
     per_image: int,
     *,
-    first: bool,
+    step: int,
     memory: float = MEMORY,
     noise: Tensor | None = None,
 ) -> _Starts:
     """Evaluate the gradient of each start, update its linear model, turn its direction, and choose its next norm.
 
-    first: whether there is no linear model yet.  noise: (1, C, H, W), added to the images that the gradients are of.
+    step: number of gradients in the linear model so far.
+    noise: (1, C, H, W), added to the images that the gradients are of.
     """
     rows, current, norm = starts.rows, starts.perturbations, search.norm
     clean = search.clean[rows]
     tried = (clean + (current if noise is None else current + noise)).clamp(0, 1)
     labels, targets = search.shortest.goal(rows)
     gaps, gradients, logits = gap(search.model, tried, labels, targets, search.shortest.scale[rows], starts.rivals)
-    _, lengths = search.shortest.remember(rows, tried, logits, per_image)
+    if noise is None:
+        _, lengths = search.shortest.remember(rows, tried, logits, per_image)
+    else:  # the noise takes the images to norms that are not being tried
+        lengths = length(current, norm)
     search.iterations[rows[::per_image]] += 1
     search.evaluations[rows[::per_image]] += per_image
 
     rises = (gradients * (tried - clean)).flatten(1).sum(1) - gaps
-    if not first:
+    if step:
+        memory = min(memory, step / (step + 1))
         gradients = starts.gradients.lerp(gradients, 1 - memory)
         rises = starts.rises.lerp(rises, 1 - memory)
-    if noise is not None:
-        lengths = length(current, norm)
 
     moved = lengths > 0
     shortest_reach = torch.where(moved, lengths / LARGEST_CHANGE, 0.0)

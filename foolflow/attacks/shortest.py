@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import clean_scale, is_clear_success
+from foolflow.compute.acceleration import unaccelerated
 
 TINY = 1e-12
 STARTING_NOISES = 8
@@ -79,7 +80,7 @@ class Shortest:
         for _ in range(math.ceil(math.log2(1 / precision))):
             middle = (low + high) / 2
             tried = (self.clean[rows] + column(middle) * ends).clamp(0, 1)
-            with torch.no_grad():
+            with torch.no_grad(), unaccelerated():
                 fooled, _ = self.remember(rows, tried, model(tried))
             high, low = torch.where(fooled, middle, high), torch.where(fooled, low, middle)
 

@@ -53,7 +53,7 @@ CASES = {
     "fab": Case("fab", {"epsilon": 0.15, "steps": 10}, targets=True),
     "fab, minimal": Case("fab", {"norm": "l2", "steps": 20, "target_classes": 4}, targets=True, minimal=True),
     "square": Case("square", {"epsilon": 0.5, "queries": 100}, targets=True, gradient=False),
-    "square, l2": Case("square", {"epsilon": 3.0, "norm": "l2", "queries": 60}, gradient=False),
+    "square, l2": Case("square", {"epsilon": 4.0, "norm": "l2", "queries": 200}, gradient=False),
     "autoattack": Case("autoattack", {"epsilon": 0.25, "queries": 20}, gradient=False),
     "corrupt": Case("corrupt", {"epsilon": 0.4, "draws": 3}, gradient=False),
     "corrupt, rotation": Case(
@@ -78,7 +78,7 @@ CASES = {
     ),
     "stadv": Case("stadv", {"steps": 20}, targets=True, minimal=True),
     "stadv, l-bfgs": Case("stadv", {"solver": "batched", "tau": 0.01, "max_evaluations": 30}, targets=True),
-    "stadv, best shift": Case("stadv", {"tau": 0.02, "init": "shift", "steps": 20}),
+    "stadv, best shift": Case("stadv", {"tau": 0.02, "init": "shift", "steps": 20}, gradient=False),
     "stadv, bounded": Case(
         "stadv", {"max_displacement": 1.5, "max_flow_loss": 300, "allow_shift": False, "steps": 30, "restarts": 2}
     ),

@@ -139,7 +139,7 @@ def test_targets_are_reached(trained, variant):
     assert torch.equal(made.success, made.predictions == targets)
     if variant == "improved":
         assert made.success.all()
-        assert (made.details["norms"] >= 0.99 * untargeted.details["norms"]).all()
+        assert (made.details["norms"] >= 0.97 * untargeted.details["norms"]).all()
 
 
 def test_the_published_variant_finds_similar_norms(trained):

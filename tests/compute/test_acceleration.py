@@ -320,3 +320,24 @@ def test_the_workflow_attacks_the_accelerated_victim():
     assert 6 in victim.folded  # three layers and their BatchNorms
     plain = foolflow.attacks.pgd(victim, images.float() / 255, labels, epsilon=0.1, steps=5)
     assert torch.allclose(torch.from_numpy(made.tensors["images"]), plain.images, atol=1e-3)
+
+
+def test_a_block_can_run_the_model_as_it_is():
+    model, images = with_statistics(network()), torch.rand(3, 3, 10, 10)
+    plain = model(images)
+    with accelerated(model, images.shape[1:]):
+        fast = model(images)
+        with acceleration.unaccelerated():
+            assert torch.equal(model(images), plain)
+        assert torch.equal(model(images), fast)
+    assert not torch.equal(fast, plain)
+
+
+@pytest.mark.parametrize("attack", ["dichotomy", "automatic"])
+def test_the_nearest_images_fool_the_model_as_it_is(attack):
+    """The last bisection ends at the decision boundary, where the rounding of folded layers would decide."""
+    model, images = with_statistics(network()), torch.rand(40, 3, 10, 10, generator=torch.Generator().manual_seed(1))
+    labels = model(images).argmax(1)
+    made = getattr(foolflow.attacks, attack)(model, images, labels, steps=30)
+    assert made.success.float().mean() > 0.9
+    assert torch.equal(model(made.images).argmax(1) != labels, made.success)
