@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from foolflow.compute.acceleration import unaccelerated
 from foolflow.errors import InvalidInput
 
-# The logits of an image vary between batches: by about 1e-6 of what the network builds up, which can be much more than the
-# lead of an uncertain image, and by the spacing of floating-point numbers of their size.
+# The logits of an image vary between batches: by about 1e-6 of what the network builds up, which can be much more than
+# the lead of an uncertain image, and by the spacing of floating-point numbers of their size.
 ROUNDING = 1e-4  # of the lead on the clean image
 SPACINGS = 2  # of the larger of the two logits that are compared, which each vary by one
 
