@@ -176,7 +176,7 @@ CASES = {
         | MANIFEST,
     ),
     "stAdv's module remakes its sets and what shows them, and not what the students ran": (
-        ("foolflow/attacks/stadv.py", "SHIFT = 2.0", "SHIFT = 1.0"),
+        ("foolflow/attacks/stadv.py", "START = 2.0", "START = 1.0"),
         each(attack, *STADV) | judgements("stadv", "B/none", "C/none") | shown("stadv") | MANIFEST,
     ),
     "how an image is judged concerns every judgement and what shows it, and no attack": (
