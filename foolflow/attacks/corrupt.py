@@ -38,8 +38,8 @@ def corrupt(
         `gaussian_noise`, `uniform_noise`: independent numbers, scaled to the norm.
         `noise`: sign_noise in linf and gaussian_noise in l2.
         Or one of these, whose size is a `strength`:
-        `rotation`: about the centre by so many degrees, 0 to 180, in a random direction.
-        `translation`: by so many pixels along one axis or both, in one of 8 random directions.
+        `rotation`: about the centre, by this many degrees (0 to 180), clockwise or anticlockwise at random.
+        `translation`: by this many pixels along one axis or both, in one of 8 directions at random.
         `scale`: larger by this fraction, or smaller by the same factor, at random: 0.1 is 1.1 or 1 / 1.1.
         `blur`: with a Gaussian of this standard deviation in pixels; images are mirrored beyond their border.
         `contrast`: differences from the mean grey of an image are multiplied by this factor; 1 changes nothing.

@@ -44,7 +44,7 @@ def run_attack(
     """Attack the images that the config entry selects, with its method and parameters.
 
     split: the test split.
-    entry: the attack's entry in the config. With `samples` above 1, the attack sees the mean of so many passes of the
+    entry: the attack's entry in the config. With `samples` above 1, the attack sees the mean of that many passes of the
         victim; with `auto`, the default, of DRAWS passes of a random victim and of one pass of any other.
     path: the file to write, batch by batch, so that memory does not grow with the number of images. None: the set is
         returned in memory.

@@ -36,18 +36,6 @@ def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
     return {name: entry | {"filter_gradient": "auto"} for name, entry in entries.items()}
 
 
-DESCRIPTIONS = {
-    "noise": "random noise of the same size, as a control",
-    "fgsm": "one gradient step",
-    "pgd": "40 gradient steps on the cross-entropy",
-    "pgd_margin": "40 gradient steps on the margin, from 2 starts",
-    "autoattack": "an ensemble of the strongest attacks: APGD, FAB and Square",
-    "minimal_linf": "the smallest L∞ perturbation",
-    "minimal_l2": "the smallest L2 perturbation",
-    "stadv": "a small deformation of the image",
-}
-
-
 def has_ball(entry: Mapping[str, Any]) -> bool:
     """Whether an attack stays within a given epsilon, rather than looking for the smallest perturbation."""
     return "epsilon" in entry.get("parameters", {})

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from foolflow.errors import InvalidInput, in_one_line
@@ -27,11 +26,6 @@ def open_tensors(path: Path) -> Iterator[Any]:
             yield file
     except (OSError, SafetensorError) as error:
         raise unreadable(path, "a safetensors file with the expected tensors", error) from error
-
-
-def read_tensors(path: Path) -> dict[str, np.ndarray]:
-    with open_tensors(path) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
 
 
 def unreadable(path: Path, kind: str, error: Exception) -> InvalidInput:

@@ -196,7 +196,8 @@ STILL = 0.7  # between 0.6, counted on adversarially trained networks, and 1 if 
 
 def _autoattack(parameters: Parameters, classes: int) -> Cost:
     aimed = {"target_classes": 9, "norm": parameters.get("norm", "linf"), "epsilon": parameters.get("epsilon", 0)}
-    parts = [_apgd({"restarts": 3}, classes), _apgd(aimed, classes), _fab(aimed, classes), _square(parameters, classes)]
+    more = _apgd({"restarts": 2}, classes) if aimed["norm"] == "linf" else _dichotomy({}, classes)
+    parts = [_apgd({}, classes), _apgd(aimed, classes), _fab(aimed, classes), more, _square(parameters, classes)]
     # Later attacks fool some of the images that resisted a short attack, and spend less on these.
     forward, backward = (12, 8) if parameters.get("norm", "linf") == "l2" else (7, 3)
     return Cost(
