@@ -68,7 +68,8 @@ def test_each_job_requests_the_resources_of_its_rule(submitted):
 
 
 def test_small_jobs_are_not_submitted(submitted):
-    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, "train_victim"])  # two victims are trained
+    # Two victims are trained, and one of them is attacked with FGSM and with noise.
+    assert sorted(job.made_of for job in submitted) == sorted([*REQUESTS, "train_victim", "attack_victim"])
 
 
 def test_two_jobs_never_share_the_gpu(submitted):
