@@ -15,10 +15,10 @@ from foolflow.attacks.shortest import TINY, Shortest, column, length
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
-DEFAULTS = {"improved": (100, 0.5), "published": (1000, 0.005)}  # steps, learning rate
+DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 
 # The improved variant:
-LAST_RATE = 0.01  # final learning rate as a fraction of the first
+LAST_RATE = 0.03  # final learning rate as a fraction of the first
 MEMORY, NOISY_MEMORY = 0.5, 0.8  # the weight of the previous steps in the averaged linear model
 
 
@@ -51,7 +51,7 @@ def automatic(
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
     steps: maximum number of gradient evaluations (`improved` 100, `published` 1,000).
-    learning_rate: see above (`improved` 0.5; `published`, of Adam, 0.005).
+    learning_rate: see above (`improved` 1; `published`, of Adam, 0.005).
     precision: of the final bisection, as a fraction of the length (`improved`).
     Misclassified images are returned unchanged, and so are images for which no adversarial image is found.
     `details` of the result: `norms` (N,) of the perturbations.

@@ -35,7 +35,7 @@ def deepfool(
     overshoot: float = 0.02,
     norm: str = "l2",
     classes: int = 10,
-    nearest: int = 2,
+    nearest: int = 4,
 ) -> Adversarial:
     """Step to the nearest linearised decision boundary until the class changes
     (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599, algorithm 2; equation 11 for L-infinity).
@@ -47,7 +47,7 @@ def deepfool(
         including the label.
     nearest: the first step computes a gradient for each rival class, the next three only for this many rivals: those
         that are nearest by the current gap and the length of the last known gradient. The paper uses all of them
-        (`classes - 1`), which costs about three times as much and ends at the same images with few exceptions.
+        (`classes - 1`), which costs up to half as much again and ends at the same images with few exceptions.
         Images that are not fooled by then are hard, and every step on them uses all rivals.
     Each iterate is clipped to [0, 1] before the next step, so that no step is spent on what the clipping undoes.
     Misclassified images are returned unchanged. Finished images leave the batch.

@@ -21,6 +21,7 @@ def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
 
     norm, epsilon: the ball of the fixed-size attacks; `linf` or `l2`, in pixel units.
     Every attack follows the gradient through the victim's filter, or treats the filter as the identity if it has none.
+    stAdv may not shift the whole image: its flow loss would not see that, and a reader would.
     """
     ball = {"epsilon": epsilon, "norm": norm}
     entries: dict[str, Entry] = {
@@ -31,7 +32,7 @@ def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
         "autoattack": {"method": "autoattack", "parameters": ball},
         "minimal_linf": {"method": "dichotomy", "parameters": {"norm": "linf"}},
         "minimal_l2": {"method": "dichotomy", "parameters": {"norm": "l2"}},
-        "stadv": {"method": "stadv", "parameters": {"tau": "auto"}},
+        "stadv": {"method": "stadv", "parameters": {"tau": "auto", "allow_shift": False}},
     }
     return {name: entry | {"filter_gradient": "auto"} for name, entry in entries.items()}
 

@@ -95,7 +95,7 @@ def _pgd_undetected(parameters: Parameters, classes: int) -> Cost:
 def _deepfool(parameters: Parameters, classes: int) -> Cost:
     steps = parameters.get("steps", 50)
     rivals = max(min(parameters.get("classes", 10), classes) - 1, 1)
-    nearest = min(parameters.get("nearest", 2), rivals)
+    nearest = min(parameters.get("nearest", 4), rivals)
     typical = min(steps, 4)
     return _same(1.5 * typical + FINAL, rivals + nearest * max(typical - 1, 0))
 

@@ -66,9 +66,9 @@ def test_comparison_with_foolbox_on_a_trained_victim(trained, norm, attack):
 
 
 def gradients_of(iterations):
-    """All nine rivals in the first step, the two nearest in the next, and all again once the image is hard."""
+    """All nine rivals in the first step, the four nearest in the next three, and all again once the image is hard."""
     steps = torch.arange(iterations.max())
-    each = torch.where((steps == 0) | (steps >= HARD), 9, 2)
+    each = torch.where((steps == 0) | (steps >= HARD), 9, 4)
     return each.cumsum(0)[iterations - 1]
 
 
