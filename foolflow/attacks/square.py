@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -189,10 +190,14 @@ def _tiles(channels: int, height: int, width: int, generator: torch.Generator) -
 def _bump(side: int, generator: torch.Generator) -> Tensor:
     """Return a window with a positive and a negative half that both fall off from their centres, of length 1 (side,
     side), upright or lying (section 3.4 of the paper)."""
-    upper = _hill(side // 2, side)
-    bump = torch.cat([upper, -_hill(side - side // 2, side)])
-    bump = bump / bump.norm()
+    bump = _upright_bump(side)
     return bump if torch.rand(1, generator=generator) < 0.5 else bump.T
+
+
+@cache
+def _upright_bump(side: int) -> Tensor:
+    bump = torch.cat([_hill(side // 2, side), -_hill(side - side // 2, side)])
+    return bump / bump.norm()
 
 
 def _hill(height: int, width: int) -> Tensor:
