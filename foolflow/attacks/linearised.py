@@ -13,6 +13,7 @@ from foolflow.attacks.shortest import TINY, column, dual_length, length
 from foolflow.compute.seeds import derived_seed
 
 OVERSHOOT = 1.01  # the ratio of a norm to the distance of the linearised boundary
+SEEKING = 1.04  # a further factor for images that nothing has fooled: where the boundary bends away, the rest falls short
 UNDERCUT = 0.999  # upper limit of a norm, as a fraction of the smallest norm that fooled the model
 LARGEST_CHANGE = 2.0  # largest factor between the norms of two steps
 PATIENCE = 6  # once settled, an image leaves the last phase after this many steps without progress
@@ -30,44 +31,27 @@ REFINING_RATE = 0.3  # the first rate of the refinement, as a fraction of that o
 
 
 def descend(search: Search, rows: Tensor, logits: Tensor) -> None:
-    """Search within the interval; if that fails, within all of [0, 1]; if that fails too, from fixed images.
+    """Let starts compete, explore, and refine the best perturbation. If there is none, refine one of fixed images.
 
     rows: (M,), the images to search for.  logits: (N, K), of all clean images.
     """
     shortest = search.shortest
-    upper = torch.full((len(rows),), search.high, device=rows.device)
-    _run_phases(search, rows, logits[rows], upper, None)
-    standing = rows[~shortest.found[rows]]
-    if len(standing):
-        _run_phases(search, standing, logits[standing], search.furthest(standing), None)
-        standing = standing[~shortest.found[standing]]
-    if len(standing):
-        shortest.start_from_fixed_images(search.model, standing, search.precision)
-        standing = standing[shortest.found[standing]]
-        start = shortest.images[standing] - search.clean[standing]
-        _run_phases(search, standing, logits[standing], search.furthest(standing), start)
-    shortest.shorten(search.model, rows, search.low, search.precision)
-
-
-def _run_phases(search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None) -> None:
-    """Let starts compete, explore, and refine the best perturbation of the images `rows` (M,), up to `upper` (M,).
-
-    start: (M, C, H, W), perturbations that replace the first start.
-    """
     explores = search.steps >= FEWEST_TO_EXPLORE
     competing = round(COMPETING * search.steps) if explores else search.steps
-    _compete(search, rows, logits, upper, start, competing)
+    exploring = round(EXPLORING * search.steps) if explores else 0
+    _compete(search, rows, logits[rows], competing)
     if explores:
-        exploring = round(EXPLORING * search.steps)
-        _explore(search, rows, upper, exploring)
-        _refine(search, rows, upper, search.steps - competing - exploring)
+        _explore(search, rows, exploring)
+    shortest.start_from_fixed_images(search.model, rows[~shortest.found[rows]], search.precision)
+    _refine(search, rows, search.steps - competing - exploring)
+    shortest.shorten(search.model, rows, search.low, search.precision)
 
 
 @dataclass
 class _Starts:
     """The state of each start of each image: (M, ...), with the starts of an image next to each other.
 
-    rivals: the class that each start aims at, or ALL.  upper: the largest norm allowed.
+    rivals: the class that each start aims at, or ALL.  upper: the norm of the longest perturbation within [0, 1].
     estimate: the norm at which it is expected to fool the model.
     gradients, rises: the averaged linear model of the gap: it closes at a perturbation p if gradients . p = rise.
     """
@@ -81,7 +65,8 @@ class _Starts:
     rises: Tensor
 
     @classmethod
-    def at(cls, rows: Tensor, rivals: Tensor, upper: Tensor, perturbations: Tensor) -> "_Starts":
+    def at(cls, search: Search, rows: Tensor, rivals: Tensor, perturbations: Tensor) -> "_Starts":
+        upper = search.furthest(rows)
         zeros = torch.zeros_like(upper)
         return cls(rows, rivals, upper, perturbations, zeros + torch.inf, torch.zeros_like(perturbations), zeros)
 
@@ -101,10 +86,10 @@ def _schedule(steps: int) -> list[tuple[int, int]]:
     return [*stages, (1, steps - sum(starts * count for starts, count in stages))]
 
 
-def _compete(search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None, steps: int) -> None:
+def _compete(search: Search, rows: Tensor, logits: Tensor, steps: int) -> None:
     """Descend from several starts, and keep the better half after each stage."""
     stages = _schedule(steps)
-    starts = _begin(search, rows, logits, upper, start, stages[0][0])
+    starts = _begin(search, rows, logits, stages[0][0])
     total, step = sum(count for _, count in stages), 0
     for per_image, count in stages:
         if per_image < stages[0][0]:
@@ -114,22 +99,21 @@ def _compete(search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start:
             step += 1
 
 
-def _explore(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
+def _explore(search: Search, rows: Tensor, steps: int) -> None:
     """Descend on linear models of images with `fading_noise`."""
-    starts = _Starts.at(rows, torch.full_like(rows, ALL), upper, torch.zeros_like(search.clean[rows]))
+    starts = _Starts.at(search, rows, torch.full_like(rows, ALL), torch.zeros_like(search.clean[rows]))
     noises = fading_noise(steps, search.clean.shape[1:], derived_seed(search.seed, "noise"))
     for step, noise in enumerate(noises):
         rate = search.rate * _share(step, steps)
-        there = noise.to(upper.device) if noise.any() else None
+        there = noise.to(search.clean.device) if noise.any() else None
         starts = _step(search, starts, rate, 1, step=step, memory=LONG_MEMORY, noise=there)
 
 
-def _refine(search: Search, rows: Tensor, upper: Tensor, steps: int) -> None:
+def _refine(search: Search, rows: Tensor, steps: int) -> None:
     """Descend from the shortest perturbation found so far. Images without progress leave."""
     shortest = search.shortest
-    found = shortest.found[rows]
-    rows, upper = rows[found], upper[found]
-    starts = _Starts.at(rows, torch.full_like(rows, ALL), upper, shortest.images[rows] - search.clean[rows])
+    rows = rows[shortest.found[rows]]
+    starts = _Starts.at(search, rows, torch.full_like(rows, ALL), shortest.images[rows] - search.clean[rows])
     reference = shortest.lengths[rows]
     stale = torch.zeros_like(rows)
     for step in range(steps):
@@ -157,9 +141,7 @@ def _better_half(estimate: Tensor, per_image: int) -> Tensor:
     return (first + order).flatten()
 
 
-def _begin(
-    search: Search, rows: Tensor, logits: Tensor, upper: Tensor, start: Tensor | None, per_image: int
-) -> _Starts:
+def _begin(search: Search, rows: Tensor, logits: Tensor, per_image: int) -> _Starts:
     """Prepare the starts: one against all rivals, one against each of the most likely, the rest at random.
 
     With targets, no start aims at a single rival, because the target has to beat all of them.
@@ -172,14 +154,12 @@ def _begin(
     perturbations = search.clean.new_zeros(len(rows), per_image, *search.clean.shape[1:])
     random = per_image - 1 - count
     if random:
-        reach = torch.minimum(upper, search.furthest(rows)) / 4
+        reach = search.furthest(rows).clamp_max(search.high) / 4
         perturbations[:, 1 + count :] = column(reach)[:, None] * search.random_directions(random)
-    if start is not None:
-        perturbations[:, 0] = start
     every = rows.repeat_interleave(per_image)
     clean = search.clean[every]
     inside = (clean + perturbations.flatten(0, 1)).clamp(0, 1) - clean
-    return _Starts.at(every, rivals.flatten(), upper.repeat_interleave(per_image), inside)
+    return _Starts.at(search, every, rivals.flatten(), inside)
 
 
 # ---- One step -------------------------------------------------------------------------------------------------------
@@ -224,7 +204,7 @@ def _step(
 
     moved = lengths > 0
     shortest_reach = torch.where(moved, lengths / LARGEST_CHANGE, 0.0)
-    furthest_reach = torch.where(moved, lengths * LARGEST_CHANGE, starts.upper).minimum(starts.upper)
+    furthest_reach = torch.where(moved, lengths * LARGEST_CHANGE, search.high).minimum(starts.upper)
     # The gap is nearly linear only near the image, so this limits how far the linear model is used.
     steepness = dual_length(gradients, norm)
     rise = rises.minimum(steepness * furthest_reach).maximum(steepness * shortest_reach).clamp_min(TINY)
@@ -237,7 +217,8 @@ def _step(
     slope = (gradients * direction).flatten(1).sum(1)
     estimate = torch.where(slope > 0, rise / slope.clamp_min(TINY), torch.inf) * OVERSHOOT
     estimate = torch.where(moved, estimate, nearest_length * OVERSHOOT)
-    norms = estimate.minimum(furthest_reach).maximum(shortest_reach)
+    sought = estimate * torch.where(search.shortest.found[rows], 1.0, SEEKING)
+    norms = sought.minimum(furthest_reach).maximum(shortest_reach)
     norms = norms.minimum(search.shortest.lengths[rows] * UNDERCUT).minimum(starts.upper).clamp_min(search.low)
     perturbations = (clean + column(norms) * direction).clamp(0, 1) - clean
     return _Starts(rows, starts.rivals, starts.upper, perturbations, estimate, gradients, rises)
