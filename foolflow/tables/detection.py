@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.statistics.detection import Area, Rate, area_under, rate_of, threshold_at
+from foolflow.statistics.bootstrap import RESAMPLES
+from foolflow.statistics.detection import Area, Rate, Scores, area_under, rate_of, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
 from foolflow.tables.wording import agreement, rate_with_n
@@ -54,9 +55,11 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "adversarial image are measured after rounding to 8 bits. Detected: the share of the successful images, as "
             "in Xu et al. Failed, detected: the share of the unsuccessful images. Fooled, undetected: the share of all "
             "n images that fool the victim and are not detected, which is the goal of an adversary. AUC: successful "
-            "adversarial images against clean test images. Intervals: Wilson's for rates, DeLong's for the AUC "
-            "(without width if the AUC is 1).",
-            f"'{POOLED}' pools the images of the rows above it. The attacks in the rows below it know the detector "
+            "adversarial images against clean test images. Intervals: Wilson's for the rates of one attack. Those of the "
+            "AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, to "
+            f"which each attacked image contributes several times, come from a bootstrap over the images "
+            f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
+            f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks in the rows below it know the detector "
             "and minimise its score.",
             *verdict_note(display),
             *([_published_note(reference)] if published else []),
@@ -67,7 +70,8 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
 def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     threshold = threshold_at(one.scores_of("val"), false_positives)
     published = reference["detectors"].get(one.dataset, {}).get(one.detector, {})
-    clean = one.scores_of("test")
+    test = one.rows_of("test")
+    clean = Scores(test["score"].to_numpy(), test["index"].to_numpy())
     common = {
         "dataset": one.dataset,
         "model": one.model,
@@ -79,16 +83,17 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
 
     def row(images: str, adaptive: bool | None, records: pd.DataFrame, key: str) -> dict[str, Any]:
         fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
+        image = records["index"].to_numpy()
         detected = score > threshold
         return {
             **common,
             "images": images,
             "adaptive": adaptive,
-            **_named("success", rate_of(fooled)),
-            **_named("detected", rate_of(detected[fooled])),
-            **_named("failed_detected", rate_of(detected[~fooled])),
-            **_named("unseen", rate_of(fooled & ~detected)),
-            **_named("auc", area_under(clean, score[fooled])),
+            **_named("success", rate_of(fooled, image)),
+            **_named("detected", rate_of(detected[fooled], image[fooled])),
+            **_named("failed_detected", rate_of(detected[~fooled], image[~fooled])),
+            **_named("unseen", rate_of(fooled & ~detected, image)),
+            **_named("auc", area_under(clean, Scores(score[fooled], image[fooled]))),
             "published_detected": _fraction(published.get("detected", {}).get(key)),
             "published_auc": _fraction(published.get("auc")) if key == "all" else None,
         }
@@ -96,7 +101,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
     yield {
         **common,
         "images": CLEAN,
-        **_named("detected", rate_of(clean > threshold)),
+        **_named("detected", rate_of(clean.score > threshold)),
         "published_detected": _fraction(published.get("false_positives")),
     }
     static = [scored for scored in one.attacked if not scored.adaptive]
