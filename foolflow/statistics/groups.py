@@ -42,8 +42,10 @@ def compact_letters(order: Sequence[int], different: Collection[Pair]) -> list[s
         halves = {column - {entry} for column in split for entry in pair}
         columns = [*whole, *(half for half in halves if not _is_absorbed(half, [*whole, *halves]))]
     columns.sort(key=sorted)
-    letters = ["".join(_letter(number) for number, column in enumerate(columns) if rank in column) for rank in
-               range(len(order))]
+    letters = [
+        "".join(_letter(number) for number, column in enumerate(columns) if rank in column)
+        for rank in range(len(order))
+    ]
     return [letters[place[entry]] for entry in range(len(order))]
 
 

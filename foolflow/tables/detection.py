@@ -55,12 +55,12 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "adversarial image are measured after rounding to 8 bits. Detected: the share of the successful images, as "
             "in Xu et al. Failed, detected: the share of the unsuccessful images. Fooled, undetected: the share of all "
             "n images that fool the victim and are not detected, which is the goal of an adversary. AUC: successful "
-            "adversarial images against clean test images. Intervals: Wilson's for the rates of one attack. Those of the "
-            "AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, to "
-            f"which each attacked image contributes several times, come from a bootstrap over the images "
+            "adversarial images against clean test images. Intervals: Wilson's for the rates of one attack. Those of "
+            "the AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, "
+            "to which one image contributes several times, come from a bootstrap over the images "
             f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
-            f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks in the rows below it know the detector "
-            "and minimise its score.",
+            f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks "
+            "in the rows below it know the detector and minimise its score.",
             *verdict_note(display),
             *([_published_note(reference)] if published else []),
         ],
