@@ -30,7 +30,7 @@ rule write_page:
                 "sections": PAGE_SECTIONS,
                 "boards": PAGE_BOARDS,
                 "cells": PAGE_CELLS,
-                "seeds": config["seeds"],
+                "seeds": PAGE_SEEDS,
                 "megabytes": config["page"]["megabytes"],
             }
         ),

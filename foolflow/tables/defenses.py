@@ -175,19 +175,19 @@ def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
 def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
     if roles is None:
         return
-    white = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "white_box"}
+    white = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "white_box"}
     if roles.iterative not in white:
         return
     suspect = next(cell for cell in cells if (cell.kind, cell.attack) == ("white_box", roles.iterative))
     others = {"static": "transferred", "black_box": "black-box", "adaptive": "adaptive"}
     stronger = tuple(
-        (others[cell.kind], Attacked(cell.attack, cell.outcomes))
+        (others[cell.kind], _attacked(cell))
         for cell in cells
         # An attack with a larger radius, or one that moves pixels, may win without any masking.
         if cell.radius <= suspect.radius
         and (cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative))
     )
-    transferred = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "static"}
+    transferred = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "static"}
     single = roles.single_step or ""
     yield from signs_of_masking(
         Evidence(
@@ -198,6 +198,10 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
             huge=white.get(roles.huge or ""),
         )
     )
+
+
+def _attacked(cell: Cell) -> Attacked:
+    return Attacked(cell.attack, cell.outcomes, cell.radius)
 
 
 def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
