@@ -11,8 +11,8 @@ from foolflow.statistics.robustness import on_common_images
 
 SIGNIFICANT = 0.01  # level of a two-sided test; each victim has several
 NEAR_ZERO = 0.05  # an accuracy above this is suspicious if the radius allows any image to become grey
-# A single-step collapse: one step leaves at least WITHSTOOD of the clean accuracy, and many steps less than LEFT of what
-# one step leaves. Where undefended networks (MNIST, FashionMNIST, CIFAR-10) keep half of their clean accuracy under
+# A single-step collapse: one step leaves at least WITHSTOOD of the clean accuracy, and many steps less than LEFT of
+# that. Where undefended networks (MNIST, FashionMNIST, CIFAR-10) keep half of their clean accuracy under
 # FGSM, PGD leaves at least 0.7 of that; networks trained with PGD keep at least 0.8 of it within the radius of their
 # training; after catastrophic overfitting almost nothing is left (Wong et al. 2020, section 5.4).
 WITHSTOOD, LEFT = 0.5, 0.5

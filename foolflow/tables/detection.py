@@ -11,6 +11,7 @@ from foolflow.statistics.bootstrap import RESAMPLES
 from foolflow.statistics.detection import Area, Rate, Scores, area_under, rate_of, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import agreement, rate_with_n
 from foolflow.tables.writing import (
     VERSUS,
@@ -24,6 +25,7 @@ from foolflow.tables.writing import (
 )
 
 CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
+SPREAD_OVER_SEEDS = ("detected", "unseen")
 UNDEFENDED = "none"  # the study tests detectors on undefended victims
 
 
@@ -36,6 +38,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(detectors: Sequence[Detector], false_positives: float, reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/xu2017_detection.yaml, in percent; the table's CSV has fractions."""
     data = pd.DataFrame([row for one in detectors for row in _rows(one, false_positives, reference)])
+    for measure in SPREAD_OVER_SEEDS:
+        data = with_spread(data, ("dataset", "model", "detector", "images"), f"{measure}_rate", f"{measure}_")
     published = data["published_detected"].notna().any()
     display = _display(data)
     return Table(
@@ -61,6 +65,7 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
             f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks "
             "in the rows below it know the detector and minimise its score.",
+            *spread_note(data),
             *verdict_note(display),
             *([_published_note(reference)] if published else []),
         ],
@@ -210,9 +215,11 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "success %": rates("success"),
         "detected %": rates("detected"),
         "95 % interval": interval("detected"),
+        **spread_column(data, "detected %", "detected_", digits=1),
         "failed, detected %": rates("failed_detected"),
         "fooled, undetected %": rates("unseen"),
         "95 % interval (undetected)": interval("unseen"),
+        **spread_column(data, "fooled, undetected %", "unseen_", digits=1),
         "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
         "AUC, 95 % interval": interval("auc", 2),
         "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),

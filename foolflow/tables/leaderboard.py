@@ -11,17 +11,17 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.budget import Budget
-from foolflow.statistics.groups import Pair, compact_letters, compare_all
+from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
+from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
 from foolflow.tables.wording import counted, listed, tied_rate
 from foolflow.tables.writing import Table, p_text, without_empty_columns
 
 CLEAN, WORST = "clean", "worst case"
-LETTERS = "letters"
 MOST_PAIRS = 10  # that a finding names
 NORMS = {"l2": "L2", "linf": "L∞"}
 
@@ -168,29 +168,12 @@ def _ranked(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair, 
         scores = ranks([standing.robust.sum() for standing in of_seed])
         rank |= {one.name: score for one, score in zip(of_seed, scores, strict=True)}
     order = sorted(range(len(found)), key=lambda index: -int(found[index].robust.sum()))
-    letters = compact_letters(order, [pair for pair, p_value in tests.items() if p_value < SIGNIFICANT])
-    columns = {
-        standing.name: {LETTERS: letters[index] if tests else ""}
-        | {
-            f"p_holm_vs_{other.name}": tests[min(index, place), max(index, place)]
-            for place, other in enumerate(found)
-            if place != index
-        }
-        for index, standing in enumerate(found)
-    }
+    victims = [standing.name for standing in found]
+    tested = lettered(victims, order, tests).assign(name=victims, against=WORST)
     names = [f"{model}/{defense}/{seed}" for model, defense, seed in _victims(data)]
-    added = [
-        columns[name] if against == WORST else {LETTERS: ""}
-        for name, against in zip(names, data["against"], strict=True)
-    ]
-    p_values = [f"p_holm_vs_{standing.name}" for standing in found] if tests else []
-    return pd.concat(
-        [
-            data.assign(sd=np.nan, rank=[rank[name] for name in names]),
-            pd.DataFrame(added, columns=[LETTERS, *p_values]),
-        ],
-        axis=1,
-    )
+    ranked = data.assign(sd=np.nan, rank=[rank[name] for name in names], name=names)
+    ranked = ranked.merge(tested, how="left", on=["name", "against"]).drop(columns="name")
+    return ranked.assign(**{LETTERS: ranked[LETTERS].fillna("")})
 
 
 def _victims(data: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -227,7 +210,8 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
     names = ["board", "dataset", "model", "defense", "seed", "against", "n", "right", "accuracy", "low", "high", "sd"]
     ordered = data.iloc[order].reset_index(drop=True)
     ordered["right"] = ordered["right"].astype("Int64")
-    return ordered[[*names, "rank", LETTERS, *(name for name in ordered if name.startswith("p_holm_vs_"))]]
+    p_values = [name for name in (versus(standing.name) for standing in found) if name in ordered]
+    return ordered[[*names, "rank", LETTERS, *p_values]]
 
 
 def columns_of(data: pd.DataFrame) -> list[str]:
@@ -400,8 +384,6 @@ def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) 
         notes.append(
             f"Rank: by the worst case; ties share a rank. Letters: every pair of the board's {victims} victims was "
             f"compared in the worst case, image by image ({counted(tests, 'exact McNemar test')}, one family, "
-            "corrected after Holm). Two victims share a letter if and only if they do not differ significantly at "
-            "5 %; a victim may have several letters, because not differing is not transitive (Piepho 2004). The CSV "
-            "has every corrected p-value."
+            f"corrected after Holm). {MEANING} The CSV has every corrected p-value."
         )
     return notes

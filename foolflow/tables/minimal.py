@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.statistics.groups import compact_letters
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile
 from foolflow.statistics.paired import SIGNIFICANT, DistanceComparison, compare_distances, holm
+from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, Row, links, to_images
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import counted, listed, span
 from foolflow.tables.writing import Table, percent, percent_interval
 
 # Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
-LETTERS = "letters"
 MEDIAN_INTERVAL = "95 % interval (median)"
 
 
@@ -61,6 +61,7 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
         ],
         ignore_index=True,
     )
+    data = with_spread(data, ("dataset", "model", "attack"), "median_l2")
     counted_tests = sum(map(len, tests))
     display = _display(data)
     in_order = [one for attacks in victims.values() for one in attacks]
@@ -85,6 +86,7 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
             "(∞: too few images were fooled); the mean is over the fooled images only. The intervals of success are "
             "Wilson's; those of the median come from the order statistics, without assuming a distribution.",
             *_tests_note(counted_tests, len(tests)),
+            *spread_note(data),
             "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
             "percentage of the n images for which no other attack finds a perturbation shorter by more than "
             f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
@@ -125,21 +127,11 @@ def _rows(attacks: Sequence[Attacked], tests: Mapping[tuple[int, int], Tested]) 
     shortest = nearest([distances(one.records) for one in attacks])
     table = pd.DataFrame([_row(one, shortest) for one in attacks])
     order = table["median_l2"].fillna(np.inf).argsort(kind="stable").tolist()
-    letters = compact_letters(order, [pair for pair, test in tests.items() if test.is_significant])
-    p_values = {
-        f"p_holm_vs_{other.attack}": [
-            tests[min(index, place), max(index, place)].p_holm if index != place else np.nan
-            for index in range(len(attacks))
-        ]
-        for place, other in enumerate(attacks)
-        if tests
-    }
+    names = [one.attack for one in attacks]
     return table.assign(
         to_best=table["median_l2"] / table["median_l2"].min(),
-        letters=letters if tests else "",
         beats=[_beaten_by(index, tests) for index in range(len(attacks))],
-        **p_values,
-    )
+    ).join(lettered(names, order, {pair: tested.p_holm for pair, tested in tests.items()}))
 
 
 def _beaten_by(index: int, tests: Mapping[tuple[int, int], Tested]) -> int:
@@ -157,8 +149,8 @@ def _tests_note(tests: int, networks: int) -> list[str]:
     return [
         "Letters: on each network, every pair of attacks was compared image by image "
         f"({counted(tests, 'Wilcoxon signed-rank test')} on {counted(networks, 'network')}, one family, corrected "
-        "after Holm). Two attacks share a letter if and only if their distances do not differ significantly at 5 % "
-        "(Piepho 2004). A failure is longer than any distance; all differences between a failure and a success share "
+        f"after Holm). {MEANING}",
+        "In these tests, a failure is longer than any distance; all differences between a failure and a success share "
         "the highest rank. Images on which two attacks are equal, such as two failures, are left out of their test.",
     ]
 
@@ -268,7 +260,7 @@ def _undecided(rows: pd.DataFrame) -> str:
     """Say which attacks do not differ significantly from the one with the smallest median on a network."""
     first = rows.iloc[rows["median_l2"].argmin()]
     others = rows[rows["attack"] != first["attack"]]
-    alike = others[others[f"p_holm_vs_{first['attack']}"] >= SIGNIFICANT]["attack"].tolist()
+    alike = others[others[versus(first["attack"])] >= SIGNIFICANT]["attack"].tolist()
     words = f"no attack is significantly shorter than all others; {first['attack']} has the smallest median"
     where = f"On {first['model']} ({first['dataset']}, seed {first['seed']})"
     same = f", and does not differ significantly from {listed(alike)}" if alike else ""
@@ -290,6 +282,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
             "" if pd.isna(low) else f"{_distance(low)} to {_distance(high)}"
             for low, high in zip(data["median_low"], data["median_high"], strict=True)
         ],
+        **spread_column(data, "median L2", digits=3, text=_distance),
         **({LETTERS: data[LETTERS]} if data[LETTERS].any() else {}),
         "ratio to best": data["to_best"].map(_distance),
         "mean L2": data["mean_l2"].map(_distance),
@@ -302,7 +295,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _distance(value: float) -> str:
+def _distance(value: float, digits: int = 3) -> str:
     if pd.isna(value):
         return ""
-    return "∞" if np.isinf(value) else f"{value:.3f}"
+    return "∞" if np.isinf(value) else f"{value:.{digits}f}"

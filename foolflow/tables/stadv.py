@@ -9,6 +9,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, links, to_images, to_victim
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.targeted import measure, number
 from foolflow.tables.wording import agreement, extremes
 from foolflow.tables.writing import (
@@ -62,7 +63,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions."""
     published = list(reference["source"])
-    data = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    rows = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    data = with_spread(rows, ("dataset", "model"), "success")
     display = _display(data, published)
     return Table(
         title=title,
@@ -84,6 +86,7 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
             "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels "
             "and medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
+            *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -171,6 +174,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **compared("accuracy", "accuracy_low", "accuracy_high"),
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        **spread_column(data, "success %"),
         "n": data["n"].map("{:,}".format),
         **compared("success", "low", "high"),
         "any wrong class %": data["any_class"].map(percent),

@@ -46,8 +46,8 @@ def test_a_single_step_collapse_is_detected_and_explained():
     (sign,) = signs_of_masking(evidence)
     assert sign == (
         "a single-step collapse: white-box pgd leaves an accuracy of 0.6%, fgsm 70.6% on the same images, so the "
-        "victim withstands a single step only, as after adversarial training that overfitted to a single step (catastrophic "
-        "overfitting), or beyond the radius of its training"
+        "victim withstands a single step only, as after adversarial training that overfitted to a single step "
+        "(catastrophic overfitting), or beyond the radius of its training"
     )
 
 
