@@ -98,7 +98,11 @@ def tabulate(
     data = data.join(_letters(counting).set_axis(data.index[data["kind"] == WORST]))
     data[LETTERS] = data[LETTERS].fillna("")
     data["holm_p"] = _p_values(cells, excluding=roles.huge if roles else None)
-    warnings = {victim: list(_signs(found, roles)) for victim, found in _by_victim(cells).items()}
+    by_victim = _by_victim(cells)
+    warnings = {
+        (model, defense, seed): list(_signs(found, by_victim.get((model, UNDEFENDED, seed), []), roles))
+        for (model, defense, seed), found in by_victim.items()
+    }
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
     ]
@@ -198,7 +202,8 @@ def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
     return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
 
 
-def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
+def _signs(cells: Sequence[Cell], undefended: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
+    """Yield the signs of masking of one victim. undefended: the cells of the undefended victim."""
     if roles is None:
         return
     white = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "white_box"}
@@ -215,11 +220,13 @@ def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
     )
     transferred = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "static"}
     single = roles.single_step or ""
+    reference = next((_attacked(cell) for cell in undefended if cell.attack == single), None)
     yield from signs_of_masking(
         Evidence(
             iterative=white[roles.iterative],
             single_step=white.get(single),
             single_step_transferred=transferred.get(single),
+            single_step_undefended=reference,
             stronger=stronger,
             huge=white.get(roles.huge or ""),
         )
@@ -344,8 +351,8 @@ def _notes(
     if compared:
         notes.append(
             "The strongest static attack on each defended victim was compared with the strongest one made on the "
-            f"victim itself, image by image ({counted(len(compared), 'exact McNemar test')}, a family of its own, corrected "
-            "after Holm)."
+            f"victim itself, image by image ({counted(len(compared), 'exact McNemar test')}, a family of its own, "
+            "corrected after Holm)."
         )
     notes += spread_note(data)
     notes += verdict_note(display)

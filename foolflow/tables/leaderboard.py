@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -342,16 +343,15 @@ def _alike(found: Sequence[Standing], names: Mapping[str, str], tests: Mapping[P
     labels = [
         names["/".join(standing.victim)] + (f" (seed {standing.seed})" if several_seeds else "") for standing in found
     ]
-    alike = [pair for pair, p_value in tests.items() if p_value >= SIGNIFICANT]
+    order = sorted(range(len(found)), key=lambda index: -int(found[index].robust.sum()))
+    alike = [pair for pair in combinations(order, 2) if tests[min(pair), max(pair)] >= SIGNIFICANT]
     if not alike:
         yield "All pairs of victims differ significantly at 5 %."
         return
     rest = f", {len(alike) - MOST_PAIRS:,} others (see the letters)" if len(alike) > MOST_PAIRS else ""
-    listed_pairs = "; ".join(f"{labels[one]} and {labels[other]}" for one, other in alike[:MOST_PAIRS])
-    yield (
-        f"{len(tests) - len(alike):,} of {counted(len(tests), 'pair')} of victims differ significantly at 5 %. No "
-        f"significant difference: {listed_pairs}{rest}."
-    )
+    named = "; ".join(f"{labels[upper]} and {labels[lower]}" for upper, lower in alike[:MOST_PAIRS])
+    different = f"{len(tests) - len(alike):,} of {len(tests):,} pairs of victims differ significantly at 5 %. "
+    yield f"{different if len(tests) > 1 else ''}No significant difference: {named}{rest}."
 
 
 def victim_names(data: pd.DataFrame) -> dict[str, str]:

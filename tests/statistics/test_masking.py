@@ -74,6 +74,17 @@ def test_only_a_collapse_is_called_one(clean, single, iterative, collapse):
     assert [sign.startswith("a single-step collapse") for sign in found] == [True] * collapse
 
 
+def test_a_defense_collapses_only_if_it_withstands_one_step_better_than_no_defense():
+    def collapses(undefended):
+        return bool(signs(0, single_step=outcomes("fgsm", 70), single_step_undefended=outcomes("fgsm", undefended)))
+
+    assert collapses(7)
+    assert collapses(50)
+    assert not collapses(66)  # 4 images more are no significant difference
+    assert not collapses(70)
+    assert not collapses(90)
+
+
 def test_too_few_images_show_no_collapse():
     few = Evidence(iterative=outcomes("pgd", 0, 7), single_step=outcomes("fgsm", 7, 7))
     assert list(signs_of_masking(few)) == []  # p = 2 / 2^7

@@ -83,6 +83,23 @@ def test_masking_is_flagged_in_its_row_and_explained_in_a_finding(root):
     assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0%" in finding
 
 
+def test_a_single_step_collapse_is_seen_in_a_defense_and_not_in_the_undefended_victim(root):
+    def shown(undefended):
+        return [
+            cell("none", "white_box", "fgsm", 100 - undefended),
+            cell("none", "white_box", "pgd", 100),
+            cell("single_step", "white_box", "fgsm", 30),
+            cell("single_step", "white_box", "pgd", 99),
+        ]
+
+    table = made(shown(undefended=7), root, "digits", ROLES)
+    assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
+    (finding,) = [one for one in table.findings if one.startswith("Gradient masking")]
+    assert "a single-step collapse: white-box pgd leaves an accuracy of 1.0%, fgsm 70.0% on the same images" in finding
+    curved = made(shown(undefended=70), root, "digits", ROLES)
+    assert curved.display["gradient masking"].tolist() == ["no sign", "no sign"]
+
+
 def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):
     shown = [cell("none", "white_box", "pgd", 50), cell("none", "white_box", "pgd_huge", 100)]
     assert row(made(shown, root, roles=ROLES), "none", "worst case", "all")["accuracy"] == 0.5

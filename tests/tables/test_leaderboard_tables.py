@@ -114,9 +114,9 @@ def test_with_several_seeds_the_mean_comes_first_and_all_victims_are_compared():
     assert table.findings[1:] == [
         "Next is A, with 37.5 ± 17.7 % (mean over the seeds): the difference is significant for 0 of 2 seeds (exact "
         "McNemar test, Holm-corrected p at most 1.000).",
-        "0 of 6 pairs of victims differ significantly at 5 %. No significant difference: A (seed 0) and A (seed 1); A "
-        "(seed 0) and B (seed 0); A (seed 0) and B (seed 1); A (seed 1) and B (seed 0); A (seed 1) and B (seed 1); B "
-        "(seed 0) and B (seed 1).",
+        "0 of 6 pairs of victims differ significantly at 5 %. No significant difference: B (seed 1) and B (seed 0); B "
+        "(seed 1) and A (seed 1); B (seed 1) and A (seed 0); B (seed 0) and A (seed 1); B (seed 0) and A (seed 0); A "
+        "(seed 1) and A (seed 0).",
     ]
 
 
@@ -169,7 +169,7 @@ def test_a_first_place_without_a_significant_lead_is_reported_as_such():
         "A is first, with a worst-case accuracy of 75.0 % of 4 images (95 % interval 30.1 to 95.4).",
         "Next is B, with 50.0 % of 4 images (95 % interval 15.0 to 85.0): no significant difference (exact McNemar "
         "test, Holm-corrected p 1.000).",
-        "0 of 1 pair of victims differ significantly at 5 %. No significant difference: A and B.",
+        "No significant difference: A and B.",
     ]
     assert best_cells(table) == [(0, "worst case %"), (0, "fgsm %")]
 
