@@ -10,7 +10,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, links, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.targeted import measure, number
+from foolflow.tables.targeted import measure, median_of, number, with_interval
 from foolflow.tables.wording import agreement, extremes
 from foolflow.tables.writing import (
     VERSUS,
@@ -82,7 +82,7 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
-            "median is over the successes.",
+            "median is over the successes. The intervals of all medians come from the order statistics (95 %).",
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
             "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels "
             "and medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
@@ -149,7 +149,7 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         **measure(one.records),
         "any_class": (right["prediction"] != right["label"]).mean(),
         "success_8bit": right["success_8bit"].mean(),
-        "median_l2": right.loc[right["success"], "l2"].median(),
+        **median_of(right.loc[right["success"], "l2"], "median_l2"),
         **{f"published_success_{name}": known("success", name) for name in published},
     }
 
@@ -179,13 +179,13 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **compared("success", "low", "high"),
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
-        "median flow loss": data["median_flow_loss"].map(number),
+        "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
         **{
-            heading: data[f"median_{name}"].map(lambda value: number(value, 2))
+            heading: with_interval(data, f"median_{name}", digits=2)
             for name, heading in SIZES.items()
             if f"median_{name}" in data
         },
-        "median L2": data["median_l2"].map(lambda value: number(value, 2)),
+        "median L2": with_interval(data, "median_l2", digits=2),
         "evaluations per image": data["gradient_evaluations"].map(number),
     }
     return without_empty_columns(pd.DataFrame(columns))

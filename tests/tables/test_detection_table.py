@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -124,3 +126,13 @@ def test_detectors_are_compared_on_the_same_images(detector, reference):
     marked = best_cells(tabulate([detector, blind], 0.05, reference))
     assert {cell for cell in marked if cell[1] == "detected %"} == {(1, "detected %")}
     assert {cell for cell in marked if cell[1] == "fooled, undetected %"} == {(1, "fooled, undetected %")}
+
+
+def test_several_seeds_have_a_mean_and_a_standard_deviation(detector, reference):
+    again = dataclasses.replace(detector, seed=1, attacked=[scored("fgsm_mnist", [0.1, 1.0, 1.0, 1.0], [True] * 4)])
+    table = tabulate([dataclasses.replace(detector, attacked=detector.attacked[:1]), again], 0.05, reference)
+    fgsm = table.display[table.display["images"] == "fgsm_mnist"]
+    assert fgsm["detected %"].tolist() == ["100.0", "75.0"]
+    assert fgsm["detected %, mean ± sd over seeds"].tolist() == ["87.5 ± 17.7"] * 2
+    assert fgsm["fooled, undetected %, mean ± sd over seeds"].tolist() == ["12.5 ± 17.7"] * 2
+    assert not any("over seeds" in name for name in tabulate([detector], 0.05, reference).display)

@@ -222,3 +222,14 @@ def test_the_fastest_attack_is_named():
     assert mixed.findings[1].startswith("a is the fastest on 1 of 3 networks")
     alone = minimal_speed.tabulate(runs[::2])
     assert alone.findings == ["a is the only attack: 30 to 100 images per second."]
+
+
+def test_several_seeds_have_a_mean_and_a_standard_deviation():
+    attacked = [on("CNN", "a", lengths(factor), seed=seed) for seed, factor in enumerate((1.0, 2.0, 3.0))]
+    table = minimal.tabulate([*attacked, on("CNN", "b", [np.inf] * 20), on("CNN", "b", [1.0] * 20, seed=1)])
+    medians = 1.4737 * np.array([1, 2, 3])
+    spread = f"{medians.mean():.3f} ± {medians.std(ddof=1):.3f}"
+    shown = table.display.set_index(["attack", "seed"])["median L2, mean ± sd over seeds"]
+    assert shown["a"].tolist() == [spread] * 3
+    assert shown["b"].tolist() == ["∞", "∞"]
+    assert any(note.startswith("Mean ± sample standard deviation") for note in table.notes)

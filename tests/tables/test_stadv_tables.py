@@ -160,6 +160,29 @@ def test_seeds_are_named_where_there_are_several(root):
     assert "of A (seed 1)" in table.findings[0]
 
 
+def test_several_seeds_have_a_mean_and_a_standard_deviation(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    seeds = [attacked("digits", seed=seed, records=RECORDS[:rows]) for seed, rows in ((0, 5), (1, 4))]
+    table = stadv.tabulate("title", [*seeds, attacked("digits", model="B", records=RECORDS[:2])], reference)
+    assert table.display["success %, mean ± sd over seeds"].tolist() == ["45.00 ± 7.07"] * 2 + ["100.00"]
+    assert any(note.startswith("Mean ± sample standard deviation") for note in table.notes)
+    alone = stadv.tabulate("title", [attacked("digits")], reference)
+    assert not any("over seeds" in name for name in alone.display)
+    assert not any(note.startswith("Mean") for note in alone.notes)
+
+
+def test_medians_have_intervals(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    sizes = pd.DataFrame({name: range(1, 101) for name in ("flow_loss", "l2", "shift")}).astype(float)
+    records = pd.concat([RECORDS[:1]] * 100, ignore_index=True).assign(**sizes)
+    table = stadv.tabulate("title", [attacked("digits", records=records)], reference)
+    # Conover 1999: the 40th and the 61st of 100 values enclose the median with 95 % confidence.
+    assert table.display.loc[0, "median flow loss"] == "50.5 (40.0 to 61.0)"
+    assert table.display.loc[0, "median L2"] == table.display.loc[0, "median shift"] == "50.50 (40.00 to 61.00)"
+    step = post_mortem.tabulate("title", [post_mortem.Step(cell("stadv"), "all", False, False, records)])
+    assert step.display.loc[0, "median flow loss"] == "50.5 (40.0 to 61.0)"
+
+
 def test_the_step_that_changes_most_is_named(root):
     steps = [
         post_mortem.Step(cell("students"), "as it was", True, True, RECORDS),
