@@ -17,7 +17,7 @@ from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, 
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
 from foolflow.models.kinds import argument_files, is_supplied, model_files
-from foolflow.studies.contents import boards, contents, judged
+from foolflow.studies.contents import boards, contents, judged, read_by_page
 from foolflow.studies.cells import labels, sets_of, study_seeds, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
 from foolflow.studies.robustness import robustness_attacks
