@@ -96,9 +96,9 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
         exhibit(
             "stadv_success",
             "stadv",
-            {"title": "stAdv: accuracy and success", "attacked": attacked, "reference": reference},
+            {"title": "stAdv: success", "attacked": attacked, "reference": reference},
             "stadv_success.rst",
-            labels("table: accuracy and attack success", attacked),
+            labels("table: attack success", attacked),
         ),
     ]
     if settings(config):
