@@ -264,8 +264,11 @@ def verdict(one: Board) -> str:
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"
         first = everyone if len(tied) == len(others) else _listed([best.name, *tied])
-        return f"{where} {first} are equally robust: they {_keeps(best, several=True)}{_compared(one)}."
-    return f"{where} {best.name} is the most robust of {count} victims: it {_keeps(best)}{_compared(one)}."
+        shared = f"share the highest worst-case accuracy: they {_keeps(best, several=True)}"
+        return f"{where} {first} {shared}{_compared(one)}."
+    # Only a test of the difference makes the first one the most robust.
+    first_of = "is the most robust" if all(other.differs for other in others) else "has the highest worst-case accuracy"
+    return f"{where} {best.name} {first_of} of {count} victims: it {_keeps(best)}{_compared(one)}."
 
 
 def _compared(one: Board) -> str:

@@ -38,10 +38,12 @@ def test_the_verdict_on_one_victim_says_how_much_it_keeps(worst, words):
 
 def test_the_verdict_on_several_victims_names_the_best_and_those_that_do_not_differ():
     best, close, far = standing("a", 90, 60, rank=1), standing("b", 91, 58), standing("c", 95, 5, differs=True)
+    assert "a is the most robust of 2 victims: it" in verdict(judged(best, far))
     assert verdict(judged(best, far)).endswith("instead of 90.0\u00a0%; the others are significantly less robust.")
     assert verdict(judged(best, close)).endswith("; the others do not differ significantly.")
     text = verdict(judged(best, close, far))
-    assert text.startswith("On digits, within L∞ 8/255, a is the most robust of 3 victims: it loses a good part of")
+    start = "On digits, within L∞ 8/255, a has the highest worst-case accuracy of 3 victims: it loses a good part of"
+    assert text.startswith(start)
     assert text.endswith("; b does not differ significantly.")
     several = [standing(name, 90, 57) for name in "bcdef"]
     assert verdict(judged(best, *several[:2], far)).endswith("; b and c do not differ significantly.")
@@ -52,10 +54,11 @@ def test_victims_that_share_the_first_place_are_named_together():
     first = [standing(name, 90, 60, rank=1) for name in "ab"]
     close, far = standing("c", 90, 55), standing("d", 95, 5, differs=True)
     text = verdict(judged(*first))
-    assert text.startswith("On digits, within L∞ 8/255, both victims are equally robust: they lose a good part of")
+    start = "On digits, within L∞ 8/255, both victims share the highest worst-case accuracy: they lose a good part of"
+    assert text.startswith(start)
     assert text.endswith("under attack, 60.0\u00a0%.")
     assert verdict(judged(*first, far)).endswith("60.0\u00a0%; the others are significantly less robust.")
-    assert "a and b are equally robust" in verdict(judged(*first, close, far))
+    assert "a and b share the highest worst-case accuracy" in verdict(judged(*first, close, far))
 
 
 def test_if_the_best_keeps_nothing_none_is_robust():
