@@ -5,7 +5,6 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 from sklearn.metrics import roc_auc_score
 
-from foolflow.statistics.bootstrap import percentile_interval, resamples
 from foolflow.statistics.detection import Scores, area_under, rate_of, roc, threshold_at
 from foolflow.statistics.intervals import wilson_interval
 
@@ -126,23 +125,3 @@ def test_copies_add_no_certainty_and_unanimous_rows_have_wilsons_interval_of_the
     image = np.tile(np.arange(images), copies)
     assert rate_of(np.ones(len(image), bool), image).low == wilson_interval(images, images)[0]
     assert rate_of(np.zeros(len(image), bool), image).high == wilson_interval(0, images)[1]
-
-
-def test_an_image_is_drawn_with_all_its_rows():
-    drawn = list(resamples(7, count=50))
-    assert all(one.sum() == 7 for one in drawn)
-    assert all(np.array_equal(one, other) for one, other in zip(drawn, resamples(7, count=50), strict=True))
-    assert any((one > 1).any() for one in drawn)
-
-
-def test_the_percentile_interval_of_a_mean_matches_scipy():
-    values = np.random.default_rng(0).exponential(size=60)
-    found = percentile_interval(60, lambda drawn: float(drawn @ values) / 60)
-    expected = bootstrap((values,), np.mean, n_resamples=4000, rng=1, method="percentile").confidence_interval
-    np.testing.assert_allclose(found, expected, rtol=0.03)
-
-
-def test_resamples_without_a_number_are_left_out():
-    assert np.isnan(percentile_interval(0, lambda drawn: 1.0)).all()
-    assert np.isnan(percentile_interval(3, lambda drawn: float("nan"))).all()
-    assert percentile_interval(3, lambda drawn: 2.0 if drawn[0] else float("nan")) == (2.0, 2.0)
