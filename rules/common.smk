@@ -17,8 +17,8 @@ from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, 
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
 from foolflow.models.kinds import argument_files, is_supplied, model_files
-from foolflow.studies.contents import boards, contents, judged
-from foolflow.studies.cells import labels, sets_of, trained_defenses, victims_of
+from foolflow.studies.contents import boards, contents, judged, read_by_page
+from foolflow.studies.cells import labels, sets_of, study_seeds, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.robustness import set_name as robustness_set
@@ -452,6 +452,7 @@ def figures_code(exhibits):
 PAGE_SECTIONS = contents(config)
 PAGE_BOARDS = boards(config)
 PAGE_CELLS = judged(config)
+PAGE_SEEDS = sorted({seed for study in config["studies"] for seed in study_seeds(config, study)})
 PAGE_TEMPLATES = [
     f"foolflow.pages:templates/{file.name}"
     for file in sorted((PACKAGE / "pages/templates").iterdir())

@@ -4,7 +4,7 @@ rule write_page:
         table_pages=paths_of_exhibits("tables", "json"),
         figures=paths_of_exhibits("figures", "png"),
         tables=paths("<results>/tables/{table}.csv", [board for board in PAGE_BOARDS if board["table"]]),
-        judgements=paths(f"{JUDGEMENT}/records.parquet", PAGE_CELLS),
+        judgements=paths(f"{JUDGEMENT}/records.parquet", read_by_page(config)),
         adversarial=sets_made(PAGE_CELLS),
         splits=test_splits(PAGE_CELLS),
         manifest=rules.write_manifest.output.manifest,
@@ -30,7 +30,7 @@ rule write_page:
                 "sections": PAGE_SECTIONS,
                 "boards": PAGE_BOARDS,
                 "cells": PAGE_CELLS,
-                "seeds": config["seeds"],
+                "seeds": PAGE_SEEDS,
                 "megabytes": config["page"]["megabytes"],
             }
         ),

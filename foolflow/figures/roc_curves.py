@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
 from foolflow.figures.text import limited, shorten_all
-from foolflow.statistics.detection import RocCurve, area_under, roc, threshold_at
+from foolflow.statistics.detection import RocCurve, roc, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 
 PANELS = 12
@@ -25,11 +25,10 @@ LEFT_END = 0.1  # false positives in percent at the left end of the axis, where 
 
 @dataclass(frozen=True)
 class Curve:
-    """One attack. area: under the curve.  adaptive: whether the attack knows the detector."""
+    """One attack. adaptive: whether it knows the detector."""
 
     attack: str
     curve: RocCurve
-    area: float
     adaptive: bool
 
 
@@ -66,7 +65,7 @@ def _curves(one: Detector) -> Iterator[Curve]:
     for scored in one.attacked:
         found = scored.records.loc[scored.records["success_8bit"].astype(bool), "score"].to_numpy()
         if len(found):
-            yield Curve(scored.attack, roc(clean, found), area_under(clean, found).area, scored.adaptive)
+            yield Curve(scored.attack, roc(clean, found), scored.adaptive)
 
 
 def draw(detectors: Sequence[Panel]) -> Figure:
@@ -94,7 +93,7 @@ def _draw_panel(axes: Axes, panel: Panel, columns: int) -> None:
     for one, name in zip(panel.curves, names, strict=True):
         line, colour = ("--", "black") if one.adaptive else next(looks)
         false_positives = np.maximum(100 * one.curve.false_positives, LEFT_END / 10)
-        label = f"{name}: {100 * one.area:.1f}"
+        label = f"{name}: {100 * one.curve.area:.1f}"
         axes.step(
             false_positives,
             100 * one.curve.detected,

@@ -11,8 +11,9 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, Cell
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
-from foolflow.statistics.groups import groups
+from foolflow.statistics.groups import compact_letters, compare_all
 from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
@@ -71,7 +72,8 @@ class Standing:
     """One victim of a board.
 
     clean, worst: its accuracy.  rank: by the worst case; 1 is the best, and equals share a rank.
-    group: `A` for the best. Victims of a group do not differ significantly from the best one of the group.
+    letters: two victims share one if and only if they do not differ significantly.
+    differs: whether the victim differs significantly from each victim in the first place.
     hardest: the attack that leaves the least accuracy, or several.  images: the cell of the images that count.
     """
 
@@ -80,7 +82,8 @@ class Standing:
     clean: Rate
     worst: Rate
     rank: int
-    group: str
+    letters: str
+    differs: bool
     hardest: str
     images: Cell
     warnings: Sequence[str] = ()
@@ -99,12 +102,6 @@ class Board:
     standings: list[Standing] = field(default_factory=list)
 
 
-def letters(number: int) -> str:
-    """Return A for 1, Z for 26, AA for 27."""
-    before, last = divmod(number - 1, 26)
-    return (letters(before) if before else "") + chr(ord("A") + last)
-
-
 def victim_name(cell: Cell, *, several_seeds: bool = False) -> str:
     seed = f" (seed {cell['seed']})" if several_seeds else ""
     return f"{cell['model']}{'' if cell['defense'] == 'none' else ' with ' + cell['defense']}{seed}"
@@ -121,10 +118,13 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     if not attacked:
         return Board(spec["title"], spec["dataset"], "", budget is not None, 0)
     images = in_common([right[key].to_frame() for key in attacked])
-    numbers = groups([right[key].loc[images].to_numpy() for key in attacked])
+    compared = [right[key].loc[images].to_numpy() for key in attacked]
+    order = sorted(range(len(compared)), key=lambda index: -int(compared[index].sum()))
+    different = {pair for pair, p_value in compare_all(compared).items() if p_value < SIGNIFICANT}
+    letters = compact_letters(order, different)
     several_seeds = len({cell["seed"] for cell in spec["attempts"]}) > 1
     standings = []
-    for (key, tried), number in zip(attacked.items(), numbers, strict=True):
+    for (key, tried), marks in zip(attacked.items(), letters, strict=True):
         victim = dict(zip(VICTIM, key, strict=True))
         clean, worst, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
         standings.append(
@@ -134,7 +134,8 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
                 clean=clean,
                 worst=worst,
                 rank=0,
-                group=letters(number),
+                letters=marks,
+                differs=False,
                 hardest=_hardest(tried),
                 images=to_attacks(victim, (one.cell["attack"] for one in tried), budget),
                 warnings=warnings,
@@ -142,7 +143,11 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
             )
         )
     places = ranks([one.worst.value for one in standings])
-    ranked = [replace(one, rank=place) for one, place in zip(standings, places, strict=True)]
+    first = [index for index, place in enumerate(places) if place == 1]
+    ranked = [
+        replace(one, rank=place, differs=all((min(index, best), max(index, best)) in different for best in first))
+        for index, (one, place) in enumerate(zip(standings, places, strict=True))
+    ]
     ranked.sort(key=lambda one: one.rank)
     threat = ANY_SIZE if budget is None else ball_in_words(spec["norm"], spec["epsilon"])
     return Board(spec["title"], spec["dataset"], threat, budget is not None, len(images), ranked)
@@ -259,15 +264,18 @@ def verdict(one: Board) -> str:
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"
         first = everyone if len(tied) == len(others) else _listed([best.name, *tied])
-        return f"{where} {first} are equally robust: they {_keeps(best, several=True)}{_compared(one)}."
-    return f"{where} {best.name} is the most robust of {count} victims: it {_keeps(best)}{_compared(one)}."
+        shared = f"share the highest worst-case accuracy: they {_keeps(best, several=True)}"
+        return f"{where} {first} {shared}{_compared(one)}."
+    # Only a test of the difference makes the first one the most robust.
+    first_of = "is the most robust" if all(other.differs for other in others) else "has the highest worst-case accuracy"
+    return f"{where} {best.name} {first_of} of {count} victims: it {_keeps(best)}{_compared(one)}."
 
 
 def _compared(one: Board) -> str:
     """Say which victims do not differ significantly from the best one. Its equals have been named."""
     best, *others = one.standings
     below = [other for other in others if other.rank != best.rank]
-    alike = [other.name for other in below if other.group == best.group]
+    alike = [other.name for other in below if not other.differs]
     if not below:
         return ""
     if not alike:

@@ -24,6 +24,10 @@ TERMS = {
     "others do not.",
     "Holm": "Holm's correction for several tests: it bounds the chance of a single false claim among all of them.",
     "McNemar": "McNemar's exact test compares two victims or attacks on the same images.",
+    "Wilcoxon": "Wilcoxon's signed-rank test compares the distances that two attacks find on the same images.",
+    "bootstrap": "The number is computed again from images drawn at random from the same ones; the interval holds 95 % "
+    "of the results.",
+    "single-step collapse": "The victim withstands one large step along the gradient, but not several small ones.",
     "Wilson": "Wilson's interval for a fraction: of many such intervals, each from other images of the same kind, 95 % "
     "contain the true value.",
     "95 % interval": "Of many such intervals, each from other images of the same kind, 95 % contain the true value.",

@@ -1,15 +1,12 @@
 """Robust accuracy under several attacks within a budget, and rankings by it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from foolflow.errors import InvalidInput
 from foolflow.statistics.budget import Budget
-from foolflow.statistics.paired import compare_paired
 
 
 def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
@@ -70,23 +67,3 @@ def worst_case(right: Sequence[pd.Series]) -> pd.Series:
 def ranks(scores: Sequence[float]) -> list[int]:
     """Rank the scores, 1 for the highest. Equal scores share a rank, and the next rank is skipped (1, 1, 3)."""
     return pd.Series(scores, dtype=float).rank(method="min", ascending=False).astype(int).tolist()
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """Two adjacent victims of a ranking, and the uncorrected exact McNemar test on the same images."""
-
-    upper: int
-    lower: int
-    p_value: float
-
-
-def compare_neighbours(right: Sequence[np.ndarray]) -> list[Neighbours]:
-    """Compare each victim of a ranking with the next one below.
-
-    right: one bool (N,) per victim, for the same images. Equal victims keep the given order.
-    """
-    order = sorted(range(len(right)), key=lambda index: -int(right[index].sum()))
-    return [
-        Neighbours(upper, lower, compare_paired(right[upper], right[lower]).p_value) for upper, lower in pairwise(order)
-    ]

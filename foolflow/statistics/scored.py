@@ -25,7 +25,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector on one victim. clean: the rows of the val and the test images."""
+    """One detector on one victim. clean: the rows of the val and the test images, with their `index` in the split."""
 
     dataset: str
     model: str
@@ -36,7 +36,11 @@ class Detector:
 
     def scores_of(self, split: str) -> np.ndarray:
         """Return the scores of the clean images. split: `val` or `test`."""
-        return self.clean.loc[self.clean["images"] == split, "score"].to_numpy()
+        return self.rows_of(split)["score"].to_numpy()
+
+    def rows_of(self, split: str) -> pd.DataFrame:
+        """Return the rows of the clean images. split: `val` or `test`."""
+        return self.clean[self.clean["images"] == split]
 
 
 def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path]) -> list[Detector]:

@@ -133,7 +133,14 @@ def _attacked(one: Tried, budget: Budget) -> Attacked:
     """Return the attack's outcomes. An image beyond the budget counts as not fooled."""
     within = one.records[budget.norm] <= budget.largest
     prediction = one.records["prediction"].where(within, one.records["clean_prediction"])
-    return Attacked(one.name, one.records[["index", "label"]].assign(prediction=prediction))
+    outcomes = one.records[["index", "label", "clean_prediction"]].assign(prediction=prediction)
+    return Attacked(one.name, outcomes, _radius(one.records))
+
+
+def _radius(records: pd.DataFrame) -> float | None:
+    """Return the largest epsilon; None for an attack without one."""
+    epsilon = float(records["epsilon"].max())
+    return None if np.isnan(epsilon) else epsilon
 
 
 def headline(table: pd.DataFrame, victim: str, ball: str) -> str:

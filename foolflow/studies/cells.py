@@ -71,9 +71,18 @@ def selection(attack: Config) -> str:
     return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
 
 
-def seeds_of(config: Config, model: str) -> list[int]:
-    """Return the training seeds of a model's victims. Supplied weights are one victim, which has the first seed."""
-    return config["seeds"][:1] if is_supplied(config["models"][model]) else config["seeds"]
+def study_seeds(config: Config, study: str) -> list[int]:
+    """Return the training seeds of a study: its own `seeds` or, without them, those of the config."""
+    return config["studies"].get(study, {}).get("seeds", config["seeds"])
+
+
+def seeds_of(config: Config, study: str, model: str) -> list[int]:
+    """Return the training seeds of a model's victims in a study.
+
+    Supplied weights are one victim, which has the first seed.
+    """
+    seeds = study_seeds(config, study)
+    return seeds[:1] if is_supplied(config["models"][model]) else seeds
 
 
 def trained_defenses(config: Config) -> list[str]:
@@ -81,10 +90,10 @@ def trained_defenses(config: Config) -> list[str]:
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]
 
 
-def undefended_victims(config: Config, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
-    """Yield the undefended victims of these data sets and models, grouped by data set."""
+def undefended_victims(config: Config, study: str, datasets: Iterable[str], models: Iterable[str]) -> Iterator[Cell]:
+    """Yield the undefended victims of these data sets and models in a study, grouped by data set."""
     models = list(models)
     for dataset in datasets:
         for model in models:
-            for seed in seeds_of(config, model):
+            for seed in seeds_of(config, study, model):
                 yield {"dataset": dataset, "model": model, "defense": "none", "seed": seed}

@@ -59,6 +59,15 @@ def judged(config: Config) -> list[Cell]:
     return list(found.values())
 
 
+def read_by_page(config: Config) -> list[Cell]:
+    """Return the cells whose judgements the page reads: those that it shows, and those that its answer compares.
+
+    Several studies may have judged the same adversarial set; the page shows one of these judgements, but the answer is
+    that of the study that ranks the victims.
+    """
+    return [*judged(config), *(attempt for board in boards(config) for attempt in board["attempts"])]
+
+
 def _shown(exhibit: Exhibit) -> dict[str, str]:
     caption = project_folder() / "report" / exhibit["caption"]
     text = " ".join(Path(caption).read_text(encoding="utf-8").split())

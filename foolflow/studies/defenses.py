@@ -35,7 +35,7 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
         for model in entry["models"]
         for defense in entry["defenses"]
-        for seed in seeds_of(config, model)
+        for seed in seeds_of(config, "defenses", model)
         for kind in KINDS
         for attack in entry.get(kind, [])
         if not _is_repeated(config, entry, defense, attack)
@@ -81,7 +81,7 @@ def squeezed(config: Config) -> list[Cell]:
                 {"dataset": entry["dataset"], "model": model, "defense": "none", "seed": seed}
                 | {"attack": entry["examples"], "evaluation": name, "filters": names}
                 for model in entry["models"]
-                for seed in seeds_of(config, model)
+                for seed in seeds_of(config, "defenses", model)
             ]
     return found
 

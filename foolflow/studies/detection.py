@@ -23,7 +23,7 @@ def detections(config: Config) -> list[Cell]:
             ]
         }
         for detection in entries(config, "detection", "detections")
-        for seed in seeds_of(config, detection["model"])
+        for seed in seeds_of(config, "detection", detection["model"])
     ]
 
 

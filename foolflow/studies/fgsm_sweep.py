@@ -23,7 +23,7 @@ def sweeps(config: Config) -> list[Cell]:
         {key: sweep[key] for key in ("dataset", "model", "attack", "modified_epsilon")}
         | {"control": sweep.get("control"), "defense": "none", "seed": seed}
         for sweep in entries(config, "fgsm_sweep", "sweeps")
-        for seed in seeds_of(config, sweep["model"])
+        for seed in seeds_of(config, "fgsm_sweep", sweep["model"])
     ]
 
 

@@ -23,7 +23,7 @@ def attempts(config: Config, board: Config) -> list[Cell]:
         | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
         for model in board["models"]
         for defense in board["defenses"]
-        for seed in seeds_of(config, model)
+        for seed in seeds_of(config, "leaderboard", model)
         for source in dict.fromkeys([f"{model}/{defense}", *board.get("transfer_from", [])])
         for attack in board["attacks"]
     ]

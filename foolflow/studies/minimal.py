@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, selection, undefended_victims
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, selection, study_seeds, undefended_victims
 from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import several_sizes, unknown
 
@@ -14,7 +14,7 @@ ACCURACY = "Accuracy of the networks"
 
 def victims(config: Config) -> list[Cell]:
     study = config["studies"]["minimal"]
-    return list(undefended_victims(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, "minimal", study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:
@@ -27,7 +27,12 @@ def attacks(config: Config) -> list[Cell]:
 def perturbation(config: Config, model: str) -> Cell:
     """Return the cell of the perturbation figures of a model, on the study's first data set and the first seed."""
     study = config["studies"]["minimal"]
-    victim = {"dataset": study["datasets"][0], "model": model, "defense": "none", "seed": config["seeds"][0]}
+    victim = {
+        "dataset": study["datasets"][0],
+        "model": model,
+        "defense": "none",
+        "seed": study_seeds(config, "minimal")[0],
+    }
     return victim | {"attack": study["perturbation"]["attack"]}
 
 

@@ -60,7 +60,7 @@ def victims(config: Config) -> list[Cell]:
         {"dataset": study["dataset"], "model": model, "defense": defense, "seed": seed}
         for model in study.get("models", [])
         for defense in study["defenses"]
-        for seed in seeds_of(config, model)
+        for seed in seeds_of(config, "robustness", model)
     ]
 
 

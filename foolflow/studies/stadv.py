@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, undefended_victims
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, study_seeds, undefended_victims
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 
@@ -16,7 +16,7 @@ QUESTION = (
 def victims(config: Config) -> list[Cell]:
     """Return the victims of the accuracy table, grouped by data set."""
     study = config["studies"]["stadv"]
-    return list(undefended_victims(config, study["datasets"], study["models"]))
+    return list(undefended_victims(config, "stadv", study["datasets"], study["models"]))
 
 
 def attacks(config: Config) -> list[Cell]:
@@ -58,7 +58,13 @@ def settings(config: Config) -> list[Cell]:
     if explored is None:
         return []
     return [
-        {"dataset": explored["dataset"], "model": model, "defense": "none", "seed": config["seeds"][0], **setting}
+        {
+            "dataset": explored["dataset"],
+            "model": model,
+            "defense": "none",
+            "seed": study_seeds(config, "stadv")[0],
+            **setting,
+        }
         for model in explored["models"]
         for setting in varied(explored)
     ]
@@ -69,7 +75,7 @@ def steps(config: Config) -> list[Cell]:
     study = config["studies"]["stadv"].get("post_mortem")
     if study is None:
         return []
-    shared = {"any_class": False, "clean_errors": False, "defense": "none", "seed": config["seeds"][0]}
+    shared = {"any_class": False, "clean_errors": False, "defense": "none", "seed": study_seeds(config, "stadv")[0]}
     return [shared | {"dataset": study["dataset"]} | step for step in study["steps"]]
 
 
@@ -90,9 +96,9 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
         exhibit(
             "stadv_success",
             "stadv",
-            {"title": "stAdv: accuracy and success", "attacked": attacked, "reference": reference},
+            {"title": "stAdv: success", "attacked": attacked, "reference": reference},
             "stadv_success.rst",
-            labels("table: accuracy and attack success", attacked),
+            labels("table: attack success", attacked),
         ),
     ]
     if settings(config):

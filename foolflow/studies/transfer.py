@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.data.cells import model_and_defense
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, study_seeds
 from foolflow.workflow.config.names import has_several_sizes, invalid_names, unknown
 
 TITLE = "Transfer"
@@ -22,7 +22,7 @@ def attempts(config: Config, matrix: Config) -> list[Cell]:
     return [
         {"dataset": matrix["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"attack": matrix["attack"], "source": None if source == target else source}
-        for seed in config["seeds"]
+        for seed in study_seeds(config, "transfer")
         for target in names
         for model, defense in [model_and_defense(target)]
         for source in names

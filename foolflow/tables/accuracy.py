@@ -9,7 +9,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, links, to_victim
-from foolflow.tables.over_seeds import spread_text, with_spread
+from foolflow.tables.over_seeds import SPREAD, spread_column, spread_note, spread_text, with_spread
 from foolflow.tables.wording import agreement, listed, overlap, tied_rate
 from foolflow.tables.writing import (
     VERSUS,
@@ -24,7 +24,7 @@ from foolflow.tables.writing import (
 )
 
 SPLITS = ("train", "val", "test")
-MEAN_COLUMN = "test %, mean ± sd over seeds"
+MEAN_COLUMN = f"test %, {SPREAD}"
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,7 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
         notes=[
             "The accuracy is that of the weights with the best val accuracy, with Wilson's 95 % interval on the test "
             "split, which was not used for any choice.",
+            *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -145,11 +146,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         **{f"{split} %": data[split].map(percent) for split in SPLITS},
         "95 % interval (test)": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
-        **(
-            {MEAN_COLUMN: list(map(spread_text, data["mean_over_seeds"], data["sd_over_seeds"]))}
-            if several_seeds
-            else {}
-        ),
+        **spread_column(data, "test %"),
         "n (test)": data["n"].map("{:,}".format),
     }
     for name in published:

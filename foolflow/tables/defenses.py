@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.groups import compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.statistics.robustness import on_common_images, worst_case
 from foolflow.tables.defenses_findings import UNDEFENDED, WORST, clean_accuracy, findings, groups
+from foolflow.tables.flattery import Contest, contests
+from foolflow.tables.letters import LETTERS, lettered
+from foolflow.tables.letters import MEANING as MEANING_OF_LETTERS
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
-from foolflow.tables.over_seeds import spread_text, with_spread
+from foolflow.tables.over_seeds import spread_note, spread_text, with_spread
 from foolflow.tables.wording import counted
 from foolflow.tables.writing import VERSUS, Table, percent, verdict, verdict_note, without_empty_columns
 
@@ -91,22 +95,35 @@ def tabulate(
     rows += [_worst_row(victim, found) | {"counts": False} for victim, found in counting.items()]
     data = pd.DataFrame(rows)
     data.insert(0, "dataset", dataset)
+    data = data.join(_letters(counting).set_axis(data.index[data["kind"] == WORST]))
+    data[LETTERS] = data[LETTERS].fillna("")
     data["holm_p"] = _p_values(cells, excluding=roles.huge if roles else None)
-    warnings = {victim: list(_signs(found, roles)) for victim, found in _by_victim(cells).items()}
+    by_victim = _by_victim(cells)
+    warnings = {
+        (model, defense, seed): list(_signs(found, by_victim.get((model, UNDEFENDED, seed), []), roles))
+        for (model, defense, seed), found in by_victim.items()
+    }
     data["warnings"] = [
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
     ]
     display = _display(data, roles)
+    compared = contests(
+        {
+            victim: {(cell.kind, cell.attack): _right(cell.outcomes, "prediction") for cell in found}
+            for victim, found in counting.items()
+            if victim[1] != UNDEFENDED
+        }
+    )
     return Table(
         title=title,
         data=with_spread(data, ("model", "defense", "kind", "attack"), "accuracy"),
         display=display,
-        findings=findings(data),
+        findings=findings(data, compared),
         # Under a single attack, a defense that masks its gradient would win.
         best=dict.fromkeys(["clean %", f"{WORST} %"], "highest"),
-        best_within=["model", "seed"],
-        images=links(display, [_links(rows) for _, rows in groups(data, "model", "defense", "seed")]),
-        notes=_notes(data, display, reference),
+        best_within=["n", "model", "seed"],
+        images=links(display, [_links(rows, counting) for rows in _lines(data)]),
+        notes=_notes(data, display, compared, reference),
     )
 
 
@@ -130,6 +147,19 @@ def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str,
     clean = _right(cells[0].outcomes, "clean_prediction")
     right = worst_case([_right(cell.outcomes, "prediction") for cell in cells])
     return _measures(victim, WORST, "all", right, clean[clean.index.isin(right.index)])
+
+
+def _letters(counting: Mapping[tuple[str, str, int], Sequence[Cell]]) -> pd.DataFrame:
+    """Compare the worst cases of all pairs of victims. Return a row for each victim, see `lettered`.
+
+    counting: the attacks that are part of the worst case, of each victim. Victims whose attacks have no image in common
+    are not compared.
+    """
+    victims = ["/".join(map(str, victim)) for victim in counting]
+    worst = [worst_case([_right(cell.outcomes, "prediction") for cell in cells]) for cells in counting.values()]
+    both = on_common_images(worst).to_numpy()
+    order = np.argsort(-both.sum(axis=0), kind="stable").tolist()
+    return lettered(victims, order, compare_all(list(both.T)) if len(both) else {})
 
 
 def _measures(
@@ -172,74 +202,108 @@ def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
     return pd.Series(dict(zip(p_values, holm(list(p_values.values())), strict=True)), dtype=float)
 
 
-def _signs(cells: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
+def _signs(cells: Sequence[Cell], undefended: Sequence[Cell], roles: Roles | None) -> Iterator[str]:
+    """Yield the signs of masking of one victim. undefended: the cells of the undefended victim."""
     if roles is None:
         return
-    white = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "white_box"}
+    white = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "white_box"}
     if roles.iterative not in white:
         return
     suspect = next(cell for cell in cells if (cell.kind, cell.attack) == ("white_box", roles.iterative))
     others = {"static": "transferred", "black_box": "black-box", "adaptive": "adaptive"}
     stronger = tuple(
-        (others[cell.kind], Attacked(cell.attack, cell.outcomes))
+        (others[cell.kind], _attacked(cell))
         for cell in cells
         # An attack with a larger radius, or one that moves pixels, may win without any masking.
         if cell.radius <= suspect.radius
         and (cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative))
     )
-    transferred = {cell.attack: Attacked(cell.attack, cell.outcomes) for cell in cells if cell.kind == "static"}
+    transferred = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "static"}
     single = roles.single_step or ""
+    reference = next((_attacked(cell) for cell in undefended if cell.attack == single), None)
     yield from signs_of_masking(
         Evidence(
             iterative=white[roles.iterative],
             single_step=white.get(single),
             single_step_transferred=transferred.get(single),
+            single_step_undefended=reference,
             stronger=stronger,
             huge=white.get(roles.huge or ""),
         )
     )
 
 
+def _attacked(cell: Cell) -> Attacked:
+    return Attacked(cell.attack, cell.outcomes, cell.radius)
+
+
+def _lines(data: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the rows of the data that one line of the display shows: of one victim, on equally many images.
+
+    The lines with most images come first.
+    """
+    found = [rows for _, rows in groups(data, "n", "model", "defense", "seed")]
+    victims = list(dict.fromkeys(_key(row) for row in data.to_dict("records")))
+    return sorted(found, key=lambda rows: (-rows["n"].iloc[0], victims.index(_key(rows.iloc[0]))))
+
+
+def _key(row: Any) -> tuple[str, str, int]:
+    """Return the victim of a row of the data."""
+    return row["model"], row["defense"], row["seed"]
+
+
 def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
-    """Return one row per victim and one column per attack, with published numbers next to ours."""
+    """Return one row per victim and number of images, one column per attack, with published numbers next to ours."""
     several_models, several_seeds = data["model"].nunique() > 1, data["seed"].nunique() > 1
+    most = data.groupby(["model", "defense", "seed"])["n"].transform("max")
     lines: list[dict[str, str]] = []
-    for (model, defense, seed), rows in groups(data, "model", "defense", "seed"):
-        line = {**({"model": model} if several_models else {}), "defense": defense}
-        line |= {"seed": str(seed)} if several_seeds else {}
+    for rows in _lines(data):
+        first = rows.iloc[0]
+        line = {**({"model": first["model"]} if several_models else {}), "defense": first["defense"]}
+        line |= {"seed": str(first["seed"])} if several_seeds else {}
+        line["n"] = f"{first['n']:,}"
         line["clean %"] = percent(clean_accuracy(rows)[0])
-        line["published: clean %"] = percent(rows["published_clean"].max())
-        line[f"{VERSUS}: clean"] = verdict(*clean_accuracy(rows), rows["published_clean"].max())
+        if first["n"] == most[rows.index[0]]:
+            line["published: clean %"] = percent(rows["published_clean"].max())
+            line[f"{VERSUS}: clean"] = verdict(*clean_accuracy(rows), rows["published_clean"].max())
         for row in rows.to_dict("records"):
             interval = f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
             line[_column(row["kind"], row["attack"])] = f"{percent(row['accuracy'])} ({interval})"
             if row["kind"] == "static":
                 line[f"published: {row['attack']} %"] = percent(row["published"])
                 line[f"{VERSUS}: {row['attack']}"] = verdict(row["accuracy"], row["low"], row["high"], row["published"])
-        line["gradient masking"] = "SUSPECTED" if rows["warnings"].iloc[0] else "no sign" if roles else "not checked"
+            if row["kind"] == WORST:
+                line[LETTERS] = row[LETTERS]
+                line["gradient masking"] = "SUSPECTED" if row["warnings"] else "no sign" if roles else "not checked"
         lines.append(line)
     if several_seeds:
         lines += _lines_over_seeds(data, several_models)
     columns = dict.fromkeys(name for line in lines for name in line)
-    last = [name for name in columns if name in (f"{WORST} %", "gradient masking")]
+    last = [name for name in columns if name in (f"{WORST} %", LETTERS, "gradient masking")]
     order = [*(name for name in columns if name not in last), *last]
     return without_empty_columns(pd.DataFrame(lines).reindex(columns=order).fillna(""))
 
 
-def _links(rows: pd.DataFrame) -> dict[str, Link]:
-    """Return the links of a victim's row. The worst case leads to all attacks that are part of it."""
+def _links(rows: pd.DataFrame, counting: Mapping[tuple[str, str, int], Sequence[Cell]]) -> dict[str, Link]:
+    """Return the links of a line. The worst case leads to all attacks that are part of it.
+
+    counting: these attacks, of each victim.
+    """
     found = {"clean %": to_victim(rows.iloc[0].to_dict())}
-    counting = rows.loc[rows["counts"].astype(bool), "attack"].tolist()
     for row in rows.to_dict("records"):
         source = f"{row['model']}/{UNDEFENDED}" if row["kind"] == "static" else None
-        made = to_attacks(row, counting) if row["kind"] == WORST else to_images(row, source=source)
+        made = (
+            to_attacks(row, (cell.attack for cell in counting[_key(row)]))
+            if row["kind"] == WORST
+            else to_images(row, source=source)
+        )
         found[_column(row["kind"], row["attack"])] = made
     return found
 
 
 def _lines_over_seeds(data: pd.DataFrame, several_models: bool) -> Iterator[dict[str, str]]:
-    for (model, defense), rows in groups(data, "model", "defense"):
-        line = {**({"model": model} if several_models else {}), "defense": defense, "seed": "mean ± sd"}
+    for (n, model, defense), rows in sorted(groups(data, "n", "model", "defense"), key=lambda group: -group[0][0]):
+        line = {**({"model": model} if several_models else {}), "defense": defense, "seed": "mean ± sd", "n": f"{n:,}"}
         for (kind, attack), likes in groups(rows, "kind", "attack"):
             line[_column(kind, attack)] = spread_text(likes["accuracy"].mean(), likes["accuracy"].std())
         yield line
@@ -249,10 +313,10 @@ def _column(kind: str, attack: str) -> str:
     return f"{WORST} %" if kind == WORST else f"{kind.replace('_', ' ')}: {attack} %"
 
 
-def _notes(data: pd.DataFrame, display: pd.DataFrame, reference: Mapping[str, Any]) -> list[str]:
+def _notes(
+    data: pd.DataFrame, display: pd.DataFrame, compared: Sequence[Contest], reference: Mapping[str, Any]
+) -> list[str]:
     kinds = [kind for kind in KINDS if kind in set(data["kind"])]
-    attacked = groups(data[data["kind"] != WORST], "attack")
-    sizes = ", ".join(f"{attack} {rows['n'].max():,}" for (attack,), rows in attacked)
     gap = (
         data.pivot_table(index=["model", "defense", "seed"], columns=["kind", "attack"], values="n")
         .isna()
@@ -260,9 +324,9 @@ def _notes(data: pd.DataFrame, display: pd.DataFrame, reference: Mapping[str, An
     )
     notes = [
         "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
-        f"Images attacked: {sizes}. 'Worst case' is the accuracy under all attacks of the row that have an epsilon "
-        "(the others are unbounded; they count only if no attack has one), on the "
-        f"{int(data[data['kind'] == WORST]['n'].min()):,} images that all of them attacked.",
+        "All numbers of a row are on its n images; attacks that ran on fewer images have rows of their own. 'Worst "
+        "case' is the accuracy under all attacks on the victim that have an epsilon (the others are unbounded; they "
+        "count only if no attack has one), on the images that all of them attacked.",
         "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
         + (
             ". An adaptive cell is empty if the victim has no filter: the attack is then the white-box one."
@@ -274,8 +338,23 @@ def _notes(data: pd.DataFrame, display: pd.DataFrame, reference: Mapping[str, An
     if tests:
         notes.append(
             "Each defense was compared with none under the same attack, image by image: "
-            f"{counted(tests, 'exact McNemar test')}, corrected after Holm."
+            f"{counted(tests, 'exact McNemar test')}, one family over all defenses, attacks and seeds of this table, "
+            "corrected after Holm."
         )
+    victims = int((data["kind"] == WORST).sum())
+    if data[LETTERS].any():
+        notes.append(
+            f"Letters: every pair of the {victims} victims was compared in the worst case, image by image "
+            f"({counted(victims * (victims - 1) // 2, 'exact McNemar test')}, a family of its own, corrected after "
+            f"Holm). {MEANING_OF_LETTERS}"
+        )
+    if compared:
+        notes.append(
+            "The strongest static attack on each defended victim was compared with the strongest one made on the "
+            f"victim itself, image by image ({counted(len(compared), 'exact McNemar test')}, a family of its own, "
+            "corrected after Holm)."
+        )
+    notes += spread_note(data)
     notes += verdict_note(display)
     if data["published_clean"].notna().any():
         notes.append(f"Published: {reference['source']['students']}; with static attacks.")

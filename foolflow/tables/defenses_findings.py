@@ -1,27 +1,29 @@
 """What the table of the study `defenses` says, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
 from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.paired import SIGNIFICANT
+from foolflow.tables.flattery import Contest, sentences
+from foolflow.tables.letters import versus
 from foolflow.tables.over_seeds import spread_text
-from foolflow.tables.wording import agreement, counted, listed, overlap, rate_with_n, tied_rate
-from foolflow.tables.writing import deviation, p_text, points
+from foolflow.tables.wording import agreement, counted, listed, rate_with_n, tied_rate
+from foolflow.tables.writing import deviation, p_text
 
 WORST = "worst case"
 UNDEFENDED = "none"
-SIGNIFICANT = 0.05
 
 
-def findings(data: pd.DataFrame) -> list[str]:
+def findings(data: pd.DataFrame, compared: Sequence[Contest]) -> list[str]:
     """Return the findings. data: that of the table, see `foolflow.tables.defenses.tabulate`."""
     several_models = data["model"].nunique() > 1
     found = []
     for (model,), rows in groups(data, "model"):
         where = f" of {model}" if several_models else ""
-        found += [_strongest(rows, where), *_flattery(rows, where)]
+        found += [_strongest(rows, where), *sentences([one for one in compared if one.victim[0] == model], where)]
     return [*found, *_masked(data), *_not_different(data), *_agreement(data)]
 
 
@@ -35,34 +37,31 @@ def _strongest(rows: pd.DataFrame, where: str) -> str:
         return f"The worst-case accuracy{where} with {names} is {_tied(top)}."
     follower = others.iloc[0]
     words = [f"The worst-case accuracy{where} is highest with {names}: {_tied(top)}"]
-    spread = "" if follower["seeds"] > 1 else f"; {overlap(top.iloc[0], follower)}"
-    words.append(f"next is {_defense(follower['defense'])} with {_rate(follower)}{spread}")
+    words.append(f"next is {_defense(follower['defense'])} with {_rate(follower)}, {_tested(rows, top, follower)}")
     undefended = others[others["defense"] == UNDEFENDED]
     if len(undefended) and follower["defense"] != UNDEFENDED:
         words.append(f"without a defense it is {_rate(undefended.iloc[0])}")
     return "; ".join(words) + "."
 
 
-def _flattery(rows: pd.DataFrame, where: str) -> Iterator[str]:
-    """Compare, for each defense, the strongest static attack with the strongest attack made on the defended victim."""
-    for (defense,), own in groups(rows[rows["counts"] & (rows["defense"] != UNDEFENDED)], "defense"):
-        means = _over_seeds(own)
-        static, direct = (means[(means["kind"] == "static") == wanted] for wanted in (True, False))
-        if len(static) and len(direct):
-            flattering, honest = (one.nsmallest(1, "accuracy").iloc[0] for one in (static, direct))
-            gap = flattering["accuracy"] - honest["accuracy"]
-            size = (
-                f", {points(gap)} points less"
-                if gap > 0
-                else f", {points(gap)} points more"
-                if gap < 0
-                else ", as much"
-            )
-            yield (
-                f"Of the attacks in the worst case{where}, the strongest static one ({flattering['attack']}) leaves "
-                f"{defense} an accuracy of {_rate(flattering)}. The strongest one made on {defense} itself "
-                f"({honest['kind'].replace('_', ' ')} {honest['attack']}) leaves {_rate(honest)}{size}."
-            )
+def _tested(rows: pd.DataFrame, top: pd.DataFrame, follower: pd.Series) -> str:
+    """Say whether the follower differs significantly from all defenses at the top, seed by seed.
+
+    rows: of one model.  top, follower: rows of `_over_seeds`.
+    """
+    worst = rows[rows["kind"] == WORST]
+    found = []
+    for (seed,), of_seed in groups(worst, "seed"):
+        below = of_seed[of_seed["defense"] == follower["defense"]]
+        above = of_seed.loc[of_seed["defense"].isin(top["defense"]), ["model", "defense"]]
+        if len(below) and len(above):
+            names = [versus(f"{model}/{defense}/{seed}") for model, defense in above.itertuples(index=False)]
+            found.append(max(below.iloc[0].get(name, 1.0) for name in names))
+    if len(found) == 1:
+        differs = "a significant difference" if found[0] < SIGNIFICANT else "no significant difference"
+        return f"{differs} (exact McNemar test, Holm-corrected p {p_text(found[0])})"
+    significant = sum(p_value < SIGNIFICANT for p_value in found)
+    return f"a difference that is significant for {significant} of {counted(len(found), 'seed')}"
 
 
 def _over_seeds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,7 +96,7 @@ def _defense(name: str) -> str:
 def _masked(data: pd.DataFrame) -> list[str]:
     return [
         f"Gradient masking is suspected for {_victim(data, *victim)}: {rows['warnings'].iloc[0]}. Trust only the "
-        "smallest number of that row."
+        "smallest number of that victim."
         for victim, rows in groups(data, "model", "defense", "seed")
         if rows["warnings"].iloc[0]
     ]

@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.statistics.detection import Area, Rate, area_under, rate_of, threshold_at
+from foolflow.statistics.bootstrap import RESAMPLES
+from foolflow.statistics.detection import Area, Rate, Scores, area_under, rate_of, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import agreement, rate_with_n
 from foolflow.tables.writing import (
     VERSUS,
@@ -23,6 +25,7 @@ from foolflow.tables.writing import (
 )
 
 CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
+SPREAD_OVER_SEEDS = ("detected", "unseen")
 UNDEFENDED = "none"  # the study tests detectors on undefended victims
 
 
@@ -35,6 +38,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(detectors: Sequence[Detector], false_positives: float, reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/xu2017_detection.yaml, in percent; the table's CSV has fractions."""
     data = pd.DataFrame([row for one in detectors for row in _rows(one, false_positives, reference)])
+    for measure in SPREAD_OVER_SEEDS:
+        data = with_spread(data, ("dataset", "model", "detector", "images"), f"{measure}_rate", f"{measure}_")
     published = data["published_detected"].notna().any()
     display = _display(data)
     return Table(
@@ -54,10 +59,13 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "adversarial image are measured after rounding to 8 bits. Detected: the share of the successful images, as "
             "in Xu et al. Failed, detected: the share of the unsuccessful images. Fooled, undetected: the share of all "
             "n images that fool the victim and are not detected, which is the goal of an adversary. AUC: successful "
-            "adversarial images against clean test images. Intervals: Wilson's for rates, DeLong's for the AUC "
-            "(without width if the AUC is 1).",
-            f"'{POOLED}' pools the images of the rows above it. The attacks in the rows below it know the detector "
-            "and minimise its score.",
+            "adversarial images against clean test images. Intervals: Wilson's for the rates of one attack. Those of "
+            "the AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, "
+            "to which one image contributes several times, come from a bootstrap over the images "
+            f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
+            f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks "
+            "in the rows below it know the detector and minimise its score.",
+            *spread_note(data),
             *verdict_note(display),
             *([_published_note(reference)] if published else []),
         ],
@@ -67,7 +75,8 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
 def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     threshold = threshold_at(one.scores_of("val"), false_positives)
     published = reference["detectors"].get(one.dataset, {}).get(one.detector, {})
-    clean = one.scores_of("test")
+    test = one.rows_of("test")
+    clean = Scores(test["score"].to_numpy(), test["index"].to_numpy())
     common = {
         "dataset": one.dataset,
         "model": one.model,
@@ -79,16 +88,17 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
 
     def row(images: str, adaptive: bool | None, records: pd.DataFrame, key: str) -> dict[str, Any]:
         fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
+        image = records["index"].to_numpy()
         detected = score > threshold
         return {
             **common,
             "images": images,
             "adaptive": adaptive,
-            **_named("success", rate_of(fooled)),
-            **_named("detected", rate_of(detected[fooled])),
-            **_named("failed_detected", rate_of(detected[~fooled])),
-            **_named("unseen", rate_of(fooled & ~detected)),
-            **_named("auc", area_under(clean, score[fooled])),
+            **_named("success", rate_of(fooled, image)),
+            **_named("detected", rate_of(detected[fooled], image[fooled])),
+            **_named("failed_detected", rate_of(detected[~fooled], image[~fooled])),
+            **_named("unseen", rate_of(fooled & ~detected, image)),
+            **_named("auc", area_under(clean, Scores(score[fooled], image[fooled]))),
             "published_detected": _fraction(published.get("detected", {}).get(key)),
             "published_auc": _fraction(published.get("auc")) if key == "all" else None,
         }
@@ -96,7 +106,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
     yield {
         **common,
         "images": CLEAN,
-        **_named("detected", rate_of(clean > threshold)),
+        **_named("detected", rate_of(clean.score > threshold)),
         "published_detected": _fraction(published.get("false_positives")),
     }
     static = [scored for scored in one.attacked if not scored.adaptive]
@@ -205,9 +215,11 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "success %": rates("success"),
         "detected %": rates("detected"),
         "95 % interval": interval("detected"),
+        **spread_column(data, "detected %", "detected_", digits=1),
         "failed, detected %": rates("failed_detected"),
         "fooled, undetected %": rates("unseen"),
         "95 % interval (undetected)": interval("unseen"),
+        **spread_column(data, "fooled, undetected %", "unseen_", digits=1),
         "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
         "AUC, 95 % interval": interval("auc", 2),
         "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),

@@ -10,9 +10,10 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import read_json
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.paired import compare_paired, holm
+from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
-from foolflow.tables.wording import agreement
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
+from foolflow.tables.wording import agreement, counted
 from foolflow.tables.writing import (
     VERSUS,
     Table,
@@ -26,7 +27,6 @@ from foolflow.tables.writing import (
     without_empty_columns,
 )
 
-SIGNIFICANCE = 0.05
 NOISE = "random noise %"
 CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm"]
 
@@ -67,7 +67,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/r4_fgsm_sweep.yaml."""
     of_sweeps = [_rows(sweep, reference) for sweep in sweeps]
-    data = pd.concat(of_sweeps, ignore_index=True)
+    data = with_spread(pd.concat(of_sweeps, ignore_index=True), ("dataset", "model", "attack", "epsilon"), "accuracy")
     display = _display(data)
     shown = [
         _links(sweep, row) for sweep, rows in zip(sweeps, of_sweeps, strict=True) for row in rows.to_dict("records")
@@ -85,7 +85,9 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
             "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
             "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG "
             "files of the modified data set and classified anew.",
+            *_tests_note(of_sweeps),
             *_control_note(data),
+            *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -200,6 +202,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "n": data["n"].map("{:,}".format),
         "accuracy %": data["accuracy"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        **spread_column(data, "accuracy %"),
         "8 bits %": data["accuracy_8bit"].map(percent),
         "modified set %": data["accuracy_modified"].map(percent),
         "published %": data["published_tutorial"].map(percent),
@@ -231,13 +234,13 @@ def _sentences(rows: pd.DataFrame) -> list[str]:
     clean, largest = rows.iloc[0], rows.iloc[-1]
     found = [_sentence(rows)]
     if clean["control"] is not None:
-        worse = rows.iloc[1:].loc[rows.iloc[1:]["control_p_holm"] < SIGNIFICANCE, "epsilon"]
+        worse = rows.iloc[1:].loc[rows.iloc[1:]["control_p_holm"] < SIGNIFICANT, "epsilon"]
         where = f"epsilon {', '.join(f'{epsilon:.4g}' for epsilon in worse)}" if len(worse) else "no epsilon"
         found.append(
             f"Random noise of the same size ({clean['control']}) changes the accuracy of {clean['model']} on "
             f"{clean['dataset']} (seed {clean['seed']}) significantly at {where}: it leaves "
             f"{percent(largest['control_accuracy'])} % at epsilon {largest['epsilon']:.4g}, where {clean['attack']} "
-            f"leaves {percent(largest['accuracy'])} % (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
+            f"leaves {percent(largest['accuracy'])} % (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
         )
     return found
 
@@ -251,15 +254,26 @@ def _control_note(data: pd.DataFrame) -> list[str]:
     ]
 
 
+def _tests_note(sweeps: Sequence[pd.DataFrame]) -> list[str]:
+    epsilons = [len(rows) - 1 for rows in sweeps]
+    controlled = any(rows["control"].notna().any() for rows in sweeps)
+    family = counted(epsilons[0], "test") if len(set(epsilons)) == 1 else f"{min(epsilons)} to {max(epsilons)} tests"
+    noise = " Random noise has a family of its own of the same size." if controlled else ""
+    return [
+        "p (Holm): the exact McNemar test of the accuracy at an epsilon against the clean accuracy, image by image. "
+        f"The epsilons of one victim's sweep are one family ({family}), corrected after Holm.{noise}"
+    ]
+
+
 def _sentence(rows: pd.DataFrame) -> str:
     clean, attacked = rows.iloc[0], rows.iloc[1:]
-    worse = (attacked["p_holm"] < SIGNIFICANCE) & (attacked["cohens_g"] > 0)
+    worse = (attacked["p_holm"] < SIGNIFICANT) & (attacked["cohens_g"] > 0)
     from_here_on = worse[::-1].cummin()[::-1]  # worse at this epsilon and at every larger one
     who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']}), attacked by {clean['attack']},"
     if not from_here_on.any():
         where = ", ".join(f"{epsilon:.4g}" for epsilon in attacked.loc[worse, "epsilon"])
         only = f"only at epsilon {where}" if where else "at no epsilon"
-        return f"{who} is statistically worse {only} (exact McNemar, Holm-corrected, level {SIGNIFICANCE})."
+        return f"{who} is statistically worse {only} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
     row = attacked[from_here_on].iloc[0]
     p_value = p_text(row["p_holm"])
     return (

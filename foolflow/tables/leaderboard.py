@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,18 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.statistics.attempts import Attempt, load_attempts, short_names
 from foolflow.statistics.budget import Budget
+from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.paired import holm
-from foolflow.statistics.robustness import compare_neighbours, in_common, outcomes, ranks, worst_case
+from foolflow.statistics.paired import SIGNIFICANT
+from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
+from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
-from foolflow.tables.wording import listed, tied_rate
-from foolflow.tables.writing import Table, p_text
+from foolflow.tables.wording import counted, listed, tied_rate
+from foolflow.tables.writing import Table, p_text, without_empty_columns
 
 CLEAN, WORST = "clean", "worst case"
-SIGNIFICANT = 0.05
+MOST_PAIRS = 10  # that a finding names
 NORMS = {"l2": "L2", "linf": "L∞"}
 
 
@@ -69,6 +72,11 @@ class Standing:
     def robust(self) -> np.ndarray:
         return self.right[WORST]
 
+    @property
+    def name(self) -> str:
+        """The victim with its seed, as in a path."""
+        return f"{self.model}/{self.defense}/{self.seed}"
+
     def columns(self) -> dict[str, np.ndarray]:
         return {CLEAN: self.clean, **self.right}
 
@@ -114,7 +122,8 @@ def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
     """Build the table. Its CSV has a row for each victim, seed and column; with several seeds, also for their mean."""
     found = standings(board, attempts)
     several_seeds = len({standing.seed for standing in found}) > 1
-    data = _ranked(pd.DataFrame([row for standing in found for row in _rows(board, standing)]), found)
+    tests = compare_all([standing.robust for standing in found])
+    data = _ranked(pd.DataFrame([row for standing in found for row in _rows(board, standing)]), found, tests)
     if several_seeds:
         data = pd.concat([_means(data), data])
     data = _in_order(data, found)
@@ -123,11 +132,11 @@ def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
         title=f"Leaderboard {board.name}: {board.dataset}, {board.threat}",
         data=data,
         display=display,
-        findings=list(_findings(data, several_seeds)),
+        findings=list(_findings(data, found, tests)),
         best={f"{name} %": "highest" for name in columns_of(data)},
         best_within=["seed"],
         images=links(display, _links(board, data, found)),
-        notes=_notes(board, data, several_seeds),
+        notes=_notes(board, data, len(found), several_seeds),
     )
 
 
@@ -149,35 +158,27 @@ def _rows(board: Board, standing: Standing) -> list[dict[str, Any]]:
     ]
 
 
-def _ranked(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
-    """Add each victim's rank within its seed and, in its worst-case row, the test against the next victim below."""
-    rank: dict[tuple[str, str, str], int] = {}
-    tests = []
+def _ranked(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair, float]) -> pd.DataFrame:
+    """Add each victim's rank within its seed and, in its worst-case row, its letters and its tests.
+
+    tests: the corrected p-values of all pairs of victims.
+    """
+    rank: dict[str, int] = {}
     for seed in dict.fromkeys(standing.seed for standing in found):
         of_seed = [standing for standing in found if standing.seed == seed]
         scores = ranks([standing.robust.sum() for standing in of_seed])
-        rank |= {(*one.victim, str(seed)): score for one, score in zip(of_seed, scores, strict=True)}
-        for pair in compare_neighbours([standing.robust for standing in of_seed]):
-            tests.append((of_seed[pair.upper], of_seed[pair.lower], pair.p_value))
-    adjusted = holm([p_value for *_, p_value in tests])
-    columns = pd.DataFrame(
-        [
-            {
-                "model": upper.model,
-                "defense": upper.defense,
-                "seed": str(upper.seed),
-                "against": WORST,
-                "next": f"{lower.model}/{lower.defense}",
-                "p_value": p_value,
-                "p_holm": p_holm,
-            }
-            for (upper, lower, p_value), p_holm in zip(tests, adjusted, strict=True)
-        ],
-        columns=["model", "defense", "seed", "against", "next", "p_value", "p_holm"],
-    )
-    victims = zip(data["model"], data["defense"], data["seed"], strict=True)
-    ranked = data.assign(sd=np.nan, rank=[rank[victim] for victim in victims])
-    return ranked.merge(columns, how="left", on=["model", "defense", "seed", "against"])
+        rank |= {one.name: score for one, score in zip(of_seed, scores, strict=True)}
+    order = sorted(range(len(found)), key=lambda index: -int(found[index].robust.sum()))
+    victims = [standing.name for standing in found]
+    tested = lettered(victims, order, tests).assign(name=victims, against=WORST)
+    names = [f"{model}/{defense}/{seed}" for model, defense, seed in _victims(data)]
+    ranked = data.assign(sd=np.nan, rank=[rank[name] for name in names], name=names)
+    ranked = ranked.merge(tested, how="left", on=["name", "against"]).drop(columns="name")
+    return ranked.assign(**{LETTERS: ranked[LETTERS].fillna("")})
+
+
+def _victims(data: pd.DataFrame) -> list[tuple[str, str, str]]:
+    return list(data[["model", "defense", "seed"]].itertuples(index=False, name=None))
 
 
 def _means(data: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +190,9 @@ def _means(data: pd.DataFrame) -> pd.DataFrame:
     worst = table[table["against"] == WORST]
     scores = worst["accuracy"].round(12).tolist()  # equal means may differ in their last bits
     rank = dict(zip(zip(worst["model"], worst["defense"], strict=True), ranks(scores), strict=True))
-    return table.assign(seed=MEAN, rank=[rank[victim] for victim in zip(table["model"], table["defense"], strict=True)])
+    return table.assign(
+        seed=MEAN, letters="", rank=[rank[victim] for victim in zip(table["model"], table["defense"], strict=True)]
+    )
 
 
 def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
@@ -208,7 +211,8 @@ def _in_order(data: pd.DataFrame, found: Sequence[Standing]) -> pd.DataFrame:
     names = ["board", "dataset", "model", "defense", "seed", "against", "n", "right", "accuracy", "low", "high", "sd"]
     ordered = data.iloc[order].reset_index(drop=True)
     ordered["right"] = ordered["right"].astype("Int64")
-    return ordered[[*names, "rank", "next", "p_value", "p_holm"]]
+    p_values = [name for name in (versus(standing.name) for standing in found) if name in ordered]
+    return ordered[[*names, "rank", LETTERS, *p_values]]
 
 
 def columns_of(data: pd.DataFrame) -> list[str]:
@@ -221,7 +225,7 @@ def columns_of(data: pd.DataFrame) -> list[str]:
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
-    columns, names = columns_of(data), victim_names(data)
+    columns = columns_of(data)
     rows = []
     for (model, defense, seed), table in data.groupby(["model", "defense", "seed"], sort=False):
         cells = {cell["against"]: cell for _, cell in table.iterrows()}
@@ -234,10 +238,10 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
                 **({"seed": seed} if several_seeds else {}),
                 "n": f"{worst['n']:,}",
                 **{f"{name} %": rate_text(cells[name], "accuracy") if name in cells else "" for name in columns},
-                "vs. next below": neighbour_text(worst, names),
+                LETTERS: worst[LETTERS],
             }
         )
-    return pd.DataFrame(rows)
+    return without_empty_columns(pd.DataFrame(rows))
 
 
 def _links(board: Board, data: pd.DataFrame, found: Sequence[Standing]) -> list[dict[str, Link]]:
@@ -278,8 +282,9 @@ def _epsilon(attempt: Attempt, outcome: pd.DataFrame) -> float | None:
     return float(attempt.records["epsilon"].iloc[outcome["row"].iloc[0]])
 
 
-def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
-    """Say who is first, whether the next victim differs significantly, and which neighbours do not."""
+def _findings(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair, float]) -> Iterator[str]:
+    """Say who is first, whether the next victim differs significantly, and which victims do not differ."""
+    several_seeds = len({standing.seed for standing in found}) > 1
     names = victim_names(data)
     worst = data[data["against"] == WORST]
     ranked = worst[worst["seed"] == MEAN] if several_seeds else worst
@@ -303,29 +308,50 @@ def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
     else:
         yield f"{leaders} is first, with a worst-case accuracy of {top}."
     if len(later):
-        compared = "" if several_seeds else _versus_next(first)
-        yield f"Next is {name(later.iloc[0])}, with {rate(later.head(1))}{compared}."
-    yield from _neighbours(worst, names, several_seeds)
+        above = [(row["model"], row["defense"]) for _, row in first.iterrows()]
+        below = (later.iloc[0]["model"], later.iloc[0]["defense"])
+        yield f"Next is {name(later.iloc[0])}, with {rate(later.head(1))}: {_versus(above, below, found, tests)}."
+    yield from _alike(found, names, tests)
 
 
-def _versus_next(first: pd.DataFrame) -> str:
-    """Say whether the last of the victims in the first place differs significantly from the next one below."""
-    p_value = first["p_holm"].iloc[-1]
-    differs = "a significant difference" if p_value < SIGNIFICANT else "no significant difference"
-    return f": {differs} (exact McNemar test, Holm-corrected p {p_text(p_value)})"
+def _versus(
+    above: Sequence[tuple[str, str]],
+    below: tuple[str, str],
+    found: Sequence[Standing],
+    tests: Mapping[Pair, float],
+) -> str:
+    """Say whether all victims in the first place differ significantly from the next one below, seed by seed."""
+    places = {(*standing.victim, standing.seed): index for index, standing in enumerate(found)}
+    p_values = []
+    for seed in dict.fromkeys(standing.seed for standing in found):
+        under = places.get((*below, seed))
+        pairs = [(under, places[*one, seed]) for one in above if under is not None and (*one, seed) in places]
+        if pairs:
+            p_values.append(max(tests[min(pair), max(pair)] for pair in pairs))
+    test = "exact McNemar test, Holm-corrected p"
+    if len(p_values) == 1:
+        differs = "a significant difference" if p_values[0] < SIGNIFICANT else "no significant difference"
+        return f"{differs} ({test} {p_text(p_values[0])})"
+    significant = sum(p_value < SIGNIFICANT for p_value in p_values)
+    largest = f"{test} at most {p_text(max(p_values))}" if p_values else "no seed in common"
+    return f"the difference is significant for {significant} of {counted(len(p_values), 'seed')} ({largest})"
 
 
-def _neighbours(worst: pd.DataFrame, names: Mapping[str, str], several_seeds: bool) -> Iterator[str]:
-    tested = worst[worst["p_holm"].notna()]
-    alike = [
-        f"{names[row['model'] + '/' + row['defense']]} and {names[row['next']]}"
-        + (f" (seed {row['seed']})" if several_seeds else "")
-        for _, row in tested[tested["p_holm"] >= SIGNIFICANT].iterrows()
+def _alike(found: Sequence[Standing], names: Mapping[str, str], tests: Mapping[Pair, float]) -> Iterator[str]:
+    """Count the pairs that differ, and name the others if they are few."""
+    several_seeds = len({standing.seed for standing in found}) > 1
+    labels = [
+        names["/".join(standing.victim)] + (f" (seed {standing.seed})" if several_seeds else "") for standing in found
     ]
-    if alike:
-        yield f"No significant difference at 5 %: {'; '.join(alike)}."
-    elif len(tested):
-        yield "All neighbours differ at 5 %."
+    order = sorted(range(len(found)), key=lambda index: -int(found[index].robust.sum()))
+    alike = [pair for pair in combinations(order, 2) if tests[min(pair), max(pair)] >= SIGNIFICANT]
+    if not alike:
+        yield "All pairs of victims differ significantly at 5 %."
+        return
+    rest = f", {len(alike) - MOST_PAIRS:,} others (see the letters)" if len(alike) > MOST_PAIRS else ""
+    named = "; ".join(f"{labels[upper]} and {labels[lower]}" for upper, lower in alike[:MOST_PAIRS])
+    different = f"{len(tests) - len(alike):,} of {len(tests):,} pairs of victims differ significantly at 5 %. "
+    yield f"{different if len(tests) > 1 else ''}No significant difference: {named}{rest}."
 
 
 def victim_names(data: pd.DataFrame) -> dict[str, str]:
@@ -333,18 +359,10 @@ def victim_names(data: pd.DataFrame) -> dict[str, str]:
     return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
 
 
-def neighbour_text(worst: pd.Series, names: Mapping[str, str]) -> str:
-    if pd.isna(worst["p_holm"]):
-        return ""
-    verdict = "" if worst["p_holm"] < SIGNIFICANT else "no significant difference, "
-    return f"{verdict}p {p_text(worst['p_holm'])} ({names[worst['next']]})"
-
-
-def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
-    tested = data[data["p_holm"].notna()]
-    counted = "Perturbations of any size count."
+def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) -> list[str]:
+    counts = "Perturbations of any size count."
     if board.budget is not None:
-        counted = (
+        counts = (
             f"A perturbation larger than {NORMS[board.budget.norm]} {board.budget.epsilon:.4g} does not count as a "
             "success; of an attack with several epsilons, the largest within that budget is used."
         )
@@ -352,7 +370,7 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
         f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "
         "Wilson's 95 % intervals. An image counts as right under an attack if the victim classifies it correctly "
         "both clean and attacked, and in the worst case if it does so under every attack of the board. This is an "
-        f"upper bound on the accuracy under a stronger attacker. {counted}",
+        f"upper bound on the accuracy under a stronger attacker. {counts}",
     ]
     if any(name.endswith(", transferred") for name in data["against"]):
         notes.append("Transferred: made on other victims, without access to this one; the worst of them on each image.")
@@ -361,9 +379,11 @@ def _notes(board: Board, data: pd.DataFrame, several_seeds: bool) -> list[str]:
             "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and the "
             "victims of each seed are ranked separately."
         )
-    if len(tested):
+    if victims > 1:
+        tests = victims * (victims - 1) // 2
         notes.append(
-            "Rank: by the worst case; ties share a rank. Vs. next below: exact McNemar test against the victim in "
-            f"parentheses, on the same images, p corrected after Holm (tests of the board: {len(tested)})."
+            f"Rank: by the worst case; ties share a rank. Letters: every pair of the board's {victims} victims was "
+            f"compared in the worst case, image by image ({counted(tests, 'exact McNemar test')}, one family, "
+            f"corrected after Holm). {MEANING} The CSV has every corrected p-value."
         )
     return notes

@@ -2,20 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile
+from foolflow.statistics.paired import SIGNIFICANT, DistanceComparison, compare_distances, holm
+from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, Row, links, to_images
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import counted, listed, span
 from foolflow.tables.writing import Table, percent, percent_interval
 
 # Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
+MEDIAN_INTERVAL = "95 % interval (median)"
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,17 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
     victims: dict[tuple, list[Attacked]] = {}
     for one in attacked:
         victims.setdefault((one.dataset, one.model, one.seed), []).append(one)
-    data = pd.concat([_rows(attacks) for attacks in victims.values()], ignore_index=True)
+    tests = [_compare(attacks) for attacks in victims.values()]
+    adjusted = iter(holm([test.p_value for found in tests for test in found.values()]))
+    data = pd.concat(
+        [
+            _rows(attacks, {pair: Tested(test, next(adjusted)) for pair, test in found.items()})
+            for attacks, found in zip(victims.values(), tests, strict=True)
+        ],
+        ignore_index=True,
+    )
+    data = with_spread(data, ("dataset", "model", "attack"), "median_l2")
+    counted_tests = sum(map(len, tests))
     display = _display(data)
     in_order = [one for attacks in victims.values() for one in attacks]
     shown = [_links(one, row) for one, row in zip(in_order, data.to_dict("records"), strict=True)]
@@ -68,7 +83,10 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
         notes=[
             "n: the attacked images that the network classifies correctly when clean. L2 in pixel units, where black "
             "is 0 and white is 1. An image that is not fooled has infinite distance in the median and the quantiles "
-            "(∞: too few images were fooled); the mean is over the fooled images only. Intervals are Wilson's.",
+            "(∞: too few images were fooled); the mean is over the fooled images only. The intervals of success are "
+            "Wilson's; those of the median come from the order statistics, without assuming a distribution.",
+            *_tests_note(counted_tests, len(tests)),
+            *spread_note(data),
             "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
             "percentage of the n images for which no other attack finds a perturbation shorter by more than "
             f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
@@ -77,16 +95,70 @@ def tabulate(attacked: Sequence[Attacked]) -> Table:
     )
 
 
-def _rows(attacks: Sequence[Attacked]) -> pd.DataFrame:
-    """Return one row per attack on one victim."""
+@dataclass(frozen=True)
+class Tested:
+    """The test of a pair of attacks on one network. p_holm: corrected over all tests of the table."""
+
+    test: DistanceComparison
+    p_holm: float
+
+    @property
+    def is_significant(self) -> bool:
+        return self.p_holm < SIGNIFICANT
+
+
+def _compare(attacks: Sequence[Attacked]) -> dict[tuple[int, int], DistanceComparison]:
+    """Compare all pairs of attacks on one network, on the images that both attacked and that were right when clean."""
+    found = [_distances_of_right(one) for one in attacks]
+    pairs = {}
+    for pair in combinations(range(len(found)), 2):
+        one, other = (found[index] for index in pair)
+        both = one.index.intersection(other.index)
+        pairs[pair] = compare_distances(one[both].to_numpy(), other[both].to_numpy())
+    return pairs
+
+
+def _distances_of_right(one: Attacked) -> pd.Series:
+    return distances(one.records[one.records["clean_prediction"] == one.records["label"]])
+
+
+def _rows(attacks: Sequence[Attacked], tests: Mapping[tuple[int, int], Tested]) -> pd.DataFrame:
+    """Return one row per attack on one victim. tests: of all pairs of attacks."""
     shortest = nearest([distances(one.records) for one in attacks])
     table = pd.DataFrame([_row(one, shortest) for one in attacks])
-    return table.assign(to_best=table["median_l2"] / table["median_l2"].min())
+    order = table["median_l2"].fillna(np.inf).argsort(kind="stable").tolist()
+    names = [one.attack for one in attacks]
+    return table.assign(
+        to_best=table["median_l2"] / table["median_l2"].min(),
+        beats=[_beaten_by(index, tests) for index in range(len(attacks))],
+    ).join(lettered(names, order, {pair: tested.p_holm for pair, tested in tests.items()}))
+
+
+def _beaten_by(index: int, tests: Mapping[tuple[int, int], Tested]) -> int:
+    """Count the attacks of the network whose distances are significantly longer."""
+    return sum(
+        tested.is_significant and tested.test.first_is_shorter == (pair[0] == index)
+        for pair, tested in tests.items()
+        if index in pair
+    )
+
+
+def _tests_note(tests: int, networks: int) -> list[str]:
+    if not tests:
+        return []
+    return [
+        "Letters: on each network, every pair of attacks was compared image by image "
+        f"({counted(tests, 'Wilcoxon signed-rank test')} on {counted(networks, 'network')}, one family, corrected "
+        f"after Holm). {MEANING}",
+        "In these tests, a failure is longer than any distance; all differences between a failure and a success share "
+        "the highest rank. Images on which two attacks are equal, such as two failures, are left out of their test.",
+    ]
 
 
 def _row(one: Attacked, shortest: pd.Series) -> dict[str, Any]:
     right = one.records[one.records["clean_prediction"] == one.records["label"]]
-    distance = distances(right)
+    distance = _distances_of_right(one)
+    median_low, median_high = median_interval(distance.to_numpy())
     best = shortest[distance.index]
     fooled = np.isfinite(distance)
     low, high = wilson_interval(int(fooled.sum()), len(distance))
@@ -101,6 +173,8 @@ def _row(one: Attacked, shortest: pd.Series) -> dict[str, Any]:
         "low": low,
         "high": high,
         "median_l2": quantile(distance, 0.5),
+        "median_low": median_low,
+        "median_high": median_high,
         "mean_l2": distance[fooled].mean(),
         "q05_l2": quantile(distance, 0.05),
         "q95_l2": quantile(distance, 0.95),
@@ -120,6 +194,7 @@ def _links(one: Attacked, row: Row) -> dict[str, Link]:
         "success %",
         "95 % interval",
         "median L2",
+        MEDIAN_INTERVAL,
         "ratio to best",
         "5 %",
         "95 %",
@@ -149,26 +224,47 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
 
 
 def _shortest(networks: Sequence[pd.DataFrame]) -> Iterator[str]:
-    """Yield a sentence on each attack with the smallest median on at least one network. networks: the rows of each."""
+    """Say on how many networks each attack is significantly shorter than all others. networks: the rows of each.
+
+    Where the smallest median is not, say which attacks it does not differ from.
+    """
+    compared = [rows for rows in networks if len(rows) > 1]
     wins: dict[str, list[pd.DataFrame]] = {}
-    for rows in networks:
-        for attack in rows.loc[rows["median_l2"] == rows["median_l2"].min(), "attack"]:
-            wins.setdefault(attack, []).append(rows)
+    undecided = []
+    for rows in compared:
+        best = rows[rows["beats"] == len(rows) - 1]
+        if best.empty:
+            undecided.append(rows)
+        else:
+            wins.setdefault(best["attack"].iloc[0], []).append(rows)
+    of = counted(len(compared), "network")
     for attack, won in sorted(wins.items(), key=lambda item: -len(item[1])):
-        next_ones = pd.concat([rows[rows["attack"] != attack].nsmallest(1, "median_l2") for rows in won])
-        ratios, names = next_ones["to_best"].tolist(), list(next_ones["attack"].unique())
         own = pd.concat([rows[rows["attack"] == attack] for rows in won])
-        shares = span(own["shortest"].tolist(), lambda share: percent(share, 1))
+        next_ones = pd.concat([rows[rows["attack"] != attack].nsmallest(1, "median_l2") for rows in won])
         images = span(own["n"].tolist(), "{:,}".format)
-        ties = ratios.count(1.0)
-        tied = f" ({ties} tied)" if ties else ""
-        ratio = f"; that of the next, {listed(names)}, is {span(ratios, _distance)} times as large" if ratios else ""
-        where = f"{len(won)} of {counted(len(networks), 'network')}"
-        yield f"{attack} finds the smallest median L2 distance on {where}{tied}{ratio}."
+        yield (
+            f"{attack} finds significantly shorter perturbations than every other attack on {len(won)} of {of}; its "
+            f"median L2 distance is {span(own['median_l2'].tolist(), _distance)}, that of the next, "
+            f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones['median_l2'].tolist(), _distance)}."
+        )
         yield (
             f"On {'that network' if len(won) == 1 else 'these networks'}, no other attack finds a perturbation shorter "
-            f"by more than {100 * EQUAL:.0f} % for {shares} % of the {images} images."
+            f"by more than {100 * EQUAL:.0f} % for {span(own['shortest'].tolist(), lambda share: percent(share, 1))} % "
+            f"of the {images} images."
         )
+    for rows in undecided:
+        yield _undecided(rows)
+
+
+def _undecided(rows: pd.DataFrame) -> str:
+    """Say which attacks do not differ significantly from the one with the smallest median on a network."""
+    first = rows.iloc[rows["median_l2"].argmin()]
+    others = rows[rows["attack"] != first["attack"]]
+    alike = others[others[versus(first["attack"])] >= SIGNIFICANT]["attack"].tolist()
+    words = f"no attack is significantly shorter than all others; {first['attack']} has the smallest median"
+    where = f"On {first['model']} ({first['dataset']}, seed {first['seed']})"
+    same = f", and does not differ significantly from {listed(alike)}" if alike else ""
+    return f"{where}, {words}, {_distance(first['median_l2'])}{same}."
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:
@@ -182,6 +278,12 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
         "median L2": data["median_l2"].map(_distance),
+        MEDIAN_INTERVAL: [
+            "" if pd.isna(low) else f"{_distance(low)} to {_distance(high)}"
+            for low, high in zip(data["median_low"], data["median_high"], strict=True)
+        ],
+        **spread_column(data, "median L2", digits=3, text=_distance),
+        **({LETTERS: data[LETTERS]} if data[LETTERS].any() else {}),
         "ratio to best": data["to_best"].map(_distance),
         "mean L2": data["mean_l2"].map(_distance),
         "5 %": data["q05_l2"].map(_distance),
@@ -193,7 +295,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _distance(value: float) -> str:
+def _distance(value: float, digits: int = 3) -> str:
     if pd.isna(value):
         return ""
-    return "∞" if np.isinf(value) else f"{value:.3f}"
+    return "∞" if np.isinf(value) else f"{value:.{digits}f}"

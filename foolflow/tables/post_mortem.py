@@ -8,7 +8,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.tables.links import links, to_images
-from foolflow.tables.targeted import measure, number
+from foolflow.tables.targeted import measure, number, with_interval
 from foolflow.tables.wording import listed, rate_with_n
 from foolflow.tables.writing import Table, percent, percent_interval, signed_points
 
@@ -56,7 +56,7 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
             "points": ["" if pd.isna(value) else f"{100 * value:+.2f}" for value in data["difference"]],
             "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
             "n": data["n"].map("{:,}".format),
-            "median flow loss": data["median_flow_loss"].map(number),
+            "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
             "evaluations per image": data["gradient_evaluations"].map(number),
         }
     )
@@ -70,7 +70,8 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
         notes=[
             "Each row keeps the fixes of the rows above it. 'Points' is the change of success in percentage points "
             "from the row above; a drop means that failures had been counted as successes.",
-            "Success has Wilson's 95 % interval; the median flow loss is over the images that count as successes.",
+            "Success has Wilson's 95 % interval; the median flow loss is over the images that count as successes, "
+            "with its 95 % interval from the order statistics.",
         ],
     )
 

@@ -12,6 +12,7 @@ from foolflow.data.reading import read_json
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
 from foolflow.tables.links import Link, Row, links, to_attacks, to_images, to_victim
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import listed, rate_with_n
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
 
@@ -69,6 +70,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
     budget: the bound.  sets: the name of each attack's adversarial sets.
     left_out: the attacks that did not run.
     """
+    data = with_spread(data, ("model", "defense", "attack"), "accuracy")
     ball = ball_in_words(budget.norm, budget.epsilon)
     counting = {sets[name] for name in data.loc[data["within"].astype(bool), "attack"] if name in sets}
     notes = list(dict.fromkeys(warning for warning in data["warnings"] if warning))
@@ -82,6 +84,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
             "95 % interval": [
                 percent_interval(low, high, 1) for low, high in zip(data["low"], data["high"], strict=True)
             ],
+            **spread_column(data, "accuracy %", digits=1),
             "fooled %": [percent(value, 1) for value in data["fooled"]],
             "median distance": [_median(row) for _, row in data.iterrows()],
             "note": [f"[{notes.index(warning) + 1}]" if warning else "" for warning in data["warnings"]],
@@ -108,6 +111,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
             f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
             *([f"Not run, because the model has no gradient: {', '.join(left_out)}."] if left_out else []),
             *(["The budget limited the number of images of some attacks."] if len(limited) else []),
+            *spread_note(data),
             "fooled: of the images that were classified correctly before the attack.",
         ],
     )

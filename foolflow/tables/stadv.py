@@ -1,4 +1,4 @@
-"""R1's table: accuracy and attack success of each network, next to those of the paper and the students."""
+"""R1's table: attack success on each network, next to that of the paper and the students."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.tables.links import Link, links, to_images, to_victim
-from foolflow.tables.targeted import measure, number
+from foolflow.tables.links import Link, links, to_images
+from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
+from foolflow.tables.targeted import measure, median_of, number, with_interval
 from foolflow.tables.wording import agreement, extremes
 from foolflow.tables.writing import (
     VERSUS,
@@ -62,7 +63,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions."""
     published = list(reference["source"])
-    data = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    rows = pd.DataFrame([_row(one, reference, published) for one in attacked])
+    data = with_spread(rows, ("dataset", "model"), "success")
     display = _display(data, published)
     return Table(
         title=title,
@@ -72,18 +74,17 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             *(_success(dataset, rows, attacked[0].attack) for dataset, rows in data.groupby("dataset", sort=False)),
             *(sentence for name in published for sentence in _agreement(data, name)),
         ],
-        best={"accuracy %": "highest"},
-        best_within=["data set", "seed"],
         images=links(display, [_links(one) for one in attacked]),
         notes=[
             "Success: the percentage of the n attacked, correctly classified test images that are classified as "
             "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
-            "median is over the successes.",
+            "median is over the successes. The intervals of all medians come from the order statistics (95 %).",
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
             "flow loss does not see. Deformation: of the pixel that moves farthest from the shift. All are in pixels "
             "and medians over the successes. SSIM: the structural similarity with the clean image, at most 1.",
+            *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
@@ -112,7 +113,7 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
 
 
 def _links(one: Attacked) -> dict[str, Link]:
-    """Return the links of a row: the accuracy leads to the victim, all other numbers to the images of the attack."""
+    """Return the links of a row: its numbers lead to the images of the attack."""
     cell = vars(one)
     columns = (
         "success %",
@@ -124,7 +125,7 @@ def _links(one: Attacked) -> dict[str, Link]:
         "median L2",
         *SIZES.values(),
     )
-    return {"accuracy %": to_victim(cell), **dict.fromkeys((*columns, "evaluations per image"), to_images(cell))}
+    return dict.fromkeys((*columns, "evaluations per image"), to_images(cell))
 
 
 def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
@@ -139,6 +140,7 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         "dataset": one.dataset,
         "model": one.model,
         "seed": one.seed,
+        "accuracy_n": one.test["n"],
         "accuracy": one.test["correct"] / one.test["n"],
         "accuracy_low": low,
         "accuracy_high": high,
@@ -146,7 +148,7 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         **measure(one.records),
         "any_class": (right["prediction"] != right["label"]).mean(),
         "success_8bit": right["success_8bit"].mean(),
-        "median_l2": right.loc[right["success"], "l2"].median(),
+        **median_of(right.loc[right["success"], "l2"], "median_l2"),
         **{f"published_success_{name}": known("success", name) for name in published},
     }
 
@@ -154,34 +156,30 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
 def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
     several_seeds = data["seed"].nunique() > 1
 
-    def compared(measure: str, low: str, high: str) -> dict[str, Any]:
-        columns: dict[str, Any] = {}
-        for name in published:
-            theirs = f"published_{measure}_{name}"
-            columns[f"{name}: {measure} %"] = data[theirs].map(percent)
-            verdicts = [verdict(*row) for row in data[[measure, low, high, theirs]].itertuples(index=False)]
-            columns[f"{VERSUS}: {measure}, {name}"] = verdicts
-        return columns
-
+    compared: dict[str, Any] = {}
+    for name in published:
+        theirs = f"published_success_{name}"
+        compared[f"{name}: success %"] = data[theirs].map(percent)
+        verdicts = [verdict(*row) for row in data[["success", "low", "high", theirs]].itertuples(index=False)]
+        compared[f"{VERSUS}: success, {name}"] = verdicts
     columns = {
         "data set": data["dataset"],
         "model": data["model"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
-        "accuracy %": data["accuracy"].map(percent),
-        **compared("accuracy", "accuracy_low", "accuracy_high"),
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        **spread_column(data, "success %"),
         "n": data["n"].map("{:,}".format),
-        **compared("success", "low", "high"),
+        **compared,
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
-        "median flow loss": data["median_flow_loss"].map(number),
+        "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
         **{
-            heading: data[f"median_{name}"].map(lambda value: number(value, 2))
+            heading: with_interval(data, f"median_{name}", digits=2)
             for name, heading in SIZES.items()
             if f"median_{name}" in data
         },
-        "median L2": data["median_l2"].map(lambda value: number(value, 2)),
+        "median L2": with_interval(data, "median_l2", digits=2),
         "evaluations per image": data["gradient_evaluations"].map(number),
     }
     return without_empty_columns(pd.DataFrame(columns))

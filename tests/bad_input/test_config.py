@@ -98,6 +98,11 @@ CASES = {
     "a seed of 0.0": (put("seeds", [0.0]), "seeds.0: 0.0 is not of type 'integer'"),
     "too many shards": (put("attacks.fgsm_sweep.shards", 10**9), "1000000000 is greater than the maximum of 10000"),
     "a negative seed": (put("seeds", [-1]), "seeds.0: -1 is less than the minimum of 0"),
+    "a study without seeds": (put("studies.minimal.seeds", []), "studies.minimal.seeds: [] should be non-empty"),
+    "a negative seed of a study": (
+        put("studies.minimal.seeds", [-1]),
+        "studies.minimal.seeds.0: -1 is less than the minimum of 0",
+    ),
     "images as a truth value": (put("attacks.deepfool.images", True), "attacks.deepfool.images: True is not of type"),
     "a list for a mapping": (put("attacks", ["fgsm"]), "attacks: ['fgsm'] is not of type 'object'"),
     "nothing for a mapping": (lambda config: config.update(models=None), "models: None is not of type 'object'"),

@@ -109,7 +109,7 @@ def security(_, count: int):
 
 def detectors(_, count: int):
     curve = roc(np.linspace(0, 1, 20), np.linspace(0.5, 1.5, 20))
-    curves = [roc_curves.Curve(name, curve, 0.9, adaptive=False) for name in victims(9)]
+    curves = [roc_curves.Curve(name, curve, adaptive=False) for name in victims(9)]
     return roc_curves.draw([roc_curves.Panel(f"median_2 on mnist, {name}", 0.05, curves) for name in victims(count)])
 
 

@@ -1,17 +1,20 @@
-"""The answer: what the verdict says, which victims form a group, and which images are shown."""
+"""The answer: what the verdict says, which victims differ, and which images are shown."""
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
-from foolflow.pages.answer import Board, Rate, Standing, board, letters, verdict, victim_name
+from foolflow.pages.answer import Board, Rate, Standing, board, verdict, victim_name
 from tests.pages.pages import Attack, World
 
 NAMES = ("zero", "one", "two")
 
 
-def standing(name, clean, worst, group="A", n=100, rank=2):
+def standing(name, clean, worst, differs=False, n=100, rank=2):
     victim = {"dataset": "digits", "model": name, "defense": "none", "seed": 0}
-    return Standing(name, victim, Rate.of(clean, n), Rate.of(worst, n), rank, group, "pgd", victim)
+    return Standing(
+        name, victim, Rate.of(clean, n), Rate.of(worst, n), rank, "b" if differs else "a", differs, "pgd", victim
+    )
 
 
 def judged(*standings, threat="L∞ 8/255", bounded=True):
@@ -34,11 +37,13 @@ def test_the_verdict_on_one_victim_says_how_much_it_keeps(worst, words):
 
 
 def test_the_verdict_on_several_victims_names_the_best_and_those_that_do_not_differ():
-    best, close, far = standing("a", 90, 60, rank=1), standing("b", 91, 58), standing("c", 95, 5, "B")
+    best, close, far = standing("a", 90, 60, rank=1), standing("b", 91, 58), standing("c", 95, 5, differs=True)
+    assert "a is the most robust of 2 victims: it" in verdict(judged(best, far))
     assert verdict(judged(best, far)).endswith("instead of 90.0\u00a0%; the others are significantly less robust.")
     assert verdict(judged(best, close)).endswith("; the others do not differ significantly.")
     text = verdict(judged(best, close, far))
-    assert text.startswith("On digits, within L∞ 8/255, a is the most robust of 3 victims: it loses a good part of")
+    start = "On digits, within L∞ 8/255, a has the highest worst-case accuracy of 3 victims: it loses a good part of"
+    assert text.startswith(start)
     assert text.endswith("; b does not differ significantly.")
     several = [standing(name, 90, 57) for name in "bcdef"]
     assert verdict(judged(best, *several[:2], far)).endswith("; b and c do not differ significantly.")
@@ -47,12 +52,13 @@ def test_the_verdict_on_several_victims_names_the_best_and_those_that_do_not_dif
 
 def test_victims_that_share_the_first_place_are_named_together():
     first = [standing(name, 90, 60, rank=1) for name in "ab"]
-    close, far = standing("c", 90, 55), standing("d", 95, 5, "B")
+    close, far = standing("c", 90, 55), standing("d", 95, 5, differs=True)
     text = verdict(judged(*first))
-    assert text.startswith("On digits, within L∞ 8/255, both victims are equally robust: they lose a good part of")
+    start = "On digits, within L∞ 8/255, both victims share the highest worst-case accuracy: they lose a good part of"
+    assert text.startswith(start)
     assert text.endswith("under attack, 60.0\u00a0%.")
     assert verdict(judged(*first, far)).endswith("60.0\u00a0%; the others are significantly less robust.")
-    assert "a and b are equally robust" in verdict(judged(*first, close, far))
+    assert "a and b share the highest worst-case accuracy" in verdict(judged(*first, close, far))
 
 
 def test_if_the_best_keeps_nothing_none_is_robust():
@@ -63,10 +69,6 @@ def test_if_the_best_keeps_nothing_none_is_robust():
 
 def test_a_victim_that_is_never_right_has_a_verdict():
     assert "0.0\u00a0% instead of 0.0\u00a0%" in verdict(judged(standing("a", 0, 0)))
-
-
-def test_groups_are_lettered():
-    assert [letters(number) for number in (1, 2, 26, 27, 52, 53)] == ["A", "B", "Z", "AA", "AZ", "BA"]
 
 
 def test_a_victim_is_named_by_what_tells_it_apart():
@@ -126,6 +128,16 @@ def test_victims_are_ranked_and_equals_share_a_rank(world):
     values = [one.worst.value for one in built(world).standings]
     assert values == sorted(values, reverse=True)
     assert ranks == ([1, 1] if values[0] == values[1] else [1, 2])
+
+
+def test_victims_share_a_letter_if_they_do_not_differ(world):
+    both = [{"attack": name, "source": None} for name in ("weak", "strong")]
+    right = [by_hand(world, victim, both) for victim in ("a", "b")]
+    changed = int((right[0] != right[1]).sum())
+    alike = binomtest(int((right[0] & ~right[1]).sum()), changed).pvalue >= 0.05 if changed else True
+    first, second = built(world).standings
+    assert (first.letters, second.letters) == (("a", "a") if alike else ("a", "b"))
+    assert (first.differs, second.differs) == (False, not alike)
 
 
 def test_the_examples_are_fooled_images_that_the_page_holds(world):

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from foolflow.errors import InvalidInput
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.robustness import (
-    compare_neighbours,
     in_common,
     outcomes,
     ranks,
@@ -99,16 +98,3 @@ def test_the_worst_case_uses_the_images_that_all_attacks_have_in_common():
 
 def test_ties_share_a_rank():
     assert ranks([5, 9, 5, 1]) == [2, 1, 2, 4]
-
-
-def test_neighbours_are_compared_on_the_same_images():
-    better, worse = np.array([True] * 8 + [False] * 2), np.array([False] * 8 + [True, False])
-    (pair,) = compare_neighbours([worse, better])
-    assert (pair.upper, pair.lower) == (1, 0)
-    assert pair.p_value == pytest.approx(2 * (1 + 9) / 2**9)  # one of nine changes goes the other way, two-sided
-
-
-def test_equal_victims_do_not_differ():
-    same = np.array([True, False])
-    assert [pair.p_value for pair in compare_neighbours([same, same, same])] == [1.0, 1.0]
-    assert compare_neighbours([same]) == []

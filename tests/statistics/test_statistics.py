@@ -1,15 +1,17 @@
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binom, binomtest, rankdata, wilcoxon
 from statsmodels.stats.proportion import proportion_confint
 
 from foolflow.compute.seeds import derived_seed
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, noise_curve, quantile, security_curve
-from foolflow.statistics.paired import compare_paired, holm
+from foolflow.statistics.paired import compare_distances, compare_paired, holm
 
 
 @given(trials=st.integers(1, 10000), share=st.floats(0, 1))
@@ -43,6 +45,76 @@ def test_mcnemar_equals_the_binomial_test_on_the_changes(pairs):
     assert compared.p_value == pytest.approx(expected)
     assert -0.5 <= compared.cohens_g <= 0.5
     assert (compared.cohens_g > 0) == (worse > better)
+
+
+FAILING = st.lists(st.tuples(*[st.one_of(st.integers(1, 6).map(float), st.just(np.inf))] * 2), min_size=0, max_size=40)
+
+
+def enumerated(one, other):
+    """The two-sided p-value of the signed-rank test by its definition: every assignment of signs is equally likely."""
+    kept = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+    sizes = rankdata([abs(a - b) for a, b in kept])
+    observed = sum(size for size, (a, b) in zip(sizes, kept, strict=True) if a > b)
+    sums = np.array([np.dot(signs, sizes) for signs in product((0, 1), repeat=len(sizes))])
+    return min(1.0, 2 * min((sums <= observed + 1e-9).mean(), (sums >= observed - 1e-9).mean()))
+
+
+@settings(max_examples=40, deadline=None)
+@given(FAILING.filter(lambda pairs: 0 < len(pairs) <= 9))
+def test_the_signed_rank_test_is_exact_for_few_images(pairs):
+    one, other = np.array(pairs).T
+    compared = compare_distances(one, other)
+    if all(a == b for a, b in pairs):
+        assert (compared.p_value, compared.rank_biserial) == (1.0, 0.0)
+    else:
+        assert compared.p_value == pytest.approx(enumerated(one, other), abs=1e-9)
+
+
+def test_the_signed_rank_test_equals_scipys_where_no_attack_fails():
+    random = np.random.default_rng(0)
+    for images in (20, 50, 51, 300):
+        one = random.exponential(size=images)
+        other = one + random.normal(0.1, 0.3, images)
+        compared = compare_distances(one, other)
+        assert compared.p_value == pytest.approx(wilcoxon(one, other).pvalue)
+        assert (compared.shorter, compared.longer) == ((one < other).sum(), (one > other).sum())
+
+
+def test_a_failure_is_longer_than_any_distance_however_long():
+    one = np.array([1.0, 2.0, 3.0, 1000.0, np.inf, np.inf])
+    other = np.array([1.5, 3.0, 5.0, 1.0, 7.0, np.inf])
+    compared = compare_distances(one, other)
+    # Differences: -0.5 -1 -2 +999 +inf, and two failures, which are left out. Ranks: -1 -2 -3 +4 +5
+    assert (compared.shorter, compared.longer) == (3, 2)
+    assert compared.rank_biserial == pytest.approx((-1 - 2 - 3 + 4 + 5) / 15)
+    assert compared.p_value == pytest.approx(wilcoxon([-1, -2, -3, 4, 5]).pvalue)
+    shared = compare_distances(np.array([1.0, 1.0, 2.0]), np.array([np.inf, np.inf, 1.5]))
+    assert shared.rank_biserial == pytest.approx((1 - 2.5 - 2.5) / 6)
+
+
+@given(FAILING)
+def test_exchanging_the_attacks_changes_the_sign_alone(pairs):
+    one, other = np.array(pairs).reshape(-1, 2).T
+    there, back = compare_distances(one, other), compare_distances(other, one)
+    assert there.p_value == pytest.approx(back.p_value)
+    assert there.rank_biserial == pytest.approx(-back.rank_biserial)
+    assert (there.shorter, there.longer) == (back.longer, back.shorter)
+    assert 0 <= there.p_value <= 1
+    assert -1 <= there.rank_biserial <= 1
+    assert there.first_is_shorter == (there.rank_biserial < 0)
+
+
+@given(st.lists(st.one_of(st.floats(0, 10), st.just(np.inf)), min_size=6, max_size=60))
+def test_the_interval_of_a_median_contains_it_and_covers_95_percent(values):
+    """The interval from the j-th to the k-th of n values contains the median of a continuous distribution with the
+    probability that a binomial variable of n trials with chance 1/2 lies in [j, k)."""
+    ordered = np.sort(values)
+    low, high = median_interval(np.array(values))
+    assert low <= quantile(pd.Series(values), 0.5) <= high
+    at, images = int(np.searchsorted(ordered, low, "right")), len(ordered)  # the last place of a tie
+    to = int(np.searchsorted(ordered, high, "left")) + 1  # the first place
+    if len(set(values)) == images:
+        assert binom.cdf(to - 1, images, 0.5) - binom.cdf(at - 1, images, 0.5) >= 0.95
 
 
 def test_holm_matches_a_calculation_by_hand():

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from foolflow.studies.contents import boards, contents, judged
+from foolflow.studies.contents import boards, contents, judged, read_by_page
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.config.defaults import with_defaults
@@ -81,6 +81,20 @@ def test_each_pair_of_a_victim_and_a_set_is_judged_once(config):
     sources = [cell["source"] for cell in judged(config)]
     assert len(set(zip(keys, sources, strict=True))) == len(keys) > 300
     assert {cell["study"] for cell in judged(config)} <= set(config["studies"])
+
+
+def test_the_page_reads_the_judgements_that_its_answer_compares(config):
+    """A later study that judges the same sets does not take them from the study that ranks the victims."""
+    (board,) = [one for one in config["studies"]["leaderboard"]["boards"] if one["name"] == "cifar10_linf"]
+    matrix = {"name": "again", "dataset": "cifar10", "models": board["models"], "defenses": board["defenses"]}
+    matrices = [matrix | {"name": f"again_{attack}", "attack": attack} for attack in board["attacks"]]
+    studies = {"leaderboard": {"boards": [board]}, "transfer": {"matrices": matrices}}
+    again = dict(config) | {"studies": studies}
+    victims = ("study", "dataset", "model", "defense", "seed")
+    assert {cell["study"] for cell in judged(again)} == {"transfer"}
+    read = {tuple(cell[key] for key in victims) for cell in read_by_page(again)}
+    (shown,) = boards(again)
+    assert {tuple(cell[key] for key in victims) for cell in shown["attempts"]} <= read
 
 
 def test_boards_come_from_the_studies_that_rank(config):

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from foolflow.data.cells import VICTIM, model_and_defense, source_of
-from foolflow.studies.cells import sets_of, victims_of
+from foolflow.studies.cells import seeds_of, sets_of, study_seeds, victims_of
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.commands import as_spec
@@ -50,6 +50,27 @@ def config(request):
     return config_with(*request.param)
 
 
+SUPPLIED = {"torchvision": "resnet18", "weights": "resnet18.pth"}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_study_may_have_seeds_of_its_own(study):
+    config = config_with()
+    config["studies"][study]["seeds"] = [3, 5]
+    for name in STUDIES:
+        module = importlib.import_module(f"foolflow.studies.{name}")
+        seeds = {cell["seed"] for cell in module.cells(config)}
+        assert seeds == ({3, 5} if name == study else {0})
+        assert {cell["seed"] for cell in getattr(module, "victims", lambda config: [])(config)} <= seeds
+
+
+def test_supplied_weights_are_one_victim_with_the_first_seed_of_the_study():
+    config = config_with() | {"models": {"mine": SUPPLIED, "lenet": {}}, "studies": {"minimal": {"seeds": [3, 5]}}}
+    assert seeds_of(config, "minimal", "mine") == [3]
+    assert seeds_of(config, "minimal", "lenet") == [3, 5]
+    assert seeds_of(config, "stadv", "lenet") == [0]
+
+
 def exhibits(config, study):
     """Return (kind, exhibit) for each table and figure."""
     module = importlib.import_module(f"foolflow.studies.{study}")
@@ -81,7 +102,7 @@ def test_cells_refer_to_entries_of_the_config(config, study):
         assert cell["dataset"] in config["datasets"]
         assert cell["model"] in config["models"]
         assert cell["defense"] in defenses
-        assert cell["seed"] in config["seeds"]
+        assert cell["seed"] in study_seeds(config, study)
         assert cell["attack"] in config["attacks"]
         model, defense = model_and_defense(source_of(cell))
         assert model in config["models"]

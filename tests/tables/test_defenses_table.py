@@ -48,7 +48,7 @@ def test_only_static_attacks_have_published_numbers(cells, root):
     assert row(table, "none", "static", "fgsm")["published"] == pytest.approx(0.001)
     assert row(table, "feature_squeezing", "static", "fgsm")["published"] == pytest.approx(0.453)
     assert np.isnan(row(table, "feature_squeezing", "adaptive", "pgd")["published"])
-    assert table.display["published: deepfool %"].tolist() == ["7.40", ""]
+    assert table.display["published: deepfool %"].tolist() == ["7.40", "", ""]
     assert "published: deepfool %" not in made(cells, root, "digits").display
 
 
@@ -81,6 +81,23 @@ def test_masking_is_flagged_in_its_row_and_explained_in_a_finding(root):
     ]
     assert "adaptive pgd_adaptive leaves an accuracy of 0.0%" in finding
     assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0%" in finding
+
+
+def test_a_single_step_collapse_is_seen_in_a_defense_and_not_in_the_undefended_victim(root):
+    def shown(undefended):
+        return [
+            cell("none", "white_box", "fgsm", 100 - undefended),
+            cell("none", "white_box", "pgd", 100),
+            cell("single_step", "white_box", "fgsm", 30),
+            cell("single_step", "white_box", "pgd", 99),
+        ]
+
+    table = made(shown(undefended=7), root, "digits", ROLES)
+    assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
+    (finding,) = [one for one in table.findings if one.startswith("Gradient masking")]
+    assert "a single-step collapse: white-box pgd leaves an accuracy of 1.0%, fgsm 70.0% on the same images" in finding
+    curved = made(shown(undefended=70), root, "digits", ROLES)
+    assert curved.display["gradient masking"].tolist() == ["no sign", "no sign"]
 
 
 def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):
@@ -119,14 +136,16 @@ def test_the_best_defense_and_the_flattery_of_static_attacks_are_reported(root):
     table = made(shown, root, dataset="digits")
     assert table.findings[:3] == [
         "The worst-case accuracy is highest with train: 70.0 % of 100 images (95 % interval 60.4 to 78.1); next is "
-        "squeeze with 5.0 % of 100 images (95 % interval 2.2 to 11.2); the intervals do not overlap; without a "
-        "defense it is 0.0 % of 100 images (95 % interval 0.0 to 3.7).",
+        "squeeze with 5.0 % of 100 images (95 % interval 2.2 to 11.2), a significant difference (exact McNemar test, "
+        "Holm-corrected p 1e-19); without a defense it is 0.0 % of 100 images (95 % interval 0.0 to 3.7).",
         "Of the attacks in the worst case, the strongest static one (fgsm) leaves squeeze an accuracy of 60.0 % of 100 "
         "images (95 % interval 50.2 to 69.1). The strongest one made on squeeze itself (adaptive pgd_adaptive) leaves "
-        "5.0 % of 100 images (95 % interval 2.2 to 11.2), 55.0 points less.",
+        "5.0 % of 100 images (95 % interval 2.2 to 11.2) on the same images: 55.0 points less (exact McNemar test, "
+        "Holm-corrected p 1e-16).",
         "Of the attacks in the worst case, the strongest static one (fgsm) leaves train an accuracy of 70.0 % of 100 "
         "images (95 % interval 60.4 to 78.1). The strongest one made on train itself (white box pgd) leaves 80.0 % of "
-        "100 images (95 % interval 71.1 to 86.7), 10.0 points more.",
+        "100 images (95 % interval 71.1 to 86.7) on the same images: 10.0 points more (exact McNemar test, "
+        "Holm-corrected p 0.002).",
     ]
     assert table.findings[3] == "Each defense differs significantly from none at 5 % under every attack (4 tests)."
 
@@ -138,7 +157,7 @@ def test_a_defense_without_a_significant_difference_is_named(root):
         table.findings[-1]
         == "Not significantly different from the undefended victim at 5 %: same under static fgsm (p = 1.000)."
     )
-    assert any("2 exact McNemar tests, corrected after Holm" in note for note in table.notes)
+    assert any("2 exact McNemar tests, one family over all defenses, attacks and seeds" in note for note in table.notes)
 
 
 def test_one_victim_and_ties_are_described_without_a_ranking(root):
@@ -159,7 +178,7 @@ def test_over_seeds_the_means_are_compared(root):
     table = made(shown, root, dataset="digits")
     assert table.findings[0] == (
         "The worst-case accuracy is highest with a: 50.0 ± 14.1 % over 2 seeds; next is no defense with 0.0 ± 0.0 % "
-        "over 2 seeds."
+        "over 2 seeds, a difference that is significant for 2 of 2 seeds."
     )
     best = [cell for cell in best_cells(table) if cell[1] == "worst case %"]
     assert [(table.display.loc[row, "defense"], table.display.loc[row, "seed"]) for row, _ in best] == [
@@ -173,10 +192,12 @@ def test_over_seeds_the_means_are_compared(root):
 def test_published_numbers_of_defenses_have_verdicts(root):
     shown = [cell("none", "static", "fgsm", 100), cell("none", "static", "deepfool", 95, n=1000)]
     table = made(shown, root)  # published: clean 88.5, fgsm 0.1, deepfool 7.4
-    row = table.display.iloc[0]
-    assert row["vs. published: clean"] == "+11.0 higher"  # 995 of 1,000
-    assert row["vs. published: fgsm"] == "agrees"
-    assert row["vs. published: deepfool"] == "+83.1 higher"
+    many, few = (row for _, row in table.display.iterrows())
+    assert (many["n"], few["n"]) == ("1,000", "100")
+    assert many["vs. published: clean"] == "+11.0 higher"  # 995 of 1,000
+    assert few["vs. published: clean"] == ""
+    assert few["vs. published: fgsm"] == "agrees"
+    assert many["vs. published: deepfool"] == "+83.1 higher"
     assert table.findings[-1] == (
         "Published (students): 1 of 3 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 83.1 "
         "points for none under deepfool."
@@ -187,14 +208,56 @@ def test_published_numbers_of_defenses_have_verdicts(root):
 def test_each_cell_leads_to_its_images(cells, root):
     table = made(cells, root)
     victim = {"dataset": "cifar10", "model": "six_conv", "defense": "feature_squeezing", "seed": 0}
-    assert table.images[1, "clean %"] == victim
-    assert table.images[1, "worst case %"] == {**victim, "attacks": ["fgsm", "pgd"]}
+    assert table.display["n"].tolist() == ["100", "100", "50"]
+    assert table.images[1, "clean %"] == table.images[2, "clean %"] == victim
+    assert table.images[2, "worst case %"] == {**victim, "attacks": ["fgsm", "pgd"]}
     assert table.images[1, "static: fgsm %"] == {**victim, "attack": "fgsm", "source": "six_conv/none"}
-    assert table.images[1, "adaptive: pgd %"] == {**victim, "attack": "pgd", "source": None}
+    assert table.images[2, "adaptive: pgd %"] == {**victim, "attack": "pgd", "source": None}
     undefended = {**victim, "defense": "none"}
     assert table.images[0, "static: fgsm %"] == {**undefended, "attack": "fgsm", "source": None}
     assert (1, "static: deepfool %") not in table.images  # not attacked
     assert not any("published" in column for _, column in table.images)
+
+
+def test_all_numbers_of_a_row_are_on_its_n_images(cells, root):
+    table = made(cells, root)
+    shown = table.display.set_index(["defense", "n"])
+    assert list(shown.index) == [("none", "100"), ("feature_squeezing", "100"), ("feature_squeezing", "50")]
+    assert shown.loc[("feature_squeezing", "100"), "static: fgsm %"].startswith("60.00")
+    assert shown.loc[("feature_squeezing", "100"), "adaptive: pgd %"] == ""
+    assert shown.loc[("feature_squeezing", "100"), "worst case %"] == ""
+    assert shown.loc[("feature_squeezing", "50"), "worst case %"].startswith("0.00")
+    assert shown["clean %"].tolist() == ["95.00", "95.00", "90.00"]  # of 100, 100 and 50 images
+    same = made([cells[0], cells[2]], root).display
+    assert same[["defense", "n"]].to_numpy().tolist() == [["none", "100"], ["feature_squeezing", "100"]]
+
+
+def test_the_worst_cases_of_all_pairs_of_victims_are_compared(root):
+    wrong = {"none": 100, "strong": 20, "close": 24, "middle": 28}
+    table = made([cell(name, "white_box", "pgd", count) for name, count in wrong.items()], root, "digits")
+    assert table.display.set_index("defense")["letters"].to_dict() == {
+        "none": "c",
+        "strong": "a",
+        "close": "ab",
+        "middle": "b",
+    }
+    worst = table.data[table.data["kind"] == "worst case"].set_index("defense")
+    # Changes: 72, 76 and 80, then 8 (2 / 2^8, of six tests the fourth smallest p-value), then 4 twice
+    assert worst.loc["strong", "p_holm_vs_six_conv/middle/0"] == pytest.approx(3 * 2 / 2**8)
+    assert worst.loc["strong", "p_holm_vs_six_conv/close/0"] == pytest.approx(2 * 2 / 2**4)
+    assert "no significant difference (exact McNemar test, Holm-corrected p 0.250)" in table.findings[0]
+    assert any("every pair of the 4 victims" in note and "6 exact McNemar tests" in note for note in table.notes)
+
+
+def test_static_and_direct_attacks_are_compared_on_the_images_of_both(root):
+    shown = [
+        cell("none", "static", "fgsm", 90),
+        cell("squeeze", "static", "fgsm", 40),
+        cell("squeeze", "adaptive", "pgd", 44, n=50),
+    ]
+    (finding,) = [one for one in made(shown, root, "digits").findings if one.startswith("Of the attacks")]
+    assert "leaves squeeze an accuracy of 20.0 % of 50 images" in finding
+    assert "leaves 12.0 % of 50 images (95 % interval 5.6 to 23.8) on the same images: no significant" in finding
 
 
 def test_a_single_attack_is_no_contest(root):

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -45,25 +46,25 @@ def test_all_columns_use_the_images_that_the_attacks_have_in_common():
         tabulate(BOARD, [attempt("A", "fgsm", "++"), attempt("A", "deepfool", "++", first=2)])
 
 
-def test_rows_are_sorted_by_rank_and_neighbours_are_compared():
+def test_rows_are_sorted_by_rank_and_all_pairs_are_compared():
     table = tabulate(
         BOARD, [attempt("bad", "fgsm", WEAK), attempt("one", "fgsm", STRONG), attempt("two", "fgsm", STRONG)]
     )
     assert table.display["model"].tolist() == ["one", "two", "bad"]
     assert table.display["rank"].tolist() == ["1", "1", "3"]
-    assert table.display["vs. next below"].tolist() == [
-        "no significant difference, p 1.000 (two)",
-        "p 1e-03 (bad)",
-        "",
-    ]
-    worst = table.data[table.data["against"] == "worst case"]
-    assert worst["p_value"].tolist()[:2] == pytest.approx([1.0, 2 / 2**12])
-    assert worst["p_holm"].tolist()[:2] == pytest.approx([1.0, 4 / 2**12])
+    assert table.display["letters"].tolist() == ["a", "a", "b"]
+    worst = table.data[table.data["against"] == "worst case"].set_index("model")
+    assert worst["letters"].to_dict() == {"one": "a", "two": "a", "bad": "b"}
+    # Two p-values of 2 / 2^12, times 3, and one of 1
+    assert worst["p_holm_vs_bad/none/0"].tolist()[:2] == pytest.approx([6 / 2**12] * 2)
+    assert worst.loc["one", "p_holm_vs_two/none/0"] == worst.loc["two", "p_holm_vs_one/none/0"] == pytest.approx(1.0)
+    assert np.isnan(worst.loc["one", "p_holm_vs_one/none/0"])
+    assert "3 exact McNemar tests, one family, corrected after Holm" in table.notes[-1]
     assert table.findings == [
         "one and two share the first place, with a worst-case accuracy of 100.0 % of 12 images each.",
         "Next is bad, with 0.0 % of 12 images (95 % interval 0.0 to 24.2): a significant difference (exact McNemar "
-        "test, Holm-corrected p 1e-03).",
-        "No significant difference at 5 %: one and two.",
+        "test, Holm-corrected p 0.001).",
+        "2 of 3 pairs of victims differ significantly at 5 %. No significant difference: one and two.",
     ]
 
 
@@ -91,7 +92,7 @@ def test_transferred_sets_have_one_column_per_attack_and_count_in_the_worst_case
     assert any(note.startswith("Transferred") for note in table.notes)
 
 
-def test_with_several_seeds_the_mean_comes_first_and_tests_run_seed_by_seed():
+def test_with_several_seeds_the_mean_comes_first_and_all_victims_are_compared():
     attempts = [
         attempt(model, "fgsm", marks, seed=seed)
         for model, seed, marks in (("A", 0, "+---"), ("A", 1, "++--"), ("B", 0, "+++-"), ("B", 1, "++++"))
@@ -106,10 +107,45 @@ def test_with_several_seeds_the_mean_comes_first_and_tests_run_seed_by_seed():
     assert mean["sd"].tolist() == pytest.approx([0.125 * 2**0.5] * 2)  # the sample standard deviation of two values
     assert mean["rank"].tolist() == [1, 2]
     assert table.display.loc[0, "worst case %"] == "87.5 ± 17.7"
-    assert table.data["p_holm"].notna().sum() == 2
-    assert "(tests of the board: 2)" in table.notes[-1]
+    assert table.display["letters"].tolist() == ["", "a", "a", "", "a", "a"]
+    assert "every pair of the board's 4 victims" in table.notes[-1]
+    assert "(6 exact McNemar tests" in table.notes[-1]
     assert "B is first, with a worst-case accuracy of 87.5 ± 17.7 % (mean over the seeds)." in table.findings
-    assert "No significant difference at 5 %: B and A (seed 0); B and A (seed 1)." in table.findings
+    assert table.findings[1:] == [
+        "Next is A, with 37.5 ± 17.7 % (mean over the seeds): the difference is significant for 0 of 2 seeds (exact "
+        "McNemar test, Holm-corrected p at most 1.000).",
+        "0 of 6 pairs of victims differ significantly at 5 %. No significant difference: B (seed 1) and B (seed 0); B "
+        "(seed 1) and A (seed 1); B (seed 1) and A (seed 0); B (seed 0) and A (seed 1); B (seed 0) and A (seed 0); A "
+        "(seed 1) and A (seed 0).",
+    ]
+
+
+def test_the_seeds_for_which_the_difference_is_significant_are_counted():
+    found = tabulate(
+        BOARD,
+        [
+            attempt(model, "fgsm", marks, seed=seed)
+            for model, seed, marks in (("A", 0, STRONG), ("A", 1, STRONG), ("B", 0, WEAK), ("B", 1, "+" * 10 + "--"))
+        ],
+    ).findings
+    assert "the difference is significant for 1 of 2 seeds (" in found[1]
+
+
+def test_not_differing_is_not_transitive():
+    images = 40
+    table = tabulate(BOARD, [attempt(str(k), "fgsm", "+" * k + "-" * (images - k)) for k in (32, 28, 24)])
+    assert table.display["letters"].tolist() == ["a", "ab", "b"]
+    assert table.findings[-1] == (
+        "1 of 3 pairs of victims differ significantly at 5 %. No significant difference: 32 and 28; 28 and 24."
+    )
+
+
+def test_of_many_pairs_that_do_not_differ_only_some_are_named():
+    found = tabulate(BOARD, [attempt(str(number), "fgsm", "++") for number in range(6)]).findings[-1]
+    assert found.startswith(
+        "0 of 15 pairs of victims differ significantly at 5 %. No significant difference: 0 and 1; "
+    )
+    assert found.endswith("; 1 and 5; 2 and 3, 5 others (see the letters).")
 
 
 def test_means_that_are_equal_up_to_rounding_share_a_rank():
@@ -121,9 +157,9 @@ def test_means_that_are_equal_up_to_rounding_share_a_rank():
     assert data[(data["seed"] == "mean") & (data["against"] == "clean")]["rank"].tolist() == [1, 1, 3]
 
 
-def test_a_board_with_one_victim_has_no_neighbours():
+def test_a_board_with_one_victim_has_no_letters():
     table = tabulate(BOARD, [attempt("A", "fgsm", "+-")])
-    assert table.display["vs. next below"].tolist() == [""]
+    assert "letters" not in table.display
     assert not any("McNemar" in note for note in table.notes)
 
 
@@ -133,7 +169,7 @@ def test_a_first_place_without_a_significant_lead_is_reported_as_such():
         "A is first, with a worst-case accuracy of 75.0 % of 4 images (95 % interval 30.1 to 95.4).",
         "Next is B, with 50.0 % of 4 images (95 % interval 15.0 to 85.0): no significant difference (exact McNemar "
         "test, Holm-corrected p 1.000).",
-        "No significant difference at 5 %: A and B.",
+        "No significant difference: A and B.",
     ]
     assert best_cells(table) == [(0, "worst case %"), (0, "fgsm %")]
 
@@ -148,7 +184,7 @@ def test_one_victim_and_victims_that_tie_are_described():
     assert not any(finding.startswith("Next") for finding in tied.findings)
     assert best_cells(tied) == []
     apart = tabulate(BOARD, [attempt("A", "fgsm", STRONG), attempt("B", "fgsm", WEAK)])
-    assert apart.findings[-1] == "All neighbours differ at 5 %."
+    assert apart.findings[-1] == "All pairs of victims differ significantly at 5 %."
 
 
 def test_each_column_leads_to_its_set_or_to_all_of_its_sets():
@@ -169,7 +205,7 @@ def test_each_column_leads_to_its_set_or_to_all_of_its_sets():
     assert table.images[row.index("B"), "worst case %"] == several
     for column in ("clean %", "n"):
         assert table.images[row.index("B"), column] == b
-    assert not any(column in ("rank", "vs. next below") for _, column in table.images)
+    assert not any(column in ("rank", "letters") for _, column in table.images)
 
 
 def test_of_a_sweep_the_images_of_the_epsilon_that_counts_are_shown():

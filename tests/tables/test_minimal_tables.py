@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import wilcoxon
+from statsmodels.stats.multitest import multipletests
 
 from foolflow.tables import minimal, minimal_speed
 from foolflow.tables.writing import best_cells
@@ -86,24 +88,32 @@ def on(model, attack, l2, seed=0):
     return minimal.Attacked("mnist", model, seed, attack, minimal_records([0.0, *l2]))
 
 
-def test_the_attack_that_finds_the_shortest_perturbations_is_named():
+def lengths(factor, images=20):
+    """Return distances of many images, so that a factor is a significant difference."""
+    return factor * np.linspace(1, 2, images)
+
+
+def test_the_attack_that_finds_significantly_shorter_perturbations_is_named():
     attacked = [
-        on("MLP", "a", [1, 1, 1]),
-        on("MLP", "b", [2, 2, np.inf]),
-        on("CNN", "a", [2, 2, 2]),
-        on("CNN", "b", [3, 3, 3]),
-        on("LeNet", "a", [9, 9, 9]),
-        on("LeNet", "b", [6, 6, 9]),
+        on("MLP", "a", lengths(1)),
+        on("MLP", "b", [*lengths(2, 19), np.inf]),
+        on("CNN", "a", lengths(2)),
+        on("CNN", "b", lengths(3)),
+        on("LeNet", "a", lengths(9)),
+        on("LeNet", "b", lengths(6)),
     ]
     table = minimal.tabulate(attacked)
     assert table.findings == [
-        "a finds the smallest median L2 distance on 2 of 3 networks; that of the next, b, is 1.500 to 2.000 times as "
-        "large.",
-        "On these networks, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 3 images.",
-        "b finds the smallest median L2 distance on 1 of 3 networks; that of the next, a, is 1.500 times as large.",
-        "On that network, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 3 images.",
+        "a finds significantly shorter perturbations than every other attack on 2 of 3 networks; its median L2 "
+        "distance is 1.474 to 2.947, that of the next, b, 3.000 to 4.421.",
+        "On these networks, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 20 "
+        "images.",
+        "b finds significantly shorter perturbations than every other attack on 1 of 3 networks; its median L2 "
+        "distance is 8.842, that of the next, a, 13.263.",
+        "On that network, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 20 images.",
         "Images that another attack fools on the same network, but not this one: b 1.",
     ]
+    assert table.display["letters"].tolist() == ["a", "b", "a", "b", "b", "a"]
     assert [cell for cell in best_cells(table) if cell[1] == "median L2"] == [
         (0, "median L2"),
         (2, "median L2"),
@@ -112,31 +122,67 @@ def test_the_attack_that_finds_the_shortest_perturbations_is_named():
     assert [cell for cell in best_cells(table) if cell[1] == "success %"] == [(0, "success %")]  # equal elsewhere
 
 
-def test_equal_medians_are_called_tied():
+def test_the_tests_of_all_networks_are_one_family():
+    pairs = [("MLP", lengths(1), lengths(2)), ("CNN", lengths(1), lengths(1) + np.tile([0.1, -0.1], 10))]
+    attacked = [on(model, name, l2) for model, *both in pairs for name, l2 in zip("ab", both, strict=True)]
+    table = minimal.tabulate(attacked)
+    raw = [wilcoxon(one, other).pvalue for _, one, other in pairs]
+    found = table.data["p_holm_vs_b"].tolist()
+    assert [found[0], found[2]] == pytest.approx(multipletests(raw, method="holm")[1])
+    assert table.data["p_holm_vs_a"].tolist()[1] == found[0]
+    assert "2 Wilcoxon signed-rank tests on 2 networks, one family, corrected after Holm" in table.notes[1]
+
+
+def test_medians_have_intervals_from_the_order_statistics():
+    table = minimal_table(
+        a=minimal_records([0.0, *range(1, 101)]), b=minimal_records([0.0, *[1.0] * 50, *[np.inf] * 50])
+    )
+    # Conover 1999: the 40th and the 61st of 100 values enclose the median with 95 % confidence.
+    assert table.data["median_low"].tolist() == [40.0, 1.0]
+    assert table.data["median_high"].tolist() == [61.0, np.inf]
+    assert table.display["95 % interval (median)"].tolist() == ["40.000 to 61.000", "1.000 to ∞"]
+
+
+def test_a_smaller_median_that_is_not_significant_is_no_claim():
+    noise = np.tile([0.1, -0.1], 10)
+    table = minimal.tabulate(
+        [on("CNN", "a", lengths(1)), on("CNN", "b", lengths(1) + noise), on("CNN", "c", lengths(3))]
+    )
+    (finding,) = table.findings
+    assert finding.startswith("On CNN (mnist, seed 0), no attack is significantly shorter than all others; ")
+    assert finding.endswith(
+        (", and does not differ significantly from a.", ", and does not differ significantly from b.")
+    )
+    assert table.display["letters"].tolist() == ["a", "a", "b"]
+
+
+def test_equal_attacks_are_not_told_apart():
     table = minimal.tabulate([on("CNN", "a", [1, 1]), on("CNN", "b", [1, 1])])
-    assert table.findings[::2] == [
-        f"{name} finds the smallest median L2 distance on 1 of 1 network (1 tied); that of the next, {other}, is 1.000 "
-        "times as large."
-        for name, other in ("ab", "ba")
+    assert table.findings == [
+        "On CNN (mnist, seed 0), no attack is significantly shorter than all others; a has the smallest median, 1.000, "
+        "and does not differ significantly from b."
     ]
     assert best_cells(table) == []
 
 
 def test_networks_that_no_attack_fools_are_left_out():
-    never = [np.inf, np.inf]
+    never = [np.inf] * 20
     table = minimal.tabulate(
-        [on("CNN", "a", never), on("CNN", "b", never), on("MLP", "a", [1, 1]), on("MLP", "b", never)]
+        [on("CNN", "a", never), on("CNN", "b", never), on("MLP", "a", lengths(1)), on("MLP", "b", never)]
     )
     assert table.findings[:2] == [
         "On 1 of 2 networks, no attack fools half of the images, so no median distance is finite.",
-        "a finds the smallest median L2 distance on 1 of 1 network; that of the next, b, is ∞ times as large.",
+        "a finds significantly shorter perturbations than every other attack on 1 of 1 network; its median L2 distance "
+        "is 1.474, that of the next, b, ∞.",
     ]
-    assert table.findings[-1] == "Images that another attack fools on the same network, but not this one: b 2."
+    assert table.findings[-1] == "Images that another attack fools on the same network, but not this one: b 20."
 
 
 def test_one_attack_is_not_called_the_best():
     table = minimal.tabulate([on("CNN", "a", [1, 1]), on("MLP", "a", [3, 3])])
     assert table.findings == ["a is the only attack; its median L2 distance is 1.000 to 3.000."]
+    assert "letters" not in table.display
+    assert not any("Wilcoxon" in note for note in table.notes)
     empty = minimal_table(any=minimal_records([0.0, 0.0], wrong_before=2))
     assert empty.findings == []
     assert empty.display.loc[0, "gradients"] == ""
@@ -176,3 +222,14 @@ def test_the_fastest_attack_is_named():
     assert mixed.findings[1].startswith("a is the fastest on 1 of 3 networks")
     alone = minimal_speed.tabulate(runs[::2])
     assert alone.findings == ["a is the only attack: 30 to 100 images per second."]
+
+
+def test_several_seeds_have_a_mean_and_a_standard_deviation():
+    attacked = [on("CNN", "a", lengths(factor), seed=seed) for seed, factor in enumerate((1.0, 2.0, 3.0))]
+    table = minimal.tabulate([*attacked, on("CNN", "b", [np.inf] * 20), on("CNN", "b", [1.0] * 20, seed=1)])
+    medians = 1.4737 * np.array([1, 2, 3])
+    spread = f"{medians.mean():.3f} ± {medians.std(ddof=1):.3f}"
+    shown = table.display.set_index(["attack", "seed"])["median L2, mean ± sd over seeds"]
+    assert shown["a"].tolist() == [spread] * 3
+    assert shown["b"].tolist() == ["∞", "∞"]
+    assert any(note.startswith("Mean ± sample standard deviation") for note in table.notes)

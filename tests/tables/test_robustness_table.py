@@ -141,6 +141,12 @@ def test_seeds_are_named_where_there_are_several():
     assert [finding.split(" classifies")[0] for finding in table.findings] == ["A (seed 0)", "A (seed 1)"]
 
 
+def test_several_seeds_have_a_mean_and_a_standard_deviation():
+    both = pd.concat([summary("A", clean=0.9), summary("A", seed=1, clean=0.8)], ignore_index=True)
+    assert tabulate(both, BALL, SETS).display["accuracy %, mean ± sd over seeds"].tolist() == ["85.0 ± 7.1"] * 2
+    assert "accuracy %, mean ± sd over seeds" not in tabulate(both[:1], BALL, SETS).display
+
+
 def test_medians_may_be_infinite_or_unknown():
     rows = summary("A", clean=0.9, pgd=0.2, fgsm=0.2, free=0.1).assign(
         distance=[None, "l2", "l2", "linf"],

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,17 @@ def test_a_drop_of_490_images_is_significant_and_a_drop_of_2_is_not(root):
     assert data.loc[0.05, "p_holm"] == pytest.approx(0.5)
     assert data.loc[0.1, "p_holm"] == pytest.approx(2 * data.loc[0.1, "p_value"])
     assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.findings[0]
+
+
+def test_the_family_of_a_sweep_is_named_and_seeds_have_a_mean(root):
+    seeds = [dataclasses.replace(sweep({0.1: wrong, 0.3: 1000}), seed=seed) for seed, wrong in enumerate((400, 600))]
+    table = fgsm_sweep.tabulate(seeds, reference(root, "r4_fgsm_sweep"))
+    assert "The epsilons of one victim's sweep are one family (2 tests), corrected after Holm." in table.notes[1]
+    shown = table.display["accuracy %, mean ± sd over seeds"].tolist()
+    assert shown == ["99.00 ± 0.00", "50.00 ± 14.14", "0.00 ± 0.00"] * 2
+    controlled = fgsm_sweep.tabulate([sweep({0.1: 500}, noise={0.1: 12})], reference(root, "r4_fgsm_sweep"))
+    assert "(1 test), corrected after Holm. Random noise has a family of its own" in controlled.notes[1]
+    assert not any("over seeds" in name for name in controlled.display)
 
 
 def test_a_harmless_attack_is_called_harmless(root):
