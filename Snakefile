@@ -68,5 +68,6 @@ for study in config["studies"]:
     include: f"rules/{study}.smk"
 
 
+include: "rules/costs.smk"
 include: "rules/manifest.smk"
 include: "rules/page.smk"

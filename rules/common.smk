@@ -190,6 +190,11 @@ def named_files(wildcards):
     return [local(file) for file in argument_files(*entries)]
 
 
+def timed_entries(victim):
+    """Return the config entries that a victim is trained or loaded from."""
+    return {"model": config["models"][victim["model"]], "defense": defense_entry(victim["defense"])}
+
+
 def train_spec(wildcards):
     return as_json(
         {

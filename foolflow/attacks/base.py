@@ -14,6 +14,7 @@ from foolflow.errors import InvalidInput
 # the lead of an uncertain image, and by the spacing of floating-point numbers of their size.
 ROUNDING = 1e-4  # of the lead on the clean image
 SPACINGS = 2  # of the larger of the two logits that are compared, which each vary by one
+BUILT_UP = 2e-6  # of the distance between the highest and the median logit, for images that are nearly on a boundary
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def rounding(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tens
     logits: (N, K).  labels, targets: int64 (N,).  scale: (N,), the `clean_scale` of these images.
     """
     spacing = torch.finfo(logits.dtype).eps * contested(logits, labels, targets)
-    return torch.maximum(ROUNDING * scale, SPACINGS * spacing)
+    built_up = logits.amax(1) - logits.median(1).values  # a masked class or a common offset changes nothing
+    return torch.maximum(torch.maximum(ROUNDING * scale, SPACINGS * spacing), BUILT_UP * built_up)
 
 
 def is_clear_success(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def plan(attacks: Sequence[Mapping[str, Any]], speed: Speed, budget: float | Non
         one["name"]: Planned(0, 0, 0.0) for one in attacks if needs_gradient(one["entry"]) and not speed.differentiable
     }
     attacks = [one for one in attacks if one["name"] not in none]
-    cost = {one["name"]: _seconds_per_image(one["entry"], speed) for one in attacks}
+    cost = {one["name"]: seconds_per_image(one["entry"], speed) for one in attacks}
     available = {one["name"]: min(speed.images, one["entry"].get("images", speed.images)) for one in attacks}
     counting = [one["name"] for one in attacks if one["counts"]]
     groups = [group for group in (counting, *([one["name"]] for one in attacks if not one["counts"])) if group]
@@ -100,7 +100,8 @@ def rounded_down(count: float) -> int:
     return max(step * scale for step in STEPS if step * scale <= count)
 
 
-def _seconds_per_image(entry: Mapping[str, Any], speed: Speed) -> float:
+def seconds_per_image(entry: Mapping[str, Any], speed: Speed) -> float:
+    """Return the estimated time of an attack, by its config entry, on one image of a victim of this speed."""
     typical = passes(entry, speed.classes, speed.shape, speed.draws)
     most = typical.at_most
     return (1 - speed.resisting) * _seconds(typical, speed) + speed.resisting * _seconds(most, speed) + typical.seconds

@@ -26,8 +26,8 @@ def measure_speed(
 
     victim: in eval mode.  images: uint8 (N, C, H, W).  labels: int64 (N,).
     norm, epsilon: the ball, `linf` or `l2`, of the short attack that tells which part of the images resists.
-    Returns `forward` and `gradient`, seconds per image for a forward pass alone and for both passes; `resisting`, the
-    fraction of images that withstand the attack; `differentiable`; `classes`; `draws` (see `draws_of`); and
+    Returns `forward` and `gradient`, core-seconds per image for a forward pass alone and for both passes; `resisting`,
+    the fraction of images that withstand the attack; `differentiable`; `classes`; `draws` (see `draws_of`); and
     `memory_mb`, the peak memory of this process in units of 2^20 bytes.
     """
     batch, truth = to_float(images, device), torch.from_numpy(labels).to(device)
@@ -72,14 +72,20 @@ def _resisting(victim: nn.Module, images: Tensor, labels: Tensor, norm: str, eps
         return float((victim(tried).argmax(1) == labels).float().mean())
 
 
+def seconds_of(device: torch.device) -> float:
+    """Read the clock of the work on a device: on a CPU the core-seconds of this process, which others do not slow."""
+    if device.type != "cuda":
+        return time.process_time()
+    torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
 def _seconds(work: Callable[[], Any], device: torch.device) -> float:
     """Return the seconds of the fastest of a few calls, after a first one that is not counted."""
     work()
     found = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start = seconds_of(device)
         work()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        found.append(time.perf_counter() - start)
+        found.append(seconds_of(device) - start)
     return min(found)

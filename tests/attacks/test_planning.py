@@ -52,7 +52,7 @@ def test_the_plan_fits_the_budget_and_attacks_of_the_worst_case_share_their_imag
 
 def test_time_that_one_attack_does_not_need_goes_to_the_others(monkeypatch):
     costs = {"cheap": 0.001, "dear": 1.0}
-    monkeypatch.setattr(planning, "_seconds_per_image", lambda entry, speed: costs[entry["method"]])
+    monkeypatch.setattr(planning, "seconds_per_image", lambda entry, speed: costs[entry["method"]])
     listed = [{"name": name, "entry": {"method": name}, "counts": False} for name in costs]
     found = plan(listed, speed(images=1000), 100 + 2 * OVERHEAD)
     assert found["cheap"].images == 1000  # takes 1 of its 50 seconds
