@@ -48,9 +48,11 @@ rule squeeze_examples:
 
 
 use rule table as tabulate_defenses with:
-    """Tabulate the accuracy of each defense under each attack, with signs of gradient masking (R3)."""
+    """Tabulate the accuracy of each defense under each attack, with signs of masking, and what it costs (R3)."""
     input:
         judgements=judgements_of("defenses", defenses.cells(config)),
+        # Timings differ between runs. The judgements show whether anything else has changed.
+        histories=ancient(paths(rules.train_victim.output.history, defenses.trained(config))),
     output:
         **table_files("defenses", DEFENSES_TABLES),
     pathvars:

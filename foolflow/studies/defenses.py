@@ -87,7 +87,8 @@ def squeezed(config: Config) -> list[Cell]:
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
-    return [_table(config, entry, reference) for entry in evaluations(config).values()]
+    entries = evaluations(config).values()
+    return [*(_table(config, entry, reference) for entry in entries), *(_cost(config, entry) for entry in entries)]
 
 
 def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
@@ -102,6 +103,21 @@ def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
     return exhibit(
         f"defenses_{entry['name']}", "defenses", spec, "defenses.rst", labels(f"table: {entry['name']}", about)
     )
+
+
+def _cost(config: Config, entry: Config) -> Exhibit:
+    about = table_cells(config, entry)
+    with_history = trained(config)
+    spec = {
+        "title": f"What each defense costs: {entry['title']}",
+        "victims": [
+            victim
+            | {"trained": victim in with_history, "cells": [cell for cell in about if victims_of([cell]) == [victim]]}
+            for victim in victims_of(about)
+        ],
+    }
+    words = labels(f"table: cost of the defenses, {entry['name']}", victims_of(about))
+    return exhibit(f"defenses_cost_{entry['name']}", "defenses_cost", spec, "defenses_cost.rst", words)
 
 
 def figures(config: Config) -> list[Exhibit]:

@@ -19,6 +19,14 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Format a duration for readers: 43 s, 12:05 min, 3:20 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
+
+
 def span(values: Sequence[float], text: Callable[[float], str]) -> str:
     """Return the smallest and the largest value, such as `1.2 to 3.4`, or a single text if both look the same."""
     low, high = text(min(values)), text(max(values))

@@ -46,6 +46,7 @@ def test_every_study_is_there(demo):
         *stadv,
         *minimal,
         "defenses_r3",
+        "defenses_cost_r3",
         "detection",
         *boards,
     ):

@@ -26,7 +26,7 @@ TABLES = {
     "fgsm_sweep": ("fgsm_sweep",),
     "stadv": (*STADV_RESULTS, "stadv_success"),
     "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
-    "defenses": ("defenses_r3",),
+    "defenses": ("defenses_r3", "defenses_cost_r3"),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
     "leaderboard": BOARDS,
