@@ -1,6 +1,6 @@
 """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from foolflow.defenses.kinds import filters
@@ -55,8 +55,38 @@ def _has_filter(config: Config, defense: str) -> bool:
     return defense != "none" and filters(config["defenses"][defense])
 
 
+def strengths(config: Config) -> Sequence[Any]:
+    """Return the parts of the study that show filters at several strengths."""
+    return entries(config, "defenses", "strengths")
+
+
+def strength_cells(config: Config, entry: Config) -> list[Cell]:
+    """Return a cell for every filter, after no filter, under every attack, with its method, parameter and value."""
+    return [
+        {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
+        | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
+        | _strength(config, defense)
+        for model in entry["models"]
+        for seed in seeds_of(config, "defenses", model)
+        for defense in ("none", *entry["defenses"])
+        for kind in ("static", "adaptive")
+        for attack in entry.get(kind, [])
+    ]
+
+
+def _strength(config: Config, defense: str) -> dict[str, Any]:
+    if defense == "none":
+        return {"method": "", "parameter": "", "value": ""}
+    filtering = config["defenses"][defense]
+    ((parameter, value),) = filtering["parameters"].items()
+    return {"method": filtering.get("method") or filtering["python"], "parameter": parameter, "value": value}
+
+
 def cells(config: Config) -> list[Cell]:
-    return [cell for entry in evaluations(config).values() for cell in table_cells(config, entry)]
+    return [
+        *(cell for entry in evaluations(config).values() for cell in table_cells(config, entry)),
+        *(cell for entry in strengths(config) for cell in strength_cells(config, entry)),
+    ]
 
 
 def trained(config: Config) -> list[Cell]:
@@ -87,8 +117,12 @@ def squeezed(config: Config) -> list[Cell]:
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
-    entries = evaluations(config).values()
-    return [*(_table(config, entry, reference) for entry in entries), *(_cost(config, entry) for entry in entries)]
+    evaluated = evaluations(config).values()
+    return [
+        *(_table(config, entry, reference) for entry in evaluated),
+        *(_cost(config, entry) for entry in evaluated),
+        *(_strengths(config, entry) for entry in strengths(config)),
+    ]
 
 
 def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
@@ -120,8 +154,26 @@ def _cost(config: Config, entry: Config) -> Exhibit:
     return exhibit(f"defenses_cost_{entry['name']}", "defenses_cost", spec, "defenses_cost.rst", words)
 
 
+def _strengths(config: Config, entry: Config) -> Exhibit:
+    about = strength_cells(config, entry)
+    words = labels(f"table: strengths, {entry['name']}", about)
+    spec = {"title": entry["title"], "cells": about}
+    return exhibit(f"strengths_{entry['name']}", "strengths", spec, "strengths.rst", words)
+
+
+def _strength_figures(config: Config) -> Iterator[Exhibit]:
+    for entry in strengths(config):
+        name = f"strengths_{entry['name']}"
+        for model in entry["models"]:
+            for seed in seeds_of(config, "defenses", model):
+                cell = {"dataset": entry["dataset"], "model": model}
+                words = labels(f"figure: strengths, {entry['name']} (seed {seed})", [cell])
+                spec = {"title": f"{entry['title']}: {model}", "table": name, "model": model, "seed": seed}
+                yield exhibit(f"{name}/{model}/{seed}", "strengths", spec, "strengths.rst", words)
+
+
 def figures(config: Config) -> list[Exhibit]:
-    shown = [_training(victim) for victim in trained(config)]
+    shown = [*(_training(victim) for victim in trained(config)), *_strength_figures(config)]
     for index, cell in enumerate(squeezed(config)):
         shown += [_squeezed(index, cell, name) for name in cell["filters"]]
     return list({one["name"]: one for one in shown}.values())  # two evaluations may share a filter and an attack
@@ -150,6 +202,7 @@ def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, attacks with several epsilons, and examples of no filter."""
+    yield from _strength_problems(config)
     listed = config["studies"]["defenses"]["evaluations"]
     yield from invalid_names("studies.defenses.evaluations", listed, config)
     for index, entry in enumerate(listed):
@@ -162,6 +215,26 @@ def problems(config: Config) -> Iterator[str]:
         yield from _nothing_filtered(key, entry, config)
         for role, attack in entry.get("masking", {}).items():
             yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])
+
+
+def _strength_problems(config: Config) -> Iterator[str]:
+    """Report unknown names, attacks of several sizes, and defenses that are no filter with one parameter."""
+    listed = strengths(config)
+    yield from invalid_names("studies.defenses.strengths", listed, config)
+    for index, entry in enumerate(listed):
+        key = f"studies.defenses.strengths.{index}"
+        for kind in ("static", "adaptive"):
+            yield from unknown(f"{key}.{kind}", entry.get(kind, []), "attacks", config["attacks"])
+            yield from several_sizes(f"{key}.{kind}", entry.get(kind, []), config)
+        for name in entry["defenses"]:
+            defense = config["defenses"].get(name)
+            if defense is None:
+                continue  # reported with the names
+            if not filters(defense) or "train" in defense["at"] or len(defense.get("parameters", {})) != 1:
+                yield (
+                    f"{key}.defenses: {name} is no filter at test time with exactly one parameter, which would be its "
+                    "strength"
+                )
 
 
 def _nothing_filtered(key: str, entry: Config, config: Config) -> Iterator[str]:

@@ -36,7 +36,7 @@ MEANING = {
 class Cell:
     """One attack on one victim.
 
-    outcomes: one row per image, with index, epsilon (NaN: none) and label; clean_prediction and clean_loss; under attack,
+    outcomes: one row per image, with index, epsilon (NaN: none), label, clean_prediction and clean_loss; under attack,
     prediction, prediction_8bit (after rounding the image to 8 bits) and loss.
     """
 
@@ -295,7 +295,7 @@ def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
 
 
 def _with_loss(rate: str, interval: str, loss: float) -> str:
-    """Return a rate with its interval and the mean loss, as far as they are known: `63.20 (58.9 to 67.3; loss 1.04)`."""
+    """Return a rate with its interval and the mean loss, as far as known: `63.20 (58.9 to 67.3; loss 1.04)`."""
     details = [interval] if interval else []
     details += [] if pd.isna(loss) else [f"loss {loss:.2f}"]
     return f"{rate} ({'; '.join(details)})" if details else rate
@@ -340,8 +340,8 @@ def _notes(
         .any(axis=None)
     )
     notes = [
-        "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. 'Loss' "
-        "is the mean cross-entropy of the true class on the same images. "
+        "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
+        "'Loss' is the mean cross-entropy of the true class on the same images. "
         "All numbers of a row are on its n images; attacks that ran on fewer images have rows of their own. 'Worst "
         "case' is the accuracy under all attacks on the victim that have an epsilon (the others are unbounded; they "
         "count only if no attack has one), on the images that all of them attacked.",

@@ -55,7 +55,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(title: str, victims: Sequence[Defended]) -> Table:
-    """Build the table. The CSV has fractions and seconds; `holm_p` compares clean predictions with the undefended ones."""
+    """Build the table. The CSV has fractions and seconds; `holm_p` compares clean predictions with the undefended."""
     undefended = {(one.model, one.seed): one for one in victims if one.defense == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get((one.model, one.seed))) for one in victims])
     tested = data["p_value"].notna()
@@ -73,8 +73,8 @@ def tabulate(title: str, victims: Sequence[Defended]) -> Table:
             "Training time: of the epochs of this run, on its machine, where other jobs may have run at the same time; "
             "a filter that acts only at test time needs no training. 'Times none': divided by the training time of the "
             "undefended victim of the same seed.",
-            "Clean %: the accuracy on the n attacked test images before the attack, with Wilson's 95 % interval. 'Points "
-            "lost' is relative to the undefended victim of the same seed, on the same images: "
+            "Clean %: the accuracy on the n attacked test images before the attack, with Wilson's 95 % interval. "
+            "'Points lost' is relative to the undefended victim of the same seed, on the same images: "
             f"{counted(int(tested.sum()), 'exact McNemar test')}, one family, corrected after Holm.",
         ],
         varies=True,

@@ -27,7 +27,7 @@ def protocol_findings(
 ) -> Iterator[str]:
     """Yield a sentence for each published accuracy under attack, and for each that the publication leaves out.
 
-    data: that of the table, see `foolflow.tables.defenses.tabulate`.  published: for each defense, percentages by attack.
+    data: that of the table, see `foolflow.tables.defenses.tabulate`.  published: percentages by defense and attack.
     roles: the attacks that reveal masking; the iterative one is what a single step is measured by.
     """
     attacks = list(dict.fromkeys(name for known in published.values() for name in known if name != "clean"))
@@ -69,8 +69,12 @@ def _undefended(
     if roles is None or attack == roles.iterative:
         return f"{sentence}."
     chosen = (of_model["defense"] == UNDEFENDED) & (of_model["attack"] == roles.iterative)
-    many = of_model[chosen & of_model["kind"].isin(PROTOCOLS)].to_dict("records")
-    return f"{sentence}; {roles.iterative}, of many steps, leaves {_rate(many[0])}." if many else f"{sentence}."
+    many = of_model[chosen & of_model["kind"].isin(PROTOCOLS)]
+    return (
+        f"{sentence}; {roles.iterative}, of many steps, leaves {_rate(dict(many.iloc[0]))}."
+        if len(many)
+        else f"{sentence}."
+    )
 
 
 def _left_out(defense: str, attack: str, found: Mapping[str, Any], where: str) -> str:

@@ -9,13 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from foolflow.defenses.bit_depth import bit_depth
 from foolflow.defenses.closing import closing
 from foolflow.defenses.filtered import has_gradient
 from foolflow.defenses.gaussian_blur import gaussian_blur
 from foolflow.defenses.jpeg import jpeg
+from foolflow.defenses.low_pass import low_pass
 from foolflow.defenses.mean_filter import mean_filter
 from foolflow.defenses.median_filter import median_filter
 from foolflow.defenses.opening import opening
@@ -28,6 +29,7 @@ FILTERS = {
     "gaussian_blur": partial(gaussian_blur, sigma=1.0),
     "opening": partial(opening, size=2),
     "closing": partial(closing, size=3),
+    "low_pass": partial(low_pass, cutoff=0.4),
     "jpeg": partial(jpeg, quality=75),
 }
 every_filter = pytest.mark.parametrize("squeeze", FILTERS.values(), ids=FILTERS)
@@ -68,6 +70,17 @@ def test_bit_depth_equals_that_of_xu_et_al():
         expected = np.rint(levels.numpy() * steps) / steps
         np.testing.assert_allclose(bit_depth(levels, bits=bits).numpy(), expected, atol=1e-7)
     assert bit_depth(levels, bits=1).unique().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("cutoff", [0.05, 0.4, 1.0])
+@pytest.mark.parametrize("shape", [(2, 3, 13, 12), (1, 1, 28, 28), (1, 1, 1, 5)])
+def test_low_pass_attenuates_the_cosines_of_which_images_consist(cutoff, shape):
+    """The discrete cosine transform mirrors at the border: its k-th cosine has k / 2N cycles per pixel."""
+    images = noise(*shape)
+    down, right = np.arange(shape[2])[:, None] / shape[2], np.arange(shape[3]) / shape[3]
+    gain = 1 / (1 + ((down**2 + right**2) / cutoff**2) ** 2)
+    expected = fft.idctn(fft.dctn(images.double().numpy(), axes=(2, 3)) * gain, axes=(2, 3)).clip(0, 1)
+    np.testing.assert_allclose(low_pass(images, cutoff=cutoff).numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("quality", [1, 20, 75, 100])
@@ -151,6 +164,8 @@ def test_saturated_pixels_have_a_gradient():
         (partial(gaussian_blur, sigma=0), "sigma must be above 0 and finite, not 0"),
         (partial(gaussian_blur, sigma=float("nan")), "sigma must be above 0 and finite, not nan"),
         (partial(gaussian_blur, sigma=1.0, size=4), "size must be odd and at least 1, not 4"),
+        (partial(low_pass, cutoff=0), "cutoff must be above 0, not 0"),
+        (partial(low_pass, cutoff=float("nan")), "cutoff must be above 0, not nan"),
         (partial(jpeg, quality=0), "quality must be from 1 to 100, not 0"),
     ],
 )

@@ -83,17 +83,17 @@ def test_published_numbers_are_compared_under_both_protocols(root, both_protocol
     assert shown["vs. published: fgsm, white box"] == "+21.1 higher"
     found = [one for one in table.findings if one.startswith(("Published for", "No accuracy"))]
     assert found == [
-        "Published for no defense under deepfool: 7.4 %. Ours is 5.0 % of 100 images (95 % interval 2.2 to 11.2); rounding "
-        "these images to 8 bits makes it 8.0 %.",
+        "Published for no defense under deepfool: 7.4 %. Ours is 5.0 % of 100 images (95 % interval 2.2 to 11.2); "
+        "rounding these images to 8 bits makes it 8.0 %.",
         "Published for no defense under fgsm: 0.1 %. Ours is 10.0 % of 100 images (95 % interval 5.5 to 17.4); pgd, of "
         "many steps, leaves 0.0 % of 100 images (95 % interval 0.0 to 3.7).",
-        "No accuracy of adversarial_training under deepfool was published. Ours is 34.0 % of 100 images (95 % interval 25.5 "
-        "to 43.7) static and 98.0 % of 100 images (95 % interval 93.0 to 99.4) white box. deepfool has no epsilon: made on "
-        "a victim itself, it goes on until the prediction changes, so its accuracy says little about a defense; the size "
-        "of its perturbations would.",
-        "Published for adversarial_training under fgsm: 76.9 %. Ours is 34.0 % of 100 images (95 % interval 25.5 to 43.7) "
-        "static and 98.0 % of 100 images (95 % interval 93.0 to 99.4) white box. The text says that the attack is applied "
-        "again after the training, so white box is the likelier comparison.",
+        "No accuracy of adversarial_training under deepfool was published. Ours is 34.0 % of 100 images (95 % interval "
+        "25.5 to 43.7) static and 98.0 % of 100 images (95 % interval 93.0 to 99.4) white box. deepfool has no "
+        "epsilon: made on a victim itself, it goes on until the prediction changes, so its accuracy says little about "
+        "a defense; the size of its perturbations would.",
+        "Published for adversarial_training under fgsm: 76.9 %. Ours is 34.0 % of 100 images (95 % interval 25.5 to "
+        "43.7) static and 98.0 % of 100 images (95 % interval 93.0 to 99.4) white box. The text says that the attack "
+        "is applied again after the training, so white box is the likelier comparison.",
         "Published for feature_squeezing under fgsm: 45.3 %. Ours is 45.0 % of 100 images (95 % interval 35.6 to 54.8) "
         "static. The text says that the attacks are made on the clean model, so static is the likelier comparison.",
     ]
