@@ -67,6 +67,7 @@ use rule figure as draw_defenses with:
     """Draw the training curves, filters at several strengths, and images before and after each filter (R3)."""
     input:
         tables=rules.tabulate_defenses.output.csv,
+        judgements=judgements_of("defenses", defenses.cells(config)),
         # A history contains times, which differ between runs. The weights show whether anything else has changed.
         histories=ancient(paths(rules.train_victim.output.history, defenses.trained(config))),
         weights=paths(rules.train_victim.output.weights, defenses.trained(config)),

@@ -13,6 +13,7 @@ from foolflow.studies.cells import (
     exhibit,
     labels,
     seeds_of,
+    study_seeds,
     trained_defenses,
     victims_of,
 )
@@ -173,10 +174,29 @@ def _strength_figures(config: Config) -> Iterator[Exhibit]:
 
 
 def figures(config: Config) -> list[Exhibit]:
-    shown = [*(_training(victim) for victim in trained(config)), *_strength_figures(config)]
+    shown = [*(_training(victim) for victim in trained(config)), *_strength_figures(config), *_flow_budgets(config)]
     for index, cell in enumerate(squeezed(config)):
         shown += [_squeezed(index, cell, name) for name in cell["filters"]]
     return list({one["name"]: one for one in shown}.values())  # two evaluations may share a filter and an attack
+
+
+def _flow_budgets(config: Config) -> Iterator[Exhibit]:
+    """Yield a figure for each stAdv attack of an evaluation that was made on the victims themselves."""
+    several_seeds = len(study_seeds(config, "defenses")) > 1
+    for name, entry in evaluations(config).items():
+        for attack in dict.fromkeys(attack for kind in KINDS for attack in entry.get(kind, [])):
+            cells = [
+                cell
+                | {"panel": "{dataset}, {model}".format(**cell)}
+                | {"name": cell["defense"] + (f" (seed {cell['seed']})" if several_seeds else "")}
+                for cell in table_cells(config, entry)
+                if cell["attack"] == attack and cell["kind"] != "static"
+            ]
+            if cells and config["attacks"][attack].get("method") == "stadv":
+                words = labels(f"figure: {attack} against a budget of flow", cells)
+                yield exhibit(
+                    f"flow_budget/{name}/{attack}", "flow_budget", {"attacked": cells}, "flow_budget.rst", words
+                )
 
 
 def _training(victim: Cell) -> Exhibit:

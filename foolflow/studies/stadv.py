@@ -170,9 +170,20 @@ def figures(config: Config) -> list[Exhibit]:
         spec = {"title": _post_mortem_title(config), "table": "stadv_post_mortem"}
         words = labels("figure: post-mortem", steps(config))
         found.append(exhibit("stadv_post_mortem", "waterfall", spec, "post_mortem.rst", words))
+    found.append(_flow_budget(config))
     for cell in attacks(config):
         found += [_images(cell, "attack_sheet", "attack_sheet"), _images(cell, "flow", "flow_arrows")]
     return [*found, *(_images(cell, "target_grid", "target_grid") for cell in grids(config))]
+
+
+def _flow_budget(config: Config) -> Exhibit:
+    several_seeds = len(study_seeds(config, "stadv")) > 1
+    cells = [
+        cell | {"panel": cell["dataset"], "name": cell["model"] + (f" (seed {cell['seed']})" if several_seeds else "")}
+        for cell in attacks(config)
+    ]
+    words = labels("figure: success against a budget of flow", cells)
+    return exhibit("stadv_flow_budget", "flow_budget", {"attacked": cells}, "flow_budget.rst", words)
 
 
 def _images(cell: Cell, kind: str, module: str) -> Exhibit:

@@ -57,6 +57,7 @@ def test_every_study_is_there(demo):
         "detection",
         "fgsm_sweep",
         "stadv_accuracy",
+        "stadv_flow_budget",
         *stadv,
         "minimal_accuracy",
         "minimal_security",

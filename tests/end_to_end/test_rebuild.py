@@ -39,6 +39,7 @@ FIGURES = {
     "fgsm_sweep": ("fgsm_sweep", "samples/digits/lenet/none/0/fgsm_sweep"),
     "stadv": (
         *STADV_RESULTS,
+        "stadv_flow_budget",
         *(
             f"{kind}/digits/{model}/none/0/{name}"
             for kind, name in (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
