@@ -246,6 +246,9 @@ def _strength_problems(config: Config) -> Iterator[str]:
         for kind in ("static", "adaptive"):
             yield from unknown(f"{key}.{kind}", entry.get(kind, []), "attacks", config["attacks"])
             yield from several_sizes(f"{key}.{kind}", entry.get(kind, []), config)
+        for name in entry.get("adaptive", []):  # where a filter has no gradient, others would do nothing
+            if name in config["attacks"] and config["attacks"][name].get("filter_gradient", "own") == "own":
+                yield f"{key}.adaptive: {name} is not adaptive; give it `filter_gradient: auto`"
         for name in entry["defenses"]:
             defense = config["defenses"].get(name)
             if defense is None:

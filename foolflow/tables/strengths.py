@@ -119,6 +119,9 @@ def _findings(rows: pd.DataFrame) -> Iterator[str]:
         if known.empty:
             continue
         low = known.nsmallest(1, "success").iloc[0]
+        if len(bare) and low["success"] >= bare.iloc[0]["success"]:
+            yield f"{where}, no filter lowers the success of {kind} {attack}, {_success(bare.iloc[0])} without one."
+            continue
         sentence = (
             f"{where}, {kind} {attack} has the least success through {low['method']} with {low['parameter']} "
             f"{low['value']}: {_success(low)}, at a clean accuracy of {percent(low['clean'], 1)} %"

@@ -1,6 +1,6 @@
 """Phrases that the findings of several tables share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -72,6 +72,16 @@ def extremes(rows: pd.DataFrame, rate: str, names: Sequence[str], digits: int = 
     if top[rate] == bottom[rate]:
         return f"{tied_rate(known, rate, digits)} of {listed(known['name'].tolist())}"
     return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top, bottom)}"
+
+
+def random_note(victims: Mapping[str, int]) -> list[str]:
+    """Say over how many passes random victims are averaged; nothing if there are none. victims: by model/defense."""
+    return [
+        f"Of these victims, {listed(names)} {'draws' if len(names) == 1 else 'draw'} random numbers: each prediction "
+        f"is that of the mean probabilities of {passes} passes."
+        for passes in dict.fromkeys(victims.values())
+        if (names := [name for name, count in victims.items() if count == passes])
+    ]
 
 
 def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]) -> list[str]:

@@ -60,3 +60,11 @@ def test_a_filter_that_leaves_nothing_correct_has_no_success():
     table = tabulate("title", [filtered("9", 100, 0)])
     assert table.data["success"].isna().all()
     assert table.findings == []
+
+
+def test_filters_that_do_not_help_are_not_ranked():
+    table = tabulate("title", [filtered("", 0, 100, method=""), filtered("1", 10, 90)])
+    assert table.findings == [
+        "On B, no filter lowers the success of adaptive pgd, 100.0 % of 100 images (95 % interval 96.3 to 100.0) "
+        "without one."
+    ]

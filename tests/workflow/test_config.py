@@ -201,6 +201,7 @@ CASES = [
     ),
     (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
     (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations", "'r3' is used more than once"),
+    (put("studies.defenses.strengths.0.adaptive", ["cw_03"]), "studies.defenses.strengths.0", "cw_03 is not adaptive"),
     (put("studies.defenses.strengths.0.adaptive", ["nothing"]), "studies.defenses.strengths.0.adaptive", "nothing"),
     (
         put("studies.defenses.strengths.0.defenses", ["pgd_training"]),
