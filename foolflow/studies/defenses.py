@@ -1,6 +1,6 @@
 """R3 and beyond: defenses under static, white-box, adaptive and black-box attacks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from foolflow.defenses.kinds import filters
@@ -56,9 +56,13 @@ def _has_filter(config: Config, defense: str) -> bool:
     return defense != "none" and filters(config["defenses"][defense])
 
 
-def strengths(config: Config) -> Sequence[Any]:
-    """Return the parts of the study that show filters at several strengths."""
-    return entries(config, "defenses", "strengths")
+def strengths(config: Config) -> list[Config]:
+    """Return the parts of the evaluations that show filters at several strengths, each with its name and data set."""
+    return [
+        {"name": name, "dataset": entry["dataset"], **entry["strengths"]}
+        for name, entry in evaluations(config).items()
+        if "strengths" in entry
+    ]
 
 
 def strength_cells(config: Config, entry: Config) -> list[Cell]:
@@ -238,11 +242,13 @@ def problems(config: Config) -> Iterator[str]:
 
 
 def _strength_problems(config: Config) -> Iterator[str]:
-    """Report unknown names, attacks of several sizes, and defenses that are no filter with one parameter."""
-    listed = strengths(config)
-    yield from invalid_names("studies.defenses.strengths", listed, config)
-    for index, entry in enumerate(listed):
-        key = f"studies.defenses.strengths.{index}"
+    """Report unknown names, attacks of several sizes or that are not adaptive, and defenses without one strength."""
+    for index, evaluation in enumerate(config["studies"]["defenses"]["evaluations"]):
+        if "strengths" not in evaluation:
+            continue
+        key, entry = f"studies.defenses.evaluations.{index}.strengths", evaluation["strengths"]
+        yield from unknown(f"{key}.models", entry["models"], "models", config["models"])
+        yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", config["defenses"])
         for kind in ("static", "adaptive"):
             yield from unknown(f"{key}.{kind}", entry.get(kind, []), "attacks", config["attacks"])
             yield from several_sizes(f"{key}.{kind}", entry.get(kind, []), config)
@@ -252,7 +258,7 @@ def _strength_problems(config: Config) -> Iterator[str]:
         for name in entry["defenses"]:
             defense = config["defenses"].get(name)
             if defense is None:
-                continue  # reported with the names
+                continue  # reported above
             if not filters(defense) or "train" in defense["at"] or len(defense.get("parameters", {})) != 1:
                 yield (
                     f"{key}.defenses: {name} is no filter at test time with exactly one parameter, which would be its "

@@ -47,7 +47,7 @@ def test_every_study_is_there(demo):
         *minimal,
         "defenses_r3",
         "defenses_cost_r3",
-        "strengths_digits",
+        "strengths_r3",
         "detection",
         *boards,
     ):
@@ -71,7 +71,7 @@ def test_every_study_is_there(demo):
     evaluations = (
         *(f"training/digits/six_conv/{defense}/0" for defense in ("none", "adversarial_training", "feature_squeezing")),
         *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
-        "strengths_digits/six_conv/0",
+        "strengths_r3/six_conv/0",
     )
     for name in (*figures, *images, *evaluations, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):

@@ -29,7 +29,7 @@ TABLES = {
     "fgsm_sweep": ("fgsm_sweep",),
     "stadv": (*STADV_RESULTS, "stadv_success"),
     "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
-    "defenses": ("defenses_r3", "defenses_cost_r3", "strengths_digits"),
+    "defenses": ("defenses_r3", "defenses_cost_r3", "strengths_r3"),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
     "leaderboard": BOARDS,
@@ -50,7 +50,7 @@ FIGURES = {
     "defenses": (
         *(f"training/digits/six_conv/{defense}/0" for defense in DEFENSES if defense != "bit_depth_4"),
         *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
-        "strengths_digits/six_conv/0",
+        "strengths_r3/six_conv/0",
     ),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),

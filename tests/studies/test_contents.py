@@ -109,5 +109,6 @@ def test_boards_come_from_the_studies_that_rank(config):
     assert [(board["dataset"], board["norm"], board["table"]) for board in fallback] == [
         ("mnist", None, None),
         ("fashion_mnist", None, None),
+        ("cifar10", None, None),
     ]
     assert boards(dict(config) | {"studies": {}}) == []

@@ -49,6 +49,7 @@ def corrupted(kind, strength, **others):
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
 R3 = "studies.defenses.evaluations.0"
+STRENGTHS = "studies.defenses.evaluations.2.strengths"
 DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
@@ -201,14 +202,11 @@ CASES = [
     ),
     (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
     (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations", "'r3' is used more than once"),
-    (put("studies.defenses.strengths.0.adaptive", ["cw_03"]), "studies.defenses.strengths.0", "cw_03 is not adaptive"),
-    (put("studies.defenses.strengths.0.adaptive", ["nothing"]), "studies.defenses.strengths.0.adaptive", "nothing"),
-    (
-        put("studies.defenses.strengths.0.defenses", ["pgd_training"]),
-        "studies.defenses.strengths.0",
-        "pgd_training is no",
-    ),
-    (put("studies.defenses.strengths.1.name", "mnist"), "studies.defenses.strengths", "'mnist' is used more than once"),
+    (put(f"{STRENGTHS}.adaptive", ["nothing"]), f"{STRENGTHS}.adaptive", "'nothing' is not among the attacks"),
+    (put(f"{STRENGTHS}.adaptive", ["fgsm_8"]), f"{STRENGTHS}.adaptive", "fgsm_8 is not adaptive"),
+    (put(f"{STRENGTHS}.defenses", ["pgd_training"]), f"{STRENGTHS}.defenses", "pgd_training is no filter"),
+    (put(f"{STRENGTHS}.defenses", ["x"]), f"{STRENGTHS}.defenses", "not among the defenses"),
+    (put(f"{STRENGTHS}.models", ["x"]), f"{STRENGTHS}.models", "not among the models"),
     (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "applies only to training"),
     (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "applies only at test"),
     (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
