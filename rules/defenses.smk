@@ -48,9 +48,11 @@ rule squeeze_examples:
 
 
 use rule table as tabulate_defenses with:
-    """Tabulate the accuracy of each defense under each attack, with signs of gradient masking (R3)."""
+    """Tabulate the accuracy of each defense under each attack, with signs of masking, and what it costs (R3)."""
     input:
         judgements=judgements_of("defenses", defenses.cells(config)),
+        # Timings differ between runs. The judgements show whether anything else has changed.
+        histories=ancient(paths(rules.train_victim.output.history, defenses.trained(config))),
     output:
         **table_files("defenses", DEFENSES_TABLES),
     pathvars:
@@ -62,8 +64,10 @@ use rule table as tabulate_defenses with:
 
 
 use rule figure as draw_defenses with:
-    """Draw the training curves, and images before and after each filter (R3)."""
+    """Draw the training curves, filters at several strengths, and images before and after each filter (R3)."""
     input:
+        tables=rules.tabulate_defenses.output.csv,
+        judgements=judgements_of("defenses", defenses.cells(config)),
         # A history contains times, which differ between runs. The weights show whether anything else has changed.
         histories=ancient(paths(rules.train_victim.output.history, defenses.trained(config))),
         weights=paths(rules.train_victim.output.weights, defenses.trained(config)),

@@ -56,7 +56,8 @@ def main(arguments: argparse.Namespace) -> None:
     if not records:
         raise InvalidInput("no attack has made any image, so there is nothing to judge; choose other attacks")
     judged = pd.concat(records, ignore_index=True)
-    judged.attrs["class_names"] = list(supplied.class_names)  # of the predictions; Parquet keeps them
+    # Parquet keeps these: the classes that are predicted, and over how many passes a random victim is averaged.
+    judged.attrs |= {"class_names": list(supplied.class_names), "draws": draws}
     with whole_file(arguments.records) as partial:
         judged.to_parquet(partial, index=False)
 

@@ -6,10 +6,12 @@ function `build(spec, artefacts)` of `foolflow.tables.<module>` makes the table.
 
 import argparse
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.jobs.command_line import add_named_inputs, add_output, job_parser, named_inputs, run_job
+from foolflow.tables.wording import random_note
 from foolflow.tables.writing import write_table
 
 
@@ -19,6 +21,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     paths = zip(arguments.csv, arguments.markdown, arguments.html, arguments.page, strict=True)
     for exhibit, files in zip(arguments.spec, paths, strict=True):
         table = importlib.import_module(f"foolflow.tables.{exhibit['module']}").build(exhibit["spec"], artefacts)
+        table = replace(table, notes=[*table.notes, *random_note(artefacts.random_victims())])
         write_table(table, *files)
         varying += files if table.varies else ()
         print(f"{exhibit['name']}: {len(table.display)} rows")

@@ -58,6 +58,10 @@ class Classified:
             functional.pad(probabilities.gather(1, classes), (0, missing), value=torch.nan),
         )
 
+    def losses(self, labels: Tensor) -> Tensor:
+        """Return the cross-entropy of each image, float64 (N,).  labels: int64 (N,)."""
+        return functional.cross_entropy(self.logits.double(), labels, reduction="none")
+
     def margins(self, labels: Tensor) -> Tensor:
         """Return the logit of the label minus the largest other logit, float64 (N,): negative if misclassified.
 
@@ -131,6 +135,7 @@ def judge(
         prediction, confidence: on the adversarial image.
         clean_class_2 to clean_class_5, class_2 to class_5: the next most likely classes, -1 if there are no more, and
         clean_confidence_2 to clean_confidence_5, confidence_2 to confidence_5: their softmax probabilities, or NaN.
+        clean_loss, loss: the cross-entropy of the label, on the clean and on the adversarial image.
         margin: on the adversarial image, the logit of the label minus the largest other logit.
         success: the prediction is wrong or, if there is a target, it is the target.
         fooled_share: only with several draws, the share of them that are a success.
@@ -149,13 +154,16 @@ def judge(
     found_8bit = (
         found if made.stored == "uint8" else classify(victim, images, device, change=rounded, draws=draws)
     ).classes
+    clean_found = Classified(clean.logits[index])
     columns = {
         "index": index,
         "epsilon": made.tensors["epsilon"],
         "label": labels,
         "target": targets,
-        **_likely("clean_", Classified(clean.logits[index])),
+        **_likely("clean_", clean_found),
         **_likely("", found),
+        "clean_loss": clean_found.losses(labels),
+        "loss": found.losses(labels),
         "margin": found.margins(labels),
         "success": is_success(found.classes, labels, targets),
         **_fooled_share(found, labels, targets),

@@ -66,6 +66,12 @@ class Artefacts:
         """Return the names of the classes that the cell's victim predicts, which may be more than the split's."""
         return tuple(self._judgement(self._judged("judgements", cell)).attrs["class_names"])
 
+    def random_victims(self) -> dict[str, int]:
+        """Return the judges that draw random numbers, as model/defense, and the number of passes that are averaged."""
+        paths = self.files.get("judgements", ())
+        draws = {"/".join(path.parts[-4:-2]): self._judgement(path).attrs.get("draws", 1) for path in paths}
+        return {victim: passes for victim, passes in draws.items() if passes > 1}
+
     def history(self, cell: Cell) -> pd.DataFrame:
         return pd.read_csv(self._one("histories", *_keys(cell)))
 

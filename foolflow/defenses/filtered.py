@@ -43,7 +43,7 @@ class Filtered(nn.Module):
         if not (images.requires_grad and torch.is_grad_enabled()):
             return self.images_filter(images)
         if self.straight_through:
-            return _StraightThrough.apply(images, self.images_filter(images.detach()))
+            return StraightThrough.apply(images, self.images_filter(images.detach()))
         filtered = _differentiable_if_possible(self.images_filter, images)
         # A filter that leaves the autograd graph gets a gradient of 0, like a filter that rounds.
         return filtered if filtered.requires_grad else filtered + (images - images)
@@ -58,8 +58,8 @@ def _differentiable_if_possible(images_filter: Filter, images: Tensor) -> Tensor
         return images_filter(images.detach())
 
 
-class _StraightThrough(torch.autograd.Function):
-    """Forward: return the filtered images. Backward: pass the gradient on to the unfiltered images."""
+class StraightThrough(torch.autograd.Function):
+    """Forward: return `filtered`. Backward: pass the gradient on to `images`, which stand for them."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor, filtered: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from foolflow.statistics.minimal import (
 
 IN_PANEL = 5  # of more curves, the legend is below the panel
 LONGEST = 24  # columns of the name of a network
+AXIS = "L2 distance of the adversary (pixels in [0, 1])"
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     return draw(curves)
 
 
-def draw(curves: Sequence[Curve]) -> Figure:
-    """Draw a panel per data set, with a curve per victim."""
+def draw(curves: Sequence[Curve], axis: str = AXIS) -> Figure:
+    """Draw a panel per data set, with a curve per victim. axis: what the distance is."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     with house_style():
         by_dataset = {dataset: [curve for curve in curves if curve.dataset == dataset] for dataset in datasets}
@@ -77,7 +78,7 @@ def draw(curves: Sequence[Curve]) -> Figure:
         figure, each = panels(len(datasets), height=4.4 + legend, alone=7.6)
         for axes, (dataset, of_dataset) in zip(each, by_dataset.items(), strict=True):
             shown = of_dataset[: len(LOOKS)]
-            _draw_panel(axes, shown, below=below, columns=2 if len(datasets) == 1 else 1)
+            _draw_panel(axes, shown, axis, below=below, columns=2 if len(datasets) == 1 else 1)
             part = limited(len(shown), len(of_dataset), "networks")
             axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
         for axes in each[::2]:
@@ -85,7 +86,7 @@ def draw(curves: Sequence[Curve]) -> Figure:
         return figure
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve], *, below: bool, columns: int) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, columns: int) -> None:
     """Draw the curves, as many as there are LOOKS at most.
 
     below: whether the legend is below the panel.  columns: of such a legend.
@@ -112,7 +113,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], *, below: bool, columns: in
             axes.plot(one.noise.distance, 100 * one.noise.accuracy, color=colour, **CONTROL_LOOK)
     if any(one.noise for one in curves):
         axes.plot([], [], color=GREY, label=CONTROL, **CONTROL_LOOK)
-    axes.set(xlabel="L2 distance of the adversary (pixels in [0, 1])", xlim=(0, end), ylim=(0, 101))
+    axes.set(xlabel=axis, xlim=(0, end), ylim=(0, 101))
     title = "network: median distance"
     if not below:
         axes.legend(title=title, loc="upper right")

@@ -7,6 +7,7 @@ from typing import Any
 
 from foolflow.attacks.standard import size_in_words
 from foolflow.data.cells import model_and_defense, source_of
+from foolflow.defenses.kinds import GRADIENTS
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
 from foolflow.studies.robustness import shown_attack
@@ -118,7 +119,8 @@ def _network(entry: Mapping[str, Any]) -> str:
 def _defense(entry: Mapping[str, Any]) -> str:
     acts = DEFENSE_ACTS.get(tuple(entry["at"]), "changes the training and filters the input")
     method = entry.get("method") or entry["python"]
-    return f"{method}{_arguments(entry.get('parameters', {}))}; {acts}"
+    words = [f"{method}{_arguments(entry.get('parameters', {}))}", acts, GRADIENTS.get(method)]
+    return "; ".join(word for word in words if word)
 
 
 def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:

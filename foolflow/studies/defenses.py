@@ -13,6 +13,7 @@ from foolflow.studies.cells import (
     exhibit,
     labels,
     seeds_of,
+    study_seeds,
     trained_defenses,
     victims_of,
 )
@@ -55,8 +56,42 @@ def _has_filter(config: Config, defense: str) -> bool:
     return defense != "none" and filters(config["defenses"][defense])
 
 
+def strengths(config: Config) -> list[Config]:
+    """Return the parts of the evaluations that show filters at several strengths, each with its name and data set."""
+    return [
+        {"name": name, "dataset": entry["dataset"], **entry["strengths"]}
+        for name, entry in evaluations(config).items()
+        if "strengths" in entry
+    ]
+
+
+def strength_cells(config: Config, entry: Config) -> list[Cell]:
+    """Return a cell for every filter, after no filter, under every attack, with its method, parameter and value."""
+    return [
+        {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
+        | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
+        | _strength(config, defense)
+        for model in entry["models"]
+        for seed in seeds_of(config, "defenses", model)
+        for defense in ("none", *entry["defenses"])
+        for kind in ("static", "adaptive")
+        for attack in entry.get(kind, [])
+    ]
+
+
+def _strength(config: Config, defense: str) -> dict[str, Any]:
+    if defense == "none":
+        return {"method": "", "parameter": "", "value": ""}
+    filtering = config["defenses"][defense]
+    ((parameter, value),) = filtering["parameters"].items()
+    return {"method": filtering.get("method") or filtering["python"], "parameter": parameter, "value": value}
+
+
 def cells(config: Config) -> list[Cell]:
-    return [cell for entry in evaluations(config).values() for cell in table_cells(config, entry)]
+    return [
+        *(cell for entry in evaluations(config).values() for cell in table_cells(config, entry)),
+        *(cell for entry in strengths(config) for cell in strength_cells(config, entry)),
+    ]
 
 
 def trained(config: Config) -> list[Cell]:
@@ -87,7 +122,12 @@ def squeezed(config: Config) -> list[Cell]:
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
-    return [_table(config, entry, reference) for entry in evaluations(config).values()]
+    evaluated = evaluations(config).values()
+    return [
+        *(_table(config, entry, reference) for entry in evaluated),
+        *(_cost(config, entry) for entry in evaluated),
+        *(_strengths(config, entry) for entry in strengths(config)),
+    ]
 
 
 def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
@@ -104,11 +144,63 @@ def _table(config: Config, entry: Config, reference: Any) -> Exhibit:
     )
 
 
+def _cost(config: Config, entry: Config) -> Exhibit:
+    about = table_cells(config, entry)
+    with_history = trained(config)
+    spec = {
+        "title": f"What each defense costs: {entry['title']}",
+        "victims": [
+            victim
+            | {"trained": victim in with_history, "cells": [cell for cell in about if victims_of([cell]) == [victim]]}
+            for victim in victims_of(about)
+        ],
+    }
+    words = labels(f"table: cost of the defenses, {entry['name']}", victims_of(about))
+    return exhibit(f"defenses_cost_{entry['name']}", "defenses_cost", spec, "defenses_cost.rst", words)
+
+
+def _strengths(config: Config, entry: Config) -> Exhibit:
+    about = strength_cells(config, entry)
+    words = labels(f"table: strengths, {entry['name']}", about)
+    spec = {"title": entry["title"], "cells": about}
+    return exhibit(f"strengths_{entry['name']}", "strengths", spec, "strengths.rst", words)
+
+
+def _strength_figures(config: Config) -> Iterator[Exhibit]:
+    for entry in strengths(config):
+        name = f"strengths_{entry['name']}"
+        for model in entry["models"]:
+            for seed in seeds_of(config, "defenses", model):
+                cell = {"dataset": entry["dataset"], "model": model}
+                words = labels(f"figure: strengths, {entry['name']} (seed {seed})", [cell])
+                spec = {"title": f"{entry['title']}: {model}", "table": name, "model": model, "seed": seed}
+                yield exhibit(f"{name}/{model}/{seed}", "strengths", spec, "strengths.rst", words)
+
+
 def figures(config: Config) -> list[Exhibit]:
-    shown = [_training(victim) for victim in trained(config)]
+    shown = [*(_training(victim) for victim in trained(config)), *_strength_figures(config), *_flow_budgets(config)]
     for index, cell in enumerate(squeezed(config)):
         shown += [_squeezed(index, cell, name) for name in cell["filters"]]
     return list({one["name"]: one for one in shown}.values())  # two evaluations may share a filter and an attack
+
+
+def _flow_budgets(config: Config) -> Iterator[Exhibit]:
+    """Yield a figure for each stAdv attack of an evaluation that was made on the victims themselves."""
+    several_seeds = len(study_seeds(config, "defenses")) > 1
+    for name, entry in evaluations(config).items():
+        for attack in dict.fromkeys(attack for kind in KINDS for attack in entry.get(kind, [])):
+            cells = [
+                cell
+                | {"panel": "{dataset}, {model}".format(**cell)}
+                | {"name": cell["defense"] + (f" (seed {cell['seed']})" if several_seeds else "")}
+                for cell in table_cells(config, entry)
+                if cell["attack"] == attack and cell["kind"] != "static"
+            ]
+            if cells and config["attacks"][attack].get("method") == "stadv":
+                words = labels(f"figure: {attack} against a budget of flow", cells)
+                yield exhibit(
+                    f"flow_budget/{name}/{attack}", "flow_budget", {"attacked": cells}, "flow_budget.rst", words
+                )
 
 
 def _training(victim: Cell) -> Exhibit:
@@ -134,6 +226,7 @@ def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown and repeated names, attacks with several epsilons, and examples of no filter."""
+    yield from _strength_problems(config)
     listed = config["studies"]["defenses"]["evaluations"]
     yield from invalid_names("studies.defenses.evaluations", listed, config)
     for index, entry in enumerate(listed):
@@ -146,6 +239,31 @@ def problems(config: Config) -> Iterator[str]:
         yield from _nothing_filtered(key, entry, config)
         for role, attack in entry.get("masking", {}).items():
             yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])
+
+
+def _strength_problems(config: Config) -> Iterator[str]:
+    """Report unknown names, attacks of several sizes or that are not adaptive, and defenses without one strength."""
+    for index, evaluation in enumerate(config["studies"]["defenses"]["evaluations"]):
+        if "strengths" not in evaluation:
+            continue
+        key, entry = f"studies.defenses.evaluations.{index}.strengths", evaluation["strengths"]
+        yield from unknown(f"{key}.models", entry["models"], "models", config["models"])
+        yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", config["defenses"])
+        for kind in ("static", "adaptive"):
+            yield from unknown(f"{key}.{kind}", entry.get(kind, []), "attacks", config["attacks"])
+            yield from several_sizes(f"{key}.{kind}", entry.get(kind, []), config)
+        for name in entry.get("adaptive", []):  # where a filter has no gradient, others would do nothing
+            if name in config["attacks"] and config["attacks"][name].get("filter_gradient", "own") == "own":
+                yield f"{key}.adaptive: {name} is not adaptive; give it `filter_gradient: auto`"
+        for name in entry["defenses"]:
+            defense = config["defenses"].get(name)
+            if defense is None:
+                continue  # reported above
+            if not filters(defense) or "train" in defense["at"] or len(defense.get("parameters", {})) != 1:
+                yield (
+                    f"{key}.defenses: {name} is no filter at test time with exactly one parameter, which would be its "
+                    "strength"
+                )
 
 
 def _nothing_filtered(key: str, entry: Config, config: Config) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, study_seeds, undefended_victims
+from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, study_seeds, undefended_victims, victims_of
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 
@@ -14,7 +14,18 @@ QUESTION = (
 
 
 def victims(config: Config) -> list[Cell]:
-    """Return the victims of the accuracy table, grouped by data set."""
+    """Return the victims of the accuracy table, grouped by data set; the other networks come last."""
+    study = config["studies"]["stadv"]
+    others = [
+        victim
+        for entry in study.get("others", [])
+        for victim in undefended_victims(config, "stadv", [entry["dataset"]], entry["models"])
+    ]
+    return victims_of([*_own_victims(config), *others])
+
+
+def _own_victims(config: Config) -> list[Cell]:
+    """Return the victims of R1's networks, without the others."""
     study = config["studies"]["stadv"]
     return list(undefended_victims(config, "stadv", study["datasets"], study["models"]))
 
@@ -24,10 +35,21 @@ def attacks(config: Config) -> list[Cell]:
     return [victim | {"attack": config["studies"]["stadv"]["attack"]} for victim in victims(config)]
 
 
+def literal(config: Config) -> list[Cell]:
+    """Return a cell for the attack at the paper's tau on each victim, if the study has such an attack."""
+    attack = config["studies"]["stadv"].get("literal")
+    return [victim | {"attack": attack} for victim in victims(config)] if attack else []
+
+
+def _literal_words(config: Config) -> str:
+    attack = config["studies"]["stadv"].get("literal")
+    return f"{attack} (tau {config['attacks'][attack].get('parameters', {}).get('tau', 'auto')})" if attack else ""
+
+
 def grids(config: Config) -> list[Cell]:
-    """Return a cell for the attack towards every class on each victim, if the study has such an attack."""
+    """Return a cell for the attack towards every class on each of R1's networks, if the study has such an attack."""
     grid = config["studies"]["stadv"].get("grid")
-    return [victim | {"attack": grid} for victim in victims(config)] if grid else []
+    return [victim | {"attack": grid} for victim in _own_victims(config)] if grid else []
 
 
 def varied(explored: Config) -> list[Cell]:
@@ -80,7 +102,7 @@ def steps(config: Config) -> list[Cell]:
 
 
 def cells(config: Config) -> list[Cell]:
-    return [*attacks(config), *grids(config), *settings(config), *steps(config)]
+    return [*attacks(config), *literal(config), *grids(config), *settings(config), *steps(config)]
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
@@ -96,7 +118,8 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
         exhibit(
             "stadv_success",
             "stadv",
-            {"title": "stAdv: success", "attacked": attacked, "reference": reference},
+            {"title": "stAdv: success", "attacked": attacked, "reference": reference}
+            | {"literal": literal(config), "literal_words": _literal_words(config)},
             "stadv_success.rst",
             labels("table: attack success", attacked),
         ),
@@ -147,9 +170,20 @@ def figures(config: Config) -> list[Exhibit]:
         spec = {"title": _post_mortem_title(config), "table": "stadv_post_mortem"}
         words = labels("figure: post-mortem", steps(config))
         found.append(exhibit("stadv_post_mortem", "waterfall", spec, "post_mortem.rst", words))
+    found.append(_flow_budget(config))
     for cell in attacks(config):
         found += [_images(cell, "attack_sheet", "attack_sheet"), _images(cell, "flow", "flow_arrows")]
     return [*found, *(_images(cell, "target_grid", "target_grid") for cell in grids(config))]
+
+
+def _flow_budget(config: Config) -> Exhibit:
+    several_seeds = len(study_seeds(config, "stadv")) > 1
+    cells = [
+        cell | {"panel": cell["dataset"], "name": cell["model"] + (f" (seed {cell['seed']})" if several_seeds else "")}
+        for cell in attacks(config)
+    ]
+    words = labels("figure: success against a budget of flow", cells)
+    return exhibit("stadv_flow_budget", "flow_budget", {"attacked": cells}, "flow_budget.rst", words)
 
 
 def _images(cell: Cell, kind: str, module: str) -> Exhibit:
@@ -175,7 +209,10 @@ def _post_mortem_title(config: Config) -> str:
 def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
     """Yield each part of the study: its key, its entry, and for each field the kind of entry that it names."""
     key, post_mortem = "studies.stadv", study.get("post_mortem", {})
-    yield key, study, {"datasets": "datasets", "models": "models", "attack": "attacks", "grid": "attacks"}
+    own = {"datasets": "datasets", "models": "models", "attack": "attacks", "literal": "attacks", "grid": "attacks"}
+    yield key, study, own
+    for index, entry in enumerate(study.get("others", [])):
+        yield f"{key}.others.{index}", entry, {"dataset": "datasets", "models": "models"}
     explored = {"dataset": "datasets", "models": "models", "attack": "attacks"}
     yield f"{key}.explorations", study.get("explorations", {}), explored
     yield f"{key}.post_mortem", post_mortem, {"dataset": "datasets"}
@@ -200,7 +237,7 @@ def problems(config: Config) -> Iterator[str]:
     study, attacks = config["studies"]["stadv"], config["attacks"]
     for key, part, fields in _named(study):
         for field, kind in fields.items():
-            names = part.get(field, [])
+            names = part.get(field) or []
             yield from unknown(f"{key}.{field}", [names] if isinstance(names, str) else names, kind, config[kind])
             # Success and the columns of the grid depend on the target.
             if kind == "attacks" and names and "targets" not in attacks.get(names, {"targets": None}):

@@ -130,7 +130,7 @@ def _agreement(data: pd.DataFrame) -> list[str]:
         compared.append((f"{name}, clean", deviation(*clean_accuracy(rows), rows["published_clean"].max())))
         compared += [
             (f"{name} under {row['attack']}", deviation(row["accuracy"], row["low"], row["high"], row["published"]))
-            for row in rows.to_dict("records")
+            for row in rows[rows["as_published"].eq(True)].to_dict("records")
         ]
     return agreement("students", ("accuracy", "accuracies"), compared)
 

@@ -1,17 +1,18 @@
 """R1's table: attack success on each network, next to that of the paper and the students."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import VICTIM
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.targeted import measure, median_of, number, with_interval
-from foolflow.tables.wording import agreement, extremes
+from foolflow.tables.wording import agreement, counted, extremes, span
 from foolflow.tables.writing import (
     VERSUS,
     Table,
@@ -37,6 +38,7 @@ class Attacked:
     """One attacked victim.
 
     test: the number of clean test images, `n`, and how many are `correct`.  records: those of the attack.
+    literal: the records of the attack at the paper's tau, or None.
     """
 
     dataset: str
@@ -46,22 +48,38 @@ class Attacked:
     attack: str
     test: Mapping[str, int]
     records: pd.DataFrame
+    literal: pd.DataFrame | None = None
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """Build the table. spec: title; attacked, a list of cells; reference."""
+    """Build the table.
+
+    spec: title; attacked and literal, lists of cells of the same victims; literal_words, what the second attack is;
+    reference.
+    """
+    at_tau = {_victim(cell): artefacts.records(cell) for cell in spec["literal"]}
     keys = ("dataset", "model", "defense", "seed", "attack")
     attacked = [
         Attacked(
-            **{key: cell[key] for key in keys}, test=artefacts.accuracy(cell)["test"], records=artefacts.records(cell)
+            **{key: cell[key] for key in keys},
+            test=artefacts.accuracy(cell)["test"],
+            records=artefacts.records(cell),
+            literal=at_tau.get(_victim(cell)),
         )
         for cell in spec["attacked"]
     ]
-    return tabulate(spec["title"], attacked, spec["reference"])
+    return tabulate(spec["title"], attacked, spec["reference"], spec["literal_words"])
 
 
-def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any]) -> Table:
-    """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions."""
+def _victim(cell: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(cell[key] for key in VICTIM)
+
+
+def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, Any], literal: str = "") -> Table:
+    """Build the table. reference: reference/r1_stadv.yaml, in percent; the table's CSV has fractions.
+
+    literal: the attack at the paper's tau, in words.
+    """
     published = list(reference["source"])
     rows = pd.DataFrame([_row(one, reference, published) for one in attacked])
     data = with_spread(rows, ("dataset", "model"), "success")
@@ -72,6 +90,7 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
         display=display,
         findings=[
             *(_success(dataset, rows, attacked[0].attack) for dataset, rows in data.groupby("dataset", sort=False)),
+            *_three_ways(data, attacked[0].attack, literal),
             *(sentence for name in published for sentence in _agreement(data, name)),
         ],
         images=links(display, [_links(one) for one in attacked]),
@@ -79,6 +98,7 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "Success: the percentage of the n attacked, correctly classified test images that are classified as "
             "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
+            *_about_literal(data, literal),
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes. The intervals of all medians come from the order statistics (95 %).",
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
@@ -96,6 +116,25 @@ def _success(dataset: object, rows: pd.DataFrame, attack: str) -> str:
     if not found:
         return f"On {dataset}, no network classifies an attacked image correctly, so {attack} has nothing to fool."
     return f"On {dataset}, {attack} reaches its target on {found}."
+
+
+def _about_literal(data: pd.DataFrame, literal: str) -> list[str]:
+    if data["success_literal"].isna().all():
+        return []
+    return [f"'Paper's tau': success of {literal}, which takes the paper literally, on the same images."]
+
+
+def _three_ways(data: pd.DataFrame, attack: str, literal: str) -> Iterator[str]:
+    """Say for each data set what is left of the success after rounding to 8 bits, and at the paper's tau."""
+    for dataset, rows in data.dropna(subset="success_literal").groupby("dataset", sort=False):
+        success, rounded, at_tau = (
+            span(rows[name].dropna().tolist(), lambda rate: percent(rate, 1))
+            for name in ("success", "success_8bit", "success_literal")
+        )
+        yield (
+            f"On {dataset}, over {counted(len(rows), 'network')}: {success} % reach their target with {attack}, "
+            f"{rounded} % after rounding to 8 bits, and {at_tau} % with {literal}."
+        )
 
 
 def _name(row: pd.Series | Mapping[str, Any], rows: pd.DataFrame) -> str:
@@ -148,9 +187,16 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         **measure(one.records),
         "any_class": (right["prediction"] != right["label"]).mean(),
         "success_8bit": right["success_8bit"].mean(),
+        **_literal(one.literal),
         **median_of(right.loc[right["success"], "l2"], "median_l2"),
         **{f"published_success_{name}": known("success", name) for name in published},
     }
+
+
+def _literal(records: pd.DataFrame | None) -> dict[str, float | None]:
+    found = None if records is None else measure(records)
+    names = {"success_literal": "success", "literal_low": "low", "literal_high": "high"}
+    return {name: None if found is None else found[key] for name, key in names.items()}
 
 
 def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
@@ -173,6 +219,10 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **compared,
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
+        "paper's tau %": [
+            "" if pd.isna(rate) else f"{percent(rate)} ({percent_interval(low, high)})"
+            for rate, low, high in data[["success_literal", "literal_low", "literal_high"]].itertuples(index=False)
+        ],
         "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
         **{
             heading: with_interval(data, f"median_{name}", digits=2)

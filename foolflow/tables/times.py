@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.tables.wording import counted
+from foolflow.tables.wording import counted, duration
 from foolflow.tables.writing import Table, percent
 
 NOTES = (
@@ -81,9 +81,9 @@ def _findings(data: pd.DataFrame) -> list[str]:
     if total == 0:
         return ["No job took long enough to be measured."]
     return [
-        f"{first['rule']} took longest: {_seconds(first['seconds'])} of {_seconds(total)} "
+        f"{first['rule']} took longest: {duration(first['seconds'])} of {duration(total)} "
         f"({percent(first['share'], 1)} %) in {counted(first['jobs'], 'job')}. Its longest job, "
-        f"{first['longest_job']}, took {_seconds(first['longest_seconds'])}."
+        f"{first['longest_job']}, took {duration(first['longest_seconds'])}."
     ]
 
 
@@ -93,7 +93,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
             row["rule"],
             row["longest_job"],
             f"{row['jobs']:,}",
-            _seconds(row["seconds"]),
+            duration(row["seconds"]),
             f"{100 * row['share']:.1f}",
             f"{row['seconds'] / row['jobs']:.1f}",
             f"{row['longest_seconds']:.1f}",
@@ -102,7 +102,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         ]
         for row in data.to_dict("records")
     ]
-    total = ["all", "", f"{data['jobs'].sum():,}", _seconds(data["seconds"].sum()), "100.0", "", ""]
+    total = ["all", "", f"{data['jobs'].sum():,}", duration(data["seconds"].sum()), "100.0", "", ""]
     rows.append([*total, _ratio(data["cpu_seconds"].sum(), data["seconds"].sum()), ""])
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
@@ -122,11 +122,3 @@ _COLUMNS: Sequence[str] = (
 
 def _ratio(cpu_seconds: float, seconds: float) -> str:
     return "" if pd.isna(cpu_seconds) or seconds == 0 else f"{cpu_seconds / seconds:.2f}"
-
-
-def _seconds(seconds: float) -> str:
-    """Format a duration for readers: 43 s, 12:05 min, 3:20 h."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"

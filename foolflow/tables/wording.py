@@ -1,6 +1,6 @@
 """Phrases that the findings of several tables share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
@@ -17,6 +17,14 @@ def listed(names: Sequence[str], most: int = 5) -> str:
 def counted(count: int, thing: str) -> str:
     """Return for instance `1 network` or `2,000 networks`."""
     return f"{count:,} {thing}{'' if count == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration for readers: 43 s, 12:05 min, 3:20 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def span(values: Sequence[float], text: Callable[[float], str]) -> str:
@@ -64,6 +72,16 @@ def extremes(rows: pd.DataFrame, rate: str, names: Sequence[str], digits: int = 
     if top[rate] == bottom[rate]:
         return f"{tied_rate(known, rate, digits)} of {listed(known['name'].tolist())}"
     return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top, bottom)}"
+
+
+def random_note(victims: Mapping[str, int]) -> list[str]:
+    """Say over how many passes random victims are averaged; nothing if there are none. victims: by model/defense."""
+    return [
+        f"Of these victims, {listed(names)} {'draws' if len(names) == 1 else 'draw'} random numbers: each prediction "
+        f"is that of the mean probabilities of {passes} passes."
+        for passes in dict.fromkeys(victims.values())
+        if (names := [name for name, count in victims.items() if count == passes])
+    ]
 
 
 def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]) -> list[str]:

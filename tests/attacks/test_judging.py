@@ -95,6 +95,17 @@ def test_the_margin_is_negative_exactly_where_the_prediction_is_wrong(trained):
     assert 0 < (records["margin"] < 0).sum() < 60
 
 
+def test_the_loss_is_the_cross_entropy_of_the_label(trained):
+    split = split_of(trained.images[:60], trained.labels[:60])
+    made = run_attack(trained.model, split, {"method": "fgsm", "parameters": {"epsilon": 0.1}}, CPU)
+    records = judged(trained.model, split, made)
+    labels = torch.from_numpy(split.labels)
+    for column, images in (("clean_loss", trained.images[:60]), ("loss", torch.from_numpy(made.tensors["images"]))):
+        expected = torch.nn.functional.cross_entropy(trained.model(images), labels, reduction="none").detach()
+        assert records[column].to_numpy() == pytest.approx(expected.numpy(), abs=1e-5)
+    assert records["loss"].mean() > records["clean_loss"].mean()
+
+
 def test_a_victim_with_three_classes_has_no_fourth_one():
     images = torch.rand(4, 1, 3, 6, generator=torch.Generator().manual_seed(0))
     records = judged(Brightest(), split_of(images, torch.zeros(4, dtype=torch.int64)), set_of(images))

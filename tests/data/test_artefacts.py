@@ -130,3 +130,16 @@ def test_a_missing_input_gives_a_one_line_error(artefacts):
 def test_a_missing_tensor_gives_a_one_line_error(artefacts):
     with pytest.raises(InvalidInput, match="is not a safetensors file with the expected tensors"):
         artefacts.tensor(LENET | {"attack": "pgd"}, "flow")
+
+
+def test_random_judges_are_named_with_their_number_of_passes(tmp_path):
+    paths = []
+    for cell, attrs in ((LENET, {}), (SQUEEZED, {"draws": 10})):
+        path = tmp_path / f"judgements/defenses/{folder(cell)}/records.parquet"
+        path.parent.mkdir(parents=True)
+        records = pd.DataFrame({"attack": ["fgsm"]})
+        records.attrs |= attrs
+        records.to_parquet(path)
+        paths.append(path)
+    assert Artefacts({"judgements": paths}).random_victims() == {"lenet/squeezed": 10}
+    assert Artefacts({"judgements": paths[:1]}).random_victims() == Artefacts({}).random_victims() == {}

@@ -9,13 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from foolflow.defenses.bit_depth import bit_depth
 from foolflow.defenses.closing import closing
 from foolflow.defenses.filtered import has_gradient
 from foolflow.defenses.gaussian_blur import gaussian_blur
 from foolflow.defenses.jpeg import jpeg
+from foolflow.defenses.low_pass import low_pass
 from foolflow.defenses.mean_filter import mean_filter
 from foolflow.defenses.median_filter import median_filter
 from foolflow.defenses.opening import opening
@@ -28,6 +29,7 @@ FILTERS = {
     "gaussian_blur": partial(gaussian_blur, sigma=1.0),
     "opening": partial(opening, size=2),
     "closing": partial(closing, size=3),
+    "low_pass": partial(low_pass, cutoff=0.4),
     "jpeg": partial(jpeg, quality=75),
 }
 every_filter = pytest.mark.parametrize("squeeze", FILTERS.values(), ids=FILTERS)
@@ -70,19 +72,47 @@ def test_bit_depth_equals_that_of_xu_et_al():
     assert bit_depth(levels, bits=1).unique().tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("quality", "levels"), [(20, 5), (50, 2.5), (75, 2.5), (90, 2.5)])
+@pytest.mark.parametrize("cutoff", [0.05, 0.4, 1.0])
+@pytest.mark.parametrize("shape", [(2, 3, 13, 12), (1, 1, 28, 28), (1, 1, 1, 5)])
+def test_low_pass_attenuates_the_cosines_of_which_images_consist(cutoff, shape):
+    """The discrete cosine transform mirrors at the border: its k-th cosine has k / 2N cycles per pixel."""
+    images = noise(*shape)
+    down, right = np.arange(shape[2])[:, None] / shape[2], np.arange(shape[3]) / shape[3]
+    gain = 1 / (1 + ((down**2 + right**2) / cutoff**2) ** 2)
+    expected = fft.idctn(fft.dctn(images.double().numpy(), axes=(2, 3)) * gain, axes=(2, 3)).clip(0, 1)
+    np.testing.assert_allclose(low_pass(images, cutoff=cutoff).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("quality", [1, 20, 75, 100])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_jpeg_is_close_to_pillows(quality, levels, channels):
-    smooth = ndimage.zoom(noise(channels, 6, 6).numpy(), (1, 5, 5), order=1)  # not a multiple of 8
-    image = torch.from_numpy(smooth).clamp(0, 1).mul(255).round().to(torch.uint8)
-    file = io.BytesIO()
-    pixels = image[0].numpy() if channels == 1 else image.permute(1, 2, 0).numpy()
-    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
-    expected = np.asarray(Image.open(file), dtype=np.float64) / 255
-    coded = jpeg(image[None].float() / 255, quality=quality)[0]
-    found = coded[0].numpy() if channels == 1 else coded.permute(1, 2, 0).numpy()
-    assert np.abs(found - expected).mean() < levels / 255  # libjpeg interpolates the subsampled colours differently
-    assert np.abs(found - expected).mean() < np.abs(pixels / 255 - expected).mean()
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_jpeg_is_what_pillow_makes_of_each_image(quality, channels, needs_gradient):
+    images = noise(2, channels, 17, 21)  # not a multiple of 8
+    found = jpeg(images.clone().requires_grad_(needs_gradient), quality=quality)
+    assert found.requires_grad == needs_gradient
+    for image, coded in zip(images, found.detach(), strict=True):
+        file = io.BytesIO()
+        pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+        Image.fromarray(pixels if channels == 3 else pixels[..., 0]).save(file, "JPEG", quality=quality)
+        expected = torch.from_numpy(np.array(Image.open(file)).reshape(pixels.shape)).permute(2, 0, 1)
+        assert torch.equal(coded, expected.float() / 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_gradient_of_jpeg_tells_which_detail_the_codec_removes(channels):
+    """At low quality a checkerboard vanishes, and a slope over the image stays; the identity would keep both alike."""
+    image = torch.from_numpy(ndimage.zoom(noise(channels, 8, 8).numpy(), (1, 4, 4), order=1))[None]
+    ramp = torch.linspace(-1, 1, 32).expand(1, channels, 32, 32)
+    rows, columns = torch.arange(32).view(-1, 1), torch.arange(32)
+    fine = ((rows + columns) % 2 * 2.0 - 1).expand(1, channels, 32, 32)
+
+    def slope(direction):
+        images = image.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad((jpeg(images, quality=30) * direction).sum(), images)
+        return float((gradient * direction).sum() / (direction * direction).sum())
+
+    assert slope(ramp) > 0.05
+    assert abs(slope(fine)) < 0.1 * slope(ramp)
 
 
 @every_filter
@@ -134,6 +164,8 @@ def test_saturated_pixels_have_a_gradient():
         (partial(gaussian_blur, sigma=0), "sigma must be above 0 and finite, not 0"),
         (partial(gaussian_blur, sigma=float("nan")), "sigma must be above 0 and finite, not nan"),
         (partial(gaussian_blur, sigma=1.0, size=4), "size must be odd and at least 1, not 4"),
+        (partial(low_pass, cutoff=0), "cutoff must be above 0, not 0"),
+        (partial(low_pass, cutoff=float("nan")), "cutoff must be above 0, not nan"),
         (partial(jpeg, quality=0), "quality must be from 1 to 100, not 0"),
     ],
 )

@@ -46,6 +46,8 @@ def test_every_study_is_there(demo):
         *stadv,
         *minimal,
         "defenses_r3",
+        "defenses_cost_r3",
+        "strengths_r3",
         "detection",
         *boards,
     ):
@@ -55,6 +57,7 @@ def test_every_study_is_there(demo):
         "detection",
         "fgsm_sweep",
         "stadv_accuracy",
+        "stadv_flow_budget",
         *stadv,
         "minimal_accuracy",
         "minimal_security",
@@ -68,6 +71,7 @@ def test_every_study_is_there(demo):
     evaluations = (
         *(f"training/digits/six_conv/{defense}/0" for defense in ("none", "adversarial_training", "feature_squeezing")),
         *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
+        "strengths_r3/six_conv/0",
     )
     for name in (*figures, *images, *evaluations, *boards, "samples/digits/lenet/none/0/fgsm_sweep"):
         for ending in ("png", "pdf"):

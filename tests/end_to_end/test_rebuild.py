@@ -13,7 +13,10 @@ BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its 
 BOARDS = ("leaderboard/digits_zoo", "leaderboard/digits_squeezed")
 FILTERED_ATTACKS = ("fgsm", "pgd", "pgd_huge", "pgd_adaptive")
 SQUEEZED_ATTACKS = (*FILTERED_ATTACKS, "deepfool")
-EXPLORED = ("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "value_tolerance-0.01", "gradient_tolerance-0.001")
+EXPLORED = (
+    *("tau-0.05", "tau-0.005", "kappa-0", "init-gaussian", "solver-adam"),
+    *("value_tolerance-0.01", "gradient_tolerance-0.001"),
+)
 STADV = (
     *((model, name) for model in ("B", "C") for name in ("stadv", "stadv_grid")),
     *(("B", f"stadv_fixed-{name}") for name in EXPLORED),
@@ -26,7 +29,7 @@ TABLES = {
     "fgsm_sweep": ("fgsm_sweep",),
     "stadv": (*STADV_RESULTS, "stadv_success"),
     "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
-    "defenses": ("defenses_r3",),
+    "defenses": ("defenses_r3", "defenses_cost_r3", "strengths_r3"),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
     "leaderboard": BOARDS,
@@ -36,6 +39,7 @@ FIGURES = {
     "fgsm_sweep": ("fgsm_sweep", "samples/digits/lenet/none/0/fgsm_sweep"),
     "stadv": (
         *STADV_RESULTS,
+        "stadv_flow_budget",
         *(
             f"{kind}/digits/{model}/none/0/{name}"
             for kind, name in (("attack_sheet", "stadv"), ("flow", "stadv"), ("target_grid", "stadv_grid"))
@@ -46,6 +50,7 @@ FIGURES = {
     "defenses": (
         *(f"training/digits/six_conv/{defense}/0" for defense in DEFENSES if defense != "bit_depth_4"),
         *(f"squeezed/digits/six_conv/{defense}/0/fgsm" for defense in ("feature_squeezing", "bit_depth_4")),
+        "strengths_r3/six_conv/0",
     ),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
@@ -56,7 +61,7 @@ JUDGES = {
     "fgsm_sweep": ("lenet/none",),
     "stadv": ("B/none", "B_students/none", "C/none"),
     "minimal": tuple(f"{model}/none" for model in ZOO),
-    "defenses": tuple(f"six_conv/{defense}" for defense in DEFENSES),
+    "defenses": tuple(f"six_conv/{defense}" for defense in (*DEFENSES, "bit_depth_2")),
     "detection": ("CNN/none",),  # for the page
     "transfer": tuple(f"{model}/none" for model in BOARD_ZOO),
     "leaderboard": (*(f"{model}/none" for model in BOARD_ZOO), "six_conv/none", "six_conv/feature_squeezing"),
@@ -168,10 +173,10 @@ CASES = {
         each(attack, *((model, "deepfool") for model in ZOO))
         | attack("six_conv", "deepfool")
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
-        | each(judgements, "minimal", "defenses", "detection", "transfer", "leaderboard")
+        | each(judgements, "minimal", "detection", "transfer", "leaderboard")
+        | judgements("defenses", *(f"six_conv/{defense}" for defense in DEFENSES))
         | scores()
-        | tables("defenses")
-        | shown("minimal", "detection", "transfer", "leaderboard")
+        | shown("defenses", "minimal", "detection", "transfer", "leaderboard")
         | perturbation()
         | MANIFEST,
     ),
@@ -221,7 +226,7 @@ CASES = {
     "a defense that acts at test alone trains nothing": (
         ("foolflow/defenses/bit_depth.py", "steps = 2**bits - 1", "steps = 2**bits"),
         each(attack, *(("six_conv", name, "bit_depth_4") for name in FILTERED_ATTACKS))
-        | judgements("defenses", "six_conv/bit_depth_4")
+        | judgements("defenses", "six_conv/bit_depth_4", "six_conv/bit_depth_2")
         | squeezed()
         | attack("CNN", "pgd_undetected_mnist")
         | judgements("detection")
@@ -243,7 +248,7 @@ CASES = {
     ),
     "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        shown("robustness", "fgsm_sweep", "leaderboard") | tables("defenses") | MANIFEST,
+        shown("robustness", "fgsm_sweep", "leaderboard", "defenses") | MANIFEST,
     ),
     "the style of the page concerns the page": (
         ("foolflow/pages/templates/page.css", "--ground: #fff;", "--ground: #fefefe;"),
@@ -267,8 +272,7 @@ CASES = {
     ),
     "how intervals are computed concerns what is shown, and nothing that trains, attacks or judges": (
         ("foolflow/statistics/intervals.py", 'method="wilson"', 'method="exact"'),
-        shown("robustness", "fgsm_sweep", "stadv", "minimal", "detection", "transfer", "leaderboard")
-        | tables("defenses")
+        shown("robustness", "fgsm_sweep", "stadv", "minimal", "detection", "transfer", "leaderboard", "defenses")
         | MANIFEST,
     ),
     "how another source is read": (

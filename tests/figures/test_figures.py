@@ -14,9 +14,11 @@ from foolflow.figures import (
     attack_sheet,
     explorations,
     flow_arrows,
+    flow_budget,
     perturbation,
     sample_grid,
     security_curves,
+    strengths,
     target_grid,
     training_curves,
     waterfall,
@@ -85,6 +87,22 @@ EXPLORED = pd.DataFrame(
         "flow_high": [None, 55.0, None],
     }
 )
+STRENGTHS = pd.DataFrame(
+    {
+        "method": ["", "blur", "blur", "jpeg"],
+        "parameter": ["", "sigma", "sigma", "quality"],
+        "value": ["", "1", "2", "75"],
+        "kind": "adaptive",
+        "attack": "pgd",
+        "n": 100,
+        "clean": [1.0, 0.9, 0.4, 0.8],
+        "clean_low": 0.3,
+        "clean_high": 1.0,
+        "success": [1.0, 0.7, np.nan, 0.9],
+        "low": [0.9, 0.6, 0.0, 0.8],
+        "high": [1.0, 0.8, 1.0, 1.0],
+    }
+)
 STEPS = pd.DataFrame(
     {
         "change": ["as published", "counted correctly", "fixed"],
@@ -101,6 +119,7 @@ DRAWN = {
         "title", [flow_arrows.Warped(IMAGE, np.eye(6)[None].repeat(2, 0), IMAGE, "cat", "dog", 3.0)]
     ),
     "explorations": lambda: explorations.draw("title", EXPLORED),
+    "strengths": lambda: strengths.draw("title", STRENGTHS),
     "waterfall": lambda: waterfall.draw("title", STEPS),
     "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
     "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
@@ -215,6 +234,22 @@ def test_the_figure_of_security_curves_reads_the_noise_from_the_judgements(tmp_p
         assert line.get_ydata().tolist() == [75, 50]
 
 
+def test_the_accuracy_falls_where_the_flow_loss_reaches_what_fooled_an_image(tmp_path):
+    cell = {"dataset": "mnist", "model": "B", "defense": "blur", "seed": 0, "attack": "stadv"}
+    path = tmp_path / "judgements/defenses/mnist/B/blur/0/records.parquet"
+    path.parent.mkdir(parents=True)
+    pd.DataFrame(
+        {"index": range(4), "label": 0, "source": "B/blur", "attack": "stadv", "clean_prediction": [0, 0, 0, 1]}
+        | {"success": [True, True, False, True], "flow_loss": [20.0, 50.0, 0.0, 0.0]}
+    ).to_parquet(path)
+    spec = {"attacked": [cell | {"panel": "mnist, B", "name": "blur"}]}
+    axes = flow_budget.build(spec, Artefacts({"judgements": [path]})).axes[0]
+    assert axes.get_xlabel() == "largest flow loss of the adversary (pixels)"
+    assert axes.lines[0].get_label() == "blur: 50.00"  # of the three images that were correct
+    assert axes.lines[0].get_xdata().tolist()[:3] == [0, 20, 50]
+    assert axes.lines[0].get_ydata().tolist()[:3] == [75, 50, 25]
+
+
 def test_more_networks_than_colours_have_distinct_lines():
     curve = security_curve(pd.Series([1.0, 2.0]))
     many = [security_curves.Curve("mnist", str(number), curve, 1.0, 2) for number in range(10)]
@@ -257,3 +292,12 @@ def test_arrows_point_from_the_sampled_place_to_the_pixel():
 def test_each_waterfall_bar_starts_where_the_previous_one_ends():
     bars = DRAWN["waterfall"]().axes[0].patches
     assert [(bar.get_x(), bar.get_width()) for bar in bars] == [(0, 50), (10, 40), (0, 100)]
+
+
+def test_each_filter_has_a_panel_that_begins_without_a_filter():
+    blur, recompressed = strengths.draw("title", STRENGTHS).axes
+    assert [label.get_text() for label in blur.get_xticklabels()] == ["none", "1", "2"]
+    assert [label.get_text() for label in recompressed.get_xticklabels()] == ["none", "75"]
+    clean, success = (bars.lines[0].get_ydata() for bars in blur.containers)
+    assert list(clean) == [100, 90, 40]
+    assert list(success)[:2] == [100, 70]

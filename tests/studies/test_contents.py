@@ -43,7 +43,10 @@ def test_the_setup_describes_what_the_config_says(config):
     setup = {one["name"]: dict(one["setup"]) for one in contents(config)}
     assert ("fgsm", "fgsm with epsilon 0.1, norm linf, 1,000 images") in setup["robustness"]["Attacks"]
     assert ("mnist", "test split") in setup["robustness"]["Data"]
-    assert ("jpeg", "jpeg with quality 75; filters the input") in setup["defenses"]["Defenses"]
+    filters = dict(setup["defenses"]["Defenses"])
+    assert filters["median_2"] == "median_filter with size 2; filters the input"
+    assert filters["bit_depth_4"] == "bit_depth with bits 4; filters the input; has no gradient"
+    assert filters["jpeg"].startswith("jpeg with quality 75; filters the input; libjpeg in the forward pass")
     assert "Defenses" not in setup["minimal"]
     trained = dict(setup["minimal"]["Models"])["MLP_d"]
     assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 15 epochs"
@@ -106,5 +109,6 @@ def test_boards_come_from_the_studies_that_rank(config):
     assert [(board["dataset"], board["norm"], board["table"]) for board in fallback] == [
         ("mnist", None, None),
         ("fashion_mnist", None, None),
+        ("cifar10", None, None),
     ]
     assert boards(dict(config) | {"studies": {}}) == []

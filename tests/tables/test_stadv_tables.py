@@ -1,5 +1,7 @@
 """The tables of the stAdv study, compared with numbers counted by hand."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import yaml
@@ -240,3 +242,21 @@ def test_each_model_has_its_own_findings():
     findings = explorations.tabulate("title", settings, "").findings
     assert [finding[:5] for finding in findings] == ["On B,", "On C,"]
     assert findings[0].endswith("the intervals overlap.")
+
+
+def test_success_at_the_papers_tau_and_after_rounding_stand_next_to_success(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    failed = RECORDS.assign(success=False, prediction=RECORDS["label"])
+    table = stadv.tabulate(
+        "title",
+        [replace(attacked(), literal=failed), replace(attacked(model="B"), literal=RECORDS)],
+        reference,
+        "literal (tau 0.05)",
+    )
+    assert table.data.loc[0, ["success", "success_8bit", "success_literal"]].tolist() == [0.4, 0.2, 0.0]
+    assert table.display.loc[0, "paper's tau %"] == "0.00 (0.00 to 43.45)"
+    assert table.findings[1] == (
+        "On mnist, over 2 networks: 40.0 % reach their target with stadv, 20.0 % after rounding to 8 bits, and 0.0 to "
+        "40.0 % with literal (tau 0.05)."
+    )
+    assert "paper's tau %" not in stadv.tabulate("title", [attacked()], reference).display

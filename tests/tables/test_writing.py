@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foolflow.tables.links import links, to_images, to_victim
-from foolflow.tables.wording import agreement, extremes, listed, overlap, span
+from foolflow.tables.wording import agreement, extremes, listed, overlap, random_note, span
 from foolflow.tables.writing import (
     INFINITE,
     Table,
@@ -288,3 +288,12 @@ def test_percentages_have_the_given_digits():
     assert percent(0.98765) == "98.77"
     assert percent(None) == ""
     assert percent(float("nan")) == ""
+
+
+def test_random_victims_are_listed_by_their_number_of_passes():
+    assert random_note({}) == []
+    assert random_note({"lenet/noise": 10, "CNN/noise": 10, "B/blur": 5}) == [
+        "Of these victims, lenet/noise and CNN/noise draw random numbers: each prediction is that of the mean "
+        "probabilities of 10 passes.",
+        "Of these victims, B/blur draws random numbers: each prediction is that of the mean probabilities of 5 passes.",
+    ]

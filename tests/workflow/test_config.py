@@ -49,6 +49,7 @@ def corrupted(kind, strength, **others):
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 SHOWN = "studies.minimal.perturbation"
 R3 = "studies.defenses.evaluations.0"
+STRENGTHS = "studies.defenses.evaluations.2.strengths"
 DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
@@ -183,7 +184,7 @@ CASES = [
     (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
     (put(f"{R3}.static", ["x"]), f"{R3}.static", "not among the attacks"),
     (put(f"{R3}.adaptive", ["fgsm_sweep"]), f"{R3}.adaptive", "fgsm_sweep has a list of epsilons"),
-    (put(f"{R3}.defenses", ["x"]), f"{R3}.defenses", "not among the defenses: none"),
+    (put(f"{R3}.defenses", ["x"]), f"{R3}.defenses", "not among the defenses"),
     (
         put(f"{R3}.masking.single_step", "stadv"),
         f"{R3}.masking.single_step",
@@ -201,6 +202,11 @@ CASES = [
     ),
     (put("detectors.joint_mnist.squeezers", ["x"]), "detectors.joint_mnist.squeezers", "not among the defenses"),
     (put("studies.defenses.evaluations.1.name", "r3"), "studies.defenses.evaluations", "'r3' is used more than once"),
+    (put(f"{STRENGTHS}.adaptive", ["nothing"]), f"{STRENGTHS}.adaptive", "'nothing' is not among the attacks"),
+    (put(f"{STRENGTHS}.adaptive", ["fgsm_8"]), f"{STRENGTHS}.adaptive", "fgsm_8 is not adaptive"),
+    (put(f"{STRENGTHS}.defenses", ["pgd_training"]), f"{STRENGTHS}.defenses", "pgd_training is no filter"),
+    (put(f"{STRENGTHS}.defenses", ["x"]), f"{STRENGTHS}.defenses", "not among the defenses"),
+    (put(f"{STRENGTHS}.models", ["x"]), f"{STRENGTHS}.models", "not among the models"),
     (put("defenses.adversarial_training.at", ["test"]), "defenses.adversarial_training.at", "applies only to training"),
     (put("defenses.jpeg.training", {"epochs": 2}), "defenses.jpeg.training", "applies only at test"),
     (put("defenses.jpeg.parameters.quality", "good"), "defenses.jpeg.parameters.quality", "'good' is not of type"),
@@ -213,7 +219,7 @@ CASES = [
     (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several adversarial images of each"),
     (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "does not match"),
     (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' is used more than once"),
-    (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses: none"),
+    (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses"),
     (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
     (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
     (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; give both or neither"),

@@ -1,0 +1,22 @@
+"""Accuracy against a budget of flow: what is left of each network if stAdv may move pixels only so unevenly."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from foolflow.data.artefacts import Artefacts
+from foolflow.figures.security_curves import Curve, draw
+from foolflow.statistics.minimal import distances, quantile, security_curve
+
+AXIS = "largest flow loss of the adversary (pixels)"
+
+
+def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
+    """Draw each victim's curve. spec: attacked, cells of stAdv, each with its `panel` and the `name` of its curve."""
+    curves = []
+    for cell in spec["attacked"]:
+        budget = distances(artefacts.records(cell), "flow_loss")
+        median = quantile(budget[budget > 0], 0.5)
+        curves.append(Curve(cell["panel"], cell["name"], security_curve(budget), median, len(budget)))
+    return draw(curves, AXIS)

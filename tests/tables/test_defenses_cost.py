@@ -1,0 +1,54 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from foolflow.tables.defenses_cost import Defended, tabulate
+
+
+def victim(defense, wrong, seconds=None, seed=0, n=100):
+    """Return a victim that misclassifies the first `wrong` clean images. seconds: of its epochs."""
+    right = pd.Series(np.arange(n) >= wrong)
+    history = None if seconds is None else pd.DataFrame({"seconds": seconds})
+    return Defended("cifar10", "six_conv", defense, seed, right, history)
+
+
+def test_time_and_accuracy_are_relative_to_the_undefended_victim():
+    table = tabulate("title", [victim("none", 10, [60, 60]), victim("train", 30, [90] * 4), victim("filter", 11)])
+    data = table.data.set_index("defense")
+    assert data["seconds"].tolist()[:2] == [120, 360]
+    assert data.loc["train", "times_none"] == 3
+    assert data["clean"].to_dict() == pytest.approx({"none": 0.9, "train": 0.7, "filter": 0.89})
+    assert data["lost"].to_dict() == pytest.approx({"none": np.nan, "train": 0.2, "filter": 0.01}, nan_ok=True)
+    # Twenty changes for the worse, and one: McNemar's exact p is 2 / 2^20 and 1; Holm doubles the smaller one.
+    assert data.loc["train", "holm_p"] == pytest.approx(2 * 2 / 2**20)
+    assert data.loc["filter", "holm_p"] == 1
+    shown = table.display.set_index("defense")
+    assert shown.loc["train", ["epochs", "training time", "times none"]].tolist() == ["4", "6:00 min", "3.00"]
+    assert shown.loc["filter", ["epochs", "training time", "times none"]].tolist() == ["", "", ""]
+    assert table.findings == [
+        "The longest training is that with train: 6:00 min, 3.00 times that of the undefended network.",
+        "Clean accuracy lost, where a paired test shows it: 20.0 points with train.",
+    ]
+    assert table.varies
+
+
+def test_only_images_that_both_were_attacked_on_are_compared():
+    table = tabulate("title", [victim("none", 10, [1.0]), victim("filter", 10, n=20)])
+    assert table.data["lost"].iloc[1] == 0
+    assert table.display["points lost"].tolist() == ["", "0.0"]
+    assert table.findings == ["No defense changes the clean accuracy significantly (exact McNemar tests, Holm)."]
+
+
+def test_each_seed_has_its_own_undefended_victim():
+    table = tabulate(
+        "title",
+        [victim(name, wrong, [2.0], seed) for seed in (0, 1) for name, wrong in (("none", 10 * seed), ("train", 20))],
+    )
+    assert table.data["lost"].tolist()[1::2] == pytest.approx([0.2, 0.1])
+    assert table.display["seed"].tolist() == ["0", "0", "1", "1"]
+
+
+def test_without_an_undefended_victim_nothing_is_compared():
+    table = tabulate("title", [victim("train", 20, [2.0])])
+    assert table.findings == []
+    assert "points lost" not in table.display
