@@ -47,6 +47,7 @@ def corrupted(kind, strength, **others):
 
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
+WAYS = "studies.fgsm_sweep.comparisons.0"
 SHOWN = "studies.minimal.perturbation"
 R3 = "studies.defenses.evaluations.0"
 DETECTION = "studies.detection.detections.0"
@@ -143,6 +144,14 @@ CASES = [
     (put("attacks.noise_sweep.images", 5), f"{SWEEP}.control", "(noise_sweep: images 5, fgsm_sweep: all images)"),
     (put(f"{SWEEP}.control", 3), f"{SWEEP}.control", "3 is not of type 'string', 'null'"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
+    (put(f"{WAYS}.model", "x"), f"{WAYS}.model", "'x' is not among the models"),
+    (put(f"{WAYS}.white_box", ["x"]), f"{WAYS}.white_box", "'x' is not among the attacks"),
+    (put(f"{WAYS}.white_box", ["fgsm_any", "deepfool"]), f"{WAYS}.white_box", "neither an epsilon nor a strength"),
+    (put(f"{WAYS}.black_box", ["fgsm_sweep"]), f"{WAYS}.black_box", "(fgsm_sweep: all images, fgsm_any: images 1000)"),
+    (put(f"{WAYS}.controls", ["pgd_any"]), f"{WAYS}.controls", "pgd_any is no control"),
+    (put("attacks.fgsm_targeted.targets", "all"), f"{WAYS}.white_box", "fgsm_targeted makes several"),
+    (put(f"{WAYS}.transfer.sources", ["lenet/none"]), f"{WAYS}.transfer.sources", "lenet/none is the network itself"),
+    (put(f"{WAYS}.transfer.sources", ["CNN"]), f"{WAYS}.transfer.sources", "'CNN' is not a model/defense"),
     (put("studies.robustness.dataset", "x"), "studies.robustness.dataset", "'x' is not among the datasets"),
     (put("studies.robustness.models", ["RNN"]), "studies.robustness.models", "'RNN' is not among the models"),
     (put("studies.robustness.defenses", ["x"]), "studies.robustness.defenses", "'x' is not among the defenses"),
@@ -246,6 +255,7 @@ def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, sch
 def test_a_control_may_be_left_out_or_null(config, schema):
     config["studies"]["fgsm_sweep"]["sweeps"][0]["control"] = None
     del config["studies"]["fgsm_sweep"]["sweeps"][1]["control"]
+    config["studies"]["fgsm_sweep"]["comparisons"] = []
     config["studies"]["minimal"]["control"] = None
     assert problems(config, schema) == []
     assert not {"noise_sweep", "noise_l2_sweep"} & {cell["attack"] for cell in minimal.cells(with_defaults(config))}
