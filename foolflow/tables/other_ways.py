@@ -174,7 +174,7 @@ def _tests_note(of_victims: Sequence[pd.DataFrame]) -> str:
 
 
 def _findings(rows: pd.DataFrame) -> Iterator[str]:
-    """Compare each way with the first attack: attacks at the largest epsilon that both have, controls by distance."""
+    """Compare each way with the first attack: attacks at equal epsilons, controls by distance."""
     first = rows[rows["attack"] == rows["attack"].iloc[1]].loc[lambda found: found["source"].isna()]
     others = rows.drop(index=[rows.index[0], *first.index])
     for _, way in others.groupby(["way", "attack", "source"], sort=False, dropna=False):
@@ -182,23 +182,32 @@ def _findings(rows: pd.DataFrame) -> Iterator[str]:
         if way["way"].iloc[0] == CONTROL:
             yield _of_control(way.iloc[-1], first)
         elif len(shared):
-            row = shared.iloc[-1]
-            yield _of_attack(row, first[first["size"] == row["size"]].iloc[0])
+            yield _of_attack(shared, first)
 
 
-def _of_attack(row: pd.Series, first: pd.Series) -> str:
-    difference = "the two do not differ significantly"
-    if row["p_first_holm"] < SIGNIFICANT:
-        difference = f"the former is significantly {'less' if row['accuracy'] < first['accuracy'] else 'more'}"
+def _of_attack(shared: pd.DataFrame, first: pd.DataFrame) -> str:
+    """Compare an attack with the first one at the epsilons that both have. shared: the rows of the former."""
+    beside = first.set_index("size").loc[shared["size"]]
+    significant = (shared["p_first_holm"] < SIGNIFICANT).to_numpy()
+    above = (shared["accuracy"].to_numpy() > beside["accuracy"].to_numpy()) & significant
+    row = shared.iloc[-1]
     made_on = "" if pd.isna(row["source"]) else f", made on {row['source']}"
     target = ""
     if pd.notna(row["target_reached"]):
-        target = f" It reaches its target on {percent(row['target_reached'], 1)} % of the correctly classified images."
+        target = (
+            f" There, it reaches its target on {percent(row['target_reached'], 1)} % of the images that were right."
+        )
     return (
-        f"{_name(row)} ({row['way']}{made_on}) leaves {percent(row['accuracy'])} % at epsilon {row['size']:.4g}; "
-        f"{first['attack']} ({first['way']}) leaves {percent(first['accuracy'])} %; {difference} (exact McNemar, "
-        f"Holm-corrected, level {SIGNIFICANT}).{target}"
+        f"{_name(row)} ({row['way']}{made_on}) leaves significantly more than {beside['attack'].iloc[-1]} "
+        f"({beside['way'].iloc[-1]}) at {_epsilons(shared['size'][above])}, and significantly less at "
+        f"{_epsilons(shared['size'][significant & ~above])} (exact McNemar, Holm-corrected, level {SIGNIFICANT}); at "
+        f"epsilon {row['size']:.4g}, {percent(row['accuracy'])} % next to {percent(beside['accuracy'].iloc[-1])} %."
+        f"{target}"
     )
+
+
+def _epsilons(sizes: pd.Series) -> str:
+    return f"epsilon {', '.join(f'{size:.4g}' for size in sizes)}" if len(sizes) else "no epsilon"
 
 
 def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
@@ -208,8 +217,8 @@ def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
     else:
         nearest = as_bad.iloc[0]
         beside = (
-            f"{nearest['attack']} leaves no more from epsilon {nearest['size']:.4g} on ({percent(nearest['accuracy'])} "
-            f"%), where its mean L2 distance is {_distance(nearest['l2'])}"
+            f"{nearest['attack']} leaves no more than that at epsilon {nearest['size']:.4g} already, "
+            f"{percent(nearest['accuracy'])} %, at a mean L2 distance of {_distance(nearest['l2'])}"
         )
     return (
         f"{_name(row)} (control, {row['size']:.4g} {row['unit']}) leaves {percent(row['accuracy'])} % at a mean L2 "

@@ -142,6 +142,14 @@ def test_the_same_data_give_the_same_bytes(draw, tmp_path):
     assert saved[0][1].startswith(b"%PDF")
 
 
+def test_a_published_row_is_drawn_once_for_several_networks():
+    second = SWEEP[SWEEP["dataset"] == "mnist"].assign(model="lenet_4_epochs")
+    axes = accuracy_curve.draw(pd.concat([SWEEP, second])).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels.count("R4 and the tutorial") == 1
+    assert "mnist, lenet_4_epochs, fgsm (seed 0)" in labels
+
+
 def test_other_ways_have_a_line_each_and_controls_are_dashed():
     axes = DRAWN["other_ways"]().axes[0]
     lines, labels = axes.get_legend_handles_labels()
@@ -156,14 +164,14 @@ def test_the_curve_has_a_line_per_model_and_the_published_points():
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [
         "mnist, lenet, fgsm (seed 0)",
-        "R4 and the tutorial",
-        "the tutorial's newer page",
         "cifar10, six_conv, fgsm (seed 0)",
         "random noise of the same size",
+        "R4 and the tutorial",
+        "the tutorial's newer page",
     ]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
-    assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])
-    attacked, noise = axes.lines[3:]
+    attacked, noise, published, _ = axes.lines[1:]
+    assert published.get_ydata().tolist() == pytest.approx([98, 85, 43])
     assert noise.get_ydata().tolist() == pytest.approx([90, 88, 85])
     assert noise.get_color() == attacked.get_color()
     assert (attacked.get_linestyle(), noise.get_linestyle()) == ("-", "--")
