@@ -1,15 +1,27 @@
 """R2: a zoo of MNIST networks, and the smallest perturbations that fool them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, selection, study_seeds, undefended_victims
+from foolflow.studies.cells import (
+    Cell,
+    Config,
+    Exhibit,
+    entries,
+    exhibit,
+    labels,
+    seeds_of,
+    selection,
+    study_seeds,
+    undefended_victims,
+)
 from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import several_sizes, unknown
 
 TITLE = "Minimal perturbations"
 QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
 ACCURACY = "Accuracy of the networks"
+RESERVED = ("accuracy", "attacks", "speed", "security")  # names of the study's other tables and figures
 
 
 def victims(config: Config) -> list[Cell]:
@@ -18,10 +30,31 @@ def victims(config: Config) -> list[Cell]:
 
 
 def attacks(config: Config) -> list[Cell]:
-    """Return a cell for each attack on each victim of the study, grouped by victim."""
+    """Return a cell for each attack on each undefended victim of the study, grouped by victim."""
     return [
         victim | {"attack": attack} for victim in victims(config) for attack in config["studies"]["minimal"]["attacks"]
     ]
+
+
+def compared(config: Config, comparison: Config) -> list[Cell]:
+    """Return a cell for each attack on each victim of a comparison, grouped by victim."""
+    study = config["studies"]["minimal"]
+    return [
+        {"dataset": dataset, "model": model, "defense": defense, "seed": seed, "attack": attack}
+        for dataset in study["datasets"]
+        for model in comparison.get("models", study["models"])
+        for defense in comparison.get("defenses", ["none"])
+        for seed in seeds_of(config, "minimal", model)
+        for attack in comparison["attacks"]
+    ]
+
+
+def all_attacks(config: Config) -> list[Cell]:
+    """Return the cells of `attacks` and of all comparisons, without duplicates."""
+    found = [*attacks(config)]
+    for comparison in entries(config, "minimal", "comparisons"):
+        found += [cell for cell in compared(config, comparison) if cell not in found]
+    return found
 
 
 def perturbation(config: Config, model: str) -> Cell:
@@ -45,11 +78,11 @@ def controls(config: Config) -> list[Cell]:
 def cells(config: Config) -> list[Cell]:
     study = config["studies"]["minimal"]
     shown = dict.fromkeys([*study["models"], *study["perturbation"]["models"]])
-    return [*attacks(config), *controls(config), *(perturbation(config, model) for model in shown)]
+    return [*all_attacks(config), *controls(config), *(perturbation(config, model) for model in shown)]
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
-    attacked = attacks(config)
+    attacked, everything = attacks(config), all_attacks(config)
     return [
         exhibit(
             "minimal_accuracy",
@@ -61,16 +94,30 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
         exhibit(
             "minimal_attacks",
             "minimal",
-            {"attacked": attacked},
+            {"attacked": attacked, "norm": "l2", "title": None},
             "minimal_attacks.rst",
             labels("table: minimal perturbations", attacked),
+        ),
+        *(
+            exhibit(
+                f"minimal_{comparison['name']}",
+                "minimal",
+                {
+                    "attacked": compared(config, comparison),
+                    "norm": comparison.get("norm", "l2"),
+                    "title": comparison["title"],
+                },
+                "minimal_comparison.rst",
+                labels(f"table: {comparison['title']}", compared(config, comparison)),
+            )
+            for comparison in entries(config, "minimal", "comparisons")
         ),
         exhibit(
             "minimal_speed",
             "minimal_speed",
-            {"attacked": attacked},
+            {"attacked": everything},
             "minimal_speed.rst",
-            labels("table: speed", attacked),
+            labels("table: speed", everything),
         ),
     ]
 
@@ -115,20 +162,34 @@ def perturbation_figure(config: Config, model: str, image: int) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, attacks whose distances cannot be compared, and a control that is none."""
-    key, study, entries = "studies.minimal", config["studies"]["minimal"], config["attacks"]
+    key, study = "studies.minimal", config["studies"]["minimal"]
     shown = study["perturbation"]
     yield from unknown(f"{key}.datasets", study["datasets"], "datasets", config["datasets"])
     yield from unknown(f"{key}.models", study["models"], "models", config["models"])
-    yield from unknown(f"{key}.attacks", study["attacks"], "attacks", entries)
     yield from unknown(f"{key}.perturbation.models", shown["models"], "models", config["models"])
-    yield from unknown(f"{key}.perturbation.attack", [shown["attack"]], "attacks", entries)
-    for field, names in (("attacks", study["attacks"]), ("perturbation.attack", [shown["attack"]])):
-        yield from several_sizes(f"{key}.{field}", names, config)
-        for name in names:
-            if "targets" in entries.get(name, {}):
-                yield f"{key}.{field}: {name} has targets; this study compares untargeted attacks"
-    selected = {name: selection(entries[name]) for name in study["attacks"] if name in entries}
+    yield from _attack_problems(f"{key}.perturbation.attack", [shown["attack"]], config)
+    yield from _attack_problems(f"{key}.attacks", study["attacks"], config)
+    yield from control_problems(f"{key}.control", study.get("control"), config, like=study["attacks"][0], norm="l2")
+    names = [comparison["name"] for comparison in study.get("comparisons", [])]
+    for index, comparison in enumerate(study.get("comparisons", [])):
+        where = f"{key}.comparisons.{index}"
+        if comparison["name"] in (*RESERVED, *names[:index]):
+            yield f"{where}.name: {comparison['name']!r} is used more than once; each name must be unique"
+        yield from unknown(f"{where}.models", comparison.get("models", []), "models", config["models"])
+        defenses = comparison.get("defenses", [])
+        yield from unknown(f"{where}.defenses", defenses, "defenses", ["none", *config["defenses"]])
+        yield from _attack_problems(f"{where}.attacks", comparison["attacks"], config)
+
+
+def _attack_problems(key: str, names: Sequence[str], config: Config) -> Iterator[str]:
+    """Report unknown attacks, and attacks whose distances cannot be compared."""
+    yield from unknown(key, names, "attacks", config["attacks"])
+    yield from several_sizes(key, names, config)
+    known = {name: config["attacks"][name] for name in names if name in config["attacks"]}
+    for name, attack in known.items():
+        if "targets" in attack:
+            yield f"{key}: {name} has targets; this study compares untargeted attacks"
+    selected = {name: selection(attack) for name, attack in known.items()}
     if len(set(selected.values())) > 1:
         listed = ", ".join(f"{name}: {images}" for name, images in selected.items())
-        yield f"{key}.attacks: they must run on the same images ({listed})"
-    yield from control_problems(f"{key}.control", study.get("control"), config, like=study["attacks"][0], norm="l2")
+        yield f"{key}: they must run on the same images ({listed})"

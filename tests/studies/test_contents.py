@@ -44,7 +44,9 @@ def test_the_setup_describes_what_the_config_says(config):
     assert ("fgsm", "fgsm with epsilon 0.1, norm linf, 1,000 images") in setup["robustness"]["Attacks"]
     assert ("mnist", "test split") in setup["robustness"]["Data"]
     assert ("jpeg", "jpeg with quality 75; filters the input") in setup["defenses"]["Defenses"]
-    assert "Defenses" not in setup["minimal"]
+    assert [name for name, _ in setup["minimal"]["Defenses"]] == ["pgd_training"]
+    assert ("pdpgd_linf", "advlib:pdpgd with norm ∞, num_steps 500, 200 images") in setup["minimal"]["Attacks"]
+    assert "Defenses" not in setup["stadv"]
     trained = dict(setup["minimal"]["Models"])["MLP_d"]
     assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 15 epochs"
     assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])

@@ -49,6 +49,7 @@ def corrupted(kind, strength, **others):
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 WAYS = "studies.fgsm_sweep.comparisons.0"
 SHOWN = "studies.minimal.perturbation"
+MORE = "studies.minimal.comparisons.0"
 R3 = "studies.defenses.evaluations.0"
 DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
@@ -175,6 +176,12 @@ CASES = [
         "studies.minimal.attacks",
         "deepfool: images 5",
     ),
+    (put(f"{MORE}.name", "linf"), "studies.minimal.comparisons.2.name", "'linf' is used more than once"),
+    (put(f"{MORE}.name", "speed"), f"{MORE}.name", "'speed' is used more than once"),
+    (put(f"{MORE}.norm", "l0"), f"{MORE}.norm", "'l0' is not one of l1, l2, linf"),
+    (put(f"{MORE}.models", ["x"]), f"{MORE}.models", "'x' is not among the models"),
+    (put(f"{MORE}.defenses", ["x"]), f"{MORE}.defenses", "'x' is not among the defenses"),
+    (put(f"{MORE}.attacks", ["dichotomy_200", "dichotomy"]), f"{MORE}.attacks", "they must run on the same images"),
     (put("studies.minimal.control", "x"), "studies.minimal.control", "'x' is not among the attacks"),
     (put("studies.minimal.control", "dichotomy"), "studies.minimal.control", "dichotomy is no random noise"),
     (put("studies.minimal.control", "noise_sweep"), "studies.minimal.control", "norm linf, and the curve is in l2"),
