@@ -85,8 +85,8 @@ def test_findings_say_what_a_target_a_black_box_and_a_control_cost(table):
     aimed, square, transferred, rotated, stretched = table.findings
     assert aimed == (
         "aimed on lenet (mnist, seed 0) (white box, targeted) leaves significantly more than fgsm (white box) at "
-        "epsilon 0.1, 0.2, and significantly less at no epsilon (exact McNemar, Holm-corrected, level 0.05); at epsilon "
-        "0.2, 60.00 % next to 40.00 %. There, it reaches its target on 25.5 % of the images that were right."
+        "epsilon 0.1, 0.2, and significantly less at no epsilon (exact McNemar, Holm-corrected, level 0.05); at "
+        "epsilon 0.2, 60.00 % next to 40.00 %. There, it reaches its target on 25.5 % of the images that were right."
     )
     assert "leaves significantly more than fgsm (white box) at no epsilon, and significantly less at no eps" in square
     assert "(black box, transfer, made on CNN/none) leaves significantly more" in transferred
