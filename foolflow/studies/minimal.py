@@ -21,7 +21,7 @@ from foolflow.workflow.config.names import several_sizes, unknown
 TITLE = "Minimal perturbations"
 QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
 ACCURACY = "Accuracy of the networks"
-RESERVED = ("accuracy", "attacks", "speed", "security")  # names of the study's other tables and figures
+RESERVED = ("accuracy", "attacks", "speed", "security", "fixed_norm")  # names of the study's other tables and figures
 
 
 def victims(config: Config) -> list[Cell]:
@@ -49,11 +49,21 @@ def compared(config: Config, comparison: Config) -> list[Cell]:
     ]
 
 
+def fixed(config: Config, key: str = "attack") -> list[Cell]:
+    """Return a cell for the attack at fixed norms on each of its victims, or for the one it is compared with.
+
+    key: `attack` or `shortest`.
+    """
+    shown = config["studies"]["minimal"].get("fixed_norm")
+    return [] if shown is None else compared(config, {**shown, "attacks": [shown[key]]})
+
+
 def all_attacks(config: Config) -> list[Cell]:
-    """Return the cells of `attacks` and of all comparisons, without duplicates."""
+    """Return the cells of `attacks`, of all comparisons and at fixed norms, without duplicates."""
     found = [*attacks(config)]
-    for comparison in entries(config, "minimal", "comparisons"):
-        found += [cell for cell in compared(config, comparison) if cell not in found]
+    others = [compared(config, comparison) for comparison in entries(config, "minimal", "comparisons")]
+    for cells_of_one in (*others, fixed(config), fixed(config, "shortest")):
+        found += [cell for cell in cells_of_one if cell not in found]
     return found
 
 
@@ -112,6 +122,7 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
             )
             for comparison in entries(config, "minimal", "comparisons")
         ),
+        *_fixed_table(config),
         exhibit(
             "minimal_speed",
             "minimal_speed",
@@ -120,6 +131,14 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
             labels("table: speed", everything),
         ),
     ]
+
+
+def _fixed_table(config: Config) -> Iterator[Exhibit]:
+    shown = fixed(config)
+    if shown:
+        spec = {"attacked": shown, "shortest": config["studies"]["minimal"]["fixed_norm"]["shortest"]}
+        words = labels("table: one fixed norm", shown)
+        yield exhibit("minimal_fixed_norm", "fixed_norm", spec, "minimal_fixed_norm.rst", words)
 
 
 def figures(config: Config) -> list[Exhibit]:
@@ -170,6 +189,10 @@ def problems(config: Config) -> Iterator[str]:
     yield from _attack_problems(f"{key}.perturbation.attack", [shown["attack"]], config)
     yield from _attack_problems(f"{key}.attacks", study["attacks"], config)
     yield from control_problems(f"{key}.control", study.get("control"), config, like=study["attacks"][0], norm="l2")
+    if (single := study.get("fixed_norm")) is not None:
+        yield from unknown(f"{key}.fixed_norm.models", single.get("models", []), "models", config["models"])
+        yield from _attack_problems(f"{key}.fixed_norm.shortest", [single["shortest"]], config)
+        yield from _fixed_problems(f"{key}.fixed_norm.attack", single["attack"], single["shortest"], config)
     names = [comparison["name"] for comparison in study.get("comparisons", [])]
     for index, comparison in enumerate(study.get("comparisons", [])):
         where = f"{key}.comparisons.{index}"
@@ -179,6 +202,20 @@ def problems(config: Config) -> Iterator[str]:
         defenses = comparison.get("defenses", [])
         yield from unknown(f"{where}.defenses", defenses, "defenses", ["none", *config["defenses"]])
         yield from _attack_problems(f"{where}.attacks", comparison["attacks"], config)
+
+
+def _fixed_problems(key: str, name: str, shortest: str, config: Config) -> Iterator[str]:
+    """Report an attack without a list of norms in L2, or on other images than the one that it is compared with."""
+    yield from unknown(key, [name], "attacks", config["attacks"])
+    attack, other = config["attacks"].get(name), config["attacks"].get(shortest)
+    if attack is None or other is None:
+        return
+    given = attack.get("parameters", {})
+    if not isinstance(given.get("epsilon"), list) or given.get("norm", "linf") != "l2" or "targets" in attack:
+        yield f"{key}: {name} needs a list of epsilons, norm l2 and no targets"
+    if selection(attack) != selection(other):
+        chosen = f"{name}: {selection(attack)}, {shortest}: {selection(other)}"
+        yield f"{key}: it must run on the same images ({chosen})"
 
 
 def _attack_problems(key: str, names: Sequence[str], config: Config) -> Iterator[str]:

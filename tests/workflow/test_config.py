@@ -49,6 +49,7 @@ def corrupted(kind, strength, **others):
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 WAYS = "studies.fgsm_sweep.comparisons.0"
 SHOWN = "studies.minimal.perturbation"
+FIXED = "studies.minimal.fixed_norm"
 MORE = "studies.minimal.comparisons.0"
 R3 = "studies.defenses.evaluations.0"
 DETECTION = "studies.detection.detections.0"
@@ -182,6 +183,9 @@ CASES = [
     (put(f"{MORE}.models", ["x"]), f"{MORE}.models", "'x' is not among the models"),
     (put(f"{MORE}.defenses", ["x"]), f"{MORE}.defenses", "'x' is not among the defenses"),
     (put(f"{MORE}.attacks", ["dichotomy_200", "dichotomy"]), f"{MORE}.attacks", "they must run on the same images"),
+    (put(f"{FIXED}.attack", "x"), f"{FIXED}.attack", "'x' is not among the attacks"),
+    (put(f"{FIXED}.attack", "fgsm"), f"{FIXED}.attack", "fgsm needs a list of epsilons, norm l2 and no targets"),
+    (put(f"{FIXED}.shortest", "dichotomy"), f"{FIXED}.attack", "(fixed_norm: images 200, dichotomy: images 1000)"),
     (put("studies.minimal.control", "x"), "studies.minimal.control", "'x' is not among the attacks"),
     (put("studies.minimal.control", "dichotomy"), "studies.minimal.control", "dichotomy is no random noise"),
     (put("studies.minimal.control", "noise_sweep"), "studies.minimal.control", "norm linf, and the curve is in l2"),
