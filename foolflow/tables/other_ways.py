@@ -70,7 +70,7 @@ def tabulate(ways: Sequence[Way]) -> Table:
         notes=[
             "Every attacked image counts; errors on clean images count as errors. Any wrong class is an error, also of "
             "a targeted attack. Intervals are Wilson's. Target reached: of the images that are classified correctly "
-            "when clean. Mean L2 and mean L-infinity: distance of these images from the clean ones, in pixel units. "
+            "when clean. Mean L2 and L∞: distance of these images from the clean ones, in pixel units. "
             "White box: with the gradients of the network. Black box: without, from its outputs for many queries, or "
             "with images made on another network. Control: a change that is not chosen against the network.",
             _tests_note(of_victims),
@@ -132,7 +132,7 @@ def _links(row: Row) -> dict[str, Link]:
     epsilon = row["size"] if row["unit"] == "epsilon" else None
     source = row["source"] if isinstance(row["source"], str) else None  # pandas makes NaN of None
     link = to_images(row, source=source, epsilon=epsilon)
-    return dict.fromkeys(["n", "accuracy %", "95 % interval", "target reached %", "mean L2", "mean L-infinity"], link)
+    return dict.fromkeys(["n", "accuracy %", "95 % interval", "target reached %", "mean L2", "mean L∞"], link)
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:
@@ -151,7 +151,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         **spread_column(data, "accuracy %"),
         "target reached %": data["target_reached"].map(percent),
         "mean L2": data["l2"].map(_distance),
-        "mean L-infinity": data["linf"].map(_distance),
+        "mean L∞": data["linf"].map(_distance),
         "p (Holm), against clean": data["p_holm"].map(p_text),
         "p (Holm), against the first": data["p_first_holm"].map(p_text),
     }
