@@ -15,14 +15,13 @@ from foolflow.statistics.paired import SIGNIFICANT, DistanceComparison, compare_
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, Row, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import counted, listed, span
+from foolflow.tables.wording import NORMS, counted, listed, span
 from foolflow.tables.writing import Table, percent, percent_interval
 
 # Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
 MEDIAN_INTERVAL = "95 % interval (median)"
 VICTIM_KEYS = ["dataset", "model", "defense", "seed"]
-NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 
 
 @dataclass(frozen=True)
