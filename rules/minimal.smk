@@ -7,10 +7,10 @@ MINIMAL_FIGURES = minimal.figures(config)
 use rule table as tabulate_minimal with:
     """Tabulate accuracy, the smallest perturbations that each attack finds, and the speed of the attacks (R2)."""
     input:
-        judgements=judgements_of("minimal", minimal.attacks(config)),
+        judgements=judgements_of("minimal", minimal.all_attacks(config)),
         accuracies=accuracies_of("minimal", minimal.victims(config)),
         # Timings differ between runs. The judgements show whether anything else has changed.
-        runs=ancient(sets_made(minimal.attacks(config), "run.json")),
+        runs=ancient(sets_made(minimal.all_attacks(config), "run.json")),
     output:
         **table_files("minimal", MINIMAL_TABLES),
     pathvars:

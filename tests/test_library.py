@@ -60,7 +60,10 @@ CALLS = {
 # Other ways into the library, by what they show. Each is a few lines that must run.
 ENTRY_POINTS = {
     "every public name": "import foolflow\nfor name in dir(foolflow): getattr(foolflow, name)",
-    "the models": "from foolflow.models import cnn, lenet, mlp, six_conv, stadv, stadv_students, victims",
+    "the models": (
+        "from foolflow.models import alex_net, caps_net, cnn, inception, lenet, mlp, six_conv\n"
+        "from foolflow.models import stadv, stadv_students, victims"
+    ),
     "the defenses": "from foolflow.defenses import bit_depth, filtered, jpeg, median_filter, squeezing",
     "training": "from foolflow.training import loop, recipe",
     "judging": "from foolflow.attacks import judging",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from foolflow.attacks.dichotomy import dichotomy as dichotomy
     from foolflow.attacks.fab import fab as fab
     from foolflow.attacks.fgsm import fgsm as fgsm
+    from foolflow.attacks.fixed_norm import fixed_norm as fixed_norm
     from foolflow.attacks.pgd import pgd as pgd
     from foolflow.attacks.pgd_undetected import pgd_undetected as pgd_undetected
     from foolflow.attacks.square import square as square

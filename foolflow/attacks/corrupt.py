@@ -41,19 +41,21 @@ def corrupt(
         `rotation`: about the centre, by this many degrees (0 to 180), clockwise or anticlockwise at random.
         `translation`: by this many pixels along one axis or both, in one of 8 directions at random.
         `scale`: larger by this fraction, or smaller by the same factor, at random: 0.1 is 1.1 or 1 / 1.1.
+        `crop`: cuts off this fraction of the height and of the width, and enlarges the rest (0 to 0.9).
+        `stretch`: like `scale`, along one axis alone, drawn at random.
         `blur`: with a Gaussian of this standard deviation in pixels; images are mirrored beyond their border.
         `contrast`: differences from the mean grey of an image are multiplied by this factor; 1 changes nothing.
         `jpeg`: real compression at this quality, 1 to 100 as in Pillow and libjpeg, which also rounds to 8 bits.
-        Rotation, translation and scale are bilinear, and black comes in from beyond the border.
+        Rotation, translation, scale, crop and stretch are bilinear, and black comes in from beyond the border.
     epsilon: norm of the noise in pixel units, or E of them. With several, each field of the result has a leading
         dimension E. It is the norm before the image is clipped to [0, 1], which shortens the perturbation: on black and
         white pixels about half of it is lost.
     strength: size of the other kinds in their unit, or E of them, as for epsilon.
     norm: `linf` or `l2`, of the noise.
     draws: number of corruptions of each image; the first that fools the model is returned, or else the last.
-    up_to: for rotation, translation and scale: `strength` is the largest size, and each draw has a uniform one, in each
-        direction. With ten draws this is the worst-of-10 spatial attack of Engstrom et al. 2019 (arXiv 1712.02779),
-        for one kind of transformation at a time.
+    up_to: for rotation, translation, scale and stretch: `strength` is the largest size, and each draw has a uniform
+        one, in each direction. With ten draws this is the worst-of-10 spatial attack of Engstrom et al. 2019 (arXiv
+        1712.02779), for one kind of transformation at a time.
     seed: of the draws. The random numbers also depend on the image itself: a result depends neither on the other images
         of the batch nor on the device.
     Misclassified images are returned unchanged. details: `strength` (N,), if the kind has one.

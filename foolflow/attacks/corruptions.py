@@ -83,6 +83,27 @@ def scaling(images: Tensor, fraction: float, draw: Draw) -> Tensor:
     return scale(images.double(), factors).float()
 
 
+def crop(images: Tensor, fraction: float, draw: Draw) -> Tensor:
+    """Cut off this fraction of the height and of the width, half of it at each border. Enlarge the rest, bilinearly."""
+    factors = torch.full((len(images),), 1 / (1 - fraction), dtype=torch.float64, device=images.device)
+    return scale(images.double(), factors).float()
+
+
+def stretch(images: Tensor, fraction: float, draw: Draw) -> Tensor:
+    """Enlarge about the centre along one axis alone by the factor 1 + fraction, or shrink along it, at random.
+
+    With `up_to`, the fraction and the direction are drawn as for `scaling`. The axis is one of the two in any case.
+    Bilinear; what comes in from beyond the border is black.
+    """
+    numbers = few_numbers(images, draw.seed, 2)
+    amounts = 2 * numbers[:, 0] - 1
+    amounts = amounts if draw.up_to else torch.where(amounts < 0, -1.0, 1.0).double()
+    factors = (1 + fraction * amounts.abs()) ** amounts.sign()
+    wide = numbers[:, 1] < 0.5
+    both = torch.stack([torch.where(wide, factors, 1.0), torch.where(wide, 1.0, factors)], dim=1)
+    return scale(images.double(), both).float()
+
+
 def blur(images: Tensor, sigma: float, draw: Draw) -> Tensor:
     """Convolve with a Gaussian. Images are mirrored beyond their border."""
     return gaussian_blur(images.double(), sigma=sigma).float()
@@ -120,6 +141,8 @@ CORRUPTIONS: dict[str, Callable[[Tensor, float, Draw], Tensor]] = {
     "rotation": rotation,
     "translation": translation,
     "scale": scaling,
+    "crop": crop,
+    "stretch": stretch,
     "blur": blur,
     "contrast": contrast,
     "jpeg": jpeg,

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.fixed_norm import descend_at
 from foolflow.attacks.linearised import descend
 from foolflow.attacks.search import Search
-from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.attacks.shortest import Shortest, length
 from foolflow.errors import InvalidInput
 
 DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
@@ -94,7 +95,7 @@ def _bisect(search: Search, rows: Tensor) -> None:
     while len(rows):
         confirmed = search.shortest.found[rows]
         trial = torch.where(confirmed, (low + high) / 2, high)
-        fooled = _descend_at(search, rows, trial)
+        fooled = descend_at(search, rows, trial)
         low = torch.where(fooled, low, trial)
         # Clipping to [0, 1] shortens a perturbation, so its norm may be below that of the trial.
         high = torch.where(fooled, torch.minimum(trial, search.shortest.lengths[rows]), high)
@@ -102,41 +103,3 @@ def _bisect(search: Search, rows: Tensor) -> None:
         confirmed = confirmed | fooled
         going = torch.where(confirmed, high - low > search.precision * high, low < furthest)
         rows, low, high, furthest = (part[going] for part in (rows, low, high, furthest))
-
-
-def _descend_at(search: Search, rows: Tensor, norms: Tensor) -> Tensor:
-    """Descend on the confidence at the given norm of each image. Returns which images are fooled: bool (N,).
-
-    Adam is written out because fooled images leave the batch.
-    """
-    model, shortest = search.model, search.shortest
-    fooled = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
-    live = torch.arange(len(rows), device=rows.device)
-    perturbations = column(norms) * search.random_directions(1)
-    mean, variance = torch.zeros_like(perturbations), torch.zeros_like(perturbations)
-    for step in range(search.steps + 1):
-        tried = (search.clean[rows[live]] + perturbations).clamp(0, 1)
-        with torch.no_grad():
-            now, _ = shortest.remember(rows[live], tried, model(tried))
-        fooled[live[now]] = True
-        live, perturbations, mean, variance = (part[~now] for part in (live, perturbations, mean, variance))
-        if step == search.steps or len(live) == 0:
-            break
-        gradients = _confidence_gradient(search, rows[live], perturbations)
-        mean = 0.9 * mean + 0.1 * gradients
-        variance = 0.999 * variance + 0.001 * gradients.square()
-        corrected = (variance / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8
-        perturbations = perturbations - search.rate * mean / (1 - 0.9 ** (step + 1)) / corrected
-        lengths = length(perturbations, search.norm).clamp_min(TINY)
-        perturbations = perturbations * column(norms[live] / lengths)
-        search.iterations[rows[live]] += 1
-        search.evaluations[rows[live]] += 1
-    return fooled
-
-
-def _confidence_gradient(search: Search, rows: Tensor, perturbations: Tensor) -> Tensor:
-    inputs = perturbations.detach().requires_grad_()
-    confidences = search.model((search.clean[rows] + inputs).clamp(0, 1)).softmax(1)
-    labels, targets = search.shortest.goal(rows)
-    loss = confidences.gather(1, labels[:, None]) if targets is None else -confidences.gather(1, targets[:, None])
-    return torch.autograd.grad(loss.sum(), inputs)[0]

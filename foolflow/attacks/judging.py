@@ -140,7 +140,7 @@ def judge(
         success: the prediction is wrong or, if there is a target, it is the target.
         fooled_share: only with several draws, the share of them that are a success.
         prediction_8bit, success_8bit: after rounding to 8 bits, as image files store pixels.
-        l0: number of changed pixels, in any channel.  l2, linf: in pixel units.
+        l0: number of changed pixels, in any channel.  l1, l2, linf: in pixel units.
         ssim: structural similarity with the clean image, at most 1 (Wang et al. 2004, equation 13), over all windows
             that lie within the image.
         iterations, gradient_evaluations, and details of the attack with one number per image, such as flow_loss.
@@ -194,19 +194,21 @@ def _likely(prefix: str, found: Classified) -> dict[str, Tensor]:
 
 
 def _distances(made: AdversarialSet, clean: np.ndarray, index: np.ndarray) -> dict[str, Tensor]:
-    """Return the l0, l2 and linf distances from the clean images, and the structural similarity, each (R,)."""
+    """Return the l0, l1, l2 and linf distances from the clean images, and the structural similarity, each (R,)."""
     # Filled in place: small results between large temporaries fragment the memory, by 1 GB for 1,000 large images.
     count = len(made)
-    l0, (l2, linf, similarity) = torch.zeros(count, dtype=torch.int64), torch.zeros(3, count, dtype=torch.float64)
+    l0 = torch.zeros(count, dtype=torch.int64)
+    l1, l2, linf, similarity = torch.zeros(4, count, dtype=torch.float64)
     for rows in _blocks(count, default_batch_size(BLOCK, clean.shape[1:])):
         original = to_float(clean[index[rows]], torch.device("cpu"))
         images = torch.from_numpy(made.images(rows))
         difference = (images - original).flatten(1)
         l0[rows] = (images != original).any(1).flatten(1).sum(1)
+        l1[rows] = difference.double().abs().sum(1)
         l2[rows] = difference.double().norm(dim=1)
         linf[rows] = difference.abs().amax(1).double()
         similarity[rows] = structural_similarity(original, images)
-    return {"l0": l0, "l2": l2, "linf": linf, "ssim": similarity}
+    return {"l0": l0, "l1": l1, "l2": l2, "linf": linf, "ssim": similarity}
 
 
 def structural_similarity(one: Tensor, other: Tensor) -> Tensor:

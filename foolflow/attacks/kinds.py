@@ -32,6 +32,8 @@ STRENGTHS = {
     "rotation": Strength("degrees", most=180, random=True),
     "translation": Strength("pixels", random=True),
     "scale": Strength("fraction of the size", random=True),
+    "crop": Strength("fraction of each side", most=0.9),
+    "stretch": Strength("fraction of a side", random=True),
     "blur": Strength("pixels"),
     "contrast": Strength("factor", identity=1.0),
     "jpeg": Strength("quality", least=1, most=100, identity=None, whole=True),

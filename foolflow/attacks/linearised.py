@@ -13,9 +13,7 @@ from foolflow.attacks.shortest import TINY, column, dual_length, length
 from foolflow.compute.seeds import derived_seed
 
 OVERSHOOT = 1.01  # the ratio of a norm to the distance of the linearised boundary
-SEEKING = (
-    1.04  # a further factor for images that nothing has fooled: where the boundary bends away, the rest falls short
-)
+SEEKING = 1.04  # a further factor for images that nothing has fooled: boundaries may bend away from the linear model
 UNDERCUT = 0.999  # upper limit of a norm, as a fraction of the smallest norm that fooled the model
 LARGEST_CHANGE = 2.0  # largest factor between the norms of two steps
 PATIENCE = 6  # once settled, an image leaves the last phase after this many steps without progress

@@ -41,7 +41,7 @@ def draw(table: pd.DataFrame) -> Figure:
             for place, (seed, one) in enumerate(rows.groupby("seed")):
                 _draw_one(axes, one, colour, line, f"{label} (seed {seed})")
                 _draw_control(axes, one, colour, "" if place else CONTROL)  # all seeds share an entry of the legend
-            _draw_published(axes, rows[rows["seed"] == rows["seed"].iloc[0]])
+        _draw_published(axes, table)
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)
         long = max(map(columns, axes.get_legend_handles_labels()[1]), default=0) > LONGEST_OF_TWO
@@ -66,8 +66,9 @@ def _draw_control(axes: Axes, rows: pd.DataFrame, colour: str, label: str) -> No
 
 
 def _draw_published(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw each published row once, even if several curves are compared with it."""
     for column, (label, style) in PUBLISHED.items():
-        known = rows.dropna(subset=[column])
+        known = rows.dropna(subset=[column]).drop_duplicates(["dataset", "epsilon", column])
         if len(known):
             common: dict[str, Any] = {"linestyle": "none", "markersize": 6, "color": GREY, "markeredgecolor": GREY}
             axes.plot(known["epsilon"], 100 * known[column], label=label, **(common | style))

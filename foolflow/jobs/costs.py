@@ -109,6 +109,11 @@ def _dichotomy(parameters: Parameters, classes: int) -> Cost:
     return _same(0.9 * steps + 2 + bisections, 0.9 * steps)
 
 
+def _fixed_norm(parameters: Parameters, classes: int) -> Cost:
+    most = parameters.get("steps", 1000)
+    return Cost(0.8 * most + 2 + FINAL, 0.4 * most, 2 * most + 2 + FINAL, most)
+
+
 def _automatic(parameters: Parameters, classes: int) -> Cost:
     if parameters.get("variant", "improved") == "published":
         steps = parameters.get("steps") or 1000
@@ -217,6 +222,7 @@ _COSTS: Mapping[str, Callable[[Parameters, int], Cost]] = {
     "dichotomy": _dichotomy,
     "fab": _fab,
     "fgsm": _fgsm,
+    "fixed_norm": _fixed_norm,
     "pgd": _pgd,
     "pgd_undetected": _pgd_undetected,
     "square": _square,

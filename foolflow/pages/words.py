@@ -33,6 +33,7 @@ TERMS = {
     "95 % interval": "Of many such intervals, each from other images of the same kind, 95 % contain the true value.",
     "Cohen's g": "The fraction of the changes that are for the worse, minus one half: 0.05 is small, 0.25 is large.",
     "L∞": "The largest change of any pixel value, where black is 0 and white is 1.",
+    "L1": "The sum of the changes of all pixel values, where black is 0 and white is 1.",
     "L2": "The Euclidean length of the change over all pixel values, where black is 0 and white is 1.",
     "SSIM": "Structural similarity with the clean image; 1 means equal.",
     "flow loss": "How unevenly neighbouring pixels are moved: 0 if all move alike.",

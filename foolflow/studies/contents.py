@@ -1,6 +1,7 @@
 """What the page shows of each study: its question, its setup, its tables and its figures."""
 
 import importlib
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,9 @@ def _value(value: Any) -> str:
         return ", ".join(map(_value, value)) if len(value) < 2 else f"[{', '.join(map(_value, value))}]"
     if isinstance(value, Mapping):
         return "+".join(str(part) for part in value.values() if not isinstance(part, Mapping))
-    return size_in_words(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return "∞" if math.isinf(value) else size_in_words(value)  # a norm
+    return str(value)
 
 
 def boards(config: Config) -> list[dict[str, Any]]:

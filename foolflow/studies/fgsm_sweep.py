@@ -1,9 +1,11 @@
-"""R4: FGSM at a sweep of epsilons."""
+"""R4: FGSM at a sweep of epsilons, next to other attacks and to corruptions."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
+from foolflow.attacks.kinds import STRENGTHS, size_name
+from foolflow.data.cells import model_and_defense
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection
 from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import unknown
 
@@ -12,9 +14,10 @@ QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
 
 
 def cells(config: Config) -> list[Cell]:
-    """Return a cell for each sweep and seed, and one for each control."""
+    """Return a cell for each sweep and seed, one for each control, and those of the comparisons."""
     swept = sweeps(config)
-    return [*swept, *(cell | {"attack": cell["control"]} for cell in swept if cell["control"] is not None)]
+    controls = [cell | {"attack": cell["control"]} for cell in swept if cell["control"] is not None]
+    return [*swept, *controls, *ways(config)]
 
 
 def sweeps(config: Config) -> list[Cell]:
@@ -27,16 +30,59 @@ def sweeps(config: Config) -> list[Cell]:
     ]
 
 
-def tables(config: Config, reference: Any) -> list[Exhibit]:
-    shown = sweeps(config)
-    spec = {"sweeps": shown, "reference": reference}
+def ways(config: Config) -> list[Cell]:
+    """Return a cell for each way of the comparisons to make a data set worse, grouped by victim.
+
+    Besides the keys of a cell: `way`, such as `white box`, and `unit`, of its sizes.
+    """
     return [
-        exhibit("fgsm_sweep", "fgsm_sweep", spec, "fgsm_sweep_table.rst", labels("table: accuracy per epsilon", shown))
+        {"dataset": comparison["dataset"], "model": comparison["model"], "defense": "none", "seed": seed}
+        | {"attack": attack, "source": source, "way": way, "unit": _unit(config["attacks"].get(attack, {}))}
+        for comparison in entries(config, "fgsm_sweep", "comparisons")
+        for seed in seeds_of(config, "fgsm_sweep", comparison["model"])
+        for way, attack, source in _ways_of(comparison, config)
     ]
 
 
+def _ways_of(comparison: Config, config: Config) -> Iterator[tuple[str, str, str | None]]:
+    """Yield (way, attack, source) of each adversarial set of a comparison."""
+    for key, way in (("white_box", "white box"), ("black_box", "black box")):
+        for attack in comparison.get(key, []):
+            yield _aimed(way, attack, config), attack, None
+    transfer = comparison.get("transfer", {"attacks": [], "sources": []})
+    for source in transfer["sources"]:
+        for attack in transfer["attacks"]:
+            yield _aimed("black box, transfer", attack, config), attack, source
+    for attack in comparison.get("controls", []):
+        yield "control", attack, None
+
+
+def _aimed(way: str, attack: str, config: Config) -> str:
+    return f"{way}, targeted" if "targets" in config["attacks"].get(attack, {}) else way
+
+
+def _unit(attack: Config) -> str:
+    """Return the unit of an attack's sizes."""
+    if size_name(attack) == "epsilon":
+        return "epsilon"
+    kind = attack["parameters"].get("kind")
+    return STRENGTHS[kind].unit if kind in STRENGTHS else "strength"
+
+
+def tables(config: Config, reference: Any) -> list[Exhibit]:
+    shown, compared = sweeps(config), ways(config)
+    spec = {"sweeps": shown, "reference": reference}
+    found = [
+        exhibit("fgsm_sweep", "fgsm_sweep", spec, "fgsm_sweep_table.rst", labels("table: accuracy per epsilon", shown))
+    ]
+    if compared:
+        words = labels("table: other ways to make the data set worse", compared)
+        found.append(exhibit("fgsm_sweep_ways", "other_ways", {"ways": compared}, "fgsm_sweep_ways_table.rst", words))
+    return found
+
+
 def figures(config: Config) -> list[Exhibit]:
-    shown = sweeps(config)
+    shown, compared = sweeps(config), ways(config)
     curve = exhibit(
         "fgsm_sweep",
         "accuracy_curve",
@@ -44,7 +90,13 @@ def figures(config: Config) -> list[Exhibit]:
         "fgsm_sweep.rst",
         labels("figure: accuracy per epsilon", shown),
     )
-    return [curve, *(_samples(sweep) for sweep in shown)]
+    found = [curve, *(_samples(sweep) for sweep in shown)]
+    if compared:
+        words = labels("figure: other ways to make the data set worse", compared)
+        found.append(
+            exhibit("fgsm_sweep_ways", "other_ways", {"table": "fgsm_sweep_ways"}, "fgsm_sweep_ways.rst", words)
+        )
+    return found
 
 
 def _samples(sweep: Cell) -> Exhibit:
@@ -77,3 +129,36 @@ def problems(config: Config) -> Iterator[str]:
         yield from control_problems(
             f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=norm, epsilons=epsilons
         )
+    for index, comparison in enumerate(entries(config, "fgsm_sweep", "comparisons")):
+        yield from _comparison_problems(f"studies.fgsm_sweep.comparisons.{index}", comparison, config)
+
+
+def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterator[str]:
+    """Report unknown names, attacks on other images than the first, and controls that use the network."""
+    yield from unknown(f"{key}.dataset", [comparison["dataset"]], "datasets", config["datasets"])
+    yield from unknown(f"{key}.model", [comparison["model"]], "models", config["models"])
+    transfer = comparison.get("transfer", {"attacks": [], "sources": []})
+    fields = {name: comparison.get(name, []) for name in ("white_box", "black_box", "controls")}
+    fields["transfer.attacks"] = transfer["attacks"]
+    first = config["attacks"].get(comparison["white_box"][0], {})
+    for field, names in fields.items():
+        yield from unknown(f"{key}.{field}", names, "attacks", config["attacks"])
+        for name in names:
+            attack = config["attacks"].get(name)
+            if attack is None:
+                continue
+            if attack.get("parameters", {}).get(size_name(attack)) is None:
+                yield f"{key}.{field}: {name} has neither an epsilon nor a strength"
+            if attack.get("targets") == "all":
+                yield f"{key}.{field}: {name} makes several adversarial images of each image; a comparison needs one"
+            if selection(attack) != selection(first):
+                chosen = f"{name}: {selection(attack)}, {comparison['white_box'][0]}: {selection(first)}"
+                yield f"{key}.{field}: all must run on the same images ({chosen})"
+            if field == "controls" and attack.get("method") != "corrupt":
+                yield f"{key}.controls: {name} is no control; a control has method corrupt"
+    for source in transfer["sources"]:
+        model, defense = model_and_defense(source)
+        if model not in config["models"] or defense not in ["none", *config["defenses"]]:
+            yield f"{key}.transfer.sources: {source!r} is not a model/defense of this config, such as CNN/none"
+        elif source == f"{comparison['model']}/none":
+            yield f"{key}.transfer.sources: {source} is the network itself, which white_box attacks"

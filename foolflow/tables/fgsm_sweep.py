@@ -21,6 +21,7 @@ from foolflow.tables.writing import (
     p_text,
     percent,
     percent_interval,
+    points,
     published_note,
     verdict,
     verdict_note,
@@ -79,6 +80,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
         findings=[
             *(sentence for rows in of_sweeps for sentence in _sentences(rows)),
             *(sentence for name in reference["source"] for sentence in _agreement(data, name)),
+            *(sentence for name in reference["source"] for sentence in _nearest(data, name)),
         ],
         images=links(display, shown),
         notes=[
@@ -183,6 +185,26 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
         for row in data.to_dict("records")
     ]
     return agreement(name, ("accuracy", "accuracies"), compared)
+
+
+def _nearest(data: pd.DataFrame, name: str) -> list[str]:
+    """Say how far each network is from a published row at most, if several are compared with it."""
+    known = data.dropna(subset=[f"published_{name}"])
+    known = known.assign(distance=(known["accuracy"] - known[f"published_{name}"]).abs())
+    found = []
+    for dataset, rows in known.groupby("dataset", sort=False):
+        if rows["model"].nunique() < 2:
+            continue
+        largest = rows.loc[rows.groupby(["model", "attack", "seed"], sort=False)["distance"].idxmax()]
+        each = [
+            f"{row['model']} (seed {row['seed']}) {points(row['distance'])} (epsilon {row['epsilon']:.4g})"
+            for row in largest.sort_values("distance", kind="stable").to_dict("records")
+        ]
+        found.append(
+            f"Largest distance from the published row ({name.replace('_', ' ')}) on {dataset}, in points, the nearest "
+            f"network first: {', '.join(each)}."
+        )
+    return found
 
 
 def _accuracy(right: np.ndarray) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from foolflow.statistics.paired import SIGNIFICANT, DistanceComparison, compare_
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, Row, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import counted, listed, span
+from foolflow.tables.wording import NORMS, counted, listed, span
 from foolflow.tables.writing import Table, percent, percent_interval
 
 # Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
 MEDIAN_INTERVAL = "95 % interval (median)"
+VICTIM_KEYS = ["dataset", "model", "defense", "seed"]
 
 
 @dataclass(frozen=True)
@@ -36,55 +37,59 @@ class Attacked:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """Build the table. spec: attacked, a list of cells, grouped by victim."""
-    return tabulate(
-        [
-            Attacked(
-                **{key: cell[key] for key in ("dataset", "model", "seed", "attack", "defense")},
-                records=artefacts.records(cell),
-            )
-            for cell in spec["attacked"]
-        ]
-    )
+    """Build the table.
+
+    spec: attacked, a list of cells, grouped by victim; norm: of the distances; title: nothing for the default.
+    """
+    attacked = [
+        Attacked(
+            **{key: cell[key] for key in ("dataset", "model", "seed", "attack", "defense")},
+            records=artefacts.records(cell),
+        )
+        for cell in spec["attacked"]
+    ]
+    return tabulate(attacked, spec["norm"], spec["title"])
 
 
-def tabulate(attacked: Sequence[Attacked]) -> Table:
+def tabulate(attacked: Sequence[Attacked], norm: str = "l2", title: str | None = None) -> Table:
     victims: dict[tuple, list[Attacked]] = {}
     for one in attacked:
-        victims.setdefault((one.dataset, one.model, one.seed), []).append(one)
-    tests = [_compare(attacks) for attacks in victims.values()]
+        victims.setdefault((one.dataset, one.model, one.defense, one.seed), []).append(one)
+    tests = [_compare(attacks, norm) for attacks in victims.values()]
+    shown_norm = NORMS[norm]
     adjusted = iter(holm([test.p_value for found in tests for test in found.values()]))
     data = pd.concat(
         [
-            _rows(attacks, {pair: Tested(test, next(adjusted)) for pair, test in found.items()})
+            _rows(attacks, norm, {pair: Tested(test, next(adjusted)) for pair, test in found.items()})
             for attacks, found in zip(victims.values(), tests, strict=True)
         ],
         ignore_index=True,
     )
-    data = with_spread(data, ("dataset", "model", "attack"), "median_l2")
+    data = with_spread(data, ("dataset", "model", "defense", "attack"), f"median_{norm}")
     counted_tests = sum(map(len, tests))
-    display = _display(data)
+    display = _display(data, norm)
     in_order = [one for attacks in victims.values() for one in attacks]
-    shown = [_links(one, row) for one, row in zip(in_order, data.to_dict("records"), strict=True)]
+    shown = [_links(one, norm, row) for one, row in zip(in_order, data.to_dict("records"), strict=True)]
     return Table(
-        title=f"Minimal perturbations on {', '.join(data['dataset'].unique())}",
+        title=title or f"Minimal perturbations on {', '.join(data['dataset'].unique())}",
         data=data,
         display=display,
-        findings=list(_findings(data)),
+        findings=[*_findings(data, norm), *_of_defenses(victims, norm)],
         best={
             "success %": "highest",
-            "median L2": "lowest",
+            f"median {shown_norm}": "lowest",
             "shortest %": "highest",
             "missed": "lowest",
             "gradients": "lowest",
         },
-        best_within=["data set", "model", "seed"],
+        best_within=["data set", "model", "defense", "seed"],
         images=links(display, shown),
         notes=[
-            "n: the attacked images that the network classifies correctly when clean. L2 in pixel units, where black "
-            "is 0 and white is 1. An image that is not fooled has infinite distance in the median and the quantiles "
-            "(∞: too few images were fooled); the mean is over the fooled images only. The intervals of success are "
-            "Wilson's; those of the median come from the order statistics, without assuming a distribution.",
+            f"n: the attacked images that the network classifies correctly when clean. {shown_norm} in pixel units, "
+            "where black is 0 and white is 1. An image that is not fooled has infinite distance in the median and the "
+            "quantiles (∞: too few images were fooled); the mean is over the fooled images only. The intervals of "
+            "success are Wilson's; those of the median come from the order statistics, without assuming a "
+            "distribution.",
             *_tests_note(counted_tests, len(tests)),
             *spread_note(data),
             "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
@@ -107,9 +112,9 @@ class Tested:
         return self.p_holm < SIGNIFICANT
 
 
-def _compare(attacks: Sequence[Attacked]) -> dict[tuple[int, int], DistanceComparison]:
+def _compare(attacks: Sequence[Attacked], norm: str) -> dict[tuple[int, int], DistanceComparison]:
     """Compare all pairs of attacks on one network, on the images that both attacked and that were right when clean."""
-    found = [_distances_of_right(one) for one in attacks]
+    found = [_distances_of_right(one, norm) for one in attacks]
     pairs = {}
     for pair in combinations(range(len(found)), 2):
         one, other = (found[index] for index in pair)
@@ -118,18 +123,18 @@ def _compare(attacks: Sequence[Attacked]) -> dict[tuple[int, int], DistanceCompa
     return pairs
 
 
-def _distances_of_right(one: Attacked) -> pd.Series:
-    return distances(one.records[one.records["clean_prediction"] == one.records["label"]])
+def _distances_of_right(one: Attacked, norm: str) -> pd.Series:
+    return distances(one.records[one.records["clean_prediction"] == one.records["label"]], norm)
 
 
-def _rows(attacks: Sequence[Attacked], tests: Mapping[tuple[int, int], Tested]) -> pd.DataFrame:
+def _rows(attacks: Sequence[Attacked], norm: str, tests: Mapping[tuple[int, int], Tested]) -> pd.DataFrame:
     """Return one row per attack on one victim. tests: of all pairs of attacks."""
-    shortest = nearest([distances(one.records) for one in attacks])
-    table = pd.DataFrame([_row(one, shortest) for one in attacks])
-    order = table["median_l2"].fillna(np.inf).argsort(kind="stable").tolist()
+    shortest = nearest([distances(one.records, norm) for one in attacks])
+    table = pd.DataFrame([_row(one, norm, shortest) for one in attacks])
+    order = table[f"median_{norm}"].fillna(np.inf).argsort(kind="stable").tolist()
     names = [one.attack for one in attacks]
     return table.assign(
-        to_best=table["median_l2"] / table["median_l2"].min(),
+        to_best=table[f"median_{norm}"] / table[f"median_{norm}"].min(),
         beats=[_beaten_by(index, tests) for index in range(len(attacks))],
     ).join(lettered(names, order, {pair: tested.p_holm for pair, tested in tests.items()}))
 
@@ -155,9 +160,9 @@ def _tests_note(tests: int, networks: int) -> list[str]:
     ]
 
 
-def _row(one: Attacked, shortest: pd.Series) -> dict[str, Any]:
+def _row(one: Attacked, norm: str, shortest: pd.Series) -> dict[str, Any]:
     right = one.records[one.records["clean_prediction"] == one.records["label"]]
-    distance = _distances_of_right(one)
+    distance = _distances_of_right(one, norm)
     median_low, median_high = median_interval(distance.to_numpy())
     best = shortest[distance.index]
     fooled = np.isfinite(distance)
@@ -165,26 +170,28 @@ def _row(one: Attacked, shortest: pd.Series) -> dict[str, Any]:
     return {
         "dataset": one.dataset,
         "model": one.model,
+        "defense": one.defense,
         "seed": one.seed,
         "attack": one.attack,
+        "clean": len(right) / len(one.records),
         "n": len(distance),
         "fooled": int(fooled.sum()),
         "success": fooled.mean(),
         "low": low,
         "high": high,
-        "median_l2": quantile(distance, 0.5),
+        f"median_{norm}": quantile(distance, 0.5),
         "median_low": median_low,
         "median_high": median_high,
-        "mean_l2": distance[fooled].mean(),
-        "q05_l2": quantile(distance, 0.05),
-        "q95_l2": quantile(distance, 0.95),
+        f"mean_{norm}": distance[fooled].mean(),
+        f"q05_{norm}": quantile(distance, 0.05),
+        f"q95_{norm}": quantile(distance, 0.95),
         "shortest": (fooled & (distance <= (1 + EQUAL) * best)).mean(),
         "missed": int((~fooled & np.isfinite(best)).sum()),
         "gradient_evaluations": right["gradient_evaluations"].mean(),
     }
 
 
-def _links(one: Attacked, row: Row) -> dict[str, Link]:
+def _links(one: Attacked, norm: str, row: Row) -> dict[str, Link]:
     cell = vars(one)
     made = to_images(cell)
     fooled = to_images(cell, outcome="fooled") if row["fooled"] else made
@@ -193,7 +200,7 @@ def _links(one: Attacked, row: Row) -> dict[str, Link]:
         "n",
         "success %",
         "95 % interval",
-        "median L2",
+        f"median {NORMS[norm]}",
         MEDIAN_INTERVAL,
         "ratio to best",
         "5 %",
@@ -201,33 +208,35 @@ def _links(one: Attacked, row: Row) -> dict[str, Link]:
         "shortest %",
         "gradients",
     )
-    return {**dict.fromkeys(columns, made), "mean L2": fooled, "missed": missed}
+    return {**dict.fromkeys(columns, made), f"mean {NORMS[norm]}": fooled, "missed": missed}
 
 
-def _findings(data: pd.DataFrame) -> Iterator[str]:
+def _findings(data: pd.DataFrame, norm: str) -> Iterator[str]:
     """Say which attack finds the smallest median on how many networks, and which attacks miss images."""
-    networks = [rows.dropna(subset="median_l2") for _, rows in data.groupby(["dataset", "model", "seed"], sort=False)]
+    median = f"median_{norm}"
+    networks = [rows.dropna(subset=median) for _, rows in data.groupby(VICTIM_KEYS, sort=False)]
     networks = [rows for rows in networks if len(rows)]
-    fooled = [rows for rows in networks if np.isfinite(rows["median_l2"].min())]
+    fooled = [rows for rows in networks if np.isfinite(rows[median].min())]
     if len(fooled) < len(networks):
         where = f"{len(networks) - len(fooled)} of {counted(len(networks), 'network')}"
         yield f"On {where}, no attack fools half of the images, so no median distance is finite."
     if data["attack"].nunique() > 1:
-        yield from _shortest(fooled)
+        yield from _shortest(fooled, norm)
     elif fooled:
-        medians = span([rows["median_l2"].min() for rows in fooled], _distance)
-        yield f"{data['attack'].iloc[0]} is the only attack; its median L2 distance is {medians}."
+        medians = span([rows[median].min() for rows in fooled], _distance)
+        yield f"{data['attack'].iloc[0]} is the only attack; its median {NORMS[norm]} distance is {medians}."
     missed = data[data["missed"] > 0].groupby("attack", sort=False)["missed"].sum()
     if len(missed):
         each = [f"{attack} {count:,}" for attack, count in missed.items()]
         yield f"Images that another attack fools on the same network, but not this one: {', '.join(each)}."
 
 
-def _shortest(networks: Sequence[pd.DataFrame]) -> Iterator[str]:
+def _shortest(networks: Sequence[pd.DataFrame], norm: str) -> Iterator[str]:
     """Say on how many networks each attack is significantly shorter than all others. networks: the rows of each.
 
     Where the smallest median is not, say which attacks it does not differ from.
     """
+    median = f"median_{norm}"
     compared = [rows for rows in networks if len(rows) > 1]
     wins: dict[str, list[pd.DataFrame]] = {}
     undecided = []
@@ -240,12 +249,12 @@ def _shortest(networks: Sequence[pd.DataFrame]) -> Iterator[str]:
     of = counted(len(compared), "network")
     for attack, won in sorted(wins.items(), key=lambda item: -len(item[1])):
         own = pd.concat([rows[rows["attack"] == attack] for rows in won])
-        next_ones = pd.concat([rows[rows["attack"] != attack].nsmallest(1, "median_l2") for rows in won])
+        next_ones = pd.concat([rows[rows["attack"] != attack].nsmallest(1, median) for rows in won])
         images = span(own["n"].tolist(), "{:,}".format)
         yield (
             f"{attack} finds significantly shorter perturbations than every other attack on {len(won)} of {of}; its "
-            f"median L2 distance is {span(own['median_l2'].tolist(), _distance)}, that of the next, "
-            f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones['median_l2'].tolist(), _distance)}."
+            f"median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that of the next, "
+            f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
         )
         yield (
             f"On {'that network' if len(won) == 1 else 'these networks'}, no other attack finds a perturbation shorter "
@@ -253,41 +262,71 @@ def _shortest(networks: Sequence[pd.DataFrame]) -> Iterator[str]:
             f"of the {images} images."
         )
     for rows in undecided:
-        yield _undecided(rows)
+        yield _undecided(rows, median)
 
 
-def _undecided(rows: pd.DataFrame) -> str:
+def _undecided(rows: pd.DataFrame, median: str) -> str:
     """Say which attacks do not differ significantly from the one with the smallest median on a network."""
-    first = rows.iloc[rows["median_l2"].argmin()]
+    first = rows.iloc[rows[median].argmin()]
     others = rows[rows["attack"] != first["attack"]]
     alike = others[others[versus(first["attack"])] >= SIGNIFICANT]["attack"].tolist()
     words = f"no attack is significantly shorter than all others; {first['attack']} has the smallest median"
-    where = f"On {first['model']} ({first['dataset']}, seed {first['seed']})"
+    where = f"On {_victim(first['model'], first['defense'])} ({first['dataset']}, seed {first['seed']})"
     same = f", and does not differ significantly from {listed(alike)}" if alike else ""
-    return f"{where}, {words}, {_distance(first['median_l2'])}{same}."
+    return f"{where}, {words}, {_distance(first[median])}{same}."
 
 
-def _display(data: pd.DataFrame) -> pd.DataFrame:
+def _victim(model: str, defense: str) -> str:
+    return model if defense == "none" else f"{model} with {defense}"
+
+
+def _of_defenses(victims: Mapping[tuple, Sequence[Attacked]], norm: str) -> Iterator[str]:
+    """Say how much longer the shortest perturbation of any attack is on each defended network than without."""
+    found = []
+    for (dataset, model, defense, seed), attacks in victims.items():
+        base = victims.get((dataset, model, "none", seed))
+        if defense == "none" or base is None:
+            continue
+        before, after = (nearest([_distances_of_right(one, norm) for one in each]) for each in (base, attacks))
+        both = before.index.intersection(after.index)
+        test = compare_distances(after[both].to_numpy(), before[both].to_numpy())
+        medians = [_distance(quantile(each[both], 0.5)) for each in (before, after)]
+        name = f"{_victim(model, defense)} ({dataset}, seed {seed})"
+        found.append((name, len(both), medians, test))
+    adjusted = holm([test.p_value for *_, test in found])
+    for (name, images, (without, defended), test), p_holm in zip(found, adjusted, strict=True):
+        way = "shorter" if test.first_is_shorter else "longer"
+        claim = f"significantly {way}" if p_holm < SIGNIFICANT else "not significantly different"
+        yield (
+            f"{name}: the shortest perturbation of any attack has a median {NORMS[norm]} of {defended}, next to "
+            f"{without} without the defense, {claim} (Wilcoxon signed-rank test on the {images:,} images that both "
+            f"classify correctly, corrected after Holm over {counted(len(found), 'defended network')})."
+        )
+
+
+def _display(data: pd.DataFrame, norm: str) -> pd.DataFrame:
+    defended = (data["defense"] != "none").any()
     several_datasets, several_seeds = data["dataset"].nunique() > 1, data["seed"].nunique() > 1
     columns = {
         **({"data set": data["dataset"]} if several_datasets else {}),
         "model": data["model"],
+        **({"defense": data["defense"], "clean %": data["clean"].map(percent)} if defended else {}),
         "attack": data["attack"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         "n": data["n"].map("{:,}".format),
         "success %": data["success"].map(percent),
         "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
-        "median L2": data["median_l2"].map(_distance),
+        f"median {NORMS[norm]}": data[f"median_{norm}"].map(_distance),
         MEDIAN_INTERVAL: [
             "" if pd.isna(low) else f"{_distance(low)} to {_distance(high)}"
             for low, high in zip(data["median_low"], data["median_high"], strict=True)
         ],
-        **spread_column(data, "median L2", digits=3, text=_distance),
+        **spread_column(data, f"median {NORMS[norm]}", digits=3, text=_distance),
         **({LETTERS: data[LETTERS]} if data[LETTERS].any() else {}),
         "ratio to best": data["to_best"].map(_distance),
-        "mean L2": data["mean_l2"].map(_distance),
-        "5 %": data["q05_l2"].map(_distance),
-        "95 %": data["q95_l2"].map(_distance),
+        f"mean {NORMS[norm]}": data[f"mean_{norm}"].map(_distance),
+        "5 %": data[f"q05_{norm}"].map(_distance),
+        "95 %": data[f"q95_{norm}"].map(_distance),
         "shortest %": data["shortest"].map(lambda share: percent(share, 1)),
         "missed": data["missed"].map("{:,}".format),
         "gradients": data["gradient_evaluations"].map(lambda count: "" if pd.isna(count) else f"{count:,.0f}"),

@@ -20,13 +20,18 @@ class Run:
     seed: int
     attack: str
     run: Mapping[str, Any]
+    defense: str = "none"
+
+    @property
+    def network(self) -> str:
+        return self.model if self.defense == "none" else f"{self.model}, {self.defense}"
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: attacked, a list of cells."""
     return tabulate(
         [
-            Run(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.run(cell))
+            Run(cell["dataset"], cell["model"], cell["seed"], cell["attack"], artefacts.run(cell), cell["defense"])
             for cell in spec["attacked"]
         ]
     )
@@ -36,7 +41,10 @@ def tabulate(runs: Sequence[Run]) -> Table:
     """Build the table: one row per attack, one column per network."""
     data = pd.DataFrame(
         [
-            {"dataset": one.dataset, "model": one.model, "seed": one.seed, "attack": one.attack, **one.run}
+            {
+                **{key: getattr(one, key) for key in ("dataset", "model", "defense", "seed", "attack", "network")},
+                **one.run,
+            }
             for one in runs
         ]
     )
@@ -46,7 +54,7 @@ def tabulate(runs: Sequence[Run]) -> Table:
         data=data,
         display=_display(data),
         findings=list(_findings(data)),
-        best=dict.fromkeys(data["model"].unique(), "highest"),
+        best=dict.fromkeys(data["network"].unique(), "highest"),
         best_within=["data set", "seed"],
         notes=[
             f"Attacked images per second, on {devices}. Reading, judging and writing the images is not included. Jobs "
@@ -59,8 +67,8 @@ def tabulate(runs: Sequence[Run]) -> Table:
 def _display(data: pd.DataFrame) -> pd.DataFrame:
     """Keep the order of the data; drop columns that are the same in all rows."""
     rows = ["dataset", "seed", "attack"]
-    speeds = data.assign(text=data["images_per_second"].map(_speed)).pivot(index=rows, columns="model", values="text")
-    speeds = speeds.loc[list(data[rows].drop_duplicates().itertuples(index=False, name=None)), data["model"].unique()]
+    speeds = data.assign(text=data["images_per_second"].map(_speed)).pivot(index=rows, columns="network", values="text")
+    speeds = speeds.loc[list(data[rows].drop_duplicates().itertuples(index=False, name=None)), data["network"].unique()]
     display = speeds.fillna("").reset_index().astype(str).rename(columns={"dataset": "data set"})
     constant = [name for name in ("data set", "seed") if display[name].nunique() == 1]
     return display.drop(columns=constant)
@@ -68,7 +76,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
 
 def _findings(data: pd.DataFrame) -> Iterator[str]:
     """Say which attack is the fastest on how many networks, and by what factor."""
-    networks = [rows for _, rows in data.groupby(["dataset", "model", "seed"], sort=False)]
+    networks = [rows for _, rows in data.groupby(["dataset", "network", "seed"], sort=False)]
     if data["attack"].nunique() == 1:
         speeds = span(data["images_per_second"].tolist(), _speed)
         yield f"{data['attack'].iloc[0]} is the only attack: {speeds} images per second."

@@ -13,10 +13,8 @@ from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
 from foolflow.tables.links import Link, Row, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import listed, rate_with_n
+from foolflow.tables.wording import NORMS, listed, rate_with_n
 from foolflow.tables.writing import Table, percent, percent_interval, without_empty_columns
-
-NORMS = {"l2": "L2", "linf": "L∞"}
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:

@@ -6,6 +6,8 @@ import pandas as pd
 
 from foolflow.tables.writing import percent, percent_interval, points
 
+NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+
 
 def listed(names: Sequence[str], most: int = 5) -> str:
     """Return `a`, `a and b` or `a, b and c`. Of more than `most` names, the rest is counted: `a, b and 28 others`."""

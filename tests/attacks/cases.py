@@ -72,6 +72,7 @@ CASES = {
         {"variant": "published", "steps": 20, "precision": 0.05, "learning_rate": 0.05},
         targets=True,
     ),
+    "fixed_norm": Case("fixed_norm", {"epsilon": 2.5, "steps": 30, "learning_rate": 0.05}, targets=True),
     "automatic": Case("automatic", {"steps": 30}, targets=True, minimal=True),
     "automatic, published": Case(
         "automatic", {"variant": "published", "steps": 60, "learning_rate": 0.02}, targets=True

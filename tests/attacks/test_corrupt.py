@@ -52,7 +52,16 @@ def test_more_draws_fool_more_images_and_all_stay_in_range(trained):
     assert many.iterations.max() == 10
 
 
-STRENGTH = {"rotation": 30.0, "translation": 5.0, "scale": 0.4, "blur": 1.5, "contrast": 0.1, "jpeg": 5}
+STRENGTH = {
+    "rotation": 30.0,
+    "translation": 5.0,
+    "scale": 0.4,
+    "crop": 0.5,
+    "stretch": 0.6,
+    "blur": 1.5,
+    "contrast": 0.1,
+    "jpeg": 5,
+}
 
 
 @pytest.mark.parametrize("kind", STRENGTHS)
@@ -124,9 +133,9 @@ def test_the_worst_of_many_rotations_up_to_an_angle_is_worse_than_one_rotation(t
         ({"kind": "jpeg", "epsilon": None, "strength": 50, "draws": 2}, "draws: jpeg draws no random numbers"),
         (
             {"kind": "blur", "epsilon": None, "strength": 1, "up_to": True},
-            "translation, scale, not for blur",
+            "translation, scale, stretch, not for blur",
         ),
-        ({"up_to": True}, "up_to: only for rotation, translation, scale"),
+        ({"up_to": True}, "up_to: only for rotation, translation, scale, stretch"),
     ],
 )
 def test_parameters_out_of_range_are_rejected(trained, wrong, words):

@@ -14,7 +14,16 @@ from scipy.stats import binomtest, kstest
 from foolflow.attacks.corruptions import CORRUPTIONS, Draw
 from foolflow.attacks.kinds import KINDS, NOISES, STRENGTHS
 
-EXAMPLES = {"rotation": 20.0, "translation": 2.5, "scale": 0.2, "blur": 0.8, "contrast": 0.4, "jpeg": 60.0}
+EXAMPLES = {
+    "rotation": 20.0,
+    "translation": 2.5,
+    "scale": 0.2,
+    "crop": 0.3,
+    "stretch": 0.2,
+    "blur": 0.8,
+    "contrast": 0.4,
+    "jpeg": 60.0,
+}
 EXAMPLES |= dict.fromkeys(NOISES, 0.1)
 
 
@@ -110,6 +119,27 @@ def test_scaling_by_a_whole_factor_reads_every_other_pixel_or_the_centre():
     is_larger = ((made - larger)[:, :, ::2, ::2]).abs().flatten(1).amax(1) < 1e-6
     assert (is_smaller ^ is_larger).all()
     assert 5 <= is_smaller.sum() <= 25
+
+
+def test_cropping_half_enlarges_the_centre():
+    image = random_images(4, 2, 9, 9)
+    made = CORRUPTIONS["crop"](image, 0.5, Draw(0))
+    assert torch.allclose(made[:, :, ::2, ::2], image[:, :, 2:7, 2:7], atol=1e-6)
+
+
+def test_stretching_by_a_whole_factor_changes_one_axis_in_each_of_4_ways():
+    images = random_images(1, 1, 9, 9).expand(40, -1, -1, -1) * torch.linspace(0.5, 1, 40).view(-1, 1, 1, 1)
+    made = CORRUPTIONS["stretch"](images, 1.0, Draw(0))
+
+    def ways(images, made):
+        smaller = torch.zeros_like(images)
+        smaller[..., 2:7] = images[..., ::2]
+        is_smaller = (made - smaller).abs().flatten(1).amax(1) < 1e-6
+        return [is_smaller, (made[..., ::2] - images[..., 2:7]).abs().flatten(1).amax(1) < 1e-6]
+
+    found = torch.stack([*ways(images, made), *ways(images.transpose(2, 3), made.transpose(2, 3))])
+    assert (found.sum(0) == 1).all()
+    assert (found.sum(1) >= 4).all()
 
 
 def test_up_to_draws_the_angle_uniformly():

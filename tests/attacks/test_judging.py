@@ -154,6 +154,7 @@ def test_norms_are_those_of_the_perturbation():
     made[0, 0, 0] = torch.tensor([0.3, 0.4])
     records = judged(Constant(), split_of(images, torch.zeros(1, dtype=torch.int64)), set_of(made))
     assert records.loc[0, "l0"] == 2
+    assert records.loc[0, "l1"] == pytest.approx(0.7)
     assert records.loc[0, "l2"] == pytest.approx(0.5)
     assert records.loc[0, "linf"] == pytest.approx(0.4)
 

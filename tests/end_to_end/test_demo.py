@@ -37,10 +37,12 @@ def judged(demo, study, victim, attack, source=None):
 
 def test_every_study_is_there(demo):
     stadv = ("stadv_explorations", "stadv_post_mortem")
-    minimal = ("minimal_accuracy", "minimal_attacks", "minimal_speed")
+    compared = ("published", "linf", "protected", "fixed_norm")
+    minimal = tuple(f"minimal_{name}" for name in ("accuracy", "attacks", "speed", *compared))
     boards = ("transfer/digits_zoo", "leaderboard/digits_zoo", "leaderboard/digits_squeezed")
     for name in (
         "fgsm_sweep",
+        "fgsm_sweep_ways",
         "stadv_accuracy",
         "stadv_success",
         *stadv,
@@ -56,6 +58,7 @@ def test_every_study_is_there(demo):
     figures = (
         "detection",
         "fgsm_sweep",
+        "fgsm_sweep_ways",
         "stadv_accuracy",
         "stadv_flow_budget",
         *stadv,

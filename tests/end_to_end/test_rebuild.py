@@ -8,6 +8,17 @@ import pytest
 
 ZOO = ("MLP", "MLP_d", "MLP_bn", "CNN", "CNN_d", "CNN_bn")
 MINIMAL_ATTACKS = ("dichotomy", "automatic", "deepfool")
+# Sets of the comparisons of `minimal` besides those: (model, attack, defense).
+COMPARED = (
+    *(("MLP", name) for name in ("dichotomy_200", "automatic_200", "automatic_published", "fixed_norm")),
+    *((model, name) for model in ("MLP", "CNN") for name in ("dichotomy_linf", "deepfool_linf")),
+    *(("MLP", name, "pgd_training") for name in ("dichotomy", "deepfool")),
+)
+# Those of the comparison of `fgsm_sweep`.
+WAYS = (
+    *(("lenet", name) for name in ("fgsm_any", "fgsm_targeted", "square_any", "rotated", "stretched")),
+    ("CNN", "fgsm_any"),
+)
 DEFENSES = ("none", "adversarial_training", "feature_squeezing", "bit_depth_4")  # of the demo's `defenses`
 BOARD_ZOO = ("MLP", "CNN", "CNN_bn")  # of the demo's matrix, and of one of its boards
 BOARDS = ("leaderboard/digits_zoo", "leaderboard/digits_squeezed")
@@ -26,9 +37,11 @@ STADV_RESULTS = ("stadv_accuracy", "stadv_explorations", "stadv_post_mortem")
 # By study: one job makes all its tables, one all its figures.
 TABLES = {
     "robustness": ("robustness",),
-    "fgsm_sweep": ("fgsm_sweep",),
+    "fgsm_sweep": ("fgsm_sweep", "fgsm_sweep_ways"),
     "stadv": (*STADV_RESULTS, "stadv_success"),
-    "minimal": ("minimal_accuracy", "minimal_attacks", "minimal_speed"),
+    "minimal": tuple(
+        f"minimal_{name}" for name in ("accuracy", "attacks", "speed", "published", "linf", "protected", "fixed_norm")
+    ),
     "defenses": ("defenses_r3", "defenses_cost_r3", "strengths_r3"),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
@@ -36,7 +49,7 @@ TABLES = {
 }
 FIGURES = {
     "robustness": ("robustness/lenet/none/0",),
-    "fgsm_sweep": ("fgsm_sweep", "samples/digits/lenet/none/0/fgsm_sweep"),
+    "fgsm_sweep": ("fgsm_sweep", "fgsm_sweep_ways", "samples/digits/lenet/none/0/fgsm_sweep"),
     "stadv": (
         *STADV_RESULTS,
         "stadv_flow_budget",
@@ -60,7 +73,7 @@ JUDGES = {
     "robustness": ("lenet/none",),
     "fgsm_sweep": ("lenet/none",),
     "stadv": ("B/none", "B_students/none", "C/none"),
-    "minimal": tuple(f"{model}/none" for model in ZOO),
+    "minimal": (*(f"{model}/none" for model in ZOO), "MLP/pgd_training"),
     "defenses": tuple(f"six_conv/{defense}" for defense in (*DEFENSES, "bit_depth_2")),
     "detection": ("CNN/none",),  # for the page
     "transfer": tuple(f"{model}/none" for model in BOARD_ZOO),
@@ -171,6 +184,7 @@ CASES = {
     "DeepFool's module remakes its sets and what depends on them, and trains nothing": (
         ("foolflow/attacks/deepfool.py", "NUDGE = 2.0", "NUDGE = 3.0"),
         each(attack, *((model, "deepfool") for model in ZOO))
+        | each(attack, *(one for one in COMPARED if one[1].startswith("deepfool")))
         | attack("six_conv", "deepfool")
         | attack("six_conv", "deepfool", "feature_squeezing")  # which the leaderboard alone wants
         | each(judgements, "minimal", "detection", "transfer", "leaderboard")
@@ -204,7 +218,9 @@ CASES = {
         ("foolflow/models/mlp.py", "widths: Sequence[int] = (512, 512)", "widths: Sequence[int] = (512, 256)"),
         each(trained, "MLP", "MLP_d", "MLP_bn")
         | each(attack, *((model, name) for model in ("MLP", "MLP_d", "MLP_bn") for name in MINIMAL_ATTACKS))
-        | judgements("minimal", "MLP/none", "MLP_d/none", "MLP_bn/none")
+        | trained("MLP", "pgd_training")
+        | each(attack, *(one for one in COMPARED if one[0] == "MLP"))
+        | judgements("minimal", "MLP/none", "MLP_d/none", "MLP_bn/none", "MLP/pgd_training")
         | judgements("transfer")  # each judges the images that were made on MLP
         | judgements("leaderboard", "MLP/none")
         | shown("minimal", "transfer", "leaderboard")
@@ -248,7 +264,7 @@ CASES = {
     ),
     "the paired test concerns the tables that have it": (
         ("foolflow/statistics/paired.py", "exact=True", "exact=False"),
-        shown("robustness", "fgsm_sweep", "leaderboard", "defenses") | MANIFEST,
+        shown("robustness", "fgsm_sweep", "minimal", "leaderboard", "defenses") | MANIFEST,
     ),
     "the style of the page concerns the page": (
         ("foolflow/pages/templates/page.css", "--ground: #fff;", "--ground: #fefefe;"),
@@ -409,7 +425,8 @@ def test_a_single_figure_needs_only_what_it_is_made_of(fresh):
     made = fresh.outdated("results/demo/figures/fgsm_sweep.png")
     assert made == (
         split()
-        | trained("lenet")
+        | each(trained, "lenet", "CNN")
+        | each(attack, *WAYS)
         | attack("lenet", "fgsm_sweep")
         | attack("lenet", "noise_sweep")
         | judgements("fgsm_sweep")

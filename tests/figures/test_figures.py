@@ -15,6 +15,7 @@ from foolflow.figures import (
     explorations,
     flow_arrows,
     flow_budget,
+    other_ways,
     perturbation,
     sample_grid,
     security_curves,
@@ -112,6 +113,21 @@ STEPS = pd.DataFrame(
     }
 )
 
+WAYS = pd.DataFrame(
+    {
+        "dataset": "mnist",
+        "model": "lenet",
+        "seed": 0,
+        "way": ["clean", "white box", "white box", "black box, transfer", "control"],
+        "attack": [None, "fgsm", "fgsm", "fgsm", "rotated"],
+        "source": [None, None, None, "CNN/none", None],
+        "l2": [None, 1.0, 2.0, 1.0, 3.0],
+        "accuracy": [0.99, 0.8, 0.3, 0.9, 0.7],
+        "low": [0.98, 0.7, 0.2, 0.85, 0.6],
+        "high": [1.0, 0.9, 0.4, 0.95, 0.8],
+    }
+)
+
 DRAWN = {
     "target_grid": lambda: target_grid.draw("title", ["cat", "dog"], {0: IMAGE}, {(0, 1): (IMAGE, False)}),
     "attack_sheet": lambda: attack_sheet.draw("title", np.stack([IMAGE] * 9), ["a → b (b)"] * 9, [True] * 8 + [False]),
@@ -122,6 +138,7 @@ DRAWN = {
     "strengths": lambda: strengths.draw("title", STRENGTHS),
     "waterfall": lambda: waterfall.draw("title", STEPS),
     "accuracy_curve": lambda: accuracy_curve.draw(SWEEP),
+    "other_ways": lambda: other_ways.draw(WAYS),
     "accuracy_dots": lambda: accuracy_dots.draw("title", ACCURACY),
     "training_curves": lambda: training_curves.draw("title", HISTORY),
     "sample_grid": lambda: sample_grid.draw("title", ["cat", "dog"], ROWS),
@@ -144,19 +161,36 @@ def test_the_same_data_give_the_same_bytes(draw, tmp_path):
     assert saved[0][1].startswith(b"%PDF")
 
 
+def test_a_published_row_is_drawn_once_for_several_networks():
+    second = SWEEP[SWEEP["dataset"] == "mnist"].assign(model="lenet_4_epochs")
+    axes = accuracy_curve.draw(pd.concat([SWEEP, second])).axes[0]
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels.count("R4 and the tutorial") == 1
+    assert "mnist, lenet_4_epochs, fgsm (seed 0)" in labels
+
+
+def test_other_ways_have_a_line_each_and_controls_are_dashed():
+    axes = DRAWN["other_ways"]().axes[0]
+    lines, labels = axes.get_legend_handles_labels()
+    assert labels == ["fgsm (white box)", labels[1], "rotated (control)", "clean"]
+    assert labels[1].startswith("fgsm (black box, transfer")
+    assert [line.get_marker() for line in lines[:3]] == ["o", "o", "x"]
+    assert lines[0].get_xdata().tolist() == [1.0, 2.0]
+
+
 def test_the_curve_has_a_line_per_model_and_the_published_points():
     axes = DRAWN["accuracy_curve"]().axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [
         "mnist, lenet, fgsm (seed 0)",
-        "R4 and the tutorial",
-        "the tutorial's newer page",
         "cifar10, six_conv, fgsm (seed 0)",
         "random noise of the same size",
+        "R4 and the tutorial",
+        "the tutorial's newer page",
     ]
     assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
-    assert axes.lines[1].get_ydata().tolist() == pytest.approx([98, 85, 43])
-    attacked, noise = axes.lines[3:]
+    attacked, noise, published, _ = axes.lines[1:]
+    assert published.get_ydata().tolist() == pytest.approx([98, 85, 43])
     assert noise.get_ydata().tolist() == pytest.approx([90, 88, 85])
     assert noise.get_color() == attacked.get_color()
     assert (attacked.get_linestyle(), noise.get_linestyle()) == ("-", "--")

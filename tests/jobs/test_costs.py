@@ -29,6 +29,7 @@ OTHERS = [
     {"method": "deepfool", "parameters": {"norm": "linf"}},
     {"method": "dichotomy", "parameters": {"norm": "linf", "steps": 50}},
     {"method": "dichotomy", "parameters": {"variant": "published", "steps": 40, "learning_rate": 0.05}},
+    {"method": "fixed_norm", "parameters": {"epsilon": 1.5, "steps": 40, "learning_rate": 0.05}},
     {"method": "automatic"},
     {"method": "automatic", "parameters": {"variant": "published", "steps": 50}},
     {"method": "stadv", "parameters": {"solver": "batched"}},

@@ -8,6 +8,7 @@ from foolflow.models.victims import build_model, build_victim, load_victim, save
 
 ARCHITECTURES = [
     *("cnn.CNN", "lenet.LeNet", "mlp.MLP", "six_conv.SixConv"),
+    *("alex_net.AlexNet", "inception.Inception", "caps_net.CapsNet"),
     *("stadv.A", "stadv.B", "stadv.C", "stadv_students.A", "stadv_students.B", "stadv_students.C"),
 ]
 

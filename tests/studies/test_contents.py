@@ -47,7 +47,9 @@ def test_the_setup_describes_what_the_config_says(config):
     assert filters["median_2"] == "median_filter with size 2; filters the input"
     assert filters["bit_depth_4"] == "bit_depth with bits 4; filters the input; has no gradient"
     assert filters["jpeg"].startswith("jpeg with quality 75; filters the input; libjpeg in the forward pass")
-    assert "Defenses" not in setup["minimal"]
+    assert [name for name, _ in setup["minimal"]["Defenses"]] == ["pgd_training"]
+    assert ("pdpgd_linf", "advlib:pdpgd with norm ∞, num_steps 500, 200 images") in setup["minimal"]["Attacks"]
+    assert "Defenses" not in setup["stadv"]
     trained = dict(setup["minimal"]["Models"])["MLP_d"]
     assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 15 epochs"
     assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])

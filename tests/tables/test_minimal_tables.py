@@ -233,3 +233,44 @@ def test_several_seeds_have_a_mean_and_a_standard_deviation():
     assert shown["a"].tolist() == [spread] * 3
     assert shown["b"].tolist() == ["∞", "∞"]
     assert any(note.startswith("Mean ± sample standard deviation") for note in table.notes)
+
+
+def test_distances_are_measured_in_the_norm_of_the_comparison():
+    records = minimal_records([0.0, 1.0, 2.0, 3.0]).assign(l1=[0.0, 10.0, 20.0, 30.0])
+    table = minimal.tabulate([minimal.Attacked("mnist", "CNN", 0, "a", records)], "l1", "In L1")
+    assert table.title == "In L1"
+    assert table.data["median_l1"].tolist() == [20.0]
+    assert table.display["median L1"].tolist() == ["20.000"]
+    assert table.findings == ["a is the only attack; its median L1 distance is 20.000."]
+    assert (0, "median L1") in table.images
+    assert not any("L2" in name for name in table.display)
+
+
+def test_a_defended_network_is_compared_with_the_undefended_one_on_the_images_that_both_classify_correctly():
+    def defended(attack, l2, defense, wrong_before=1):
+        records = minimal_records([0.0] * wrong_before + list(l2), wrong_before)
+        return minimal.Attacked("mnist", "CNN", 0, attack, records, defense)
+
+    table = minimal.tabulate(
+        [
+            defended("a", [*lengths(1), 1.0], "none"),
+            defended("b", [*lengths(3), 1.0], "none"),
+            defended("a", lengths(4), "pgd_training", wrong_before=2),
+            defended("b", [*lengths(2, 19), np.inf], "pgd_training", wrong_before=2),
+        ]
+    )
+    assert table.display["defense"].tolist() == ["none"] * 2 + ["pgd_training"] * 2
+    assert table.display["clean %"].tolist() == ["95.45"] * 2 + ["90.91"] * 2
+    # Attack b is the shorter one on the defended network, but for its last image, on which it fails.
+    finding = table.findings[-1]
+    assert finding.startswith(
+        "CNN with pgd_training (mnist, seed 0): the shortest perturbation of any attack has a median L2 of "
+    )
+    assert "without the defense, significantly longer (Wilcoxon signed-rank test on the 20 images" in finding
+    assert [name for name in table.data if name.startswith("p_holm")]
+
+
+def test_speeds_on_a_defended_network_have_a_column_of_their_own():
+    run = {"seconds": 2.0, "images_per_second": 10.0, "device": "cpu"}
+    runs = [minimal_speed.Run("mnist", "CNN", 0, "a", run, defense) for defense in ("none", "pgd_training")]
+    assert minimal_speed.tabulate(runs).display.columns.tolist() == ["attack", "CNN", "CNN, pgd_training"]

@@ -47,7 +47,10 @@ def corrupted(kind, strength, **others):
 
 
 SWEEP = "studies.fgsm_sweep.sweeps.0"
+WAYS = "studies.fgsm_sweep.comparisons.0"
 SHOWN = "studies.minimal.perturbation"
+FIXED = "studies.minimal.fixed_norm"
+MORE = "studies.minimal.comparisons.0"
 R3 = "studies.defenses.evaluations.0"
 STRENGTHS = "studies.defenses.evaluations.2.strengths"
 DETECTION = "studies.detection.detections.0"
@@ -144,6 +147,14 @@ CASES = [
     (put("attacks.noise_sweep.images", 5), f"{SWEEP}.control", "(noise_sweep: images 5, fgsm_sweep: all images)"),
     (put(f"{SWEEP}.control", 3), f"{SWEEP}.control", "3 is not of type 'string', 'null'"),
     (put(f"{SWEEP}.modified_epsilon", 0.123), f"{SWEEP}.modified_epsilon", "not among the epsilons"),
+    (put(f"{WAYS}.model", "x"), f"{WAYS}.model", "'x' is not among the models"),
+    (put(f"{WAYS}.white_box", ["x"]), f"{WAYS}.white_box", "'x' is not among the attacks"),
+    (put(f"{WAYS}.white_box", ["fgsm_any", "deepfool"]), f"{WAYS}.white_box", "neither an epsilon nor a strength"),
+    (put(f"{WAYS}.black_box", ["fgsm_sweep"]), f"{WAYS}.black_box", "(fgsm_sweep: all images, fgsm_any: images 1000)"),
+    (put(f"{WAYS}.controls", ["pgd_any"]), f"{WAYS}.controls", "pgd_any is no control"),
+    (put("attacks.fgsm_targeted.targets", "all"), f"{WAYS}.white_box", "fgsm_targeted makes several"),
+    (put(f"{WAYS}.transfer.sources", ["lenet/none"]), f"{WAYS}.transfer.sources", "lenet/none is the network itself"),
+    (put(f"{WAYS}.transfer.sources", ["CNN"]), f"{WAYS}.transfer.sources", "'CNN' is not a model/defense"),
     (put("studies.robustness.dataset", "x"), "studies.robustness.dataset", "'x' is not among the datasets"),
     (put("studies.robustness.models", ["RNN"]), "studies.robustness.models", "'RNN' is not among the models"),
     (put("studies.robustness.defenses", ["x"]), "studies.robustness.defenses", "'x' is not among the defenses"),
@@ -167,6 +178,15 @@ CASES = [
         "studies.minimal.attacks",
         "deepfool: images 5",
     ),
+    (put(f"{MORE}.name", "linf"), "studies.minimal.comparisons.2.name", "'linf' is used more than once"),
+    (put(f"{MORE}.name", "speed"), f"{MORE}.name", "'speed' is used more than once"),
+    (put(f"{MORE}.norm", "l0"), f"{MORE}.norm", "'l0' is not one of l1, l2, linf"),
+    (put(f"{MORE}.models", ["x"]), f"{MORE}.models", "'x' is not among the models"),
+    (put(f"{MORE}.defenses", ["x"]), f"{MORE}.defenses", "'x' is not among the defenses"),
+    (put(f"{MORE}.attacks", ["dichotomy_200", "dichotomy"]), f"{MORE}.attacks", "they must run on the same images"),
+    (put(f"{FIXED}.attack", "x"), f"{FIXED}.attack", "'x' is not among the attacks"),
+    (put(f"{FIXED}.attack", "fgsm"), f"{FIXED}.attack", "fgsm needs a list of epsilons, norm l2 and no targets"),
+    (put(f"{FIXED}.shortest", "dichotomy"), f"{FIXED}.attack", "(fixed_norm: images 200, dichotomy: images 1000)"),
     (put("studies.minimal.control", "x"), "studies.minimal.control", "'x' is not among the attacks"),
     (put("studies.minimal.control", "dichotomy"), "studies.minimal.control", "dichotomy is no random noise"),
     (put("studies.minimal.control", "noise_sweep"), "studies.minimal.control", "norm linf, and the curve is in l2"),
@@ -252,6 +272,7 @@ def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, sch
 def test_a_control_may_be_left_out_or_null(config, schema):
     config["studies"]["fgsm_sweep"]["sweeps"][0]["control"] = None
     del config["studies"]["fgsm_sweep"]["sweeps"][1]["control"]
+    config["studies"]["fgsm_sweep"]["comparisons"] = []
     config["studies"]["minimal"]["control"] = None
     assert problems(config, schema) == []
     assert not {"noise_sweep", "noise_l2_sweep"} & {cell["attack"] for cell in minimal.cells(with_defaults(config))}
