@@ -1,5 +1,6 @@
 """AutoAttack: an ensemble of attacks, each on the images that the previous ones did not fool."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -44,7 +45,7 @@ def autoattack(
     `linf`, and `dichotomy` in `l2`.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes), at least 2. If it has no gradient, only Square
-        runs.
+        runs, and a warning (of Python) says so.
     images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).
     epsilon: radius of the ball in pixel units, or E of them. With several, each field of the result has a leading
         dimension E.
@@ -95,12 +96,14 @@ def _run(model: nn.Module, images: Tensor, labels: Tensor, stages: Sequence[Atta
     with torch.no_grad():
         logits = model(images)
     stage[is_success(logits.argmax(1), labels, None)] = MISCLASSIFIED
-    differentiable = why_not_differentiable(model, images[:1]) is None
+    problem = why_not_differentiable(model, images[:1])
+    if problem is not None:
+        warnings.warn(f"autoattack runs Square alone, since the model has no gradient: {problem}", stacklevel=5)
     for rank, attack in enumerate(stages, 1):
         rows = (stage == NOT_FOOLED).nonzero().squeeze(1)
         if len(rows) == 0:
             break
-        if not differentiable and rank < len(stages):
+        if problem is not None and rank < len(stages):
             continue
         tried = attack(model, images[rows], labels[rows])
         iterations[rows] += tried.iterations
