@@ -138,8 +138,7 @@ class Attacked(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.exactly(images)
-        # A finite sum shows that all are finite. On a GPU, looking at it would take longer than the general way.
-        if logits.device.type == "cpu" and isfinite(logits.detach().sum().item()):
+        if _is_finite(logits):
             return logits
         return torch.where(logits.isfinite().all(1, keepdim=True), logits, 0.0)
 
@@ -199,6 +198,12 @@ class Attacked(nn.Module):
                 check_finite(self.exactly(self._clean))
 
 
+def _is_finite(values: Tensor) -> bool:
+    """Whether all values are finite, as a finite sum shows. False, too, where looking takes longer than the general way
+    of treating values that are not: on a GPU."""
+    return values.device.type == "cpu" and isfinite(values.detach().sum().item())
+
+
 class _ModelFailed(InvalidInput):
     """The caller's model raised an error."""
 
@@ -213,7 +218,7 @@ class Gradient:
     def finite(self, gradient: Tensor) -> Tensor:
         """Return the gradient with 0 where it is not finite."""
         self.arrived = True
-        return gradient.nan_to_num(0.0, 0.0, 0.0)
+        return gradient if _is_finite(gradient) else gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import math
 import types
 from collections.abc import Mapping, Sequence
+from inspect import Parameter
 from numbers import Integral, Real
 from typing import Any, Union, get_args, get_origin
 
@@ -20,6 +21,7 @@ WORDS: dict[Any, str] = {
     types.NoneType: "None",
 }
 LISTS = (Sequence, tuple, list)
+UNCHECKED = (Any, Parameter.empty, Tensor)
 
 
 def check_kinds(given: Mapping[str, Any], annotations: Mapping[str, Any]) -> None:
@@ -55,7 +57,7 @@ def _fits(value: Any, option: Any) -> bool:
         return isinstance(value, Integral) and not isinstance(value, bool)
     if kind in LISTS:
         return _fits_list(value, get_args(option))
-    return not isinstance(kind, type) or kind is Tensor or isinstance(value, kind)
+    return kind in UNCHECKED or not isinstance(kind, type) or isinstance(value, kind)
 
 
 def _fits_list(value: Any, items: tuple[Any, ...]) -> bool:
