@@ -52,6 +52,8 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
     the model fails, the logits of an original image are not finite, or the attack needs a gradient and the model has
     none.
     A model that is a function brings its modules with it if they can be seen (see `foolflow.models.adapters`).
+    The result for an image depends on that image alone as far as the model's logits do. PyTorch computes small batches,
+    of about 16 images or fewer, with other kernels, whose rounding differs.
     A random model is attacked as it is, one draw at a time. Its expectation over several draws, which `samples` in a
     config attacks, is another model: `foolflow.compute.randomness.expected(model, samples)`.
     """
