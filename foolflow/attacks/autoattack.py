@@ -1,5 +1,6 @@
 """AutoAttack: an ensemble of attacks, each on the images that the previous ones did not fool."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -44,7 +45,7 @@ def autoattack(
     `linf`, and `dichotomy` in `l2`.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes), at least 2. If it has no gradient, only Square
-        runs.
+        runs, and a warning (of Python) says so.
     images: float32 (N, C, H, W) in [0, 1].  labels: int64 (N,).
     epsilon: radius of the ball in pixel units, or E of them. With several, each field of the result has a leading
         dimension E.
@@ -61,9 +62,15 @@ def autoattack(
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     if queries < 1:
         raise InvalidInput(f"queries: {queries} is below 1")
+    with torch.no_grad():
+        predictions = model(images).argmax(1)
+    problem = why_not_differentiable(model, images[:1])
+    if problem is not None:
+        warnings.warn(f"autoattack runs Square alone, since the model has no gradient: {problem}", stacklevel=3)
 
     def attack(radius: float) -> Adversarial:
-        return _run(model, images, labels, _stages(radius, norm, queries, seed))
+        stages = _stages(radius, norm, queries, seed)
+        return _run(model, images, labels, predictions, stages, differentiable=problem is None)
 
     return at_each(epsilon, attack)
 
@@ -89,13 +96,19 @@ def _shortest_within(model: nn.Module, images: Tensor, labels: Tensor, *, epsilo
     return replace(made, success=made.success & (made.details["norms"] <= epsilon))
 
 
-def _run(model: nn.Module, images: Tensor, labels: Tensor, stages: Sequence[Attack]) -> Adversarial:
+def _run(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    predictions: Tensor,
+    stages: Sequence[Attack],
+    *,
+    differentiable: bool,
+) -> Adversarial:
+    """Run the stages, or only the last one if the model is not differentiable. predictions: (N,), of `images`."""
     made, stage = images.clone(), torch.full_like(labels, NOT_FOOLED)
     evaluations, iterations = torch.zeros_like(labels), torch.zeros_like(labels)
-    with torch.no_grad():
-        logits = model(images)
-    stage[is_success(logits.argmax(1), labels, None)] = MISCLASSIFIED
-    differentiable = why_not_differentiable(model, images[:1]) is None
+    stage[is_success(predictions, labels, None)] = MISCLASSIFIED
     for rank, attack in enumerate(stages, 1):
         rows = (stage == NOT_FOOLED).nonzero().squeeze(1)
         if len(rows) == 0:

@@ -4,8 +4,9 @@ Every attack is a function for clean arguments, decorated with `for_any_model`. 
 caller has, and whatever mode the caller is in, they either reach the attack in one form or are rejected in one line.
 """
 
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from math import isfinite
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, is_success, without_graph
+from foolflow.attacks.parameters import check_kinds
 from foolflow.attacks.standard import GRADIENT_FREE
 from foolflow.compute.acceleration import accelerated
 from foolflow.compute.freezing import frozen
@@ -24,6 +26,9 @@ from foolflow.compute.prediction import check_finite
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.models.adapters import as_module, float_type
 from foolflow.models.outputs import logits_of
+
+# Attacks that pass the images through the model a few times only, which costs less than to find out how to be faster.
+QUICK = ("fgsm", "corrupt")
 
 EXCESS = 1e-4  # images that leave [0, 1] by at most this much, by rounding, are clipped
 
@@ -43,15 +48,24 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
     It runs with gradients enabled, in none of PyTorch's other modes, and need not check any of this.
     The caller gets: results without a graph, in which an image whose logits or pixels are not finite is replaced by the
     original; and the model, the images and the modes as they were.
-    Raises InvalidInput if the arguments are not as described, the model fails, the logits of an original image are not
-    finite, or the attack needs a gradient and the model has none.
+    Raises InvalidInput if the arguments are not as described or not of the kind that the attack's annotations state,
+    the model fails, the logits of an original image are not finite, or the attack needs a gradient and the model has
+    none.
+    A model that is a function brings its modules with it if they can be seen (see `foolflow.models.adapters`).
+    The result for an image depends on that image alone as far as the model's logits do. PyTorch computes small batches,
+    of about 16 images or fewer, with other kernels, whose rounding differs.
+    A random model is attacked as it is, one draw at a time. Its expectation over several draws, which `samples` in a
+    config attacks, is another model: `foolflow.compute.randomness.expected(model, samples)`.
     """
+    kinds = {name: parameter.annotation for name, parameter in inspect.signature(attack).parameters.items()}
+    name = getattr(attack, "__name__", "the attack")
 
     @wraps(attack)
     def attacked(model: Any, images: Tensor, labels: Tensor, **parameters: Any) -> Adversarial:
         call = cast(Callable[..., Adversarial], attack)
         if isinstance(model, Attacked):  # one attack that calls another
             return call(model, images, labels, **parameters)
+        check_kinds(parameters, kinds)
         check_type("images", images)
         with usual_modes(images.device) as defaults:
             clean = clean_images(images)
@@ -59,8 +73,11 @@ def for_any_model(attack: Callable[P, Adversarial]) -> Callable[P, Adversarial]:
             if parameters.get("targets") is not None:
                 classes["targets"] = as_classes("targets", parameters["targets"], clean)
             victim = Attacked(in_defaults(as_module(model), defaults), clean, classes)
-            name = getattr(attack, "__name__", "the attack")
-            with frozen(victim), accelerated(victim.network, clean.shape[1:]), _with_a_gradient(victim, clean, name):
+            with ExitStack() as stack:
+                stack.enter_context(frozen(victim))
+                if name not in QUICK:
+                    stack.enter_context(accelerated(victim.network, clean.shape[1:]))
+                stack.enter_context(_with_a_gradient(victim, clean, name))
                 if len(clean) == 0:
                     victim.learn_classes()
                 made = call(victim, clean, **parameters | classes)
@@ -118,14 +135,12 @@ class Attacked(nn.Module):
         self.network = network
         self._clean, self._classes = clean, classes
         self._takes: torch.dtype | None = None  # what the network takes; None before the first pass
-        self._writes: bool | None = None  # whether it writes into its images; None before the first pass
         self._outputs = 0
         self.gradient = Gradient()
 
     def forward(self, images: Tensor) -> Tensor:
         logits = self.exactly(images)
-        # A finite sum shows that all are finite. On a GPU, looking at it would take longer than the general way.
-        if logits.device.type == "cpu" and isfinite(logits.detach().sum().item()):
+        if _is_finite(logits):
             return logits
         return torch.where(logits.isfinite().all(1, keepdim=True), logits, 0.0)
 
@@ -164,24 +179,14 @@ class Attacked(nn.Module):
 
     def _called(self, images: Tensor, dtype: torch.dtype) -> Any:
         """Return what the network itself returns."""
-        given = images.to(dtype)
-        if given is images and self._writes is not False:
-            given = images.clone()
-        version = given._version
+        given = images.to(dtype, copy=True)  # the network may write into it
         try:
-            output = self.network(given)
+            return self.network(given)
         except Exception as error:  # the caller's model may raise anything
             if isinstance(error, InvalidInput) or is_out_of_memory(error):
                 raise
             shape = tuple(images.shape)
             raise _ModelFailed(f"the model fails on images of shape {shape}: {in_one_line(error)[:300]}") from error
-        written = given._version != version
-        if self._writes is None:
-            # The version misses what is written through `.data`, which a look at one image shows.
-            self._writes = written or not torch.equal(given[:1].detach().to(images), images[:1].detach())
-        elif written and given is images:
-            raise InvalidInput("the model writes into the images it receives, but not on every call; let it copy them")
-        return output
 
     def _check(self, logits: Tensor) -> None:
         """Check the first logits, which are those of the images or of points near them."""
@@ -193,6 +198,12 @@ class Attacked(nn.Module):
         if not logits.isfinite().all():
             with torch.no_grad():
                 check_finite(self.exactly(self._clean))
+
+
+def _is_finite(values: Tensor) -> bool:
+    """Whether all values are finite, as a finite sum shows. False, too, where looking takes longer than the general way
+    of treating values that are not: on a GPU."""
+    return values.device.type == "cpu" and isfinite(values.detach().sum().item())
 
 
 class _ModelFailed(InvalidInput):
@@ -209,16 +220,18 @@ class Gradient:
     def finite(self, gradient: Tensor) -> Tensor:
         """Return the gradient with 0 where it is not finite."""
         self.arrived = True
-        return gradient.nan_to_num(0.0, 0.0, 0.0)
+        return gradient if _is_finite(gradient) else gradient.nan_to_num(0.0, 0.0, 0.0)
 
 
 @contextmanager
 def _with_a_gradient(victim: Attacked, images: Tensor, name: str) -> Iterator[None]:
-    """Raise InvalidInput if an attack needs a gradient and the model has none, whether the attack noticed or not."""
+    """Raise InvalidInput if an attack needs a gradient and the model has none, whether the attack noticed or not, or if
+    its gradient fails."""
     try:
         yield
-    except (RuntimeError, _ModelFailed) as error:
-        if is_out_of_memory(error) or not _runs(victim, images[:1]):
+    except Exception as error:  # the backward pass of the caller's model may raise anything
+        rejected = isinstance(error, InvalidInput) and not isinstance(error, _ModelFailed)
+        if rejected or is_out_of_memory(error) or not _runs(victim, images[:1]):
             raise
         _check_gradient(victim, images[:1], name)
         raise

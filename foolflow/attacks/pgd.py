@@ -58,12 +58,15 @@ def pgd(
         raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: cross_entropy or margin")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
+    with torch.no_grad():
+        scale = clean_scale(model(images), labels, targets)
     made = [
         _attack(
             model,
             images,
             labels,
             targets,
+            scale,
             radius,
             norm,
             loss,
@@ -82,6 +85,7 @@ def _attack(
     images: Tensor,
     labels: Tensor,
     targets: Tensor | None,
+    scale: Tensor,
     epsilon: float,
     norm: str,
     loss: str,
@@ -99,10 +103,9 @@ def _attack(
         start = random_start(images, epsilon, norm, derived_seed(seed, restart))
         clean, truth, goal = images[standing], labels[standing], None if targets is None else targets[standing]
         current = project(clean + start, clean, epsilon, norm)
-        for step in range(steps + 1):
+        # The last points are looked at for the next restart only.
+        for step in range(steps + (restart + 1 < restarts)):
             gradient, logits = _ascent_direction(model, current, truth, goal, loss, needed=step < steps)
-            if restart == step == 0:
-                scale = clean_scale(logits, labels, targets)
             fooled = is_clear_success(logits, truth, goal, scale)
             if fooled.any():
                 leaving = standing[fooled]

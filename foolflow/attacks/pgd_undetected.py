@@ -19,6 +19,7 @@ from foolflow.attacks.base import (
     stack,
 )
 from foolflow.attacks.border import for_any_model
+from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.filtered import Filtered, through_filter
 from foolflow.defenses.loading import load_filter
@@ -69,10 +70,11 @@ def pgd_undetected(
         raise InvalidInput(f"weight: {weight} is negative or not finite")
     if not squeezers:
         raise InvalidInput("squeezers: the list is empty; name at least one")
-    views = [Filtered(model, load_filter(squeezer), at=["test"]).eval() for squeezer in squeezers]
+    views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
     made = []
     with ExitStack() as stack_of_contexts:
         for view in views:
+            stack_of_contexts.enter_context(frozen(view))
             stack_of_contexts.enter_context(through_filter(view, "auto", images))
         for radius in epsilons:
             search = _Search(model, views, images, labels, targets, weight)
@@ -104,7 +106,8 @@ class _Search:
         self.best = images.clone()
         self.score = images.new_full((len(images),), torch.inf, dtype=torch.float64)
         self.evaluations = torch.zeros_like(labels)
-        self.scale: Tensor | None = None  # as in `pgd`, of the first iterates
+        with torch.no_grad():
+            self.scale = clean_scale(model(images), labels, targets)
 
     def ascent_direction(self, current: Tensor) -> Tensor:
         """Record the iterates `current` and return the gradient of the objective, which is to increase."""
@@ -131,8 +134,6 @@ class _Search:
     def _record(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return the logits, the indices of the fooled images, and the logits of each squeezer's view of these."""
         logits = self.model(current)
-        if self.scale is None:
-            self.scale = clean_scale(logits.detach(), self.labels, self.targets)
         fooled = is_clear_success(logits.detach(), self.labels, self.targets, self.scale).nonzero().squeeze(1)
         squeezed = [view(current[fooled]) for view in self.views] if len(fooled) else []
         waiting = self.score.isinf()

@@ -19,16 +19,21 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.nn.functional import conv2d, fold, linear
 
-from foolflow.compute.generators import seeded
-
-TOLERANCE = 1e-5  # of the largest logit: the most by which folding may change a logit
-TRIED = 2  # images on which a model is tried
+TRIED = 2  # images on which a model is tried, a bright one and a dark one
+# The most by which an output may change, as a fraction of what it differs by between these two images. A constant that
+# all images share, such as the logit of a masked class, says nothing about how exact the others have to be.
+TOLERANCE = 1e-5
+SPACINGS = 2  # of floating-point numbers of the size of the output, which may be added to this
+# Of the length of a gradient. Where rounding moves an activation across the kink of a ReLU, it changes by up to 0.5 %.
+GRADIENT_TOLERANCE = 0.03
 VALUES_AT_ONCE = 2**18  # in the matrix product of a gradient: what the processor's cache holds
 
 Layer = nn.Conv2d | nn.Linear
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 Pair = tuple[Layer, Norm]
 Forward = Callable[[Tensor], Tensor]
+Forwards = Mapping[nn.Module, Forward]
+Trial = tuple[list[Tensor], Tensor | None]  # the outputs of a model, and the gradient of a weighted sum of them
 
 
 @contextmanager
@@ -36,8 +41,10 @@ def accelerated(model: nn.Module, shape: Sequence[int]) -> Iterator[None]:
     """Make the passes through a model in eval mode faster inside the block.
 
     A BatchNorm is folded where the output of a convolution or a linear layer goes to it and nowhere else. This is read
-    from the graph of one forward pass, so it does not matter how the model is written. No BatchNorm is folded if the
-    model fails, or if folding changes its logits by more than TOLERANCE.
+    from the graph of one forward pass, so it does not matter how the model is written. Then the model is tried, forward
+    and backward, with the faster layers and without them. Nothing changes if it fails, draws random numbers, or returns
+    something else: outputs that differ by more than TOLERANCE or gradients that differ by more than GRADIENT_TOLERANCE.
+    Compiled models are left alone.
     Parameters and buffers stay as they are, and other threads see the model as it is. Blocks may be nested.
 
     shape: (C, H, W) of the images. The images on which the model is tried depend on nothing else, so that the result of
@@ -45,26 +52,26 @@ def accelerated(model: nn.Module, shape: Sequence[int]) -> Iterator[None]:
     """
     layers, norms = _candidates(model)
     narrow = [layer for layer in layers if _is_narrow(layer)]
-    used = [*layers, *norms] if layers and norms else narrow
+    used: list[nn.Module] = [*layers, *norms] if layers and norms else [*narrow]
     with _replaceable(used):
-        pairs = _pairs(model, layers, norms, shape) if used is not narrow else []
-        for layer in narrow:
-            _here.forwards[layer] = partial(_run_as_it_is, layer)
-        for layer, norm in pairs:
-            _here.forwards[layer] = _fused(layer, norm)
-            _here.forwards[norm] = _unchanged
-        yield
+        faster = _faster(model, layers if norms else [], norms if layers else [], narrow, shape) if used else {}
+        # Modules that stay as they are get an entry as well, so that blocks inside this one do not try them again.
+        with _running({**_here.forwards, **{module: _as_it_is(module) for module in used}, **faster}):
+            yield
 
 
 def _candidates(model: nn.Module) -> tuple[list[Layer], list[Norm]]:
-    """Return the layers and the BatchNorms that do what their type does, and are not folded already.
+    """Return the layers and the BatchNorms that do what their type does, and that no outer block has looked at.
 
-    Hooks could see their inputs and outputs, and a parametrisation computes the weights anew in each pass.
+    Hooks could see their inputs and outputs, and a parametrisation computes the weights anew in each pass. A compiled
+    model would be compiled again.
     """
     layers: list[Layer] = []
     norms: list[Norm] = []
     for module in model.modules():
-        patched = "forward" in vars(module) and module not in _replaceables
+        if hasattr(module, "_orig_mod") or module._compiled_call_impl is not None:
+            return [], []
+        patched = "forward" in vars(module) and not _is_replaceable(module)
         hooked = module._forward_hooks or module._forward_pre_hooks or module._backward_hooks
         if patched or hooked or module._backward_pre_hooks or module in _here.forwards:
             continue
@@ -75,52 +82,72 @@ def _candidates(model: nn.Module) -> tuple[list[Layer], list[Norm]]:
     return layers, norms
 
 
-def _pairs(model: nn.Module, layers: Sequence[Layer], norms: Sequence[Norm], shape: Sequence[int]) -> list[Pair]:
-    """Return the pairs of a layer and the BatchNorm that alone receives its output, if all of them can be folded."""
+def _faster(
+    model: nn.Module, layers: Sequence[Layer], norms: Sequence[Norm], narrow: Sequence[Layer], shape: Sequence[int]
+) -> dict[nn.Module, Forward]:
+    """Return what to run in place of some of the modules; nothing unless the model computes the same with all of it.
+
+    layers, norms: which may be folded.  narrow: see `_is_narrow`.
+    """
     uses = _Uses()
-    for layer in layers:
-        _here.forwards[layer] = partial(uses.run_layer, layer)
-    for norm in norms:
-        _here.forwards[norm] = partial(uses.run_norm, norm)
-    with torch.enable_grad():
-        before = _outputs(model, shape)
-    pairs = uses.pairs(before)
-    for module in [*layers, *norms]:
-        del _here.forwards[module]
-    for layer, norm in pairs:
-        _here.forwards[layer] = _fused(layer, norm)
-        _here.forwards[norm] = _unchanged
-    with torch.no_grad():
-        after = _outputs(model, shape) if pairs else []
-    for pair in pairs:
-        for module in pair:
-            del _here.forwards[module]
-    return pairs if _agree(before, after) else []
+    watched: dict[nn.Module, Forward] = {layer: partial(uses.run_layer, layer) for layer in layers}
+    watched |= {norm: partial(uses.run_norm, norm) for norm in norms}
+    before = _tried(model, shape, watched)
+    faster: dict[nn.Module, Forward] = {layer: partial(_run_as_it_is, layer) for layer in narrow}
+    for layer, norm in uses.pairs(before[0]) if before else []:
+        faster |= {layer: _fused(layer, norm), norm: _unchanged}
+    if before is None or not faster:
+        return {}
+    after = _tried(model, shape, faster)
+    return faster if after is not None and _agree(before, after) else {}
 
 
-def _outputs(model: nn.Module, shape: Sequence[int]) -> list[Tensor]:
-    """Return the tensors that the model returns for images of this shape; none if it fails, as the attack will."""
-    like = next(model.parameters())
-    images = torch.rand((TRIED, *shape), generator=torch.Generator().manual_seed(0)).to(like)
+def _tried(model: nn.Module, shape: Sequence[int], forwards: Forwards) -> Trial | None:
+    """Return what the model computes for images of this shape; None if it fails, as it may in the attack."""
+    images = torch.rand((TRIED, *shape), generator=torch.Generator().manual_seed(0))
+    images[1] /= 2
     try:
-        with seeded("folding", device=like.device):
-            return _tensors(model(images))
+        with torch.enable_grad(), _running({**_here.forwards, **forwards}):
+            like = next(parameter for parameter in model.parameters() if parameter.is_floating_point())
+            inputs = images.to(like).requires_grad_()
+            outputs = _tensors(model(inputs))
+            ends = [output for output in outputs if output.requires_grad]
+            weights = [torch.arange(end.numel(), device=end.device).cos().view_as(end).to(end) for end in ends]
+            (gradient,) = torch.autograd.grad(ends, inputs, weights, allow_unused=True) if ends else (None,)
     except Exception:  # the caller's model may raise anything
-        return []
+        return None
+    return outputs, gradient
 
 
 def _tensors(output: Any) -> list[Tensor]:
     if isinstance(output, Tensor):
-        return [output]
+        return [output] if output.is_floating_point() else []
     parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, list | tuple) else ()
     return [tensor for part in parts for tensor in _tensors(part)]
 
 
-def _agree(before: Sequence[Tensor], after: Sequence[Tensor]) -> bool:
-    return len(before) == len(after) and all(
-        one.shape == other.shape and bool((one - other).abs().max() <= TOLERANCE * one.abs().max())
-        for one, other in zip(before, after, strict=True)
+@torch.no_grad()
+def _agree(before: Trial, after: Trial) -> bool:
+    (outputs, gradient), (others, other_gradient) = before, after
+    if len(outputs) != len(others) or (gradient is None) != (other_gradient is None):
+        return False
+    return all(map(_is_close, outputs, others)) and (
+        gradient is None
+        or other_gradient is None
+        or bool((_lengths(gradient - other_gradient) <= GRADIENT_TOLERANCE * _lengths(gradient)).all())
     )
+
+
+def _is_close(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    differs = (one[0] - one[1]) if one.ndim and len(one) == TRIED else one  # a number for the whole batch
+    spacing = torch.finfo(torch.float32).eps * one.abs()
+    return bool(((one - other).abs() <= TOLERANCE * differs.abs().max() + SPACINGS * spacing).all())
+
+
+def _lengths(gradients: Tensor) -> Tensor:
+    return gradients.flatten(1).norm(dim=1)
 
 
 class _Uses:
@@ -219,9 +246,10 @@ def _is_narrow(layer: Layer) -> bool:
 class _NarrowConvolution(torch.autograd.Function):
     """A convolution whose gradient with respect to its input is a matrix product."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
-        ctx: Any,
         inputs: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -229,9 +257,13 @@ class _NarrowConvolution(torch.autograd.Function):
         padding: tuple[int, int],
         dilation: tuple[int, int],
     ) -> Tensor:
-        ctx.save_for_backward(weight)
-        ctx.geometry = inputs.shape[2:], weight.shape[2:], dilation, padding, stride
         return conv2d(inputs, weight, bias, stride, padding, dilation)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        images, weight, _, stride, padding, dilation = inputs
+        ctx.save_for_backward(weight)
+        ctx.geometry = images.shape[2:], weight.shape[2:], dilation, padding, stride
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -250,23 +282,29 @@ def _unchanged(inputs: Tensor) -> Tensor:
 @contextmanager
 def unaccelerated() -> Iterator[None]:
     """Run models as they are inside the block. On a decision boundary, the rounding of a folded layer can decide."""
-    kept, _here.forwards = _here.forwards, {}
-    try:
+    with _running({}):
         yield
-    finally:
-        _here.forwards = kept
 
 
 class _Here(local):
     """What the current thread runs in place of the forward passes of some modules."""
 
     def __init__(self) -> None:
-        self.forwards: dict[nn.Module, Forward] = {}
+        self.forwards: Forwards = {}
 
 
 _here = _Here()
-_replaceables: Counter[nn.Module] = Counter()  # the blocks, of all threads, in which a module's pass can be replaced
+_blocks: Counter[nn.Module] = Counter()  # of all threads, in which a module's pass can be replaced
 _lock = Lock()
+
+
+@contextmanager
+def _running(forwards: Forwards) -> Iterator[None]:
+    kept, _here.forwards = _here.forwards, forwards
+    try:
+        yield
+    finally:
+        _here.forwards = kept
 
 
 @contextmanager
@@ -274,19 +312,28 @@ def _replaceable(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Let `_here` replace the forward passes of these modules inside the block."""
     with _lock:
         for module in modules:
-            _replaceables[module] += 1
+            _blocks[module] += 1
             module.forward = partial(_forward, module)
     try:
         yield
     finally:
         with _lock:
             for module in modules:
-                _here.forwards.pop(module, None)
-                _replaceables[module] -= 1
-                if not _replaceables[module]:
-                    del _replaceables[module], module.forward
+                _blocks[module] -= 1
+                if not _blocks[module]:
+                    del _blocks[module]
+                    if _is_replaceable(module):  # a model may replace or delete it in its forward pass
+                        del module.forward
+
+
+def _is_replaceable(module: nn.Module) -> bool:
+    forward = vars(module).get("forward")
+    return isinstance(forward, partial) and forward.func is _forward
 
 
 def _forward(module: nn.Module, input: Tensor) -> Tensor:  # PyTorch names it `input`
-    replacement = _here.forwards.get(module)
-    return type(module).forward(module, input) if replacement is None else replacement(input)
+    return _here.forwards.get(module, _as_it_is(module))(input)
+
+
+def _as_it_is(module: nn.Module) -> Forward:
+    return partial(type(module).forward, module)

@@ -1,6 +1,9 @@
 """Layers between a data set's images and a supplied network, all differentiable."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -85,24 +88,64 @@ class Adapted(nn.Module):
 
 
 class Function(nn.Module):
-    """A function, or any other callable that is no module, as a module. Raises InvalidInput for anything else."""
+    """A function, or any other callable that is no module, as a module. Raises InvalidInput for anything else.
+
+    The modules that it uses are parts of it (see `modules_of`).
+    """
 
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
         if not callable(function):
             raise InvalidInput(f"model: a {type(function).__name__} cannot be called with images")
         self.function = function
+        self.used = nn.ModuleList(modules_of(function))
 
     def forward(self, images: Tensor) -> Any:
         return self.function(images)
 
 
+def modules_of(function: Callable) -> list[nn.Module]:
+    """Return the modules that a callable evidently uses, each once.
+
+    They are the owner of a bound method, the arguments of a `functools.partial`, what a function finds in its closure
+    and among the global names in its code, and the attributes of any other object. Modules in lists are not seen, nor
+    those that another function uses which the callable finds by a global name.
+    """
+    modules: dict[nn.Module, None] = {}
+    pending: list[Any] = [function]
+    while pending:
+        thing = pending.pop()
+        if isinstance(thing, nn.Module):
+            modules[thing] = None
+        elif isinstance(thing, partial):
+            pending += [thing.func, *thing.args, *thing.keywords.values()]
+        elif isinstance(thing, MethodType):
+            owner = thing.__self__
+            pending += [owner] if isinstance(owner, nn.Module) else _modules_in(vars(owner))
+        elif isinstance(thing, FunctionType):
+            variables = inspect.getclosurevars(thing)
+            pending += [*variables.nonlocals.values(), *_modules_in(variables.globals)]
+        elif thing is function:
+            pending += _modules_in(getattr(thing, "__dict__", {}))
+    return list(modules)
+
+
+def _modules_in(named: Mapping[str, Any]) -> list[nn.Module]:
+    return [value for value in named.values() if isinstance(value, nn.Module)]
+
+
 def as_module(model: Callable[[Tensor], Any]) -> nn.Module:
-    """Return the model itself if it is a module, and otherwise a `Function`. Raises InvalidInput if it has no weights
-    yet, because its layers are lazy, or is neither."""
+    """Return the model itself if it is a module, and otherwise a `Function`.
+
+    Raises InvalidInput if it is neither, if it has no weights yet, because its layers are lazy, or if its weights were
+    made in inference mode.
+    """
     network = model if isinstance(model, nn.Module) else Function(model)
     if any(is_lazy(parameter) for parameter in network.parameters()):
         raise InvalidInput("model: its lazy layers have no weights yet; load them, or run the model on a batch first")
+    if any(tensor.is_inference() for tensor in (*network.parameters(), *network.buffers())):
+        problem = "model: its weights were made in inference mode, where PyTorch keeps no gradients"
+        raise InvalidInput(f"{problem}; create or load it outside of torch.inference_mode()")
     return network
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 import foolflow
+from foolflow.compute import freezing
 from foolflow.errors import InvalidInput
 from tests.attacks.cases import CASES, Changed, ImageByImage
 
 CLASSES = 3
 SHAPE = (1, 8, 8)
 every_attack = pytest.mark.parametrize("name", CASES)
+some_attacks = pytest.mark.parametrize("name", ["fgsm", "pgd_undetected", "autoattack", "deepfool, linf", "stadv"])
 GRADIENT = [name for name, case in CASES.items() if case.gradient]
 GRADIENT_FREE = [name for name, case in CASES.items() if not case.gradient]
 
@@ -204,17 +207,22 @@ def test_a_model_may_write_into_its_input(name, how):
 
 
 @every_attack
-def test_a_model_that_writes_into_its_input_now_and_then_is_rejected(name):
+def test_a_model_may_write_into_some_images_on_some_calls(name):
     calls = []
+    model, images = network(), batch().round()
+    images[0] = 0.25 + 0.5 * batch()[0]  # nothing is written into the first image
+    kept = images.clone()
 
-    def model(images):
-        calls.append(len(images))
-        if len(calls) > 1:
-            images.detach().mul_(1)
-        return network()(images)
+    def clips(x):
+        calls.append(len(x))
+        if len(calls) % 2:
+            x.data.clamp_(0.05, 0.95)
+        return model(x.clamp(0.05, 0.95))
 
-    with pytest.raises(InvalidInput, match="not on every call; let it copy them"):
-        attacked(name, model, batch(), torch.zeros(5, dtype=torch.int64))
+    labels = classes_of(model, images.clamp(0.05, 0.95))
+    made = attacked(name, clips, images, labels)
+    assert torch.equal(images, kept)
+    is_same(made, attacked(name, lambda x: model(x.clamp(0.05, 0.95).clone()), images, labels))
 
 
 # ---- other float types ----------------------------------------------------------------------------------------------
@@ -303,6 +311,18 @@ def test_logits_that_are_not_finite_are_no_success(name, value):
     others = torch.tensor([0, 1, 3, 4])
     if CASES[name].independent:
         is_same(without_row(made, 2), attacked(name, model, images[others], labels[others]))
+
+
+@every_attack
+def test_an_original_image_whose_logits_are_not_finite_is_rejected(name):
+    images, body = batch(), network()
+
+    def model(x):
+        itself = (x - images[2]).abs().flatten(1).amax(1) == 0
+        return body(x).masked_fill(itself[:, None], torch.nan)
+
+    with pytest.raises(InvalidInput, match=r"^the model returns logits that are not finite$"):
+        attacked(name, model, images, classes_of(body, images))
 
 
 # ---- number and values of the logits --------------------------------------------------------------------------------
@@ -397,6 +417,135 @@ def test_a_model_in_train_mode_is_left_as_it_was(name):
     assert not model._forward_pre_hooks
 
 
+class Merging(nn.Linear):
+    """A layer that merges an update into its weight in eval mode, as that of loralib."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__(inputs, outputs)
+        self.update, self.merged = nn.Parameter(torch.randn(outputs, inputs) / 7), False
+
+    def train(self, mode=True):
+        if mode == self.merged:
+            self.weight.data += -self.update.data if mode else self.update.data
+            self.merged = not mode
+        return super().train(mode)
+
+    def forward(self, images):
+        return super().forward(images) if self.merged else super().forward(images) + images @ self.update.T
+
+
+class AlwaysTraining(nn.BatchNorm2d):
+    def train(self, mode=True):
+        return super().train(True)
+
+
+class Averaging(nn.Module):
+    """Subtracts a running mean, which each pass updates, in one of several ways."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.register_buffer("mean", torch.zeros(1))
+
+    def forward(self, images):
+        new = 0.9 * self.mean + 0.1 * images.detach().mean()
+        if self.how == "replaced":
+            self.mean = new
+        elif self.how == "data":
+            self.mean.data.copy_(new)
+        else:
+            self.mean.copy_(new)
+        return images - self.mean
+
+
+def with_hidden_weight():
+    with pytest.warns(FutureWarning):
+        return nn.Sequential(nn.Flatten(), nn.utils.weight_norm(nn.Linear(64, CLASSES)))
+
+
+STATEFUL = {
+    "a layer that merges weights": lambda: nn.Sequential(nn.Flatten(), Merging(64, CLASSES)),
+    "a BatchNorm that stays in train mode": lambda: nn.Sequential(AlwaysTraining(1), network()),
+    "a buffer that is written": lambda: nn.Sequential(Averaging("in place"), network()),
+    "a buffer that is written through data": lambda: nn.Sequential(Averaging("data"), network()),
+    "a buffer that is replaced": lambda: nn.Sequential(Averaging("replaced"), network()),
+    "a weight that a hook computes": with_hidden_weight,
+}
+
+
+def state_of(model):
+    """Return everything that belongs to the model's state, and the objects that hold it."""
+    modules = [(module.training, sorted(vars(module)), getattr(module, "merged", None)) for module in model.modules()]
+    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors |= {
+        f"{name}.{key}": value
+        for name, module in model.named_modules()
+        for key, value in vars(module).items()
+        if isinstance(value, torch.Tensor)
+    }
+    flags = {name: (id(tensor), tensor.requires_grad) for name, tensor in tensors.items()}
+    return modules, flags, {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
+@pytest.mark.parametrize("kind", STATEFUL)
+@some_attacks
+def test_state_that_changes_while_a_model_runs_is_restored(name, kind):
+    torch.manual_seed(0)
+    model = STATEFUL[kind]().train()
+    before = state_of(model)
+    first = attacked(name, model, batch(), torch.zeros(5, dtype=torch.int64))
+    after = state_of(model)
+    assert after[:2] == before[:2]
+    assert all(torch.equal(tensor, after[2][key]) for key, tensor in before[2].items())
+    is_same(attacked(name, model, batch(), torch.zeros(5, dtype=torch.int64)), first)
+
+
+def noisy_network():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(144, CLASSES))
+
+
+class CallsAModel:
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, images):
+        return self.model(images)
+
+
+AROUND = {
+    "a lambda": lambda model: lambda images: model(images),
+    "its forward": lambda model: model.forward,
+    "a partial": lambda model: partial(lambda network, images: network(images), model),
+    "an object": CallsAModel,
+    "a method of an object": lambda model: CallsAModel(model).__call__,
+    "a decorated function": lambda model: torch.enable_grad()(lambda images: model(images)),
+}
+
+
+@pytest.mark.parametrize("kind", AROUND)
+@some_attacks
+def test_the_model_of_a_function_is_attacked_in_eval_mode_and_restored(name, kind):
+    torch.manual_seed(0)
+    model = noisy_network().train()
+    before = state_of(model)
+    made = attacked(name, AROUND[kind](model), batch(), torch.zeros(5, dtype=torch.int64))
+    after = state_of(model)
+    assert after[:2] == before[:2]
+    assert all(torch.equal(tensor, after[2][key]) for key, tensor in before[2].items())
+    is_same(made, attacked(name, model.eval(), batch(), torch.zeros(5, dtype=torch.int64)))
+
+
+def test_an_exported_program_is_attacked_as_it_is():
+    body, images = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES)), batch()
+    sizes = ({0: torch.export.Dim("count", min=1, max=100)},)
+    program = torch.export.export(body, (images,), dynamic_shapes=sizes).module()
+    labels = classes_of(body, images)
+    for name in ("pgd", "pgd_undetected", "square"):
+        made, expected = (attacked(name, model, images, labels) for model in (program, body))
+        assert torch.allclose(made.images, expected.images, atol=1e-5), name
+    assert all(parameter.requires_grad for parameter in program.parameters())
+
+
 def test_attacks_in_several_threads_share_a_model():
     images, names = batch(), ("pgd", "fgsm", "deepfool", "dichotomy") * 4
     layers = network()
@@ -459,6 +608,69 @@ def test_the_other_attacks_work_without_a_gradient(name, kind):
     assert made.success.any()
 
 
+class Failing(torch.autograd.Function):
+    """The identity, whose backward pass fails."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise ValueError("of the model")
+
+
+def on_second_call(model):
+    calls = []
+
+    def fails(images):
+        calls.append(len(images))
+        if len(calls) == 2:
+            raise ValueError("of the model")
+        return model(images)
+
+    return fails
+
+
+FAILING = {
+    "a backward pass that fails": lambda model: Changed(model, Failing.apply),
+    "a forward pass that fails once": on_second_call,
+}
+
+
+@pytest.mark.parametrize("kind", FAILING)
+@pytest.mark.parametrize("name", [*GRADIENT, "autoattack"])
+def test_a_model_whose_gradient_fails_is_not_taken_for_one_without(name, kind):
+    model, images = network(), batch()
+    with pytest.raises(InvalidInput, match=r"^[^\n]*ValueError: of the model[^\n]*$"):
+        attacked(name, FAILING[kind](model), images, classes_of(model, images))
+
+
+@pytest.mark.parametrize("kind", WITHOUT_GRADIENT)
+def test_autoattack_says_that_it_is_a_random_search_without_a_gradient(kind):
+    model, images = network(), batch()
+    with pytest.warns(UserWarning, match="Square alone, since the model has no gradient"):
+        attacked("autoattack", WITHOUT_GRADIENT[kind](model), images, classes_of(model, images))
+
+
+def made_in_inference_mode():
+    with torch.inference_mode():
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
+
+
+def test_after_a_model_is_rejected_nothing_is_held():
+    def train(mode=True):
+        raise ValueError("of the model")
+
+    model = network().train()
+    model.network[1].train = train
+    before = state_of(model)
+    with pytest.raises(InvalidInput, match=r"^model: train\(False\) fails with ValueError: of the model$"):
+        attacked("pgd", model, batch(), torch.zeros(5, dtype=torch.int64))
+    assert state_of(model)[:2] == before[:2]
+    assert not freezing._held
+
+
 BAD = {
     "a pixel above 1": ({"images": batch() + 0.25}, "beyond|leaves .0, 1. by 0.2"),
     "a pixel below 0": ({"images": batch() - 0.5}, "leaves .0, 1. by 0.4"),
@@ -472,6 +684,7 @@ BAD = {
     "too few labels": ({"labels": torch.zeros(4, dtype=torch.int64)}, r"expected whole numbers of shape \(5,\)"),
     "a label that is no class": ({"labels": torch.full((5,), 3)}, "labels go from 3 to 3; the model has 3 classes"),
     "no model": ({"model": 3}, "model: a int cannot be called with images"),
+    "weights of inference mode": ({"model": made_in_inference_mode()}, "its weights were made in inference mode"),
     "a lazy model": ({"model": nn.Sequential(nn.Flatten(), nn.LazyLinear(3))}, "its lazy layers have no weights yet"),
 }
 

@@ -79,7 +79,9 @@ class Opaque(nn.Module):
 
 def test_without_a_gradient_the_random_search_runs_alone():
     network, images, labels = few_classes(4)
-    made = autoattack(Opaque(network), images, labels, epsilon=0.3, queries=QUERIES)
+    with pytest.warns(UserWarning, match="autoattack runs Square alone, since the model has no gradient") as caught:
+        made = autoattack(Opaque(network), images, labels, epsilon=0.3, queries=QUERIES)
+    assert caught[0].filename == __file__  # where it is called
     assert made.success.any()
     assert (made.gradient_evaluations == 0).all()
     assert set(made.details["stage"].tolist()) <= {NOT_FOOLED, SQUARE}

@@ -98,13 +98,35 @@ def test_an_image_does_not_depend_on_its_batch_or_the_order(trained):
 
 def test_gradients_of_several_columns_equal_those_of_single_images_and_columns(trained):
     inputs = trained.images[:3].clone().requires_grad_()
-    gradients = _gradients(trained.model(inputs)[:, [4, 1]], inputs)
+    gradients = _gradients(trained.model, inputs, trained.model(inputs), lambda logits: logits[:, [4, 1]])
     assert gradients.shape == (2, *inputs.shape)
     for image in range(3):
         for place, column in enumerate((4, 1)):
             alone = trained.images[image : image + 1].clone().requires_grad_()
             (expected,) = torch.autograd.grad(trained.model(alone)[0, column], alone)
             assert torch.allclose(gradients[place, image], expected[0], atol=1e-5)
+
+
+class OnePassEach(torch.autograd.Function):
+    """The identity, whose graph permits one backward pass, as that of a compiled model."""
+
+    @staticmethod
+    def forward(ctx, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        if torch._C._autograd._get_current_graph_task_keep_graph():
+            raise RuntimeError("requires create_graph=False and retain_graph=False")
+        return gradient
+
+
+def test_models_whose_graph_cannot_be_retained_give_the_same_result(trained):
+    images, labels = trained.images[:20], trained.labels[:20]
+    once = deepfool(lambda x: OnePassEach.apply(trained.model(x)), images, labels)
+    made = deepfool(trained.model, images, labels)
+    assert torch.allclose(once.images, made.images, atol=1e-5)
+    assert torch.equal(once.gradient_evaluations, made.gradient_evaluations)
 
 
 def test_the_nearest_classes_give_the_same_result_as_all_classes(trained):

@@ -125,7 +125,7 @@ def test_equals_foolbox(trained):
     [
         ({"epsilon": -0.1}, "negative"),
         ({"epsilon": []}, "empty"),
-        ({"epsilon": float("nan")}, "not finite"),
+        ({"epsilon": float("nan")}, "not a number"),
         ({"epsilon": [0.1, float("inf")]}, "not finite"),
         ({"images": torch.full((6, 1, 4, 4), 1.5)}, "expected [0, 1]"),
         ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "expected [0, 1]"),

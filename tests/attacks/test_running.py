@@ -160,7 +160,8 @@ def test_samples_are_passes(trained):
         victim = Noisy(trained.model)
         run_attack(victim, split, {"method": "fgsm", "parameters": {"epsilon": 0.1}, "samples": samples}, CPU)
         counts[samples] = victim.passes
-    assert counts == {1: 2, 3: 6}
+    tries = 2  # with and without the faster layers
+    assert counts == {1: 2 + tries, 3: 6 + tries}
 
 
 def test_a_success_is_that_of_the_mean_prediction_and_the_share_of_draws_is_recorded(trained):

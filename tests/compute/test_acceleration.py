@@ -133,6 +133,63 @@ def test_a_batchnorm_is_folded_only_if_it_alone_receives_the_output(passes, fold
         assert torch.allclose(model(images), before, rtol=1e-4, atol=1e-6)
 
 
+def seen_outside_of_the_graph(model, images):
+    """The folded output would change the gate, but no edge of the graph shows it."""
+    features = model.convolution(images)
+    return model.norm(features) * features.detach().sigmoid()
+
+
+def with_a_hook_on_the_output(model, images):
+    features = model.convolution(images)
+    if features.requires_grad:
+        features.register_hook(lambda gradient: gradient.clamp(-1e-4, 1e-4))
+    return model.norm(features)
+
+
+def with_random_numbers(model, images):
+    return functional.dropout(model.norm(model.convolution(images)), 0.2, training=True)
+
+
+def patched_in_each_pass(model, images):
+    layer = model.convolution
+    layer.forward = lambda inputs: functional.conv2d(inputs, layer.weight.abs(), layer.bias, padding=1)
+    features = layer(images)
+    del layer.forward
+    return model.norm(features)
+
+
+def masked(logits):
+    return torch.cat([logits, logits.new_full((len(logits), 1), -1e9)], 1)
+
+
+@pytest.mark.parametrize("output", [lambda z: z, masked, lambda z: z + 3e4], ids=["plain", "masked", "offset"])
+@pytest.mark.parametrize(
+    "passes", [seen_outside_of_the_graph, with_a_hook_on_the_output, with_random_numbers, patched_in_each_pass]
+)
+def test_nothing_is_folded_that_changes_logits_or_gradients(passes, output):
+    model = with_statistics(Written(passes))
+    model.output.register_forward_hook(lambda module, inputs, logits: output(logits))
+    images = torch.rand(5, *SHAPE)
+
+    def found():
+        torch.manual_seed(0)
+        return logits_and_gradient(model, images)
+
+    before = found()
+    assert folded_in(model) == []
+    with accelerated(model, SHAPE):
+        inside = found()
+    assert all(torch.equal(one, other) for one, other in zip(before, inside, strict=True))
+    assert not any("forward" in vars(module) for module in model.modules())
+
+
+@pytest.mark.parametrize("output", [masked, lambda z: z + 3e4, lambda z: 1e-6 * z, lambda z: z.softmax(1)])
+def test_correct_folds_are_kept_whatever_the_logits_share(output):
+    model = with_statistics(Written(by_keyword))
+    model.output.register_forward_hook(lambda module, inputs, logits: output(logits))
+    assert folded_in(model) == [model.norm]
+
+
 def in_training_mode(model):
     model.norm.train()
 
@@ -174,8 +231,11 @@ def test_a_model_that_may_do_more_is_left_alone(change):
 
 def test_residual_networks_are_folded_completely():
     torchvision = pytest.importorskip("torchvision")
-    model = with_statistics(torchvision.models.resnet18(num_classes=10))
-    images = torch.rand(2, 3, 32, 32)
+    torch.manual_seed(0)
+    model, images = torchvision.models.resnet18(num_classes=10), torch.rand(8, 3, 32, 32)
+    for _ in range(10):
+        model(images)  # in train mode, so that the statistics are those of images
+    model.eval().requires_grad_(False)
     before = model(images)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     assert folded_in(model, (3, 32, 32)) == norms
@@ -274,6 +334,86 @@ def test_a_gradient_in_parts_is_that_of_the_whole(monkeypatch):
     assert torch.allclose(gradient, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_ensembles_that_are_vectorised_with_vmap():
+    members = nn.ModuleList(nn.Sequential(nn.Conv2d(1, 32, 3), nn.Flatten(), nn.Linear(1152, 3)) for _ in range(3))
+    members.eval().requires_grad_(False)
+
+    class Ensemble(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.members = members
+
+        def forward(self, images):
+            state = torch.func.stack_module_state(list(self.members))
+            call = torch.func.functional_call
+            return torch.func.vmap(lambda *state: call(self.members[0], state, (images,)))(*state).mean(0)
+
+    model, images = Ensemble().eval(), torch.rand(3, 1, 8, 8)
+    before = logits_and_gradient(model, images.clone())
+    with accelerated(model, (1, 8, 8)):
+        inside = logits_and_gradient(model, images.clone())
+    for one, other in zip(before, inside, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpoints(reentrant):
+    inner = with_statistics(network())
+
+    class Checkpointed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, images):
+            return torch.utils.checkpoint.checkpoint(self.inner, images, use_reentrant=reentrant)
+
+    model, images = Checkpointed().eval(), torch.rand(5, *SHAPE)
+    with accelerated(model, SHAPE):
+        inputs = images.clone().requires_grad_()
+        functional.cross_entropy(model(inputs), torch.arange(5)).backward()
+    assert torch.allclose(inputs.grad, logits_and_gradient(inner, images)[1], rtol=1e-4, atol=1e-7)
+
+
+def test_compiled_models_are_left_alone():
+    model = with_statistics(network())
+    compiled = torch.compile(model, backend="eager")
+    with accelerated(compiled, SHAPE):
+        assert not any("forward" in vars(module) for module in model.modules())
+
+
+def test_blocks_inside_do_not_try_a_model_again():
+    passes = []
+
+    def counted(model, images):
+        passes.append(len(images))
+        return seen_outside_of_the_graph(model, images)
+
+    model = with_statistics(Written(counted))
+    with accelerated(model, SHAPE):
+        count = len(passes)
+        with accelerated(model, SHAPE):
+            pass
+    assert len(passes) == count == 2
+
+
+def test_random_numbers_of_other_threads_are_not_rewound():
+    """If a trial set the global generator back, another thread would draw the same numbers twice."""
+    drawn = []
+
+    def draws(model, images):
+        thread = Thread(target=lambda: drawn.append(torch.rand(1).item()))
+        thread.start()
+        thread.join()
+        return by_keyword(model, images)
+
+    model = with_statistics(Written(draws))
+    with accelerated(model, SHAPE):
+        drawn.append(torch.rand(1).item())
+    assert len(drawn) >= 3
+    assert len(set(drawn)) == len(drawn)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_gradients_in_reduced_precision_are_left_to_pytorch(dtype):
     layer = nn.Conv2d(1, 4, 3).requires_grad_(False).to(dtype)
@@ -317,7 +457,7 @@ def test_the_workflow_attacks_the_accelerated_victim():
     victim.folded.clear()
     entry = {"method": "pgd", "parameters": {"epsilon": 0.1, "steps": 5}}
     made = run_attack(victim, split, entry, torch.device("cpu"))
-    assert 6 in victim.folded  # three layers and their BatchNorms
+    assert 7 in victim.folded  # three layers and their BatchNorms, and the last layer
     plain = foolflow.attacks.pgd(victim, images.float() / 255, labels, epsilon=0.1, steps=5)
     assert torch.allclose(torch.from_numpy(made.tensors["images"]), plain.images, atol=1e-3)
 
