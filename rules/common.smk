@@ -16,7 +16,7 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, source_files, source_folders, splits_of
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
-from foolflow.models.kinds import argument_files, is_supplied, model_files
+from foolflow.models.kinds import argument_files, for_dataset, is_supplied, model_files, without_training
 from foolflow.studies.contents import boards, contents, judged, read_by_page
 from foolflow.studies.cells import labels, sets_of, study_seeds, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
@@ -174,9 +174,10 @@ def victim_modules(wildcards):
 
 def victim_entries(wildcards):
     """Return the config entries that a victim is built from, without its training."""
-    model = {key: value for key, value in config["models"][wildcards.model].items() if key != "training"}
-    defense = {key: value for key, value in defense_entry(wildcards.defense).items() if key != "training"}
-    return {"model": model, "defense": defense}
+    return {
+        "model": without_training(config["models"][wildcards.model]),
+        "defense": without_training(defense_entry(wildcards.defense)),
+    }
 
 
 @with_signature
@@ -192,14 +193,16 @@ def named_files(wildcards):
 
 def timed_entries(victim):
     """Return the config entries that a victim is trained or loaded from."""
-    return {"model": config["models"][victim["model"]], "defense": defense_entry(victim["defense"])}
+    model = config["models"][victim["model"]]
+    trained = model if is_supplied(model) else for_dataset(model, victim["dataset"])
+    return {"model": trained, "defense": defense_entry(victim["defense"])}
 
 
 def train_spec(wildcards):
     return as_json(
         {
             "name": "victims/{dataset}/{model}/{defense}/{seed}".format(**wildcards),
-            "model": config["models"][wildcards.model],
+            "model": for_dataset(config["models"][wildcards.model], wildcards.dataset),
             "defense": defense_entry(wildcards.defense),
         }
     )

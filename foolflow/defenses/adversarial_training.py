@@ -12,36 +12,49 @@ def adversarial_training(
     images: Tensor,
     labels: Tensor,
     generator: torch.Generator,
+    progress: float = 1.0,
     *,
     epsilon: float,
     steps: int = 1,
     step_size: float | None = None,
-    random_start: bool = False,
+    random_start: bool | float = False,
+    project: bool = True,
     share: float = 1.0,
+    warm_up: float = 0.0,
 ) -> Tensor:
     """Attack the first images of a training batch within an L-infinity ball; leave the others unchanged.
 
     One step without a random start is FGSM adversarial training (Goodfellow et al. 2015, arXiv 1412.6572). One step
-    with a random start is the method of Wong et al. (2020, arXiv 2001.03994). Several steps are PGD adversarial
-    training (Madry et al. 2018, arXiv 1706.06083).
+    with a random start is the method of Wong et al. (2020, arXiv 2001.03994). One step of epsilon from a start in twice
+    the radius, without projection, is N-FGSM (de Jorge et al. 2022, arXiv 2202.01181). Several steps are PGD
+    adversarial training (Madry et al. 2018, arXiv 1706.06083).
     logits_of: the network in its current state, in eval mode and with frozen weights.
     images: float32 (N, C, H, W) in [0, 1], in random order.  labels: int64 (N,).
     generator: draws the random starts; on the same device as the images.
+    progress: fraction of the training that is over, 0 to 1.
     epsilon: radius in pixel units.  step_size: in pixel units; by default epsilon for one step without a random start,
         1.25 epsilon for one step with it (Wong et al.), and 2.5 epsilon / steps for several steps.
+    random_start: radius of the cube from which the starts are drawn, as a multiple of epsilon; True is 1.
+    project: whether each step ends inside the ball.
     share: fraction of the batch to attack, 0 to 1.
+    warm_up: fraction of the training over which epsilon and step_size rise linearly from 0.
     Returns float32 (N, C, H, W) in [0, 1].
     """
     attacked = round(share * len(images))
     clean, truth = images[:attacked], labels[:attacked]
     if step_size is None:
         step_size = (1.25 if random_start else 1.0) * epsilon if steps == 1 else 2.5 * epsilon / steps
+    risen = min(1.0, progress / warm_up) if warm_up else 1.0
+    epsilon, step_size = risen * epsilon, risen * step_size
     offset = torch.zeros_like(clean)
     if random_start:
-        offset.uniform_(-epsilon, epsilon, generator=generator)
+        radius = random_start * epsilon
+        offset.uniform_(-radius, radius, generator=generator)
     for _ in range(steps):
         inputs = (clean + offset).clamp(0, 1).requires_grad_()
         loss = cross_entropy(logits_of(inputs), truth, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, inputs)
-        offset = (offset + step_size * gradient.sign()).clamp(-epsilon, epsilon)
+        offset = offset + step_size * gradient.sign()
+        if project:
+            offset = offset.clamp(-epsilon, epsilon)
     return torch.cat([(clean + offset).clamp(0, 1), images[attacked:]])

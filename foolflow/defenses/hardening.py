@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# (logits_of, images, labels, generator) -> the images, some of them attacked; see `adversarial_training`.
-Harden = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, torch.Generator], Tensor]
+# (logits_of, images, labels, generator, progress) -> the images, some of them attacked; see `adversarial_training`.
+Harden = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, torch.Generator, float], Tensor]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from foolflow.errors import InvalidInput
+from foolflow.jobs.allocation import keep_freed_memory
 from foolflow.jobs.error_reporting import system_error, user_code_error
 from foolflow.jobs.files import remove_partials
 from foolflow.jobs.gpus import own_gpu
@@ -88,6 +89,7 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
     An error that the user can fix ends the job with one line on standard error and exit status 1. If another process
     is producing the same output, wait for it; if it ran the same job with the same code, do nothing more.
     """
+    keep_freed_memory()
     gc.freeze()  # the imported modules are never garbage
     gc.enable()
     arguments = parser.parse_args()

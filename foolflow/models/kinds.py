@@ -8,6 +8,7 @@ from typing import Any
 from foolflow.workflow.config.names import strings
 
 SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
+TRAINING = ("training", "training_on")  # keys of a model that is trained here
 
 # In an ONNX file, each external tensor names its file: the entry ("location", name) of a protocol buffer.
 _LOCATION = re.compile(rb"\x0a\x08location\x12(?=(.))", re.DOTALL)
@@ -17,6 +18,17 @@ _LARGEST_GRAPH = 16 * 2**20  # bytes; a graph whose tensors are external is smal
 def is_supplied(model: Mapping[str, Any]) -> bool:
     """Return whether the user supplies the trained model, so that it is neither trained nor written."""
     return any(key in model for key in SUPPLIED)
+
+
+def without_training(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config entry of a model or a defense without its training."""
+    return {key: value for key, value in entry.items() if key not in TRAINING}
+
+
+def for_dataset(model: Mapping[str, Any], dataset: str) -> dict[str, Any]:
+    """Return the config entry of a model that is trained on one data set: `training` as `training_on` changes it."""
+    changes = model.get("training_on", {}).get(dataset, {})
+    return without_training(model) | {"training": {**model["training"], **changes}}
 
 
 def model_files(model: Mapping[str, Any]) -> list[str]:

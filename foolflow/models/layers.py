@@ -21,6 +21,17 @@ class Normalize(nn.Module):
         return (images - self.mean) / self.std
 
 
+class Scale(nn.Module):
+    """Multiplication by a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs * self.factor
+
+
 def height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
     """Return (height, width) in pixels. size: one number if the images are square, and otherwise both."""
     return (size, size) if isinstance(size, int) else (size[0], size[1])

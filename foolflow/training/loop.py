@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.hardening import Harden, Hardening
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
-from foolflow.training.augmentation import shift_and_flip
+from foolflow.training.augmentation import shift_and_mirror, to_mirror
 from foolflow.training.checkpoints import load_checkpoint, optimizer_tensors, restore_optimizer, save_checkpoint
 from foolflow.training.history import Epoch, best_epoch, is_out_of_patience
 from foolflow.training.recipe import Recipe, learning_rate_factor, loss_function, make_optimizer
@@ -24,6 +25,7 @@ from foolflow.training.recipe import Recipe, learning_rate_factor, loss_function
 EVALUATION_BATCH = 500
 ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
 ATTACKED_BATCH = 250
+INITIALIZED_ON = 5000  # train images
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def train(
     precision = training_precision(recipe.precision, train_set.images.device)
     progress = progress or Progress("training", "epochs")
     model.to(train_set.images.device).to(memory_format=torch.channels_last)
+    _initialize(model, train_set)
     optimizer = make_optimizer(recipe, model)
     training = _Training(model, optimizer, train_set, val_set, recipe, hardening, precision, seed, progress)
     history: list[Epoch] = []
@@ -101,6 +104,19 @@ def train(
     model.load_state_dict(best)
     model.eval()
     return Trained(model, history, best_epoch(history), str(precision).removeprefix("torch."))
+
+
+@runtime_checkable
+class DataDependent(Protocol):
+    """A module whose first weights depend on the train images: float32 (N, C, H, W) in [0, 1]."""
+
+    def initialize_from(self, images: Tensor) -> None: ...
+
+
+def _initialize(model: nn.Module, train_set: Labelled) -> None:
+    for module in model.modules():
+        if isinstance(module, DataDependent):
+            module.initialize_from(to_float(train_set.images[:INITIALIZED_ON], train_set.images.device))
 
 
 def _copy_state(model: nn.Module) -> dict[str, Tensor]:
@@ -163,14 +179,17 @@ class _Training:
             torch.manual_seed(derived_seed(self.seed, "dropout", number))
             batches = list(_shuffled(count, self.recipe.batch_size, derived_seed(self.seed, "order", number)))
             augmentation, starts = self._generator("augmentation", number), self._generator("attack", number)
+            mirror = to_mirror(self.recipe.augmentation.get("flip", False), count, epoch=number, seed=self.seed)
             for step, indices in enumerate(batches):
-                self._set_learning_rate((number - 1 + step / len(batches)) / self.recipe.epochs)
-                indices = indices.to(self.device)
+                progress = (number - 1 + step / len(batches)) / self.recipe.epochs
+                self._set_learning_rate(progress)
+                mirrored, indices = mirror[indices].to(self.device), indices.to(self.device)
                 images, labels = self.train_set.images[indices], self.train_set.labels[indices]
                 if self.recipe.augmentation:
-                    images = shift_and_flip(images, **self.recipe.augmentation, generator=augmentation)
+                    pad = self.recipe.augmentation["pad"]
+                    images = shift_and_mirror(images, pad=pad, mirror=mirrored, generator=augmentation)
                 if self.hardening is not None:
-                    images = self._attacked(self.hardening.train, images, labels, starts)
+                    images = self._attacked(self.hardening.train, images, labels, starts, progress)
                 logits = self._logits(images)
                 loss = self.loss_of(logits, labels)
                 self.optimizer.zero_grad()
@@ -188,7 +207,7 @@ class _Training:
         """Set the learning rate. progress: through the whole training, 0 to 1."""
         rate = self.recipe.learning_rate * learning_rate_factor(self.recipe.schedule, progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["rate_factor"]
 
     def _logits(self, images: Tensor) -> Tensor:
         """Run the model in the training's precision. images: uint8 or float32 (N, C, H, W). Returns float32."""
@@ -212,18 +231,20 @@ class _Training:
         """Return the accuracy on the first val images under attack, with the same random starts after each epoch."""
         self.model.eval()
         images, labels = self.val_set.images[:ATTACKED_VAL], self.val_set.labels[:ATTACKED_VAL]
-        starts = self._generator("attacked val")
+        starts, trained = self._generator("attacked val"), 1.0
         correct = 0
         for batch, truth in zip(images.split(ATTACKED_BATCH), labels.split(ATTACKED_BATCH), strict=True):
-            attacked = self._attacked(harden, batch, truth, starts)
+            attacked = self._attacked(harden, batch, truth, starts, trained)
             with torch.no_grad():
                 correct += int((self._logits(attacked).argmax(1) == truth).sum())
         return correct / len(labels)
 
-    def _attacked(self, harden: Harden, images: Tensor, labels: Tensor, starts: torch.Generator) -> Tensor:
-        """Attack the images against the current weights, in eval mode."""
+    def _attacked(
+        self, harden: Harden, images: Tensor, labels: Tensor, starts: torch.Generator, progress: float
+    ) -> Tensor:
+        """Attack the images against the current weights, in eval mode. progress: as in `adversarial_training`."""
         with frozen(self.model):
-            return harden(self._logits, to_float(images, images.device), labels, starts)
+            return harden(self._logits, to_float(images, images.device), labels, starts, progress)
 
 
 def _shuffled(count: int, batch_size: int, seed: int) -> Iterator[Tensor]:

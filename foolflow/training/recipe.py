@@ -28,6 +28,7 @@ class Recipe:
     loss: str = "cross_entropy"
     patience: int | None = None
     precision: str = "auto"
+    norm_bias_rate: float = 1.0
 
 
 def learning_rate_factor(schedule: str, progress: float) -> float:
@@ -55,11 +56,26 @@ def loss_function(recipe: Recipe) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    """Return the optimizer of the trainable parameters. `rate_factor` of a group multiplies the learning rate."""
+    groups = _parameter_groups(recipe, model)
     rate, decay = recipe.learning_rate, recipe.weight_decay
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.momentum > 0
-        )
+        return torch.optim.SGD(groups, rate, momentum=recipe.momentum, weight_decay=decay, nesterov=recipe.momentum > 0)
     # Without weight decay, AdamW is Adam.
-    return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+    return torch.optim.AdamW(groups, rate, weight_decay=decay, fused=True)
+
+
+def _parameter_groups(recipe: Recipe, model: nn.Module) -> list[dict[str, Any]]:
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if recipe.norm_bias_rate == 1:
+        return [{"params": trainable, "rate_factor": 1.0}]
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    biases = {id(norm.bias) for norm in norms}
+    return [
+        {"params": [parameter for parameter in trainable if id(parameter) not in biases], "rate_factor": 1.0},
+        {
+            "params": [parameter for parameter in trainable if id(parameter) in biases],
+            "rate_factor": recipe.norm_bias_rate,
+            "weight_decay": recipe.weight_decay / recipe.norm_bias_rate,  # as much decay a step as the others have
+        },
+    ]

@@ -45,3 +45,27 @@ def test_random_starts_come_from_the_generator(case):
     one, same, other = (attacked(model, images, labels, seed, epsilon=0.1, random_start=True) for seed in (0, 0, 1))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_n_fgsm_steps_from_a_start_in_a_larger_cube_without_projection(case):
+    model, images, labels = case
+    images = 0.4 + 0.2 * images  # far from the bounds of the box
+    found = attacked(model, images, labels, epsilon=0.1, random_start=2, step_size=0.1, project=False)
+    offset = (found - images).abs()
+    assert 0.25 < offset.max() <= 0.3 + 1e-6
+    projected = attacked(model, images, labels, epsilon=0.1, random_start=2, step_size=0.1)
+    assert torch.allclose(projected, images + (found - images).clamp(-0.1, 0.1), atol=1e-6)
+
+
+def test_the_radius_and_the_step_rise_during_the_warm_up(case):
+    model, images, labels = case
+    parameters = {"steps": 3, "random_start": True}
+
+    def at(progress, **more):
+        generator = torch.Generator().manual_seed(0)
+        return adversarial_training(model, images, labels, generator, progress, **parameters, **more)
+
+    assert torch.equal(at(0.0, epsilon=0.2, warm_up=0.5), images)
+    assert torch.allclose(at(0.25, epsilon=0.2, warm_up=0.5), at(1.0, epsilon=0.1), atol=1e-6)
+    for progress in (0.5, 0.75, 1.0):
+        assert torch.equal(at(progress, epsilon=0.2, warm_up=0.5), at(1.0, epsilon=0.2))

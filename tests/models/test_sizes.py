@@ -7,7 +7,7 @@ from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model, build_victim, load_victim, save_victim
 
 ARCHITECTURES = [
-    *("cnn.CNN", "lenet.LeNet", "mlp.MLP", "six_conv.SixConv"),
+    *("airbench.Airbench", "cnn.CNN", "lenet.LeNet", "mlp.MLP", "six_conv.SixConv"),
     *("alex_net.AlexNet", "inception.Inception", "caps_net.CapsNet"),
     *("stadv.A", "stadv.B", "stadv.C", "stadv_students.A", "stadv_students.B", "stadv_students.C"),
 ]

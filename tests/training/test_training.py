@@ -5,16 +5,16 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from foolflow.attacks.pgd import pgd
 from foolflow.defenses.loading import load_hardening
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_model
-from foolflow.training.augmentation import shift_and_flip
 from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
 from foolflow.training.loop import train
-from foolflow.training.recipe import Recipe, learning_rate_factor
+from foolflow.training.recipe import Recipe, learning_rate_factor, make_optimizer
 from tests.conftest import DIGITS, labelled
 
 
@@ -50,8 +50,9 @@ def killed_in_epoch(epoch, *arguments, **options):
         Recipe(epochs=4, learning_rate=0.003, schedule="one_cycle", weight_decay=0.1),
         Recipe(epochs=4, optimizer="sgd", learning_rate=0.05),
         Recipe(epochs=4, optimizer="sgd", learning_rate=0.05, momentum=0.9, augmentation={"pad": 2, "flip": True}),
+        Recipe(epochs=4, augmentation={"pad": 1, "flip": "alternating"}),
     ],
-    ids=["adam", "sgd", "momentum"],
+    ids=["adam", "sgd", "momentum", "flips"],
 )
 def test_a_training_resumed_after_any_epoch_ends_with_the_same_weights(digits_splits, tmp_path, recipe):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
@@ -166,31 +167,33 @@ def test_schedules_have_their_documented_shapes(schedule):
         assert factors[20] == pytest.approx(1)
 
 
-def test_shift_and_flip_moves_whole_images():
-    images = torch.arange(2 * 3 * 5 * 5, dtype=torch.uint8).view(2, 3, 5, 5) + 1
-    found = set()
-    for seed in range(200):
-        moved = shift_and_flip(images, pad=1, flip=True, generator=torch.Generator().manual_seed(seed))
-        assert moved.shape == images.shape
-        assert moved.dtype == torch.uint8
-        options = {
-            (top, left, flip): crop(images[0], top, left, flip)
-            for top in range(3)
-            for left in range(3)
-            for flip in (False, True)
-        }
-        found |= {option for option, image in options.items() if torch.equal(moved[0], image)}
-    assert len(found) == 18
+class Curious(nn.Sequential):
+    def initialize_from(self, images):
+        self.seen = images
 
 
-def crop(image, top, left, flip):
-    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))[:, top : top + 5, left : left + 5]
-    return padded.flip(2) if flip else padded
+def test_the_parts_that_depend_on_the_data_are_initialized_before_the_training(digits_splits):
+    data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    model = Curious(fresh())
+    train(model, *data, Recipe(epochs=1), seed=0, **QUIET)
+    assert torch.equal(model.seen, data[0].images[:5000].float() / 255)
 
 
-def test_nothing_moves_without_padding_or_flip():
-    images = torch.rand(4, 1, 6, 6)
-    assert torch.equal(shift_and_flip(images, pad=0, flip=False, generator=torch.Generator()), images)
+def test_biases_of_batch_norms_have_their_own_rate_and_the_same_decay_a_step():
+    model = fresh("cnn.CNN", batch_norm=True)
+    recipe = Recipe(epochs=1, optimizer="sgd", learning_rate=0.5, weight_decay=0.01, norm_bias_rate=64)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    optimizer = make_optimizer(recipe, model)
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.learning_rate * group["rate_factor"]
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+    biases = {f"{name}.bias" for name, module in model.named_modules() if "BatchNorm" in type(module).__name__}
+    assert biases
+    for name, parameter in model.named_parameters():
+        rate = 0.5 * 64 if name in biases else 0.5
+        assert torch.allclose(parameter, before[name] * (1 - 0.5 * 0.01) - rate, atol=1e-5), name
 
 
 def test_the_global_random_state_is_unchanged(digits_splits):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from foolflow.attacks.kinds import corruption_problem
 from foolflow.defenses.kinds import filters
-from foolflow.models.kinds import SUPPLIED, model_files
+from foolflow.models.kinds import SUPPLIED, TRAINING, model_files
 from foolflow.workflow.config.calls import (
     factory_problems,
     method_problems,
@@ -31,6 +31,7 @@ def reference_problems(config: Config) -> Iterator[str]:
         yield from dataset_problems(f"datasets.{name}", dataset, needed=name in studied)
     for name, model in config["models"].items():
         yield from _model_problems(f"models.{name}", model, needed=name in studied)
+        yield from unknown(f"models.{name}.training_on", model.get("training_on", {}), "datasets", config["datasets"])
     for name, defense in config["defenses"].items():
         yield from _defense_problems(f"defenses.{name}", defense)
     for name, attack in config["attacks"].items():
@@ -72,8 +73,8 @@ def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
 # The ways to name a network, each with the keys that may stand next to it: of a supplied model, and of a trained one.
 _INPUT_AND_OUTPUT = {"mean", "std", "classes"}
 MODEL_KINDS: dict[str, tuple[set[str], set[str]]] = {
-    "architecture": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "arguments"}),
-    "python": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "arguments"}),
+    "architecture": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "training_on", "arguments"}),
+    "python": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "training_on", "arguments"}),
     "torchvision": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
     "timm": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
     "torchscript": (_INPUT_AND_OUTPUT, set()),
@@ -85,16 +86,17 @@ def _key_problems(key: str, kind: str, model: Config) -> Iterator[str]:
     """Yield one line for each key that does not go with the others."""
     supplied, trained = MODEL_KINDS[kind]
     is_trained = "training" in model and bool(trained)
-    if "weights" in model and "training" in model:
-        yield f"{key}: weights and training exclude each other; supplied weights are never trained"
-        return
+    for name in TRAINING:
+        if "weights" in model and name in model:
+            yield f"{key}: weights and {name} exclude each other; supplied weights are never trained"
+            return
     if "weights" in supplied and not is_trained and "weights" not in model:
         remedy = "weights: (a trained network) or training: (to train one here)" if trained else "weights:"
         yield f"{key}: {kind} needs {remedy}"
         return
     for name in sorted(model.keys() - {kind} - (trained if is_trained else supplied)):
-        if name == "training":
-            yield f"{key}.training: {kind} models are not trained here; use architecture or python"
+        if name in TRAINING:
+            yield f"{key}.{name}: {kind} models are not trained here; use architecture or python"
         elif is_trained:
             yield f"{key}.{name}: only for supplied weights; for a model that is trained here use arguments"
         else:
