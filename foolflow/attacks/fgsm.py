@@ -42,7 +42,8 @@ def fgsm(
         direction = -direction
     once = torch.ones_like(labels)
     made = [
-        conclude(model, (images + value * direction).clamp(0, 1), labels, targets, once, once) for value in epsilons
+        conclude(model, (value * direction).add_(images).clamp_(0, 1), labels, targets, once, once)
+        for value in epsilons
     ]
     return stack(made) if np.ndim(epsilon) else made[0]
 

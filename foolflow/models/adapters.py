@@ -123,7 +123,10 @@ def modules_of(function: Callable) -> list[nn.Module]:
             owner = thing.__self__
             pending += [owner] if isinstance(owner, nn.Module) else _modules_in(vars(owner))
         elif isinstance(thing, FunctionType):
-            variables = inspect.getclosurevars(thing)
+            try:
+                variables = inspect.getclosurevars(thing)
+            except ValueError:  # one of them has no value yet
+                continue
             pending += [*variables.nonlocals.values(), *_modules_in(variables.globals)]
         elif thing is function:
             pending += _modules_in(getattr(thing, "__dict__", {}))

@@ -1,0 +1,56 @@
+from functools import partial
+
+import torch
+from torch import nn
+
+from foolflow.models.adapters import as_module, modules_of
+
+MODEL, OTHER = nn.Linear(2, 2), nn.Linear(2, 2)
+
+
+class Holder:
+    def __init__(self, *models):
+        self.model, self.models = models[0], list(models)
+
+    def __call__(self, images):
+        return self.model(images)
+
+    def run(self, images):
+        return self.model(images)
+
+
+def twice(first, images, second=None):
+    return second(first(images))
+
+
+def test_the_modules_of_callables():
+    local, name = nn.Linear(2, 2), "a string"
+    nested = torch.no_grad()(lambda x: local(x) if name else x)
+    assert modules_of(lambda x: MODEL(x)) == [MODEL]
+    assert modules_of(nested) == [local]
+    assert modules_of(MODEL.forward) == [MODEL]
+    assert set(modules_of(partial(twice, MODEL, second=OTHER.forward))) == {MODEL, OTHER}
+    assert modules_of(Holder(MODEL)) == modules_of(Holder(MODEL).run) == [MODEL]
+    assert modules_of(torch.relu) == []
+
+
+def test_what_is_not_seen():
+    def helper(images):
+        return MODEL(images)
+
+    assert modules_of(Holder(OTHER, MODEL)) == [OTHER]  # MODEL is in a list
+    assert modules_of(lambda x: twice(x, x)) == []
+    assert modules_of(lambda x: helper(x)) == [MODEL]  # but what a local function uses is
+
+
+def test_a_variable_without_a_value_hides_the_others():
+    def function(images):
+        return MODEL(images) if images is not None else later
+
+    assert modules_of(function) == []
+    later = None
+
+
+def test_the_modules_of_a_function_are_parts_of_it():
+    module = as_module(lambda x: MODEL(x) + OTHER(x))
+    assert set(module.parameters()) == {*MODEL.parameters(), *OTHER.parameters()}
