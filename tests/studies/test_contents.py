@@ -51,7 +51,7 @@ def test_the_setup_describes_what_the_config_says(config):
     assert ("pdpgd_linf", "advlib:pdpgd with norm ∞, num_steps 500, 200 images") in setup["minimal"]["Attacks"]
     assert "Defenses" not in setup["stadv"]
     trained = dict(setup["minimal"]["Models"])["MLP_d"]
-    assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 15 epochs"
+    assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 12 epochs"
     assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])
 
 

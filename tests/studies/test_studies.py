@@ -133,7 +133,7 @@ def test_every_spec_survives_conversion_to_json(config, study):
 def test_names_are_unique(config, kind):
     names = [one["name"] for study in STUDIES for found, one in exhibits(config, study) if found == kind]
     assert sorted(names) == sorted(set(names))
-    assert "times" not in names  # the run's own table
+    assert not {"times", "costs"} & set(names)  # the tables that belong to no study
     assert all(name == name.strip("/") and ".." not in name for name in names)
 
 
@@ -164,12 +164,12 @@ def test_a_study_that_is_not_in_the_config_is_empty(config, study):
 
 
 def test_every_table_and_figure_module_is_used_by_a_study(config):
-    """The only exception is the table of times, which belongs to no study."""
+    """The only exceptions are the tables of times and costs, which belong to no study."""
     used = {(kind, one["module"]) for study in STUDIES for kind, one in exhibits(config, study)}
     for kind, package in KINDS.items():
         files = (ROOT / package.replace(".", "/")).glob("*.py")
         building = {path.stem for path in files if "\ndef build(" in path.read_text(encoding="utf-8")}
-        assert {module for found, module in used if found == kind} | {"times"} == building | {"times"}
+        assert {module for found, module in used if found == kind} == building - {"times", "costs"}
 
 
 def test_every_caption_is_used(config):

@@ -78,7 +78,11 @@ CASES = [
         "models.A.training.augmentation.flip",
         "often",
     ),
-    (put("models.lenet.architecture", "lenet.LeNet5"), "models.lenet", "available: airbench.Airbench, cnn.CNN"),
+    (
+        put("models.lenet.architecture", "lenet.LeNet5"),
+        "models.lenet",
+        "available: airbench.Airbench, alex_net.AlexNet",
+    ),
     (put("models.lenet.architecture", "lenet5.LeNet"), "models.lenet", "lenet.LeNet"),
     (put("models.lenet.architecture", None), "models.lenet", "needs one of architecture, python, torch"),
     (put("models.lenet.architecture", None), "models.lenet", "torchscript, onnx; none is given"),
@@ -281,8 +285,10 @@ def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, sch
 
 
 def test_a_control_may_be_left_out_or_null(config, schema):
-    config["studies"]["fgsm_sweep"]["sweeps"][0]["control"] = None
-    del config["studies"]["fgsm_sweep"]["sweeps"][1]["control"]
+    sweeps = config["studies"]["fgsm_sweep"]["sweeps"]
+    sweeps[0]["control"] = None
+    for sweep in sweeps[1:]:
+        sweep.pop("control", None)
     config["studies"]["fgsm_sweep"]["comparisons"] = []
     config["studies"]["minimal"]["control"] = None
     assert problems(config, schema) == []
@@ -378,7 +384,7 @@ print({"torch", "foolbox"} & set(sys.modules))
 def test_a_missing_library_is_a_problem_only_if_a_study_needs_it(config, schema, monkeypatch):
     monkeypatch.setattr("foolflow.workflow.config.calls.installed", lambda distribution: None)
     config["attacks"] = {name: entry for name, entry in config["attacks"].items() if ":" not in entry["method"]}
-    config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"]}}
+    config["studies"] = {"minimal": config["studies"]["minimal"] | {"attacks": ["dichotomy"], "comparisons": []}}
     before = problems(config, schema)
     config["attacks"]["theirs"] = {"method": "foolbox:DDNAttack", "images": 1000}
     assert problems(config, schema) == before
