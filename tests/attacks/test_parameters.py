@@ -48,7 +48,9 @@ def test_what_has_no_annotation_is_not_checked():
     check_kinds({"a": object(), "b": None, "c": 3}, {"b": torch.Tensor | None, "c": Parameter.empty})
 
 
-@pytest.mark.parametrize("value", ["8/255", [[0.1]], {"a": 1}, object(), torch.rand(2, 3, 4), b"a"], ids=repr)
+@pytest.mark.parametrize(
+    "value", ["8/255", [[0.1]], {"a": 1}, object(), torch.rand(2, 3, 4), b"a"], ids=lambda one: type(one).__name__
+)
 @pytest.mark.parametrize("name", METHODS)
 def test_every_parameter_of_every_attack_is_checked(name, value):
     attack = getattr(foolflow.attacks, name)
