@@ -69,7 +69,7 @@ def tabulate(attacked: Sequence[Fixed]) -> Table:
         }
     )
     return Table(
-        title="R2's attack at one fixed norm",
+        title="An attack at one fixed norm",
         data=data,
         display=display,
         findings=list(_findings(data, shortest)),

@@ -307,6 +307,8 @@ def _of_defenses(victims: Mapping[tuple, Sequence[Attacked]], norm: str) -> Iter
 def _display(data: pd.DataFrame, norm: str) -> pd.DataFrame:
     defended = (data["defense"] != "none").any()
     several_datasets, several_seeds = data["dataset"].nunique() > 1, data["seed"].nunique() > 1
+    # With the two columns of the defenses, those of the quantiles would not fit a page; the CSV has them.
+    quantiles = {} if defended else {f"{part:g} %": data[f"q{part:02d}_{norm}"].map(_distance) for part in (5, 95)}
     columns = {
         **({"data set": data["dataset"]} if several_datasets else {}),
         "model": data["model"],
@@ -325,8 +327,7 @@ def _display(data: pd.DataFrame, norm: str) -> pd.DataFrame:
         **({LETTERS: data[LETTERS]} if data[LETTERS].any() else {}),
         "ratio to best": data["to_best"].map(_distance),
         f"mean {NORMS[norm]}": data[f"mean_{norm}"].map(_distance),
-        "5 %": data[f"q05_{norm}"].map(_distance),
-        "95 %": data[f"q95_{norm}"].map(_distance),
+        **quantiles,
         "shortest %": data["shortest"].map(lambda share: percent(share, 1)),
         "missed": data["missed"].map("{:,}".format),
         "gradients": data["gradient_evaluations"].map(lambda count: "" if pd.isna(count) else f"{count:,.0f}"),

@@ -49,7 +49,7 @@ def test_every_installed_library_has_a_row_and_ours_is_first(measured):
     data = table(measured)
     assert (data["images_per_second"] > 0).all()
     without = data["attack"].str.startswith(("noise", "Square"))
-    assert (data["gradient_evaluations"] > 0).eq(~without).all()
+    assert (data["gradient_evaluations"] > 0.5).eq(~without).all()
     assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
 
 

@@ -43,6 +43,9 @@ OTHERS = [
 ]
 
 
+TRIAL = 0.3  # passes per image, of 16, in which the model is tried with faster layers
+
+
 def counted(model, entry, images, labels):
     """Return the numbers of forward and backward passes per image."""
     passed = {"forward": 0, "backward": 0}
@@ -103,7 +106,7 @@ def test_other_attacks_cost_about_what_is_estimated(trained, entry):
     forward, backward = counted(trained.model, entry, trained.images[:16], trained.labels[:16])
     between = sorted((cost.forward, cost.at_most.forward)), sorted((cost.backward, cost.at_most.backward))
     for found, (least, most) in zip((forward, backward), between, strict=True):
-        assert 0.6 * least <= found <= 1.6 * most
+        assert 0.6 * least <= found <= 1.6 * most + TRIAL
 
 
 def test_the_linear_systems_of_stadv_take_time_that_depends_on_the_shape():
