@@ -6,6 +6,8 @@ from typing import Any
 
 from foolflow.pages.gallery import query
 
+LONG = 24  # characters; a longer text may take several lines
+
 
 def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
     """Describe a table for the template.
@@ -27,7 +29,11 @@ def table(data: Mapping[str, Any], file: str, caption: str) -> dict[str, Any]:
                 "href": links.get((row, column)) if text else None,
                 "classes": " ".join(
                     name
-                    for name, holds in (("num", columns[column]["numeric"]), ("best", (row, column) in best))
+                    for name, holds in (
+                        ("num", columns[column]["numeric"]),
+                        ("long", len(text) > LONG),
+                        ("best", (row, column) in best),
+                    )
                     if holds
                 ),
             }

@@ -49,7 +49,9 @@ def test_every_installed_library_has_a_row_and_ours_is_first(measured):
     data = table(measured)
     assert (data["images_per_second"] > 0).all()
     without = data["attack"].str.startswith(("noise", "Square"))
-    assert (data["gradient_evaluations"] > 0.5).eq(~without).all()
+    assert (data.loc[~without, "gradient_evaluations"] > 0).all()
+    theirs = data["library"].ne(contenders.OURS)  # ours tries the model in both directions, see `accelerated`
+    assert data.loc[without & theirs, "gradient_evaluations"].eq(0).all()
     assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
 
 
