@@ -31,8 +31,8 @@ def fixed_norm(
     [0, 1].
 
     Adam changes all pixels by about the same amount, so in L2 r ends near the signs of the gradient and not along it.
-    This is one step of the bisection of `dichotomy` as R2 published it. It shows whether so many steps suffice at a
-    norm at which the image is known to have an adversarial perturbation.
+    R2's `dichotomy` runs this search at each norm that its bisection tries. Where an image is known to have an
+    adversarial perturbation of that norm, a failure shows that `steps` do not suffice.
 
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.

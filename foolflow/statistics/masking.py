@@ -12,10 +12,8 @@ from foolflow.statistics.robustness import on_common_images
 SIGNIFICANT = 0.01  # level of a two-sided test; each victim has several
 NEAR_ZERO = 0.05  # an accuracy above this is suspicious if the radius allows any image to become grey
 # A single-step collapse: one step leaves at least WITHSTOOD of the clean accuracy, and many steps less than LEFT of
-# that. Where undefended networks (MNIST, FashionMNIST, CIFAR-10) keep half of their clean accuracy under FGSM, PGD
-# leaves at least 0.7 of that; networks trained with PGD keep at least 0.8 of it within the radius of their training;
-# after catastrophic overfitting almost nothing is left (Wong et al. 2020, section 5.4). Undefended networks of tiny
-# images may collapse, too (66 % and 0 % on 8 x 8 digits), so a defense must also withstand one step better than the
+# that: both are a convention. After catastrophic overfitting almost nothing is left (Wong et al. 2020, section 5.4).
+# Undefended networks of tiny images may collapse, too, so a defense must also withstand one step better than the
 # undefended victim.
 WITHSTOOD, LEFT = 0.5, 0.5
 

@@ -24,7 +24,7 @@ def workload(config: Config) -> list[dict[str, Any]]:
 
 def timed(config: Config) -> list[Cell]:
     """Return the victims whose speed tells what the config costs: one training seed of each."""
-    cells = [cell for name in config["studies"] for cell in _cells(config, name)]
+    cells = [cell for name in config["studies"] for cell in study_module(name).cells(config)]
     victims = [*victims_of(cells), *victims_of(sets_of(cells))]
     victims += [row for one in workload(config) for row in one["trainings"]]
     return list({_kind(victim): {key: victim[key] for key in VICTIM[:-1]} for victim in victims}.values())
@@ -32,7 +32,7 @@ def timed(config: Config) -> list[Cell]:
 
 def _of_study(config: Config, name: str, trained: set[tuple[Any, ...]], made: set[tuple[Any, ...]]) -> dict[str, Any]:
     module = study_module(name)
-    cells = _cells(config, name)
+    cells = list(module.cells(config))
     shown = module.victims(config) if hasattr(module, "victims") else []
     trainings, attacks = [], []
     for victim in [*victims_of(cells), *victims_of(sets_of(cells)), *victims_of(shown)]:
@@ -47,10 +47,6 @@ def _of_study(config: Config, name: str, trained: set[tuple[Any, ...]], made: se
             attacks.append(one | {"entry": config["attacks"][one["attack"]], "hardened": hardened})
     judgements = [{key: cell[key] for key in VICTIM} | {"entry": config["attacks"][cell["attack"]]} for cell in cells]
     return {"study": name, "trainings": trainings, "attacks": attacks, "judgements": judgements}
-
-
-def _cells(config: Config, name: str) -> list[Cell]:
-    return list(study_module(name).cells(config))
 
 
 def _kind(victim: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ def victim(right: int, images: int = 100) -> np.ndarray:
 
 
 def lettered(counts, level=0.05):
-    """Return the letters of victims that are right on so many images, the victims in any order."""
+    """Return the letters of victims, in any order, each of which is right on `counts` images."""
     tests = compare_all([victim(count) for count in counts])
     order = sorted(range(len(counts)), key=lambda index: -counts[index])
     return compact_letters(order, [pair for pair, p_value in tests.items() if p_value < level])

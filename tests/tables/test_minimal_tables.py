@@ -261,7 +261,7 @@ def test_a_defended_network_is_compared_with_the_undefended_one_on_the_images_th
     )
     assert table.display["defense"].tolist() == ["none"] * 2 + ["pgd_training"] * 2
     assert table.display["clean %"].tolist() == ["95.45"] * 2 + ["90.91"] * 2
-    # Attack b is the shorter one on the defended network, but for its last image, on which it fails.
+    # On the defended network, attack b finds shorter perturbations, except on the last image, which it does not fool.
     finding = table.findings[-1]
     assert finding.startswith(
         "CNN with pgd_training (mnist, seed 0): the shortest perturbation of any attack has a median L2 of "
