@@ -24,7 +24,7 @@ TRIED = 2  # images on which a model is tried, a bright one and a dark one
 # all images share, such as the logit of a masked class, says nothing about how exact the others have to be.
 TOLERANCE = 1e-5
 SPACINGS = 2  # of floating-point numbers of the size of the output, which may be added to this
-# Of the length of a gradient. Where rounding moves an activation across the kink of a ReLU, it changes by up to 0.5 %.
+# Of the length of a gradient, which changes where rounding moves an activation across the kink of a ReLU.
 GRADIENT_TOLERANCE = 0.03
 VALUES_AT_ONCE = 2**18  # in the matrix product of a gradient: what the processor's cache holds
 
