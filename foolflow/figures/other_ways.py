@@ -10,7 +10,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import CONTROL_LOOK, GREY, LOOKS, house_style, panels
 from foolflow.figures.text import limited, shorten, shorten_all
 
-LONGEST = 40  # columns of the name of a way
+LONGEST = 48  # columns of the name of a way
 PANELS = 6
 
 
@@ -51,5 +51,5 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _label(way: Any, attack: Any, source: Any) -> str:
-    made_on = "" if pd.isna(source) else f", made on {source}"
+    made_on = "" if pd.isna(source) else f" from {source}"
     return f"{attack} ({way}{made_on})"

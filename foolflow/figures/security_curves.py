@@ -114,7 +114,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, 
     if any(one.noise for one in curves):
         axes.plot([], [], color=GREY, label=CONTROL, **CONTROL_LOOK)
     axes.set(xlabel=axis, xlim=(0, end), ylim=(0, 101))
-    title = "network: median distance"
+    title = "network: median"  # of what the axis shows
     if not below:
         axes.legend(title=title, loc="upper right")
     else:
