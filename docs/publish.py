@@ -1,4 +1,4 @@
-"""Copy what a full run made to docs/results/, and fill the README's tables from it.
+"""Copy what a full run made to docs/results/, write its pages (docs/stories.py), and fill the README's tables from it.
 
     python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
+
+from foolflow.workflow.plugins import load_object
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
@@ -193,6 +195,10 @@ def main(arguments: argparse.Namespace) -> None:
         (PUBLISHED / study).mkdir(parents=True, exist_ok=True)
         for name, path in FILES[study].items():
             shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
+    for study in arguments.studies:  # a page may quote the tables of another study
+        (PUBLISHED / study / "README.md").write_text(
+            load_object(f"{ROOT}/docs/stories.py:page")(study), encoding="utf-8"
+        )
     README.write_text(fill(README.read_text(encoding="utf-8")), encoding="utf-8")
 
 

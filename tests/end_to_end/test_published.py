@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pandas as pd
 import pytest
@@ -22,6 +23,58 @@ def test_what_is_published_is_complete(root):
         assert (folder / "README.md").stat().st_size > 500
         for name in files:
             assert (folder / name).stat().st_size > 0
+
+
+STUDIES = ["fgsm_sweep", "accuracy", "minimal", "stadv", "defenses", "leaderboard", "bench"]
+
+
+@pytest.fixture
+def stories(root):
+    return lambda name: load_object(f"{root}/docs/stories.py:{name}")
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_each_page_says_what_its_tables_say(root, stories, study):
+    """Pages are written from the tables: another number or another claim needs other tables."""
+    assert (root / f"docs/results/{study}/README.md").read_text(encoding="utf-8") == stories("page")(study)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_number_and_comparison_of_a_page_has_a_source(root, stories, study):
+    story = (root / f"docs/stories/{study}.md").read_text(encoding="utf-8")
+    assert stories("unsupported")(story) == []
+
+
+def test_a_page_is_not_written_when_a_table_contradicts_it(root, stories, tmp_path):
+    shutil.copytree(root / "docs/results", tmp_path / "results")
+    table = tmp_path / "results/fgsm_sweep/fgsm_sweep.csv"
+    rows = pd.read_csv(table)
+    rows.loc[(rows["model"] == "six_conv") & (rows["epsilon"] == 0.1), "accuracy"] = 0.5  # no longer the lowest
+    rows.to_csv(table, index=False)
+    with pytest.raises(Exception, match="claim 1 of a sentence does not hold"):
+        stories("page")("fgsm_sweep", tmp_path / "results")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "found"),
+    [
+        ("A falls to 30 %.", True),
+        ("A falls to {{ a | percent }} %.", False),
+        ("A is better than B.", True),
+        ("A is better than {{ b | percent }} %.", True),
+        ("{{ claim(a > b) }}A is better than B.", False),
+        ("Half of the images are fooled.", True),
+        ("Every image is fooled.", True),
+        ("{# source: R3, section 4 #}R3 reports 76.9 %.", False),
+        ("{# see below #}R3 reports 76.9 %.", True),
+        ("On CIFAR-10 within 8/255, R1 to R4 measure L2.", False),
+        ("The filter is `size: 3`. A is fooled.", False),
+        ("| A | 30 |", True),
+        ("| A | {{ a }} |", False),
+    ],
+)
+def test_what_a_sentence_needs(stories, sentence, found):
+    assert bool(stories("unsupported")(f"First.\n\n{sentence}\n")) == found
 
 
 TIMINGS = {"minimal_speed.csv"}  # differ from run to run, so no manifest has them

@@ -30,7 +30,7 @@ def click(browser, text):
     assert wait_for(clicked), text
 
 
-FIGURES = {"stAdv": 10, "Minimal perturbations": 3, "Defenses": 6, "FGSM sweep": 2}
+FIGURES = {"stAdv": 10, "Minimal perturbations": 3, "Defenses": 6, "FGSM sweep": 3}
 
 
 def rows(browser):
