@@ -1,4 +1,4 @@
-"""Write the pages of docs/results/ from their stories: docs/stories/<study>.md, Jinja templates.
+"""Write the pages of docs/results/ from their stories: docs/stories/<study>.md.jinja, Jinja templates.
 
 A story may state a number or a comparison only through an expression, which reads the published tables when the page is
 written. A page therefore cannot say what its tables do not, and it is not written while a claim is wrong:
@@ -90,7 +90,7 @@ def page(study: str, published: Path = PUBLISHED) -> str:
         "round": round,
         "sorted": sorted,
     }
-    return reflow(environment.get_template(f"{study}.md").render())
+    return reflow(environment.get_template(f"{study}.md.jinja").render())
 
 
 def reflow(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from foolflow.workflow.config.names import strings
 
 SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
-TRAINING = ("training", "training_on")  # keys of a model that is trained here
+TRAINING = ("training", "training_on", "one_seed")  # keys of a model that is trained here
 
 # In an ONNX file, each external tensor names its file: the entry ("location", name) of a protocol buffer.
 _LOCATION = re.compile(rb"\x0a\x08location\x12(?=(.))", re.DOTALL)

@@ -79,10 +79,10 @@ def study_seeds(config: Config, study: str) -> list[int]:
 def seeds_of(config: Config, study: str, model: str) -> list[int]:
     """Return the training seeds of a model's victims in a study.
 
-    Supplied weights are one victim, which has the first seed.
+    Supplied weights are one victim, which has the first seed, and so is a model that costs too much to train again.
     """
-    seeds = study_seeds(config, study)
-    return seeds[:1] if is_supplied(config["models"][model]) else seeds
+    seeds, entry = study_seeds(config, study), config["models"][model]
+    return seeds[:1] if is_supplied(entry) or entry.get("one_seed") else seeds
 
 
 def trained_defenses(config: Config) -> list[str]:

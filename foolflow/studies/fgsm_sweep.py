@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.attacks.kinds import STRENGTHS, size_name
-from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection
 from foolflow.studies.controls import control_problems
-from foolflow.workflow.config.names import unknown
+from foolflow.workflow.config.names import unknown, unknown_pairs
 
 TITLE = "FGSM sweep"
 QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
@@ -156,9 +155,6 @@ def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterat
                 yield f"{key}.{field}: all must run on the same images ({chosen})"
             if field == "controls" and attack.get("method") != "corrupt":
                 yield f"{key}.controls: {name} is no control; a control has method corrupt"
-    for source in transfer["sources"]:
-        model, defense = model_and_defense(source)
-        if model not in config["models"] or defense not in ["none", *config["defenses"]]:
-            yield f"{key}.transfer.sources: {source!r} is not a model/defense of this config, such as CNN/none"
-        elif source == f"{comparison['model']}/none":
-            yield f"{key}.transfer.sources: {source} is the network itself, which white_box attacks"
+    yield from unknown_pairs(f"{key}.transfer.sources", transfer["sources"], config)
+    if (source := f"{comparison['model']}/none") in transfer["sources"]:
+        yield f"{key}.transfer.sources: {source} is the network itself, which white_box attacks"

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.data.cells import model_and_defense
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
-from foolflow.workflow.config.names import invalid_names, unknown
+from foolflow.workflow.config.names import invalid_names, unknown, unknown_pairs
 
 TITLE = "Leaderboard"
 QUESTION = "Which victim keeps the most accuracy under the worst of several attacks on each image?"
@@ -72,10 +71,7 @@ def problems(config: Config) -> Iterator[str]:
     for index, board in enumerate(listed):
         key = f"studies.leaderboard.boards.{index}"
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
-        for source in board.get("transfer_from", []):
-            model, defense = model_and_defense(source)
-            if model not in config["models"] or defense not in ["none", *config["defenses"]]:
-                yield f"{key}.transfer_from: {source!r} is not a model/defense of this config, such as six_conv/none"
+        yield from unknown_pairs(f"{key}.transfer_from", board.get("transfer_from", []), config)
         for name in board["attacks"]:
             given = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon", [])
             epsilons = given if isinstance(given, list) else [given]

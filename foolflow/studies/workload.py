@@ -14,7 +14,7 @@ def workload(config: Config) -> list[dict[str, Any]]:
     """Return the work of each study, in the order of the config. What studies share belongs to the first of them.
 
     study: its name.  trainings: the victims to train, each with `epochs`.  attacks: the adversarial sets to make, each
-    with the config `entry` of the attack, and `hardened`, whether the victim was trained against attacks.
+    with the config `entry` of the attack, and `hardened`, whether the victim may resist long.
     judgements: how often each victim judges a set, with the `entry` of the attack.
     """
     trained: set[tuple[Any, ...]] = set()
@@ -43,10 +43,16 @@ def _of_study(config: Config, name: str, trained: set[tuple[Any, ...]], made: se
     for one in sets_of(cells):
         if tuple(one.values()) not in made:
             made.add(tuple(one.values()))
-            hardened = _defense(config, one["defense"]).get("method") in TRAINING
+            hardened = _hardens(_defense(config, one["defense"]))
             attacks.append(one | {"entry": config["attacks"][one["attack"]], "hardened": hardened})
     judgements = [{key: cell[key] for key in VICTIM} | {"entry": config["attacks"][cell["attack"]]} for cell in cells]
     return {"study": name, "trainings": trainings, "attacks": attacks, "judgements": judgements}
+
+
+def _hardens(defense: Mapping[str, Any]) -> bool:
+    """Whether a victim trained so may resist. Against one step without a random start, networks learn to mask it."""
+    given = defense.get("parameters", {})
+    return defense.get("method") in TRAINING and bool(given.get("steps", 1) > 1 or given.get("random_start"))
 
 
 def _kind(victim: Mapping[str, Any]) -> tuple[Any, ...]:

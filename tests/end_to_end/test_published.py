@@ -41,7 +41,7 @@ def test_each_page_says_what_its_tables_say(root, stories, study):
 
 @pytest.mark.parametrize("study", STUDIES)
 def test_every_number_and_comparison_of_a_page_has_a_source(root, stories, study):
-    story = (root / f"docs/stories/{study}.md").read_text(encoding="utf-8")
+    story = (root / f"docs/stories/{study}.md.jinja").read_text(encoding="utf-8")
     assert stories("unsupported")(story) == []
 
 

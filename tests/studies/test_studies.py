@@ -60,13 +60,14 @@ def test_a_study_may_have_seeds_of_its_own(study):
     for name in STUDIES:
         module = importlib.import_module(f"foolflow.studies.{name}")
         seeds = {cell["seed"] for cell in module.cells(config)}
-        assert seeds == ({3, 5} if name == study else {0})
+        assert seeds == set(config["studies"][name].get("seeds", [0]))
         assert {cell["seed"] for cell in getattr(module, "victims", lambda config: [])(config)} <= seeds
 
 
-def test_supplied_weights_are_one_victim_with_the_first_seed_of_the_study():
-    config = config_with() | {"models": {"mine": SUPPLIED, "lenet": {}}, "studies": {"minimal": {"seeds": [3, 5]}}}
-    assert seeds_of(config, "minimal", "mine") == [3]
+def test_supplied_weights_and_expensive_models_are_one_victim_with_the_first_seed_of_the_study():
+    models = {"mine": SUPPLIED, "lenet": {}, "slow": {"one_seed": True}}
+    config = config_with() | {"models": models, "studies": {"minimal": {"seeds": [3, 5]}}}
+    assert seeds_of(config, "minimal", "mine") == seeds_of(config, "minimal", "slow") == [3]
     assert seeds_of(config, "minimal", "lenet") == [3, 5]
     assert seeds_of(config, "stadv", "lenet") == [0]
 

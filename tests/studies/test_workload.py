@@ -17,7 +17,7 @@ DEFENSES = {
     "hard": {
         "method": "adversarial_training",
         "at": ["train"],
-        "parameters": {"epsilon": 0.1},
+        "parameters": {"epsilon": 0.1, "steps": 2},
         "training": {"epochs": 7},
     },
     "blur": {"method": "gaussian_blur", "at": ["test"], "parameters": {"sigma": 1}},
@@ -51,6 +51,15 @@ def test_each_training_and_set_counts_once(config):
     assert second["trainings"] == []
     assert second["attacks"] == []
     assert len(second["judgements"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("parameters", "hardened"), [({}, False), ({"random_start": 2}, True), ({"steps": 3}, True), ({"steps": 1}, False)]
+)
+def test_one_step_without_a_random_start_hardens_nothing(config, parameters, hardened):
+    config["defenses"]["hard"]["parameters"] = {"epsilon": 0.1} | parameters
+    attacks = workload(config)[0]["attacks"]
+    assert {row["hardened"] for row in attacks if row["defense"] == "hard"} == {hardened}
 
 
 def test_a_supplied_model_is_not_trained(config):

@@ -1,6 +1,7 @@
 """Every problem of a config is one line that names the key."""
 
 import copy
+import importlib
 import subprocess
 import sys
 
@@ -282,6 +283,18 @@ def test_a_list_of_strengths_is_rejected_where_a_list_of_epsilons_is(config, sch
         put(f"studies.{part}.{key}", ["turned"])(broken)
         line = f"studies.{part}.{key}: turned has a list of strengths; it needs a single one here"
         assert line in problems(broken, schema)
+
+
+@pytest.mark.parametrize("part", ["minimal.fixed_norm", "minimal.control", "stadv.literal"])
+def test_a_part_of_a_study_is_turned_off_by_null(config, schema, part):
+    study, key = part.split(".")
+    attack = config["studies"][study][key]
+    attack = attack["attack"] if isinstance(attack, dict) else attack
+    cells = importlib.import_module(f"foolflow.studies.{study}").cells
+    assert attack in {cell["attack"] for cell in cells(with_defaults(config))}
+    config["studies"][study][key] = None
+    assert problems(config, schema) == []
+    assert attack not in {cell["attack"] for cell in cells(with_defaults(config))}
 
 
 def test_a_control_may_be_left_out_or_null(config, schema):

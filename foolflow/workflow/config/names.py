@@ -52,6 +52,14 @@ def unknown_victims(key: str, entry: Config, config: Config) -> Iterator[str]:
     yield from unknown(f"{key}.defenses", entry["defenses"], "defenses", ["none", *config["defenses"]])
 
 
+def unknown_pairs(key: str, victims: Sequence[str], config: Config) -> Iterator[str]:
+    """Yield one line for each of `victims` that is no model/defense of the config."""
+    for victim in victims:
+        model, _, defense = victim.partition("/")
+        if model not in config["models"] or defense not in ["none", *config["defenses"]]:
+            yield f"{key}: {victim!r} is not a model/defense of this config, such as six_conv/none"
+
+
 def has_several_sizes(attack: Config) -> bool:
     """Whether the attack makes several adversarial sets: one for each number of a list of epsilons or strengths."""
     return isinstance(attack.get("parameters", {}).get(size_name(attack)), list)

@@ -73,8 +73,8 @@ def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
 # The ways to name a network, each with the keys that may stand next to it: of a supplied model, and of a trained one.
 _INPUT_AND_OUTPUT = {"mean", "std", "classes"}
 MODEL_KINDS: dict[str, tuple[set[str], set[str]]] = {
-    "architecture": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "training_on", "arguments"}),
-    "python": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {"training", "training_on", "arguments"}),
+    "architecture": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {*TRAINING, "arguments"}),
+    "python": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, {*TRAINING, "arguments"}),
     "torchvision": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
     "timm": ({"weights", "arguments"} | _INPUT_AND_OUTPUT, set()),
     "torchscript": (_INPUT_AND_OUTPUT, set()),
