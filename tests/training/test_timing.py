@@ -6,7 +6,7 @@ from torch import nn
 from foolflow.defenses.loading import load_hardening
 from foolflow.training.loop import Labelled
 from foolflow.training.recipe import Recipe
-from foolflow.training.timing import BATCHES, seconds_per_image
+from foolflow.training.timing import BATCHES, EPOCHS, seconds_per_image
 
 RECIPE = Recipe(epochs=50, batch_size=16, patience=1)
 IMAGES = Labelled(torch.zeros(100, 1, 8, 8, dtype=torch.uint8), torch.arange(100) % 10)
@@ -26,10 +26,26 @@ class Counting(nn.Module):
         return self.layer(images.flatten(1))
 
 
+class Whitening(Counting):
+    """The same, but a training begins with something long."""
+
+    begun = 0
+
+    def initialize_from(self, images):
+        self.begun += 1
+
+
 def test_a_few_batches_are_timed_whatever_the_recipe():
     model = Counting()
-    assert seconds_per_image(model, IMAGES, RECIPE) > 0
-    assert model.seen < 2 * (BATCHES + 1) * RECIPE.batch_size
+    assert seconds_per_image(model, IMAGES, RECIPE) >= 0
+    assert model.seen < (3 + EPOCHS) * (BATCHES + 1) * RECIPE.batch_size
+
+
+def test_what_a_training_begins_with_is_no_part_of_its_epochs(monkeypatch):
+    model = Whitening()
+    monkeypatch.setattr("foolflow.training.timing.seconds_of", lambda device: 1000 * model.begun + model.seen)
+    found = seconds_per_image(model, IMAGES, RECIPE)
+    assert found == 1 + len(IMAGES.labels[:2]) / (BATCHES * RECIPE.batch_size)  # a pass each, and the val images
 
 
 def test_an_adversarial_training_is_timed_with_its_attacks():
