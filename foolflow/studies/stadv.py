@@ -36,9 +36,9 @@ def attacks(config: Config) -> list[Cell]:
 
 
 def literal(config: Config) -> list[Cell]:
-    """Return a cell for the attack at the paper's tau on each victim, if the study has such an attack."""
+    """Return a cell for the attack at the paper's tau on each of R1's networks, if the study has such an attack."""
     attack = config["studies"]["stadv"].get("literal")
-    return [victim | {"attack": attack} for victim in victims(config)] if attack else []
+    return [victim | {"attack": attack} for victim in _own_victims(config)] if attack else []
 
 
 def _literal_words(config: Config) -> str:

@@ -54,8 +54,8 @@ class Attacked:
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
-    spec: title; attacked and literal, lists of cells of the same victims; literal_words, what the second attack is;
-    reference.
+    spec: title; attacked, a list of cells; literal, cells of some of the same victims; literal_words, what the second
+    attack is; reference.
     """
     at_tau = {_victim(cell): artefacts.records(cell) for cell in spec["literal"]}
     keys = ("dataset", "model", "defense", "seed", "attack")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 SNAKEMAKE = str(Path(sys.executable).with_name("snakemake"))
 # No activated environment: snakemake is called by its path, and the jobs have to find its interpreter by themselves.
@@ -78,10 +79,20 @@ def copy_project(root: Path, folder: Path) -> Project:
 
 @pytest.fixture(scope="session")
 def demo(root, tmp_path_factory) -> Project:
-    """The demo, run once. Tests put back what they change."""
-    project = copy_project(root, tmp_path_factory.mktemp("demo") / "foolflow")
-    make(project.folder, "demo")
-    return project
+    """The demo, which runs once, whichever process of the tests needs it first. Each process gets a copy of its own.
+
+    Tests put back what they change.
+    """
+    own = tmp_path_factory.mktemp("demo") / "foolflow"
+    several = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent / "demo/foolflow" if several else own
+    with FileLock(shared.parent.with_suffix(".lock")):
+        if not (shared.parent / "made").exists():
+            make(copy_project(root, shared).folder, "demo")
+            (shared.parent / "made").touch()
+    if several:
+        shutil.copytree(shared, own, symlinks=True)  # with the times of the files, which tell what is outdated
+    return Project(own)
 
 
 @pytest.fixture
