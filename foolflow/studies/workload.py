@@ -50,7 +50,10 @@ def _of_study(config: Config, name: str, trained: set[tuple[Any, ...]], made: se
 
 
 def _hardens(defense: Mapping[str, Any]) -> bool:
-    """Whether a victim trained so may resist. Against one step without a random start, networks learn to mask it."""
+    """Whether a network trained this way may resist attacks.
+
+    Trained against a single step without a random start, it learns to mask its gradient instead.
+    """
     given = defense.get("parameters", {})
     return defense.get("method") in TRAINING and bool(given.get("steps", 1) > 1 or given.get("random_start"))
 

@@ -49,7 +49,9 @@ def test_a_page_is_not_written_when_a_table_contradicts_it(root, stories, tmp_pa
     shutil.copytree(root / "docs/results", tmp_path / "results")
     table = tmp_path / "results/fgsm_sweep/fgsm_sweep.csv"
     rows = pd.read_csv(table)
-    rows.loc[(rows["model"] == "six_conv") & (rows["epsilon"] == 0.1), ["accuracy", "low", "high"]] = 0.5  # the lowest
+    rows.loc[(rows["model"] == "six_conv") & (rows["epsilon"] == 0.1), ["accuracy", "low", "high"]] = (
+        0.5  # was the lowest
+    )
     rows.to_csv(table, index=False)
     with pytest.raises(Exception, match=r"claim . of a sentence does not hold"):
         stories("page")("fgsm_sweep", tmp_path / "results")

@@ -72,6 +72,16 @@ def test_supplied_weights_and_expensive_models_are_one_victim_with_the_first_see
     assert seeds_of(config, "stadv", "lenet") == [0]
 
 
+def test_a_matrix_compares_victims_of_the_same_seed():
+    config = config_with()
+    config["studies"]["transfer"]["seeds"] = [3, 5]
+    config["models"]["B"]["one_seed"] = True
+    cells = [cell for cell in importlib.import_module("foolflow.studies.transfer").cells(config) if cell["seed"] == 5]
+    assert "A" in {cell["model"] for cell in cells}
+    assert "B" not in {cell["model"] for cell in cells}
+    assert "B/none" not in {cell["source"] for cell in cells}
+
+
 def exhibits(config, study):
     """Return (kind, exhibit) for each table and figure."""
     module = importlib.import_module(f"foolflow.studies.{study}")
