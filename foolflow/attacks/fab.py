@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, as_epsilons, is_clear_success, lead
+from foolflow.attacks.base import Adversarial, as_epsilons, is_clear_success, lead, rounding
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.hyperplane import to_hyperplane
 from foolflow.attacks.shortest import TINY, column, length
@@ -13,6 +13,7 @@ from foolflow.attacks.standing import Standing, rounds
 from foolflow.errors import InvalidInput
 
 BIAS = 0.1  # largest weight of the step from the clean image
+NUDGE = 2.0  # of the rounding error of the gap: each step aims that far beyond the boundary, where a success is clear
 OVERSHOOT = {"linf": 1.05, "l2": 1.1}
 # Of the steps, for all classes aimed at, the better half of them, and the best quarter.
 SHARES = {"linf": (0.2, 0.3, 0.5), "l2": (0.4, 0.3, 0.3)}
@@ -132,7 +133,7 @@ def _step(standing: Standing, points: _Points, epsilon: float | None, norm: str,
     points.least = torch.where(nearer, distances, points.least)
     points.nearest = torch.where(column(nearer), points.current, points.nearest)
     inside = distances <= (-1 if epsilon is None else epsilon)
-    gaps = gap(logits, slice(None))
+    gaps = gap(logits, slice(None)) - NUDGE * rounding(logits, points.labels, points.targets, points.scale)
     kept = standing.record(points.current, logits, inside)
     if kept is not None:
         points, gradients, gaps, fooled = points.at(kept), gradients[kept], gaps[kept], fooled[kept]

@@ -44,13 +44,13 @@ def test_the_phases_use_no_more_than_the_steps(trained, steps):
     assert (made.gradient_evaluations <= 3 * steps).all()
 
 
-def test_averaging_costs_little_on_a_network_that_does_not_need_it(trained, monkeypatch):
-    """It is for robust networks of MNIST and CIFAR-10, which no test can train."""
+def test_averaging_costs_nothing_on_a_network_that_does_not_need_it(trained, monkeypatch):
+    """It shortens perturbations on robust networks, which a test cannot train."""
     images, labels = trained.images[:40], trained.labels[:40]
-    averaged = dichotomy(trained.model, images, labels, steps=30)
+    averaged = dichotomy(trained.model, images, labels, steps=100)
     monkeypatch.setattr("foolflow.attacks.linearised._step.__kwdefaults__", {"memory": 0.0, "noise": None})
-    alone = dichotomy(trained.model, images, labels, steps=30)
-    assert averaged.details["norms"].mean() <= 1.03 * alone.details["norms"].mean()
+    alone = dichotomy(trained.model, images, labels, steps=100)
+    assert averaged.details["norms"].mean() <= 1.01 * alone.details["norms"].mean()
 
 
 def test_the_noise_fades_away_and_depends_on_the_seed_alone():

@@ -67,9 +67,8 @@ UNITS = {
 def test_minimal_attacks_depend_neither_on_an_offset_nor_on_the_unit_of_the_logits(trained, plain, name, unit):
     made, distances = attacked(trained, name, UNITS[unit])
     expected, expected_distances = plain[name]
-    # An offset of 1e6 rounds the logits to multiples of 0.06. FAB suffers most, because it does not bisect at the end.
-    tolerance, lost = (0.02, 0) if "*" in unit else (0.3, 3) if name.startswith("fab") else (0.2, 0)
-    assert made.success.sum() >= expected.success.sum() - lost
+    tolerance = 0.02 if "*" in unit else 0.2  # an offset of 1e6 rounds the logits to multiples of 0.06
+    assert made.success.sum() >= expected.success.sum()
     assert distances.median().item() == pytest.approx(expected_distances.median().item(), rel=tolerance)
 
 
