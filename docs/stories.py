@@ -1,13 +1,14 @@
 """Write the pages of docs/results/ from their stories: docs/stories/<study>.md.jinja, Jinja templates.
 
 A story may state a number or a comparison only through an expression, which reads the published tables when the page is
-written. A page therefore cannot say what its tables do not, and it is not written while a claim is wrong:
+written. With other tables a page says something else, or it is not written because a claim is wrong:
 
     {{ row("stadv_success", dataset="mnist", model="A").success | percent }} % of the images are fooled.
     {{ claim(a.success > b.success) }}A is easier to fool than B.
 
 `unsupported` finds the sentences that do neither. A sentence about somebody else's numbers, or one that is true
-whatever the tables say, gives its source in a comment: {# source: R3, section 4 #} or {# by definition #}.
+whatever the tables say, gives its source in a comment: {# source: R3, section 4 #} or {# by definition #}. Whether a
+claim says what its sentence says, and whether a source is right, remains for a reader to judge.
 """
 
 import math
