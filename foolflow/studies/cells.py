@@ -85,6 +85,11 @@ def seeds_of(config: Config, study: str, model: str) -> list[int]:
     return seeds[:1] if is_supplied(entry) or entry.get("one_seed") else seeds
 
 
+def sources_with(config: Config, study: str, seed: int, names: Iterable[str]) -> list[str]:
+    """Return those of the victims `names` (model/defense) that the study has with this seed."""
+    return [name for name in names if seed in seeds_of(config, study, model_and_defense(name)[0])]
+
+
 def trained_defenses(config: Config) -> list[str]:
     """Return the defenses that train their own weights; the others only filter the input of the undefended model."""
     return ["none", *(name for name, defense in config["defenses"].items() if "train" in defense["at"])]

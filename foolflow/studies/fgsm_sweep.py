@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.attacks.kinds import STRENGTHS, size_name
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection, sources_with
 from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import unknown, unknown_pairs
 
@@ -39,17 +39,17 @@ def ways(config: Config) -> list[Cell]:
         | {"attack": attack, "source": source, "way": way, "unit": _unit(config["attacks"].get(attack, {}))}
         for comparison in entries(config, "fgsm_sweep", "comparisons")
         for seed in seeds_of(config, "fgsm_sweep", comparison["model"])
-        for way, attack, source in _ways_of(comparison, config)
+        for way, attack, source in _ways_of(comparison, config, seed)
     ]
 
 
-def _ways_of(comparison: Config, config: Config) -> Iterator[tuple[str, str, str | None]]:
+def _ways_of(comparison: Config, config: Config, seed: int) -> Iterator[tuple[str, str, str | None]]:
     """Yield (way, attack, source) of each adversarial set of a comparison."""
     for key, way in (("white_box", "white box"), ("black_box", "black box")):
         for attack in comparison.get(key, []):
             yield _aimed(way, attack, config), attack, None
     transfer = comparison.get("transfer", {"attacks": [], "sources": []})
-    for source in transfer["sources"]:
+    for source in sources_with(config, "fgsm_sweep", seed, transfer["sources"]):
         for attack in transfer["attacks"]:
             yield _aimed("black box, transfer", attack, config), attack, source
     for attack in comparison.get("controls", []):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sources_with
 from foolflow.workflow.config.names import invalid_names, unknown, unknown_pairs
 
 TITLE = "Leaderboard"
@@ -23,7 +23,8 @@ def attempts(config: Config, board: Config) -> list[Cell]:
         for model in board["models"]
         for defense in board["defenses"]
         for seed in seeds_of(config, "leaderboard", model)
-        for source in dict.fromkeys([f"{model}/{defense}", *board.get("transfer_from", [])])
+        for others in [sources_with(config, "leaderboard", seed, board.get("transfer_from", []))]
+        for source in dict.fromkeys([f"{model}/{defense}", *others])
         for attack in board["attacks"]
     ]
 

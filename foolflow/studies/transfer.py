@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.data.cells import model_and_defense
-from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, study_seeds
+from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, sources_with, study_seeds
 from foolflow.workflow.config.names import has_several_sizes, invalid_names, unknown
 
 TITLE = "Transfer"
@@ -23,10 +23,10 @@ def attempts(config: Config, matrix: Config) -> list[Cell]:
         {"dataset": matrix["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"attack": matrix["attack"], "source": None if source == target else source}
         for seed in study_seeds(config, "transfer")
-        for target in names
+        for present in [sources_with(config, "transfer", seed, names)]
+        for target in present
         for model, defense in [model_and_defense(target)]
-        for source in names
-        if all(seed in seeds_of(config, "transfer", model_and_defense(name)[0]) for name in (target, source))
+        for source in present
     ]
 
 

@@ -82,6 +82,18 @@ def test_a_matrix_compares_victims_of_the_same_seed():
     assert "B/none" not in {cell["source"] for cell in cells}
 
 
+@pytest.mark.parametrize("study", ["fgsm_sweep", "leaderboard"])
+def test_images_come_only_from_victims_with_the_seed_of_the_attacked_one(study):
+    config = config_with()
+    config["studies"][study]["seeds"] = [3, 5]
+    config["models"] |= {name: config["models"][name] | {"one_seed": True} for name in ("A", "CNN")}
+    cells = importlib.import_module(f"foolflow.studies.{study}").cells(config)
+    sources = {(cell["source"], cell["seed"]) for cell in cells if cell.get("source")}
+    once = {"fgsm_sweep": "CNN/none", "leaderboard": "A/none"}[study]
+    assert (once, 3) in sources
+    assert (once, 5) not in sources
+
+
 def exhibits(config, study):
     """Return (kind, exhibit) for each table and figure."""
     module = importlib.import_module(f"foolflow.studies.{study}")
