@@ -1,18 +1,16 @@
-"""Copy what a full run made to docs/results/, write its pages (docs/stories.py), and fill the README's tables from it.
+"""Copy what a full run made to docs/results/, write its pages (docs/stories.py), and fill the README's table from it.
 
     python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
-The README's tables stand between `<!-- published: NAME -->` and `<!-- end -->`; a test fails where they differ from
-what docs/results/ says.
+The README's table (docs/verdicts.py) stands between `<!-- published -->` and `<!-- end -->`; a test fails where it
+differs from what docs/results/ says.
 """
 
 import argparse
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from foolflow.workflow.plugins import load_object
@@ -98,95 +96,13 @@ FILES = {
 }
 
 
-def sweep_table() -> Iterator[str]:
-    """R4's own case: LeNet on MNIST."""
-    table = pd.read_csv(PUBLISHED / "fgsm_sweep/fgsm_sweep.csv")
-    rows = table[(table["model"] == "lenet") & table["published_tutorial"].notna()]
-    yield "| epsilon | Foolflow % | 95 % interval | R4 % |"
-    yield "| --- | --- | --- | --- |"
-    for row in rows.itertuples():
-        ours, interval = f"{100 * row.accuracy:.2f}", f"{100 * row.low:.2f} to {100 * row.high:.2f}"
-        yield f"| {row.epsilon:g} | {ours} | {interval} | {100 * row.published_tutorial:.2f} |"
-
-
-def accuracy_table() -> Iterator[str]:
-    """Every network of R1 and R2, and R3's, on the test split."""
-    yield "| data set | network | Foolflow % | 95 % interval | published % |"
-    yield "| --- | --- | --- | --- | --- |"
-    for study in ("minimal", "stadv"):
-        table = pd.read_csv(PUBLISHED / f"accuracy/{study}_accuracy.csv")
-        names = {"published_test": "R2", "published_paper": "paper", "published_students": "students"}
-        for _, row in table.iterrows():
-            known = [f"{100 * row[key]:.2f} ({name})" for key, name in names.items() if pd.notna(row.get(key))]
-            yield _accuracy_row(row["dataset"], row["model"], row["test"], row["low"], row["high"], ", ".join(known))
-    sweep = pd.read_csv(PUBLISHED / "fgsm_sweep/fgsm_sweep.csv")
-    reference = yaml.safe_load((ROOT / "reference/r3_defenses.yaml").read_text(encoding="utf-8"))
-    r3 = reference["accuracy"]["cifar10"]["none"]["clean"]
-    for _, row in sweep[sweep["epsilon"] == 0].iterrows():
-        r4 = row["published_tutorial"]
-        known = f"{r3:.2f} (R3)" if pd.isna(r4) else f"{100 * r4:.2f} (R4)"
-        yield _accuracy_row(row["dataset"], row["model"], row["accuracy"], row["low"], row["high"], known)
-
-
-def stadv_table() -> Iterator[str]:
-    """R1: targeted success of stAdv."""
-    yield "| data set | network | Foolflow % | 95 % interval | n | median flow loss | paper % | students % |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    for row in pd.read_csv(PUBLISHED / "stadv/stadv_success.csv").itertuples():
-        ours = f"{100 * row.success:.2f} | {100 * row.low:.2f} to {100 * row.high:.2f} | {row.n:,}"
-        paper, students = (
-            "" if pd.isna(known) else f"{100 * known:.2f}"
-            for known in (row.published_success_paper, row.published_success_students)
-        )
-        yield f"| {row.dataset} | {row.model} | {ours} | {row.median_flow_loss:.0f} | {paper} | {students} |"
-
-
-def _accuracy_row(dataset: str, model: str, accuracy: float, low: float, high: float, published: str) -> str:
-    return f"| {dataset} | {model} | {100 * accuracy:.2f} | {100 * low:.2f} to {100 * high:.2f} | {published} |"
-
-
-def minimal_table() -> Iterator[str]:
-    """R2: the median distance of each attack on each network."""
-    table = pd.read_csv(PUBLISHED / "minimal/minimal_attacks.csv")
-    attacks = list(table["attack"].unique())
-    yield f"| network | {' | '.join(attacks)} |"
-    yield "| --- " * (len(attacks) + 1) + "|"
-    for model, rows in table.groupby("model", sort=False):
-        medians = rows.set_index("attack")["median_l2"]
-        yield f"| {model} | {' | '.join(f'{medians[attack]:.3f}' for attack in attacks)} |"
-
-
-def defenses_table() -> Iterator[str]:
-    """R3: each defense as R3 measured it, and as an attack on the defended victim itself leaves it."""
-    yield "| defense | attack | static % | white box % | 95 % interval of white box | R3 % |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    data = pd.read_csv(PUBLISHED / "defenses/defenses_r3.csv")
-    cells = data.set_index(["defense", "kind", "attack"])
-    for defense in data["defense"].unique():
-        for attack in ("deepfool", "fgsm", "pgd"):
-            white = cells.loc[(defense, "white_box", attack)]
-            static = cells.loc[(defense, "static", attack)] if attack != "pgd" else None
-            ours = "" if static is None else f"{100 * static['accuracy']:.2f}"
-            r3 = "" if static is None or pd.isna(static["published"]) else f"{100 * static['published']:.1f}"
-            interval = f"{100 * white['low']:.2f} to {100 * white['high']:.2f}"
-            yield f"| {defense} | {attack} | {ours} | {100 * white['accuracy']:.2f} | {interval} | {r3} |"
-
-
-TABLES = {
-    "fgsm_sweep": sweep_table,
-    "accuracy": accuracy_table,
-    "stadv": stadv_table,
-    "minimal": minimal_table,
-    "defenses": defenses_table,
-}
-
-
 def fill(readme: str) -> str:
-    """The README with its tables as docs/results/ has them."""
-    for name, table in TABLES.items():
-        block = f"<!-- published: {name} -->\n" + "\n".join(table()) + "\n<!-- end -->"
-        readme, count = re.subn(rf"<!-- published: {name} -->.*?<!-- end -->", block, readme, flags=re.DOTALL)
-        assert count == 1, f"README.md has {count} places for the table {name}"
+    """Return the README with the table of published numbers as docs/results/ has them."""
+    compared, table = (load_object(f"{ROOT}/docs/verdicts.py:{name}") for name in ("compared", "table"))
+    reasons = yaml.safe_load((ROOT / "docs/verdicts.yaml").read_text(encoding="utf-8"))
+    block = "<!-- published -->\n" + "\n".join(table(compared(PUBLISHED), reasons)) + "\n<!-- end -->"
+    readme, count = re.subn(r"<!-- published -->.*?<!-- end -->", lambda _: block, readme, flags=re.DOTALL)
+    assert count == 1, f"README.md has {count} places for the table"
     return readme
 
 

@@ -7,15 +7,46 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from foolflow.workflow.plugins import load_object
 
 
-def test_the_readme_has_the_tables_of_the_published_run(root):
+def test_the_readme_has_the_table_of_the_published_numbers(root):
     readme = (root / "README.md").read_text(encoding="utf-8")
     fill = load_object(str(root / "docs/publish.py") + ":fill")
     assert fill(readme) == readme
-    assert len(re.findall(r"^\| [\d.]+ \| [\d.]+ \|", readme, re.MULTILINE)) == 7
+    rows = re.findall(r"^\| (R\d): .* \| (exceeded|(?:not )?reproduced)", readme, re.MULTILINE)
+    assert {project for project, _ in rows} == {"R1", "R2", "R3", "R4"}
+    assert len(rows) == len(load_object(str(root / "docs/verdicts.py") + ":compared")())
+
+
+@pytest.mark.parametrize(
+    ("published", "higher_is_better", "verdict"),
+    [
+        (0.50, True, "reproduced"),  # in the interval
+        (0.49, True, "reproduced"),
+        (0.47, True, "exceeded"),
+        (0.47, False, "reproduced"),  # close
+        (0.46, False, "not reproduced"),
+        (0.505, True, "reproduced"),
+        (0.54, True, "not reproduced"),
+    ],
+)
+def test_a_verdict_follows_from_the_interval_and_the_difference(root, published, higher_is_better, verdict):
+    compared = load_object(str(root / "docs/verdicts.py") + ":Compared")
+    assert compared("R0 x", "x", published, 0.49, 0.48, 0.51, higher_is_better).verdict == verdict
+
+
+def test_a_number_that_is_not_reproduced_needs_a_reason_without_numbers(root, stories):
+    compared, table = (load_object(f"{root}/docs/verdicts.py:{name}") for name in ("Compared", "table"))
+    missed = compared("R0 x", "x", 0.9, 0.5, 0.4, 0.6, True)
+    assert list(table([missed], {"R0 x": "Because."}))[-2:] == ["", "- (1) Because."]
+    with pytest.raises(KeyError):
+        list(table([missed], {}))
+    reasons = yaml.safe_load((root / "docs/verdicts.yaml").read_text(encoding="utf-8"))
+    for reason in reasons.values():
+        assert stories("unsupported")(reason) == []
 
 
 def test_what_is_published_is_complete(root):
