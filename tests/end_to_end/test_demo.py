@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -362,3 +364,17 @@ def test_a_log_tells_how_fast_and_on_what_its_job_computed(demo):
     for log in computed:
         assert "\ndevice: cpu, 1 thread\n" in log
         assert "images/s" in log
+
+
+def test_other_libraries_confirm_a_number_of_the_run(demo, tmp_path):
+    command = [sys.executable, "-m", "bench.second_opinion", "--results", str(demo.results), "--images", "40"]
+    command += ["digits/lenet/none/0:robustness-pgd_margin:0.1", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=demo.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours, *peers = pd.read_csv(tmp_path / "second_opinion.csv").to_dict("records")
+    records = judged(demo, "robustness", "lenet/none", "robustness-pgd_margin")[:40]
+    assert ours["accuracy"] == pytest.approx((records["prediction"] == records["label"]).mean())
+    assert [one["attacked by"] for one in peers] == ["pyautoattack", "foolbox, PGD"]
+    for one in peers:
+        assert one["differ"] <= 4, one
+        assert one["low"] <= one["accuracy"] <= one["high"]
