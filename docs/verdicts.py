@@ -59,18 +59,20 @@ def compared(published: Path = PUBLISHED) -> list[Compared]:
 
 
 def _stadv(accuracies: list[dict[str, Any]], successes: list[dict[str, Any]]) -> Iterator[Compared]:
-    """R1 and its paper. The paper's layers are A, B and C; the students' are A_students, B_students and C_students."""
+    """R1's numbers and its paper's, the students' next to their own layers where those were trained."""
     for group, quantity, rows, ours in (
         ("R1 accuracy", "accuracy", accuracies, "test"),
         ("R1 success", "success of stAdv, its tau found for each image", successes, "success"),
     ):
         prefix = "published_" if ours == "test" else "published_success_"
-        for row in rows:
-            source = "students" if row["model"].endswith("_students") else "paper"
-            known = row.get(f"{prefix}{source}")
-            if known is not None and pd.notna(known):
-                what = f"{_title(row['dataset'])}, {row['model'].removesuffix('_students')} ({source}): {quantity}"
-                yield Compared(group, what, known, row[ours], row["low"], row["high"], True)
+        by_name = {(row["dataset"], row["model"]): row for row in rows}
+        for source in ("paper", "students"):
+            for (dataset, model), row in by_name.items():
+                known = row[f"{prefix}{source}"]
+                built = by_name.get((dataset, f"{model}_students"), row) if source == "students" else row
+                if not model.endswith("_students") and pd.notna(known):
+                    what = f"{_title(dataset)}, {model} ({source}): {quantity}"
+                    yield Compared(group, what, known, built[ours], built["low"], built["high"], True)
 
 
 def _zoo(rows: list[dict[str, Any]]) -> Iterator[Compared]:
