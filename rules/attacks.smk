@@ -36,6 +36,7 @@ rule attack_victim:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
             --plan {input.plan:q} \
@@ -87,6 +88,7 @@ rule attack_shard:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --adversarial {output:q}/adversarial.safetensors \
             --run {output:q}/run.json \
             --plan {input.plan:q} \
@@ -106,6 +108,7 @@ rule gather_attack:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=named_files,
         parts=parts_of_attack,
     output:
         adversarial=f"{ATTACK}/adversarial.safetensors",
@@ -136,6 +139,7 @@ rule gather_attack:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --parts {input.parts:q} \
             --adversarial {output.adversarial:q} \
             --run {output.run:q} \
@@ -150,6 +154,7 @@ rule gather_shards:
     input:
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=named_files,
         parts=shards_of_group,
     output:
         temp(directory(GROUP)),
@@ -178,6 +183,7 @@ rule gather_shards:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --parts {input.parts:q} \
             --adversarial {output:q}/adversarial.safetensors \
             --run {output:q}/run.json \

@@ -186,8 +186,9 @@ def named_files(wildcards):
 
     The user's code reads them, so a change of one outdates what that code made.
     """
-    attack = config["attacks"][wildcards.attack] if "attack" in wildcards.keys() else {}
-    entries = (config["models"][wildcards.model], defense_entry(wildcards.defense), attack)
+    cell = dict(wildcards)
+    attack = config["attacks"][cell["attack"]] if "attack" in cell else {}
+    entries = (config["models"][cell["model"]], defense_entry(cell["defense"]), attack)
     return [local(file) for file in argument_files(*entries)]
 
 
@@ -366,8 +367,15 @@ def squeezed_victims(wildcards):
 
 
 def squeezed_weights(wildcards):
-    """Return the weights of the victim with each filter. Supplied weights are the same for all."""
-    return [file for victim in squeezed_victims(wildcards) for file in weights_of(vars(victim))]
+    """Return the weights of the victim with each filter, one file for each. Supplied weights are the same for all."""
+    return [weights_of(vars(victim))[0] for victim in squeezed_victims(wildcards)]
+
+
+def squeezed_files(wildcards):
+    """Return all other files that the victims are loaded from."""
+    victims = [{"model": one.model, "defense": one.defense} for one in squeezed_victims(wildcards)]
+    further = [file for one in squeezed_victims(wildcards) for file in weights_of(vars(one))[1:]]
+    return list(dict.fromkeys([*further, *(file for victim in victims for file in named_files(victim))]))
 
 
 def squeeze_code(wildcards):
@@ -378,8 +386,10 @@ def squeeze_code(wildcards):
 def squeeze_spec(wildcards):
     cell = squeezed_cell(wildcards)
     model = victim_entries(SimpleNamespace(**cell))["model"]
-    victims = {victim.defense: victim_entries(victim)["defense"] for victim in squeezed_victims(wildcards)}
-    return as_json({"model": model, "defenses": victims})
+    filters = [
+        {"name": victim.defense, "defense": victim_entries(victim)["defense"]} for victim in squeezed_victims(wildcards)
+    ]
+    return as_json({"model": model, "filters": filters})
 
 
 def scored_cells(wildcards):
@@ -399,6 +409,12 @@ def score_spec(wildcards):
             "attacks": [cell["attack"] for cell in scored_cells(wildcards)],
         }
     )
+
+
+def scored_files(wildcards):
+    """Return the files that a victim and a detector name in their arguments."""
+    squeezers = study_module("detection").squeezers(config, wildcards.detector)
+    return [*named_files(wildcards), *(local(file) for file in argument_files(*squeezers))]
 
 
 def score_code(wildcards):

@@ -13,6 +13,8 @@ rule measure_speeds:
             for dataset in COSTED_DATASETS
             if "train" in splits_of(config["datasets"][dataset])
         ],
+        supplied=[file for one in COSTED if is_supplied(config["models"][one["model"]]) for file in weights_of(one)],
+        named=[file for one in COSTED for file in named_files(one)],
     output:
         speeds="<results>/costs/speeds.json",
         provenance="<results>/provenance/costs/speeds.json",
@@ -66,7 +68,7 @@ use rule table as tabulate_costs with:
         study="costs",
     localrule: True
     params:
-        code=code_digest("scripts.tabulate", "foolflow.tables.costs"),
+        code=code_digest("scripts.tabulate", "foolflow.tables.costs", "foolflow.jobs.costs"),
         spec=exhibit_spec([{"name": "costs", "module": "costs", "spec": workload(config)}]),
 
 

@@ -10,6 +10,7 @@ rule squeeze_examples:
         images=lambda wildcards: test_splits([squeezed_cell(wildcards)]),
         undefended=lambda wildcards: weights_of(squeezed_cell(wildcards)),
         weights=lambda wildcards: squeezed_weights(wildcards),
+        named=lambda wildcards: squeezed_files(wildcards),
         adversarial=lambda wildcards: sets_made([squeezed_cell(wildcards)]),
     output:
         examples="<results>/evaluations/squeezed/{evaluation}/{model}/{seed}.safetensors",
@@ -39,6 +40,7 @@ rule squeeze_examples:
             --images {input.images:q} \
             --undefended {input.undefended:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --adversarial {input.adversarial:q} \
             --examples {output.examples:q} \
             --code {params.code:q} \

@@ -10,6 +10,7 @@ rule score_detector:
         val="<results>/data/{dataset}/val.safetensors",
         test="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=lambda wildcards: scored_files(wildcards),
         sets=lambda wildcards: sets_made(scored_cells(wildcards)),
     output:
         scores="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/detection/{detector}.parquet",
@@ -42,6 +43,7 @@ rule score_detector:
             --val {input.val:q} \
             --test {input.test:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --sets {input.sets:q} \
             --scores {output.scores:q} \
             --device {resources.device} \

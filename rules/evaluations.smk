@@ -36,6 +36,7 @@ rule judge_victim:
             --test {input.test:q} \
             --other-splits {input.other_splits:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --sets {input.sets:q} \
             --records {output.records:q} \
             --accuracy {output.accuracy:q} \

@@ -51,6 +51,7 @@ rule measure_modified:
         folder=rules.export_modified.output.folder,
         images="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
+        named=named_files,
     output:
         result="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
         provenance="<results>/provenance/evaluations/{dataset}/{model}/{defense}/{seed}/modified/{attack}/{epsilon}.json",
@@ -81,6 +82,7 @@ rule measure_modified:
             --folder {input.folder:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --result {output.result:q} \
             --device {resources.device} \
             --gpus {resources.gpu} \

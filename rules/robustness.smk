@@ -40,6 +40,7 @@ rule inspect_victim:
             --name {wildcards.model}/{wildcards.defense} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --inspection {output.inspection:q} \
             --device {resources.device} \
             --gpus {resources.gpu} \
@@ -88,6 +89,7 @@ rule time_victim:
             --spec {params.spec:q} \
             --images {input.images:q} \
             --weights {input.weights:q} \
+            --named {input.named:q} \
             --speed {output.speed:q} \
             --device {resources.device} \
             --gpus {resources.gpu} \
@@ -118,7 +120,7 @@ rule plan_attacks:
         runtime=10,
     params:
         program=program,
-        code=code_digest("scripts.plan_attacks"),
+        code=code_digest("scripts.plan_attacks", "foolflow.jobs.costs"),
         spec=lambda wildcards: as_spec(robustness.plan_spec(config, wildcards)),
     message:
         "Plan the attacks on {wildcards.model} (defense {wildcards.defense}, seed {wildcards.seed})"

@@ -36,6 +36,7 @@ rule train_victim:
             --spec {params.spec:q} \
             --train {input.train:q} \
             --val {input.val:q} \
+            --named {input.named:q} \
             --weights {output.weights:q} \
             --history {output.history:q} \
             --training {output.training:q} \

@@ -11,7 +11,7 @@ from foolflow.attacks.running import run_attack
 from foolflow.compute.device import compute_on, describe_device
 from foolflow.data.reading import read_json
 from foolflow.data.splits import load_split
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import victim_of
@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_input(parser, "--plan", nargs="*", default=[], required=False, help="JSON: the number of images")
     add_output(parser, "--adversarial")
     add_output(parser, "--run", help="JSON: seconds, images per second, device, and how images are stored")

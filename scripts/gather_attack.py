@@ -12,7 +12,7 @@ from foolflow.attacks.shards import gather
 from foolflow.data.adversarial import load_set
 from foolflow.data.reading import read_json
 from foolflow.errors import InvalidInput
-from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 
 
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     # The parts are temporary, so the record lists the inputs that an undivided run has.
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     parser.add_argument("--parts", type=Path, nargs="+", required=True, help="the folders of all parts, in order")
     add_output(parser, "--adversarial")
     add_output(parser, "--run")

@@ -9,7 +9,7 @@ import argparse
 from foolflow.attacks.inspection import inspect
 from foolflow.compute.device import compute_on
 from foolflow.data.splits import load_split
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import log_throughput
 from foolflow.jobs.terminal import print_to_terminal
@@ -34,7 +34,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     parser.add_argument("--name", required=True, help="the victim, for messages")
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_output(parser, "--inspection", help="JSON: clean accuracy, class names, notices")
     add_compute_options(parser)
     run_job(main, parser)

@@ -15,7 +15,7 @@ from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
 from foolflow.errors import InvalidInput
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import whole_file, write_json
 from foolflow.jobs.progress import log_throughput
 from foolflow.models.victims import victim_of
@@ -73,7 +73,7 @@ if __name__ == "__main__":
         required=False,
         help="further splits to measure accuracy on",
     )
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_input(parser, "--sets", nargs="+", help="the adversarial sets")
     add_output(parser, "--records", help="Parquet: one row per adversarial image")
     add_output(parser, "--accuracy", help="JSON: by split, the number of clean images and how many are correct")

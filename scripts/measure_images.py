@@ -13,7 +13,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from foolflow.compute.device import compute_on
 from foolflow.compute.prediction import predict
 from foolflow.data.splits import load_split
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.jobs.progress import log_throughput
 from foolflow.models.victims import victim_of
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--folder")
     add_input(parser, "--images", help="the test split that the images were made from")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_output(parser, "--result")
     add_compute_options(parser)
     run_job(main, parser)

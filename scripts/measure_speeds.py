@@ -37,7 +37,8 @@ BALL = {"norm": "linf", "epsilon": 0.1}  # of the short attack that is part of t
 
 def main(arguments: argparse.Namespace) -> list[Path]:
     device = compute_on(arguments.device, arguments.threads)
-    files = {name: {file.parent.name: file for file in found} for name, found in named_inputs(arguments).items()}
+    given = named_inputs(arguments)
+    files = {name: {file.parent.name: file for file in given.get(name, [])} for name in ("test", "train")}
     sizes = {name: {part: len(load_split(file)) for part, file in files[name].items()} for name in files}
     speeds = []
     for one in arguments.spec:

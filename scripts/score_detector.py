@@ -17,7 +17,7 @@ from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import whole_file
 from foolflow.jobs.progress import log_throughput
 from foolflow.models.victims import victim_of
@@ -70,7 +70,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--val", help="the val split")
     add_input(parser, "--test", help="the test split")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_input(parser, "--sets", nargs="+", help="adversarial sets made on this victim")
     add_output(
         parser,

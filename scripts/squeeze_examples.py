@@ -1,6 +1,6 @@
 """Apply several filters to a few clean and adversarial images, and classify the results with the filters' victims.
 
---spec: {"model"}: the config entry; {"defenses"}: a dict of name and config entry, in the order of --weights
+--spec: `model`, the config entry, and `filters`, for each of --weights the `name` and the config entry `defense`
 """
 
 import argparse
@@ -17,7 +17,7 @@ from foolflow.attacks.judging import classify
 from foolflow.compute.prediction import to_float
 from foolflow.data.adversarial import load_set
 from foolflow.data.splits import Split, load_split
-from foolflow.jobs.command_line import add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_input, add_named_files, add_output, job_parser, run_job
 from foolflow.jobs.files import whole_file
 from foolflow.models.victims import victim_of
 
@@ -39,8 +39,9 @@ def main(arguments: argparse.Namespace) -> None:
     rows = _first_of_each_class(labels, fooled)
     clean, attacked = clean[rows], attacked[rows]
     panels = {"clean": _panel(undefended, clean, clean), "adversarial": _panel(undefended, attacked, attacked)}
-    for (name, defense), weights in zip(spec["defenses"].items(), arguments.weights, strict=False):
-        defended, _ = _victim(split, spec["model"], defense, weights)
+    for one, weights in zip(spec["filters"], arguments.weights, strict=True):
+        name = one["name"]
+        defended, _ = _victim(split, spec["model"], one["defense"], weights)
         with torch.no_grad():
             for kind, images in (("clean", clean), ("adversarial", attacked)):
                 panels[f"{kind}, {name}"] = _panel(defended, images, defended.images_filter(images))
@@ -84,9 +85,8 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
     add_input(parser, "--undefended", nargs="+", help="the weights of the victim that was attacked")
-    add_input(
-        parser, "--weights", nargs="+", help="the weights of the victim with each filter; supplied ones are the same"
-    )
+    add_input(parser, "--weights", nargs="+", help="the weights of the victim with each filter, one file for each")
+    add_named_files(parser)
     add_input(parser, "--adversarial", help="the adversarial set made on the undefended victim")
     add_output(parser, "--examples")
     run_job(main, parser)

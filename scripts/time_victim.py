@@ -11,7 +11,7 @@ from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.device import compute_on, describe_device
 from foolflow.compute.speed import measure_speed
 from foolflow.data.splits import load_split
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.models.victims import victim_of
 
@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--images", help="the test split")
-    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_victim(parser)
     add_output(parser, "--speed", help="JSON: seconds per image and pass, memory, device")
     add_compute_options(parser)
     run_job(main, parser)

@@ -17,7 +17,14 @@ from foolflow.compute.device import compute_on, describe_device
 from foolflow.compute.seeds import derived_seed
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
-from foolflow.jobs.command_line import add_compute_options, add_input, add_output, job_parser, run_job
+from foolflow.jobs.command_line import (
+    add_compute_options,
+    add_input,
+    add_named_files,
+    add_output,
+    job_parser,
+    run_job,
+)
 from foolflow.jobs.files import remove_partials, whole_file, write_json
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_victim, save_victim
@@ -91,6 +98,7 @@ if __name__ == "__main__":
     parser = job_parser(__doc__)
     add_input(parser, "--train", help="the train split")
     add_input(parser, "--val", help="the val split")
+    add_named_files(parser)
     add_output(parser, "--weights")
     add_output(parser, "--history", help="CSV: one row per epoch")
     add_output(parser, "--training", help="JSON: epochs, seconds, device, precision")

@@ -55,6 +55,17 @@ def add_input(parser: argparse.ArgumentParser, option: str, **settings: Any) -> 
     parser.set_defaults(inputs=[*parser.get_default("inputs"), action.dest])
 
 
+def add_victim(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the files that a victim is loaded from."""
+    add_input(parser, "--weights", nargs="+", help="the victim's weights: one trained file, or the user's files")
+    add_named_files(parser)
+
+
+def add_named_files(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the files that config entries name in their arguments. Only the user's code reads them."""
+    add_input(parser, "--named", nargs="*", default=[], required=False, help="files that the config's entries name")
+
+
 def add_named_inputs(parser: argparse.ArgumentParser) -> None:
     """Add the option for inputs that the rule names: `--input judgements FILE FILE ...`, once per name."""
     parser.add_argument("--input", nargs="+", action="append", default=[], metavar=("NAME", "FILE"))

@@ -1,8 +1,8 @@
 """Digest the code that a job runs: a script and every first-party module that it imports, directly or not.
 
 Snakemake does not see what a script imports, so each rule has this digest as a param. The digest covers syntax trees:
-comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, which defines how a job runs, does not
-count either. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
+comments, docstrings, formatting and timestamps do not count. `foolflow.jobs`, which defines how a job runs, counts only
+where a rule names it. Imports by name (`importlib`) cannot be detected, so the rules name those modules.
 
 A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
 (`foolflow.pages:templates/page.html`); or the path of a user's file, relative to the working directory. Imports of a
@@ -34,14 +34,14 @@ def code_digest(*names: str) -> str:
 
 
 def closure(*names: str) -> set[str]:
-    """Return `names` and all first-party code that they import, directly or not, except `foolflow.jobs`."""
+    """Return `names` and all first-party code that they import, directly or not, except from `foolflow.jobs`."""
     # A job appends the folder of each of the user's files to its path.
     folders = tuple(sorted({Path(name).parent for name in names if _is_users(name)}))
     found: set[str] = set()
     pending = list(names)
     while pending:
         name = pending.pop()
-        if name not in found and not _is_plumbing(name):
+        if name not in found and (name in names or not _is_plumbing(name)):
             found.add(name)
             pending += _imports(name, folders if _is_users(name) else ())
     return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torchvision.datasets import ImageFolder
 
@@ -378,3 +379,19 @@ def test_other_libraries_confirm_a_number_of_the_run(demo, tmp_path):
     for one in peers:
         assert one["differ"] <= 4, one
         assert one["low"] <= one["accuracy"] <= one["high"]
+
+
+def test_the_examples_of_a_filter_are_classified_by_the_victim_with_that_filter(demo):
+    file = demo.results / "evaluations/squeezed/r3/six_conv/0.safetensors"
+    with safe_open(file, "np") as stored:
+        panels = json.loads(stored.metadata()["texts"])["panels"]
+    clean = load_file(file)["clean"]
+    victims = {
+        "feature_squeezing": load(demo, "six_conv/feature_squeezing"),
+        "bit_depth_4": load(demo, "six_conv/none", defense=BIT_DEPTH_4),
+    }
+    for name, victim in victims.items():
+        with torch.no_grad():
+            expected = victim(clean).softmax(1).max(1).values
+        shown = [confidence for _, confidence in panels[f"clean, {name}"]]
+        assert shown == pytest.approx(expected.tolist(), abs=1e-4), name

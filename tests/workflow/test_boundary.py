@@ -21,7 +21,8 @@ NO_SCIENCE = ("jobs", "workflow", "studies")
 FOR_THE_PLUMBING = {"filelock", "foolflow.errors", "foolflow.workflow.code_digest", "foolflow.workflow.project"}
 
 # Names of the plumbing that science may use: writing files atomically, reporting progress, naming a user's file in
-# errors. None of them changes a number.
+# errors. None of them changes a number, except that the estimated costs choose how many images fit a budget: the rules
+# that do so name `foolflow.jobs.costs`.
 FOR_SCIENCE = {
     "files.remove_partials",
     "files.whole_file",
@@ -40,8 +41,10 @@ FOR_SCIENCE = {
 FOR_PROGRAMS = FOR_SCIENCE | {
     "command_line.add_compute_options",
     "command_line.add_input",
+    "command_line.add_named_files",
     "command_line.add_named_inputs",
     "command_line.add_output",
+    "command_line.add_victim",
     "command_line.job_parser",
     "command_line.named_inputs",
     "command_line.run_job",
