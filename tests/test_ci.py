@@ -28,24 +28,19 @@ def test_pre_commit_runs_the_commands_of_make_lint(root):
         assert not hook["pass_filenames"], "the commands name their own files"
 
 
-def test_github_runs_make_lint_and_make_test_on_the_oldest_supported_python(root):
+def test_github_runs_the_gate_on_the_oldest_supported_python(root):
     job = load(root / ".github/workflows/ci.yaml")["jobs"]["test"]
     commands = [step["run"] for step in job["steps"] if "run" in step]
-    assert commands[-2:] == ["make lint", "make test"]
+    assert commands[-1] == "bash .ci/run"
     oldest = re.search(r'requires-python = ">=([\d.]+)"', (root / "pyproject.toml").read_text())[1]
     assert job["container"].startswith(f"python:{oldest}-")
 
 
-def test_github_installs_the_packages_that_the_gate_installs(root):
+def test_the_gate_lints_and_tests(root):
     gate = root / ".ci/run"
     if not gate.is_file():
         pytest.skip("no .ci/run")
-    script = gate.read_text()
-    slurm = re.search(r"slurm=\((.*)\)", script)[1].split()
-    others = re.search(r"apt-get install -y -qq ((?:[a-z][a-z-]* )+)>", script)[1].split()
-    steps = load(root / ".github/workflows/ci.yaml")["jobs"]["test"]["steps"]
-    installed = " ".join(step.get("run", "") for step in steps).split()
-    assert set(slurm + others) <= set(installed)
+    assert gate.read_text().rstrip().endswith("make lint\nmake test")
 
 
 def test_actions_are_pinned_by_major_version(root):
