@@ -12,7 +12,7 @@ from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
-from foolflow.figures.text import class_name, shorten
+from foolflow.figures.text import class_name, confidence, shorten
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
 from foolflow.statistics.summary import ball_in_words
@@ -106,6 +106,5 @@ def _draw_column(axes: Sequence[Any], one: Example, longest: int) -> None:
     _title(attacked, class_name(one.prediction, longest), one.confidence, one.prediction == one.label)
 
 
-def _title(axes: Any, prediction: str, confidence: float, right: bool) -> None:
-    shown = f"{min(100 * confidence, 99.9):.1f}" if confidence < 1 else "100"
-    axes.set_title(f"{prediction}\n{shown} %", fontsize=8, color=RIGHT if right else WRONG, pad=3)
+def _title(axes: Any, prediction: str, share: float, right: bool) -> None:
+    axes.set_title(f"{prediction}\n{confidence(share)}", fontsize=8, color=RIGHT if right else WRONG, pad=3)

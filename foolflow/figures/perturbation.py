@@ -12,7 +12,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WRONG, heading, house_style
-from foolflow.figures.text import class_name, columns
+from foolflow.figures.text import class_name, columns, confidence
 
 LONGEST = 20  # columns of a class name
 SHORT = 12  # the title of the original then fits on one line
@@ -66,7 +66,7 @@ def draw(title: str, truth: str, original: Shown, adversarial: Shown) -> Figure:
 
 def _draw_image(axes: Axes, shown: Shown, title: str, truth: str) -> None:
     show_image(axes, shown.pixels)
-    axes.set(title=title, xlabel=f"{class_name(shown.prediction, LONGEST)}, confidence {_percent(shown.confidence)}")
+    axes.set(title=title, xlabel=f"{class_name(shown.prediction, LONGEST)}, confidence {confidence(shown.confidence)}")
     axes.xaxis.label.set_color(RIGHT if shown.prediction == truth else WRONG)
 
 
@@ -84,8 +84,3 @@ def _draw_perturbation(figure: Figure, axes: Axes, perturbation: np.ndarray) -> 
         axes.imshow(0.5 + perturbation.transpose(1, 2, 0) / (2 * largest))
     bare(axes)
     axes.set(title="perturbation r", xlabel=f"||r||₂ = {norm:.3f}")
-
-
-def _percent(share: float) -> str:
-    """Format a share in percent. A share below 1 is never rounded up to 100 %."""
-    return f"{min(100 * share, 99.9):.1f} %" if share < 1 else "100 %"

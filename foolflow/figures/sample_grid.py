@@ -17,7 +17,6 @@ COLUMNS = 10
 EPSILONS = 12
 SMALLEST, LARGEST = 0.78, 1.4  # width of a column in inches
 COLUMNS_PER_INCH = 15.5  # of a class name in a title
-NO_EPSILON = -1.0  # replaces NaN, for an attack without epsilon
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     Raises InvalidInput if there is none.
     """
     cell, split = spec["cell"], artefacts.split(spec["cell"])
-    records = artefacts.records(cell).fillna({"epsilon": NO_EPSILON})
+    records = artefacts.records(cell)
     epsilons = sorted(records["epsilon"].unique())
     first = records[records["epsilon"] == epsilons[0]]
     right = first[first["clean_prediction"] == first["label"]]
@@ -52,9 +51,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     shown = [epsilons[place] for place in np.unique(np.linspace(0, len(epsilons) - 1, EPSILONS).round().astype(int))]
     for epsilon in shown:
         one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
-        label = "attacked" if epsilon == NO_EPSILON else f"ε = {epsilon:.3g}"
         images = artefacts.tensor(cell, "images", one["row"])
-        rows.append(Row(label, images, list(names[one["prediction"]])))
+        rows.append(Row(f"ε = {epsilon:.3g}", images, list(names[one["prediction"]])))
     several = limited(len(shown), len(epsilons), "epsilons")
     classes = limited(len(chosen), len(names), "classes")
     return draw(f"{spec['title']}{classes}{several}", list(names[clean["label"]]), rows)

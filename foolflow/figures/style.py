@@ -41,7 +41,6 @@ SETTINGS: dict[Any, Any] = {
     "axes.axisbelow": True,
     "legend.frameon": False,
     "pdf.fonttype": 42,
-    "svg.hashsalt": "foolflow",
 }
 
 

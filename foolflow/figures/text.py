@@ -32,6 +32,11 @@ def limited(shown: int, there: int, things: str) -> str:
     return f" ({shown:,} of {there:,} {things})" if shown < there else ""
 
 
+def confidence(share: float) -> str:
+    """Format a softmax probability in percent. One below 1 is never rounded up to 100 %."""
+    return f"{min(100 * share, 99.9):.1f} %" if share < 1 else "100 %"
+
+
 def _visible(character: str) -> str:
     if character.isspace():
         return " "

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.style import COLOURS, GREY, heading, house_style
+from foolflow.training.history import Epoch, best_epoch
 
 # Columns of adversarial training. If the two curves diverge, the network has overfitted to the attack it trains on.
 ATTACKED = {"val_attacked_accuracy": "val, training attack", "val_pgd_accuracy": "val, PGD"}
@@ -24,8 +26,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 def draw(title: str, history: pd.DataFrame) -> Figure:
     """Draw the curves of one training. history: a victim's history.csv."""
     robust = [column for column in ATTACKED if column in history and history[column].notna().any()]
-    score = history["val_accuracy"] + (history["val_pgd_accuracy"] if robust else 0)
-    best = history["epoch"].iloc[int(score.argmax())]
+    rows = history.replace({np.nan: None}).to_dict("records")
+    best = best_epoch([Epoch(**row) for row in rows])  # type: ignore[arg-type]
     marker = len(history) <= MARKED
     with house_style():
         figure = Figure(figsize=(10.4 if robust else 8.4, 3.4), layout="constrained")

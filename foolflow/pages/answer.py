@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.attacks.standard import CONTROLS
-from foolflow.data.artefacts import Artefacts
+from foolflow.data.artefacts import NAMES, Artefacts
 from foolflow.data.cells import VICTIM, Cell
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
@@ -18,6 +18,8 @@ from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_cas
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.studies.robustness import shown_attack
 from foolflow.tables.links import to_attacks
+from foolflow.tables.wording import listed
+from foolflow.tables.writing import percent
 
 ANY_SIZE = "perturbations of any size"
 LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
@@ -111,7 +113,7 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     """Build one board. spec: see `foolflow.studies.contents.boards`."""
     budget = None if spec["norm"] is None else Budget(spec["norm"], spec["epsilon"])
     attacked = _attacked(spec["attempts"], artefacts, budget)
-    table = None if spec["table"] is None else artefacts.table(spec["table"], dtype={"seed": str})
+    table = None if spec["table"] is None else artefacts.table(spec["table"], dtype=NAMES | {"seed": str})
     right = {key: worst_case([one.outcomes["right"] for one in tried]) for key, tried in attacked.items()}
     # Attacks on different images have no worst case.
     attacked = {key: tried for key, tried in attacked.items() if len(right[key])}
@@ -209,7 +211,7 @@ def _rate(row: pd.Series) -> Rate:
 
 def _hardest(tried: Sequence[Tried]) -> str:
     left = {attack_name(one.cell): one.outcomes["right"].mean() for one in tried}
-    return _listed([name for name, accuracy in left.items() if accuracy == min(left.values())])
+    return listed([name for name, accuracy in left.items() if accuracy == min(left.values())])
 
 
 def attack_name(cell: Cell) -> str:
@@ -257,13 +259,13 @@ def verdict(one: Board) -> str:
     if _share(best) < LITTLE:
         none = "neither victim" if count == 2 else f"none of {count} victims"
         return (
-            f"{where} {none} is robust: the best one keeps {percent(best.worst.value)} of its accuracy of "
-            f"{percent(best.clean.value)}."
+            f"{where} {none} is robust: the accuracy of the best one falls from {_percent(best.clean.value)} to "
+            f"{_percent(best.worst.value)}."
         )
     tied = [other.name for other in others if other.rank == best.rank]
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"
-        first = everyone if len(tied) == len(others) else _listed([best.name, *tied])
+        first = everyone if len(tied) == len(others) else listed([best.name, *tied])
         shared = f"share the highest worst-case accuracy: they {_keeps(best, several=True)}"
         return f"{where} {first} {shared}{_compared(one)}."
     # Only a test of the difference makes the first one the most robust.
@@ -282,7 +284,7 @@ def _compared(one: Board) -> str:
         return "; the others are significantly less robust"
     if len(alike) == len(below):
         return "; the others do not differ significantly"
-    return f"; {_listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly"
+    return f"; {listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly"
 
 
 def _share(one: Standing) -> float:
@@ -294,15 +296,9 @@ def _keeps(one: Standing, *, several: bool = False) -> str:
     """Say what the worst case leaves of the clean accuracy."""
     words = next(words[several] for limit, *words in KEPT if _share(one) < limit)
     if several:
-        return f"{words} under attack, {percent(one.worst.value)}"
-    return f"{words} under attack: {percent(one.worst.value)} instead of {percent(one.clean.value)}"
+        return f"{words} under attack, {_percent(one.worst.value)}"
+    return f"{words} under attack: {_percent(one.worst.value)} instead of {_percent(one.clean.value)}"
 
 
-def percent(value: float) -> str:
-    return f"{100 * value:.1f}\u00a0%"
-
-
-def _listed(names: Sequence[str], longest: int = 3) -> str:
-    if len(names) > longest:
-        return f"{names[0]} and {len(names) - 1} others"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _percent(value: float) -> str:
+    return f"{percent(value, 1)}\u00a0%"

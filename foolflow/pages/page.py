@@ -39,7 +39,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"caption": caption, "explained": explained, "json": as_script, "raw": Markup}
+    environment.filters |= {"caption": caption, "explained": explained, "json": as_script}
     return environment.get_template("page.html").render(
         title=f"{verdicts[0]} Foolflow" if verdicts else "Foolflow",
         verdicts=verdicts or ["No attack was judged, so there is no answer yet."],

@@ -10,26 +10,24 @@ RESAMPLES = 2000
 SEED = 0
 
 
-def resamples(images: int, count: int = RESAMPLES, seed: int = SEED) -> Iterator[np.ndarray]:
-    """Draw images with replacement, `count` times. Yield how often each image was drawn, int64 (images,).
+def resamples(images: int) -> Iterator[np.ndarray]:
+    """Draw images with replacement, RESAMPLES times. Yield how often each image was drawn, int64 (images,).
 
-    The draws depend on the number of images and on the seed alone.
+    The draws depend on the number of images alone.
     """
-    generator = np.random.default_rng([seed, images])
-    for _ in range(count):
+    generator = np.random.default_rng([SEED, images])
+    for _ in range(RESAMPLES):
         yield np.bincount(generator.integers(0, images, images), minlength=images)
 
 
-def percentile_interval(
-    images: int, measure: Callable[[np.ndarray], float], count: int = RESAMPLES, seed: int = SEED
-) -> tuple[float, float]:
+def percentile_interval(images: int, measure: Callable[[np.ndarray], float]) -> tuple[float, float]:
     """Return the percentile interval of a measure (Efron and Tibshirani 1993, chapter 13), clustered by image.
 
     measure: takes how often each image was drawn, int64 (images,), and returns a number; NaN if a resample has none.
     Everything that belongs to an image must be drawn with it: its clean and all of its adversarial versions.
     NaN if there is no image, or if no resample has a number.
     """
-    values = np.array([measure(drawn) for drawn in resamples(images, count, seed)]) if images else np.array([])
+    values = np.array([measure(drawn) for drawn in resamples(images)]) if images else np.array([])
     known = values[~np.isnan(values)]
     if len(known) == 0:
         return float("nan"), float("nan")

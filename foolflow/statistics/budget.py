@@ -1,4 +1,4 @@
-"""The threat model of a number: which perturbations count."""
+"""The threat model of a number: which perturbations count, and how their size is written."""
 
 from dataclasses import dataclass
 
@@ -16,3 +16,10 @@ class Budget:
     @property
     def largest(self) -> float:
         return self.epsilon * (1 + 1e-6) + 1e-7
+
+
+def size_in_words(value: float) -> str:
+    """Format an epsilon for readers: `8/255` if that is what it is and a decimal would be long, otherwise `0.1`."""
+    over_255 = round(value * 255)
+    short = f"{value:g}"
+    return f"{over_255}/255" if len(short) > 6 and abs(value * 255 - over_255) < 1e-4 and over_255 else short

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import roc_curve
 
-from foolflow.statistics.bootstrap import RESAMPLES, percentile_interval
+from foolflow.statistics.bootstrap import percentile_interval
 from foolflow.statistics.intervals import wilson_interval
 
 ROUNDING = 1e-9  # of a fraction times a count, so that 5 % of 10,000 is 500
@@ -31,7 +31,7 @@ class Rate:
     high: float
 
 
-def rate_of(chosen: np.ndarray, image: np.ndarray | None = None, resamples: int = RESAMPLES) -> Rate:
+def rate_of(chosen: np.ndarray, image: np.ndarray | None = None) -> Rate:
     """Return the share of the chosen rows. chosen: bool (N,).
 
     image: int (N,), the image of the test split that each row was made from; None: each row has its own.
@@ -49,7 +49,7 @@ def rate_of(chosen: np.ndarray, image: np.ndarray | None = None, resamples: int 
         return Rate(count, total, rate, *wilson_interval(len(known) if count else 0, len(known)))
     rows = np.bincount(place, minlength=len(known))
     hits = np.bincount(place[chosen], minlength=len(known))
-    interval = percentile_interval(len(known), lambda drawn: float(drawn @ hits) / float(drawn @ rows), resamples)
+    interval = percentile_interval(len(known), lambda drawn: float(drawn @ hits) / float(drawn @ rows))
     return Rate(count, total, rate, *interval)
 
 
@@ -70,7 +70,7 @@ class Scores:
     image: np.ndarray
 
 
-def area_under(clean: Scores, adversarial: Scores, resamples: int = RESAMPLES) -> Area:
+def area_under(clean: Scores, adversarial: Scores) -> Area:
     """Return the area under the ROC curve with the interval of a bootstrap over the images.
 
     It is the probability that an adversarial image has a higher score than a clean one; equal scores count half.
@@ -92,7 +92,7 @@ def area_under(clean: Scores, adversarial: Scores, resamples: int = RESAMPLES) -
         pairs = float(weight.sum()) * float(up_to[-1])
         return float(weight @ (up_to[below] + up_to[not_above])) / (2 * pairs) if pairs else float("nan")
 
-    return Area(area(np.ones(len(images), np.int64)), *percentile_interval(len(images), area, resamples))
+    return Area(area(np.ones(len(images), np.int64)), *percentile_interval(len(images), area))
 
 
 @dataclass(frozen=True)

@@ -32,15 +32,14 @@ class Attacked:
 
     def right(self) -> pd.Series:
         """Return for each image whether the victim classifies it correctly under the attack."""
-        return (self.outcomes["prediction"] == self.outcomes["label"]).set_axis(self.outcomes["index"])
+        return self._is_right("prediction")
 
-    @property
-    def accuracy(self) -> float:
-        return float(self.right().mean())
+    def right_when_clean(self) -> pd.Series:
+        """Return for each image whether the victim classifies it correctly before the attack."""
+        return self._is_right("clean_prediction")
 
-    @property
-    def clean_accuracy(self) -> float:
-        return float((self.outcomes["clean_prediction"] == self.outcomes["label"]).mean())
+    def _is_right(self, column: str) -> pd.Series:
+        return (self.outcomes[column] == self.outcomes["label"]).set_axis(self.outcomes["index"])
 
     def fits_into(self, other: "Attacked") -> bool:
         """Whether this attack's ball is no larger than the other's."""
@@ -67,6 +66,15 @@ class Evidence:
     huge: Attacked | None = None
 
 
+@dataclass(frozen=True)
+class Roles:
+    """The names of the attacks that reveal masking, each in its role as `Evidence`."""
+
+    iterative: str
+    single_step: str | None = None
+    huge: str | None = None
+
+
 def signs_of_masking(evidence: Evidence) -> Iterator[str]:
     """Yield one sentence for each sign of masking."""
     iterative, single, transferred = evidence.iterative, evidence.single_step, evidence.single_step_transferred
@@ -78,17 +86,18 @@ def signs_of_masking(evidence: Evidence) -> Iterator[str]:
             suspicions.append(("transferred", transferred, single))
     for kind, other, suspect in suspicions:
         if _beats(other, suspect):
-            own = _accuracy_on_images_of(other, suspect)
+            left, own = on_common_images([other.right(), suspect.right()]).mean()
             yield (
-                f"{kind} {other.attack} leaves an accuracy of {other.accuracy:.1%}, "
+                f"{kind} {other.attack} leaves an accuracy of {left:.1%}, "
                 f"white-box {suspect.attack} {own:.1%} on the same images"
             )
     if single is not None and _collapses(single, evidence):
+        many, one = on_common_images([iterative.right(), single.right()]).mean()
         yield (
-            f"a single-step collapse: white-box {iterative.attack} leaves an accuracy of {iterative.accuracy:.1%}, "
-            f"{single.attack} {_accuracy_on_images_of(iterative, single):.1%} on the same images, so the victim "
-            "withstands a single step only, as after adversarial training that overfitted to a single step "
-            "(catastrophic overfitting), or beyond the radius of its training"
+            f"a single-step collapse: white-box {iterative.attack} leaves an accuracy of {many:.1%}, "
+            f"{single.attack} {one:.1%} on the same images, so the victim withstands a single step only, as after "
+            "adversarial training that overfitted to a single step (catastrophic overfitting), or beyond the radius "
+            "of its training"
         )
     if evidence.huge is not None:
         right = evidence.huge.right()
@@ -113,11 +122,5 @@ def _collapses(single: Attacked, evidence: Evidence) -> bool:
         return False
     if undefended is not None and not _beats(undefended, single):
         return False
-    one, many = on_common_images([single.right(), iterative.right()]).mean()
-    return one >= WITHSTOOD * single.clean_accuracy and many < LEFT * one
-
-
-def _accuracy_on_images_of(other: Attacked, suspect: Attacked) -> float:
-    """Return the accuracy under `suspect` on the images that `other` also attacked."""
-    right = suspect.right()
-    return float(right[right.index.isin(other.outcomes["index"])].mean())
+    clean, one, many = on_common_images([single.right_when_clean(), single.right(), iterative.right()]).mean()
+    return bool(one >= WITHSTOOD * clean and many < LEFT * one)

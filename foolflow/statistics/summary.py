@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from foolflow.attacks.standard import size_in_words
-from foolflow.statistics.budget import Budget
+from foolflow.statistics.budget import Budget, size_in_words
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
@@ -93,13 +92,10 @@ def _median(one: Tried) -> dict[str, Any]:
 
 def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     """Return warnings about the numbers, by the name of the row that they concern."""
-    found: dict[str, list[str]] = {}
-    for one in tried:
-        count = one.records["index"].nunique()
-        if count < FEW:
-            found[one.name] = [f"only {count} images, so the interval is wide"]
-            if one.counts:
-                found[WORST] = found[one.name]
+    images = {one.name: one.records["index"].nunique() for one in tried}
+    if counting := [images[one.name] for one in tried if one.counts]:
+        images[WORST] = min(counting)
+    found = {name: [f"only {count} images, so the interval is wide"] for name, count in images.items() if count < FEW}
     iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)
     if iterative is not None:
         evidence = Evidence(

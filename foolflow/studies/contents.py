@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from foolflow.attacks.standard import size_in_words
 from foolflow.data.cells import model_and_defense, source_of
 from foolflow.defenses.kinds import GRADIENTS
+from foolflow.statistics.budget import size_in_words
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
 from foolflow.studies.robustness import shown_attack
@@ -24,8 +24,8 @@ def study_module(name: str) -> Any:
 def contents(config: Config) -> list[dict[str, Any]]:
     """Return a section for each study of the config: name, title, question, setup, tables and figures.
 
-    setup: see `setup`.  tables, figures: each with its `name`, `title` and `caption`. The job that makes a table gives
-    it the title that readers see.
+    setup: see `setup`.  tables, figures: each with its `name` and `caption`. A figure also has a `title`; the job that
+    makes a table gives it one.
     """
     return [_section(config, name) for name in config["studies"]]
 
@@ -38,7 +38,7 @@ def _section(config: Config, name: str) -> dict[str, Any]:
         "question": module.QUESTION,
         "setup": setup(config, module.cells(config)),
         "tables": [_shown(one) for one in module.tables(config, None)],
-        "figures": [_shown(one) for one in figures(config, name)],
+        "figures": [_shown(one) | {"title": _title(one)} for one in figures(config, name)],
     }
 
 
@@ -73,11 +73,15 @@ def read_by_page(config: Config) -> list[Cell]:
 def _shown(exhibit: Exhibit) -> dict[str, str]:
     caption = project_folder() / "report" / exhibit["caption"]
     text = " ".join(Path(caption).read_text(encoding="utf-8").split())
-    about = exhibit["labels"]
-    kind, _, result = about["result"].partition(": ")
-    title = result or kind
+    return {"name": exhibit["name"], "caption": text}
+
+
+def _title(figure: Exhibit) -> str:
+    """Return what a figure shows, and of what, from its labels."""
+    about = figure["labels"]
+    result = about["result"].removeprefix("figure: ")
     where = [about[key] for key in ("model", "data set") if about.get(key, "none") != "none"]
-    return {"name": exhibit["name"], "title": f"{title[:1].upper()}{title[1:]}: {' on '.join(where)}", "caption": text}
+    return f"{result[:1].upper()}{result[1:]}: {' on '.join(where)}"
 
 
 def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[str, str]]]]:

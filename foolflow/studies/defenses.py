@@ -197,7 +197,7 @@ def _flow_budgets(config: Config) -> Iterator[Exhibit]:
                 if cell["attack"] == attack and cell["kind"] != "static"
             ]
             if cells and config["attacks"][attack].get("method") == "stadv":
-                words = labels(f"figure: {attack} against a budget of flow", cells)
+                words = labels(f"figure: accuracy under {attack} against a budget of flow", cells)
                 yield exhibit(
                     f"flow_budget/{name}/{attack}", "flow_budget", {"attacked": cells}, "flow_budget.rst", words
                 )

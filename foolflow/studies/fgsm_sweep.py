@@ -9,7 +9,7 @@ from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import unknown, unknown_pairs
 
 TITLE = "FGSM sweep"
-QUESTION = "How does the accuracy fall as FGSM may change each pixel more?"
+QUESTION = "How fast does accuracy fall as FGSM is allowed larger changes to each pixel?"
 
 
 def cells(config: Config) -> list[Cell]:
@@ -123,17 +123,22 @@ def problems(config: Config) -> Iterator[str]:
         epsilons = attack["parameters"]["epsilon"]
         if sweep["modified_epsilon"] not in epsilons:
             yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"
-        # Only our own attacks say which norm their epsilon has.
-        norm = attack["parameters"].get("norm", "linf") if ":" not in attack.get("method", ":") else None
         yield from control_problems(
-            f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=norm, epsilons=epsilons
+            f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=_norm(attack), epsilons=epsilons
         )
     for index, comparison in enumerate(entries(config, "fgsm_sweep", "comparisons")):
         yield from _comparison_problems(f"studies.fgsm_sweep.comparisons.{index}", comparison, config)
 
 
+def _norm(attack: Config) -> str | None:
+    """Return the norm of an attack's epsilons; None for strengths, and for attacks that are not ours and do not say."""
+    if size_name(attack) != "epsilon" or ":" in attack.get("method", ":"):
+        return None
+    return str(attack.get("parameters", {}).get("norm", "linf"))
+
+
 def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterator[str]:
-    """Report unknown names, attacks on other images than the first, and controls that use the network."""
+    """Report unknown names, attacks on other images or in another norm than the first, and controls that are none."""
     yield from unknown(f"{key}.dataset", [comparison["dataset"]], "datasets", config["datasets"])
     yield from unknown(f"{key}.model", [comparison["model"]], "models", config["models"])
     transfer = comparison.get("transfer", {"attacks": [], "sources": []})
@@ -153,6 +158,10 @@ def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterat
             if selection(attack) != selection(first):
                 chosen = f"{name}: {selection(attack)}, {comparison['white_box'][0]}: {selection(first)}"
                 yield f"{key}.{field}: all must run on the same images ({chosen})"
+            norm, first_norm = _norm(attack), _norm(first)
+            if norm is not None and first_norm is not None and norm != first_norm:
+                chosen = f"{name} has norm {norm}, {comparison['white_box'][0]} has {first_norm}"
+                yield f"{key}.{field}: {chosen}; all epsilons must be in one norm"
             if field == "controls" and attack.get("method") != "corrupt":
                 yield f"{key}.controls: {name} is no control; a control has method corrupt"
     yield from unknown_pairs(f"{key}.transfer.sources", transfer["sources"], config)

@@ -60,7 +60,7 @@ def figures(config: Config) -> list[Exhibit]:
     for name, board in boards(config).items():
         budget = " ({norm} up to {epsilon})".format(**board) if "norm" in board else ""
         spec = {"title": f"{name}: accuracy on {board['dataset']}{budget}", "table": f"leaderboard/{name}"}
-        words = labels(f"figure: {name}", attempts(config, board))
+        words = labels(f"figure: board {name}", attempts(config, board))
         found.append(exhibit(f"leaderboard/{name}", "board", spec, "board.rst", words))
     return found
 

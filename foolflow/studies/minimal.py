@@ -196,8 +196,11 @@ def problems(config: Config) -> Iterator[str]:
     names = [comparison["name"] for comparison in study.get("comparisons", [])]
     for index, comparison in enumerate(study.get("comparisons", [])):
         where = f"{key}.comparisons.{index}"
-        if comparison["name"] in (*RESERVED, *names[:index]):
-            yield f"{where}.name: {comparison['name']!r} is used more than once; each name must be unique"
+        name = comparison["name"]
+        if name in RESERVED:
+            yield f"{where}.name: {name!r} is the name of another table of this study; choose another"
+        if name in names[:index]:
+            yield f"{where}.name: {name!r} is used more than once; each name must be unique"
         yield from unknown(f"{where}.models", comparison.get("models", []), "models", config["models"])
         defenses = comparison.get("defenses", [])
         yield from unknown(f"{where}.defenses", defenses, "defenses", ["none", *config["defenses"]])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foolflow.attacks.kinds import size_name
-from foolflow.attacks.standard import has_ball, minimised_norm, standard_attacks
+from foolflow.attacks.standard import is_within, minimised_norm, standard_attacks
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds_of, victims_of
 from foolflow.workflow.config.names import has_several_sizes, unknown, unknown_victims
 
@@ -98,9 +98,8 @@ def _described(config: Config) -> dict[str, Any]:
     norm = studied(config).get("norm")
     found = {}
     for name, entry in attacks(config).items():
-        minimised = minimised_norm(entry)
-        within = has_ball(entry) or minimised == norm
-        found[name] = {"within": within, "counts": within, "distance": None if has_ball(entry) else minimised}
+        within = is_within(entry, norm)
+        found[name] = {"within": within, "counts": within, "distance": minimised_norm(entry)}
     return found
 
 

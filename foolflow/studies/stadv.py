@@ -11,6 +11,7 @@ TITLE = "stAdv"
 QUESTION = (
     "Can an image be moved a little, instead of changed pixel by pixel, until it is classified as any class one likes?"
 )
+FLOWING = ("stadv", "stadv_students")  # our methods that move pixels by a flow
 
 
 def victims(config: Config) -> list[Cell]:
@@ -182,7 +183,7 @@ def _flow_budget(config: Config) -> Exhibit:
         cell | {"panel": cell["dataset"], "name": cell["model"] + (f" (seed {cell['seed']})" if several_seeds else "")}
         for cell in attacks(config)
     ]
-    words = labels("figure: success against a budget of flow", cells)
+    words = labels("figure: accuracy against a budget of flow", cells)
     return exhibit("stadv_flow_budget", "flow_budget", {"attacked": cells}, "flow_budget.rst", words)
 
 
@@ -232,15 +233,33 @@ def _exploration_problems(explored: Config, attacks: Config) -> Iterator[str]:
             yield from method_problems(key, "attacks", attack["method"], parameters)
 
 
+def _attack_problems(key: str, name: str, attack: Config | None) -> Iterator[str]:
+    """Report an attack without the targets that its success depends on, or without the flow that is measured.
+
+    attack: None if its name is unknown.
+    """
+    if attack is None:
+        return
+    if key.endswith(".grid"):
+        if attack.get("targets") != "all":
+            yield f"{key}: {name} needs `targets: all`; the grid shows each image towards every other class"
+        return
+    if "targets" not in attack:
+        yield f"{key}: {name} has no targets; give it `targets: random` or `targets: all`"
+    if "python" not in attack and attack.get("method") not in FLOWING:  # the user's own code may return a flow, too
+        yield f"{key}: {name} has no flow; it needs method {' or '.join(FLOWING)}"
+
+
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown names, attacks without targets, and parameters that cannot be explored."""
+    """Report unknown names, attacks without targets or a flow, and parameters that cannot be explored."""
     study, attacks = config["studies"]["stadv"], config["attacks"]
     for key, part, fields in _named(study):
         for field, kind in fields.items():
             names = part.get(field) or []
-            yield from unknown(f"{key}.{field}", [names] if isinstance(names, str) else names, kind, config[kind])
-            # Success and the columns of the grid depend on the target.
-            if kind == "attacks" and names and "targets" not in attacks.get(names, {"targets": None}):
-                yield f"{key}.{field}: {names} has no targets; give it `targets: random` or `targets: all`"
+            names = [names] if isinstance(names, str) else names
+            yield from unknown(f"{key}.{field}", names, kind, config[kind])
+            if kind == "attacks":
+                for name in names:
+                    yield from _attack_problems(f"{key}.{field}", name, attacks.get(name))
     if study.get("explorations", {}).get("attack") in attacks:
         yield from _exploration_problems(study["explorations"], attacks)

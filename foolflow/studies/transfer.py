@@ -52,7 +52,7 @@ def figures(config: Config) -> list[Exhibit]:
             "transfer_matrix",
             {"title": "Transfer of {attack} on {dataset}".format(**matrix), "table": f"transfer/{name}"},
             "transfer_matrix.rst",
-            labels(f"figure: {name}", attempts(config, matrix)),
+            labels(f"figure: transfer matrix {name}", attempts(config, matrix)),
         )
         for name, matrix in matrices(config).items()
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from foolflow.data.cells import VICTIM
+from foolflow.data.cells import VICTIM, source_of
 from foolflow.defenses.kinds import TRAINING
 from foolflow.models.kinds import for_dataset, is_supplied
 from foolflow.studies.cells import Cell, Config, sets_of, trained_defenses, victims_of
@@ -15,7 +15,7 @@ def workload(config: Config) -> list[dict[str, Any]]:
 
     study: its name.  trainings: the victims to train, each with `epochs`.  attacks: the adversarial sets to make, each
     with the config `entry` of the attack, and `hardened`, whether the victim may resist long.
-    judgements: how often each victim judges a set, with the `entry` of the attack.
+    judgements: the victims, each with the `entry` of an attack whose set it judges.
     """
     trained: set[tuple[Any, ...]] = set()
     made: set[tuple[Any, ...]] = set()
@@ -45,7 +45,10 @@ def _of_study(config: Config, name: str, trained: set[tuple[Any, ...]], made: se
             made.add(tuple(one.values()))
             hardened = _hardens(_defense(config, one["defense"]))
             attacks.append(one | {"entry": config["attacks"][one["attack"]], "hardened": hardened})
-    judgements = [{key: cell[key] for key in VICTIM} | {"entry": config["attacks"][cell["attack"]]} for cell in cells]
+    judged = {(*(cell[key] for key in VICTIM), cell["attack"], source_of(cell)): cell for cell in cells}
+    judgements = [
+        {key: cell[key] for key in VICTIM} | {"entry": config["attacks"][cell["attack"]]} for cell in judged.values()
+    ]
     return {"study": name, "trainings": trainings, "attacks": attacks, "judgements": judgements}
 
 

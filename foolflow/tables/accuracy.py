@@ -29,7 +29,10 @@ MEAN_COLUMN = f"test %, {SPREAD}"
 
 @dataclass(frozen=True)
 class Victim:
-    """One trained victim. accuracy: for each split, the number of images `n` and how many are `correct`."""
+    """One victim.
+
+    accuracy: for each split of its data set, the number of images `n` and how many are `correct`.
+    """
 
     dataset: str
     model: str
@@ -68,8 +71,8 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
         best_within=["data set", "seed"],
         images=links(display, [_clean(victim) for victim in victims]),
         notes=[
-            "The accuracy is that of the weights with the best val accuracy, with Wilson's 95 % interval on the test "
-            "split, which was not used for any choice.",
+            "Networks that were trained here have the weights with the best val accuracy. The intervals are Wilson's, "
+            "95 %, on the test split, which was not used for any choice.",
             *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
@@ -131,7 +134,11 @@ def _row(victim: Victim, accuracies: Mapping[str, Any], published: Sequence[str]
         "model": victim.model,
         "seed": victim.seed,
         "n": test["n"],
-        **{split: victim.accuracy[split]["correct"] / victim.accuracy[split]["n"] for split in SPLITS},
+        **{
+            split: victim.accuracy[split]["correct"] / victim.accuracy[split]["n"]
+            for split in SPLITS
+            if split in victim.accuracy
+        },
         "low": low,
         "high": high,
         **{f"published_{name}": known[name] / 100 if name in known else None for name in published},
@@ -144,7 +151,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "data set": data["dataset"],
         "model": data["model"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
-        **{f"{split} %": data[split].map(percent) for split in SPLITS},
+        **{f"{split} %": data[split].map(percent) for split in SPLITS if split in data},
         "95 % interval (test)": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
         **spread_column(data, "test %"),
         "n (test)": data["n"].map("{:,}".format),

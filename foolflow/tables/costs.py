@@ -19,8 +19,8 @@ NOTES = (
     "Attacks: the number of passes that each typically needs, at the speed of the untrained victim. Judgements: one "
     f"pass per image. Each training and attack: {OVERHEAD:.0f} s to start. Not counted: tables, figures, detectors and "
     "the page.",
-    f"Most attacks take far longer on images that resist. On victims that were trained against attacks, {HARDENED:.1f} "
-    "of the images are taken to resist, on the others none. `if all resist`: everywhere.",
+    f"Most attacks take far longer on images that resist. On victims that were trained against attacks, {HARDENED:.0%} "
+    "of the images are assumed to resist, on the others none. `if all resist` assumes that every image does.",
     "What several studies share is counted in the first of them.",
 )
 

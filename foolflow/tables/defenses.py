@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import UNDEFENDED
 from foolflow.statistics.groups import compare_all
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
+from foolflow.statistics.masking import Attacked, Evidence, Roles, signs_of_masking
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.statistics.robustness import on_common_images, worst_case
-from foolflow.tables.defenses_findings import UNDEFENDED, WORST, clean_accuracy, findings, groups
+from foolflow.statistics.summary import WORST
+from foolflow.tables.defenses_findings import clean_accuracy, findings, groups
 from foolflow.tables.defenses_protocols import PROTOCOLS, protocol_findings, protocol_of
 from foolflow.tables.flattery import Contest, contests
 from foolflow.tables.letters import LETTERS, lettered
@@ -23,8 +25,7 @@ from foolflow.tables.over_seeds import spread_note, spread_text, with_spread
 from foolflow.tables.wording import counted
 from foolflow.tables.writing import VERSUS, Table, percent, verdict, verdict_note, without_empty_columns
 
-KINDS = ("static", "white_box", "adaptive", "black_box")
-MEANING = {
+MEANING = {  # of the kinds of attacks, in the order of the study
     "static": "made on the undefended victim of the same seed, without knowledge of the defense",
     "white_box": "made on the victim itself, with the gradient as its code computes it",
     "adaptive": "made on the victim itself, through its filter: with its gradient, or straight-through if it has none",
@@ -57,15 +58,6 @@ class Cell:
         return self.model, self.defense, self.seed
 
 
-@dataclass(frozen=True)
-class Roles:
-    """The names of the attacks that reveal gradient masking: see `foolflow.statistics.masking.Evidence`."""
-
-    iterative: str
-    single_step: str | None = None
-    huge: str | None = None
-
-
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
@@ -83,8 +75,8 @@ def tabulate(
     """Build the table. reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
 
     The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `counts` tells which cells are
-    part of it. `holm_p` compares the accuracy
-    with that of the undefended victim of the same seed under the same attack, on the same images.
+    part of it. `holm_p` compares the accuracy with that of the undefended victim of the same seed under the same
+    attack, on the same images.
     """
     published = reference["accuracy"].get(dataset, {})
     # The attack with a huge radius only reveals masking; it does not measure robustness.
@@ -125,7 +117,7 @@ def tabulate(
         best=dict.fromkeys(["clean %", f"{WORST} %"], "highest"),
         best_within=["n", "model", "seed"],
         images=links(display, [_links(rows, counting) for rows in _lines(data)]),
-        notes=_notes(data, display, compared, reference),
+        notes=_notes(data, display, compared, roles, reference),
     )
 
 
@@ -331,20 +323,27 @@ def _column(kind: str, attack: str) -> str:
 
 
 def _notes(
-    data: pd.DataFrame, display: pd.DataFrame, compared: Sequence[Contest], reference: Mapping[str, Any]
+    data: pd.DataFrame,
+    display: pd.DataFrame,
+    compared: Sequence[Contest],
+    roles: Roles | None,
+    reference: Mapping[str, Any],
 ) -> list[str]:
-    kinds = [kind for kind in KINDS if kind in set(data["kind"])]
+    kinds = [kind for kind in MEANING if kind in set(data["kind"])]
     gap = (
         data.pivot_table(index=["model", "defense", "seed"], columns=["kind", "attack"], values="n")
         .isna()
         .any(axis=None)
+    )
+    not_counted = (
+        f" {roles.huge}, whose radius only reveals gradient masking, does not count." if roles and roles.huge else ""
     )
     notes = [
         "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
         "'Loss' is the mean cross-entropy of the true class on the same images. "
         "All numbers of a row are on its n images; attacks that ran on fewer images have rows of their own. 'Worst "
         "case' is the accuracy under all attacks on the victim that have an epsilon (the others are unbounded; they "
-        "count only if no attack has one), on the images that all of them attacked.",
+        f"count only if no attack has one), on the images that all of them attacked.{not_counted}",
         "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
         + (
             ". An adaptive cell is empty if the victim has no filter: the attack is then the white-box one."

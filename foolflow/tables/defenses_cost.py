@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.data.cells import VICTIM
+from foolflow.data.cells import UNDEFENDED, VICTIM
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.statistics.robustness import on_common_images
@@ -22,8 +22,6 @@ from foolflow.tables.writing import (
     signed_points,
     without_empty_columns,
 )
-
-UNDEFENDED = "none"
 
 
 @dataclass(frozen=True)
@@ -138,15 +136,23 @@ def _lost(difference: float | None) -> str:
 def _findings(data: pd.DataFrame) -> Iterator[str]:
     """Say for each model which defense takes longest to train, and which ones lose clean accuracy."""
     first = data[data["seed"] == data["seed"].min()]
+    of_seed = f" (seed {data['seed'].min()})" if data["seed"].nunique() > 1 else ""
     for model, rows in first.groupby("model", sort=False):
-        where = f" of {model}" if first["model"].nunique() > 1 else ""
+        where = (f" of {model}" if first["model"].nunique() > 1 else "") + of_seed
         trained = rows.dropna(subset="times_none")
         if len(trained):
             top = trained.loc[trained["times_none"].idxmax()]
-            yield (
-                f"The longest training{where} is that with {top['defense']}: {duration(top['seconds'])}, "
-                f"{top['times_none']:.2f} times that of the undefended network."
-            )
+            time, ratio = duration(top["seconds"]), f"{top['times_none']:.2f}"
+            if top["times_none"] < 1:
+                yield (
+                    f"No defense{where} trains longer than the undefended network; the longest is {top['defense']}, "
+                    f"{time}, {ratio} times as long."
+                )
+            else:
+                yield (
+                    f"The longest training{where} is that with {top['defense']}: {time}, {ratio} times that of the "
+                    "undefended network."
+                )
         compared = rows.dropna(subset="lost")
         significant = compared[compared["holm_p"] < SIGNIFICANT].sort_values("lost", ascending=False, kind="stable")
         changes = [

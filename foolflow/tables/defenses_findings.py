@@ -5,16 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.data.cells import UNDEFENDED
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
+from foolflow.statistics.summary import WORST
 from foolflow.tables.flattery import Contest, sentences
 from foolflow.tables.letters import versus
 from foolflow.tables.over_seeds import spread_text
 from foolflow.tables.wording import agreement, counted, listed, rate_with_n, tied_rate
 from foolflow.tables.writing import deviation, p_text
-
-WORST = "worst case"
-UNDEFENDED = "none"
 
 
 def findings(data: pd.DataFrame, compared: Sequence[Contest]) -> list[str]:

@@ -1,20 +1,16 @@
 """Published accuracies of defenses beside ours, under both protocols: static and white box."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from foolflow.data.cells import UNDEFENDED
+from foolflow.statistics.masking import Roles
 from foolflow.tables.wording import rate_with_n
 from foolflow.tables.writing import percent
 
 PROTOCOLS = ("static", "white_box")
-UNDEFENDED = "none"
-
-
-class _Roles(Protocol):
-    @property
-    def iterative(self) -> str: ...
 
 
 def protocol_of(defense: str, protocol: Mapping[str, Any]) -> str:
@@ -23,7 +19,7 @@ def protocol_of(defense: str, protocol: Mapping[str, Any]) -> str:
 
 
 def protocol_findings(
-    data: pd.DataFrame, published: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], roles: _Roles | None
+    data: pd.DataFrame, published: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], roles: Roles | None
 ) -> Iterator[str]:
     """Yield a sentence for each published accuracy under attack, and for each that the publication leaves out.
 
@@ -34,7 +30,9 @@ def protocol_findings(
     rows = data[data["seed"] == data["seed"].min()]
     for model in rows["model"].unique():
         of_model = rows[rows["model"] == model]
-        where = f" ({model})" if rows["model"].nunique() > 1 else ""
+        names = [model] if rows["model"].nunique() > 1 else []
+        names += [f"seed {data['seed'].min()}"] if data["seed"].nunique() > 1 else []
+        where = f" ({', '.join(names)})" if names else ""
         for defense, known in published.items():
             for attack in attacks:
                 ours = of_model[(of_model["defense"] == defense) & (of_model["attack"] == attack)]
@@ -60,7 +58,7 @@ def _defended(
 
 
 def _undefended(
-    theirs: float, attack: str, row: Mapping[str, Any], of_model: pd.DataFrame, roles: _Roles | None, where: str
+    theirs: float, attack: str, row: Mapping[str, Any], of_model: pd.DataFrame, roles: Roles | None, where: str
 ) -> str:
     """Add what may explain a difference: many steps within the same epsilon or, without one, rounding to 8 bits."""
     sentence = f"Published for no defense under {attack}: {theirs:.1f} %. Ours{where} is {_rate(row)}"

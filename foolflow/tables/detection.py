@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import UNDEFENDED
 from foolflow.statistics.bootstrap import RESAMPLES
 from foolflow.statistics.detection import Area, Rate, Scores, area_under, rate_of, threshold_at
 from foolflow.statistics.scored import Detector, load_detectors
@@ -26,7 +27,6 @@ from foolflow.tables.writing import (
 
 CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
 SPREAD_OVER_SEEDS = ("detected", "unseen")
-UNDEFENDED = "none"  # the study tests detectors on undefended victims
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
@@ -121,7 +121,7 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
 
 def _links(row: Row) -> dict[str, Link]:
     """Return the links of a row. The clean images and those of several attacks lead to the victim."""
-    cell = {**row, "defense": UNDEFENDED}
+    cell = {**row, "defense": UNDEFENDED}  # the study tests detectors on undefended victims
     made = to_victim(cell) if row["images"] in (CLEAN, POOLED) else to_images(cell, row["images"])
     columns = ("n", "success %", "detected %", "95 % interval", "failed, detected %", "fooled, undetected %")
     return dict.fromkeys((*columns, "95 % interval (undetected)", "AUC %", "AUC, 95 % interval"), made)

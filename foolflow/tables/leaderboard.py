@@ -16,13 +16,13 @@ from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
+from foolflow.statistics.summary import CLEAN, WORST
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
 from foolflow.tables.wording import NORMS, counted, listed, tied_rate
 from foolflow.tables.writing import Table, p_text, without_empty_columns
 
-CLEAN, WORST = "clean", "worst case"
 MOST_PAIRS = 10  # that a finding names
 
 

@@ -10,8 +10,8 @@ from foolflow.statistics.paired import SIGNIFICANT
 
 LETTERS = "letters"
 MEANING = (
-    "Two share a letter if and only if they do not differ significantly at 5 %; one may have several letters, because "
-    "not differing is not transitive (Piepho 2004)."
+    "Two rows share a letter if and only if they do not differ significantly at 5 %. A row may have several letters: "
+    "if A does not differ from B, nor B from C, A and C may still differ (Piepho 2004)."
 )
 
 

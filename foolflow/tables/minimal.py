@@ -93,9 +93,9 @@ def tabulate(attacked: Sequence[Attacked], norm: str = "l2", title: str | None =
             *_tests_note(counted_tests, len(tests)),
             *spread_note(data),
             "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
-            "percentage of the n images for which no other attack finds a perturbation shorter by more than "
-            f"{100 * EQUAL:.0f} %. Missed: images that another attack fools and this one does not. Gradients: "
-            "gradient evaluations per image.",
+            "percentage of the n images that the attack fools with a perturbation at most "
+            f"{100 * EQUAL:.0f} % longer than the shortest that any attack finds. Missed: images that another attack "
+            "fools and this one does not. Gradients: gradient evaluations per image.",
         ],
     )
 
@@ -257,9 +257,9 @@ def _shortest(networks: Sequence[pd.DataFrame], norm: str) -> Iterator[str]:
             f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
         )
         yield (
-            f"On {'that network' if len(won) == 1 else 'these networks'}, no other attack finds a perturbation shorter "
-            f"by more than {100 * EQUAL:.0f} % for {span(own['shortest'].tolist(), lambda share: percent(share, 1))} % "
-            f"of the {images} images."
+            f"On {'that network' if len(won) == 1 else 'these networks'}, it fools "
+            f"{span(own['shortest'].tolist(), lambda share: percent(share, 1))} % of the {images} images with a "
+            f"perturbation at most {100 * EQUAL:.0f} % longer than the shortest that any attack finds."
         )
     for rows in undecided:
         yield _undecided(rows, median)

@@ -198,9 +198,10 @@ def _of_attack(shared: pd.DataFrame, first: pd.DataFrame) -> str:
             f" There, it reaches its target on {percent(row['target_reached'], 1)} % of the images that were right."
         )
     return (
-        f"{_name(row)} ({row['way']}{made_on}) leaves significantly more than {beside['attack'].iloc[-1]} "
-        f"({beside['way'].iloc[-1]}) at {_epsilons(shared['size'][above])}, and significantly less at "
-        f"{_epsilons(shared['size'][significant & ~above])} (exact McNemar, Holm-corrected, level {SIGNIFICANT}); at "
+        f"{_name(row)} ({row['way']}{made_on}) leaves a significantly higher accuracy than "
+        f"{beside['attack'].iloc[-1]} ({beside['way'].iloc[-1]}) at {_epsilons(shared['size'][above])}, and a "
+        f"significantly lower one at {_epsilons(shared['size'][significant & ~above])} (exact McNemar, "
+        f"Holm-corrected, level {SIGNIFICANT}); at "
         f"epsilon {row['size']:.4g}, {percent(row['accuracy'])} % next to {percent(beside['accuracy'].iloc[-1])} %."
         f"{target}"
     )
@@ -217,7 +218,7 @@ def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
     else:
         nearest = as_bad.iloc[0]
         beside = (
-            f"{nearest['attack']} leaves no more than that at epsilon {nearest['size']:.4g} already, "
+            f"{nearest['attack']} already leaves no more at epsilon {nearest['size']:.4g}, "
             f"{percent(nearest['accuracy'])} %, at a mean L2 distance of {_distance(nearest['l2'])}"
         )
     return (

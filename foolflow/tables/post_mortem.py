@@ -69,7 +69,8 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
         images=links(display, [dict.fromkeys(numbers, to_images(step.cell)) for step in steps]),
         notes=[
             "Each row keeps the fixes of the rows above it. 'Points' is the change of success in percentage points "
-            "from the row above; a drop means that failures had been counted as successes.",
+            "from the row above; where a fix concerns the counting, a drop means that failures had been counted as "
+            "successes.",
             "Success has Wilson's 95 % interval; the median flow loss is over the images that count as successes, "
             "with its 95 % interval from the order statistics.",
         ],

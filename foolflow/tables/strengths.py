@@ -41,6 +41,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(title: str, attacked: Sequence[Filtered]) -> Table:
     """Build the table: a row of the CSV for each attack, and one of the display for each strength and n."""
     data = pd.DataFrame([_row(one) for one in attacked])
+    several_seeds = data["seed"].nunique() > 1
     keys = ["model", "seed", "method", "value", "n"]
     lines = [(rows, [attacked[place] for place in rows.index]) for _, rows in data.groupby(keys, sort=False)]
     display = _display([rows for rows, _ in lines])
@@ -48,7 +49,11 @@ def tabulate(title: str, attacked: Sequence[Filtered]) -> Table:
         title=title,
         data=data,
         display=display,
-        findings=[sentence for _, rows in data.groupby(["model", "seed"], sort=False) for sentence in _findings(rows)],
+        findings=[
+            sentence
+            for (model, seed), rows in data.groupby(["model", "seed"], sort=False)
+            for sentence in _findings(rows, f"On {model} (seed {seed})" if several_seeds else f"On {model}")
+        ],
         best={"clean %": "highest"},
         best_within=["model", "seed", "n"],
         images=links(
@@ -111,9 +116,11 @@ def _display(lines: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(found).fillna("")
 
 
-def _findings(rows: pd.DataFrame) -> Iterator[str]:
-    """Say for each attack which filter leaves it the least success at the price of how much clean accuracy."""
-    where = f"On {rows['model'].iloc[0]}"
+def _findings(rows: pd.DataFrame, where: str) -> Iterator[str]:
+    """Say for each attack which filter leaves it the least success at the price of how much clean accuracy.
+
+    rows: of one victim's filters.  where: how the sentences begin.
+    """
     for (kind, attack), each in rows.groupby(["kind", "attack"], sort=False):
         bare, known = each[each["method"] == ""], each[each["method"] != ""].dropna(subset="success")
         if known.empty:

@@ -11,8 +11,8 @@ from foolflow.tables.wording import counted, duration
 from foolflow.tables.writing import Table, percent
 
 NOTES = (
-    "Wall-clock time of every job whose artefacts exist now, including those of earlier runs. Jobs that ran in "
-    "parallel are counted in full.",
+    "Wall-clock time of every job with a benchmark file in the results folder, including those of earlier runs. Jobs "
+    "that ran in parallel are counted in full.",
     "Busy: CPU time divided by wall-clock time. Above 1, jobs kept several threads busy; far below 1, they waited.",
     "Memory: peak resident memory of the most demanding job of the rule, its child processes included.",
 )

@@ -128,7 +128,10 @@ def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
 
 
 def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
-    """Return, for each seed, one row per source with one column per target, and a last row with n."""
+    """Return, for each seed, one row per source with one column per target, and a last row with n.
+
+    A victim that exists with one seed only has empty cells for the others.
+    """
     names = short_names(list(dict.fromkeys(data["target"])))
     rows = []
     for seed, table in data.groupby("seed", sort=False):
@@ -136,15 +139,13 @@ def _display(data: pd.DataFrame, several_seeds: bool) -> pd.DataFrame:
         for source, cells in table.groupby("source", sort=False):
             texts = {cell["target"]: rate_text(cell, "success") for _, cell in cells.iterrows()}
             rows.append(
-                {"source": names[str(source)], **shown, **{name: texts[target] for target, name in names.items()}}
-            )
-        if seed != MEAN:
-            images = table.drop_duplicates("target").set_index("target")["n"]
-            rows.append(
                 {
-                    "source": IMAGES,
+                    "source": names[str(source)],
                     **shown,
-                    **{name: f"{images[target]:,.0f}" for target, name in names.items()},
+                    **{name: texts.get(target, "") for target, name in names.items()},
                 }
             )
+        if seed != MEAN:
+            images = {cell["target"]: f"{cell['n']:,.0f}" for cell in table.to_dict("records")}
+            rows.append({"source": IMAGES, **shown, **{name: images.get(target, "") for target, name in names.items()}})
     return pd.DataFrame(rows)

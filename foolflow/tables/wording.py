@@ -6,13 +6,14 @@ import pandas as pd
 
 from foolflow.tables.writing import percent, percent_interval, points
 
+MOST = 5  # parts of a list in a sentence
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
 
 
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Return `a`, `a and b` or `a, b and c`. Of more than `most` names, the rest is counted: `a, b and 28 others`."""
-    if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1:,} others"]
+def listed(names: Sequence[str]) -> str:
+    """Return `a`, `a and b` or `a, b and c`. Of more than MOST names, some are counted: `a, b, c, d and 2 others`."""
+    if len(names) > MOST:
+        names = [*names[: MOST - 1], f"{len(names) - MOST + 1:,} others"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 

@@ -33,7 +33,7 @@ def answer(results: Path) -> str:
             *notes,
             "",
             f"Numbers: {results / 'tables/robustness.csv'}",
-            f"The page with all images: {results / 'index.html'}",
+            f"The page with the images: {results / 'index.html'}",
         ]
     )
 

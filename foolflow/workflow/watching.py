@@ -33,7 +33,7 @@ class Watch:
         self._explained = False
 
     def plans(self) -> list[dict[str, Any]]:
-        """Return the plan of each victim, as far as they exist, each with its `folder` below results/robustness."""
+        """Return the plan of each victim that has one."""
         return [plan for path in self._plan_files() if (plan := _read(path)) is not None]
 
     def _plan_files(self) -> list[Path]:

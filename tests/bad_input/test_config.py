@@ -8,7 +8,6 @@ import yaml
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys, syntax_problem
-from tests.bad_input.conftest import contents
 from tests.end_to_end.conftest import copy_project
 from tests.workflow.test_config import put
 
@@ -215,26 +214,3 @@ def test_snakemake_shows_where_the_config_is_broken(root, tmp_path):
 def test_the_shipped_configs_have_no_duplicate_keys(root):
     for file in (root / "config.yaml", root / "profiles/demo/workflow.yaml"):
         assert repeated_keys(file) == []
-
-
-THROUGH_SNAKEMAKE = {
-    "a key twice": ("device: cpu\ndevice: auto\n", "mine.yaml, line 2: device is given twice; keep one"),
-    "a name that leads out": ("models: {../../x: {}}\n", f"config: models.../../x: {UNUSABLE}"),
-    "results that are no folder": ("results: config.yaml\n", "config: results: config.yaml is not a folder"),
-}
-
-
-def test_snakemake_shows_the_same_line(root, tmp_path):
-    """Run the real command, which must leave existing results unchanged."""
-    project = copy_project(root, tmp_path / "foolflow")
-    (project.results / "tables").mkdir(parents=True)
-    (project.results / "tables/a.csv").write_text("made before\n")
-    for text, words in THROUGH_SNAKEMAKE.values():
-        (project.folder / "mine.yaml").write_text(text)
-        before = contents(project.folder / "results")
-        done = project.snakemake("--cores", "1", "--configfile", "mine.yaml", ok=False)
-        seen = done.stdout + done.stderr
-        assert done.returncode != 0
-        assert "Traceback" not in seen
-        assert [words in line for line in seen.splitlines() if line.startswith("config: ")].count(True) == 1, seen
-        assert contents(project.folder / "results") == before

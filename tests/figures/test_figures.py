@@ -58,10 +58,13 @@ ACCURACY = pd.DataFrame(
 HISTORY = pd.DataFrame(
     {
         "epoch": [1, 2, 3],
+        "learning_rate": 0.1,
         "train_loss": [1.0, 0.5, 0.3],
         "val_loss": [0.9, 0.6, 0.7],
         "train_accuracy": [0.5, 0.7, 0.9],
         "val_accuracy": [0.6, 0.8, 0.7],
+        "seconds": 1.0,
+        "images_per_second": 100.0,
     }
 )
 ROWS = [
@@ -212,9 +215,14 @@ def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
     assert labels == {"Foolflow, 95 % interval", "published: paper"}
 
 
-def test_the_best_epoch_is_marked():
+def test_the_best_epoch_is_marked(tmp_path):
     labels = DRAWN["training_curves"]().axes[1].get_legend_handles_labels()[1]
     assert "weights kept (epoch 2)" in labels
+    # As the training writes it: empty in the epochs without an attack, which counts in the score.
+    robust = HISTORY.assign(val_attacked_accuracy=[None, 0.1, 0.3], val_pgd_accuracy=[None, 0.1, 0.3])
+    robust.to_csv(tmp_path / "history.csv", index=False)
+    axes = training_curves.draw("title", pd.read_csv(tmp_path / "history.csv")).axes[1]
+    assert "weights kept (epoch 3)" in axes.get_legend_handles_labels()[1]
 
 
 def test_fooled_images_are_titled_in_red():

@@ -1,6 +1,7 @@
 """Figures of two classes and of a thousand, of one victim and of thirty, with any class name."""
 
 import re
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from foolflow.figures.text import class_name
 from foolflow.statistics.detection import roc
 from foolflow.statistics.examples import COUNT
 from foolflow.statistics.minimal import security_curve
+from foolflow.training.history import Epoch
 
 SHOWN_AT = 700 / 96 * 72  # width of a figure on a page, in points
 TITLE = "A title of a config, as long as somebody likes it to be, with all that there is to say " * 2
@@ -125,8 +127,8 @@ def explored(_, count: int):
 
 
 def training(_, count: int):
-    columns = ("train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_attacked_accuracy", "val_pgd_accuracy")
-    return training_curves.draw(TITLE, pd.DataFrame({"epoch": range(10 * count)} | dict.fromkeys(columns, 0.5)))
+    columns = [field.name for field in fields(Epoch)]
+    return training_curves.draw(TITLE, pd.DataFrame(dict.fromkeys(columns, 0.5) | {"epoch": range(10 * count)}))
 
 
 def matrix(_, count: int):

@@ -136,6 +136,32 @@ def test_attacks_on_different_images_are_compared_on_common_ones():
     assert sign == "black-box other leaves an accuracy of 20.0%, white-box pgd 100.0% on the same images"
 
 
+def test_both_accuracies_of_a_sign_are_on_the_same_images():
+    """The first 50 images resist less than the other 150."""
+    few = Attacked("pgd", outcomes("pgd", 40).outcomes.head(50))
+    many = outcomes("other", 10, n=200)
+    many.outcomes.loc[many.outcomes["index"] >= 50, "prediction"] = 0
+    (sign,) = signs_of_masking(Evidence(iterative=few, stronger=(("black-box", many),)))
+    assert sign == "black-box other leaves an accuracy of 20.0%, white-box pgd 80.0% on the same images"
+
+
+def test_both_accuracies_of_a_collapse_are_on_the_same_images():
+    """The single step was tried on half of the images, of which it fools none."""
+    single = Attacked("fgsm", outcomes("fgsm", 100, clean=100).outcomes.head(50))
+    many = outcomes("pgd", 5)
+    many.outcomes.loc[many.outcomes["index"] >= 50, "prediction"] = 0
+    (sign,) = signs_of_masking(Evidence(iterative=many, single_step=single))
+    assert "white-box pgd leaves an accuracy of 10.0%, fgsm 100.0% on the same images" in sign
+
+
+def test_a_collapse_is_judged_by_the_clean_accuracy_on_the_same_images():
+    """One step leaves 20 of the 50 common images, of which 30 are right when clean, and all of the other 150."""
+    single = outcomes("fgsm", 20, n=200, clean=30)
+    single.outcomes.loc[single.outcomes["index"] >= 50, ["prediction", "clean_prediction"]] = 0
+    many = Attacked("pgd", outcomes("pgd", 1, n=50, clean=30).outcomes)
+    assert len(list(signs_of_masking(Evidence(iterative=many, single_step=single)))) == 1
+
+
 def test_a_linear_model_shows_no_masking_and_keeps_its_certified_margin():
     """The smallest L-infinity perturbation of an affine model is known in closed form. No attack gets below it, and PGD
     reaches it."""

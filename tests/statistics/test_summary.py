@@ -87,6 +87,18 @@ def test_too_few_images_are_mentioned_at_their_rows_only():
     assert "only 30 images" in found["pgd"][0]
 
 
+def test_the_worst_case_is_as_small_as_its_smallest_attack_and_has_no_warning_of_an_attack():
+    few = [tried("pgd", [0] * 20), tried("fgsm", [1] * 90), tried("stadv", [0] * 7, counts=False, within=False)]
+    found = warnings_of(few, BUDGET)
+    assert [found[name][0].split(",")[0] for name in ("pgd", "fgsm", "stadv")] == [
+        "only 20 images",
+        "only 90 images",
+        "only 7 images",
+    ]
+    assert any("gradient masking" in warning for warning in found["pgd"])
+    assert found[WORST] == ["only 20 images, so the interval is wide"]
+
+
 def test_an_attack_that_beats_the_iterative_one_is_a_sign_of_masking_at_the_iterative_one():
     weak, strong = [0] * 200, [1] * 50 + [0] * 150
     found = warnings_of([tried("fgsm", strong), tried("pgd", weak), tried("noise", weak)], BUDGET)

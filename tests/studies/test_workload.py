@@ -53,6 +53,13 @@ def test_each_training_and_set_counts_once(config):
     assert len(second["judgements"]) == 1
 
 
+def test_a_victim_judges_each_set_of_a_study_once(config):
+    boards = config["studies"]["leaderboard"]["boards"]
+    boards.append(boards[0] | {"name": "again", "transfer_from": ["lenet/none"]})
+    judgements = workload(config)[0]["judgements"]
+    assert len(judgements) == 6 + 4  # the own sets of three victims, and the transferred ones of two
+
+
 @pytest.mark.parametrize(
     ("parameters", "hardened"), [({}, False), ({"random_start": 2}, True), ({"steps": 3}, True), ({"steps": 1}, False)]
 )

@@ -32,6 +32,13 @@ def test_time_and_accuracy_are_relative_to_the_undefended_victim():
     assert table.varies
 
 
+def test_a_defense_that_trains_faster_than_no_defense_is_not_called_the_longest():
+    table = tabulate("title", [victim("none", 10, [100]), victim("adv", 12, [40]), victim("blur", 12)])
+    assert table.findings[0] == (
+        "No defense trains longer than the undefended network; the longest is adv, 40 s, 0.40 times as long."
+    )
+
+
 def test_only_images_that_both_were_attacked_on_are_compared():
     table = tabulate("title", [victim("none", 10, [1.0]), victim("filter", 10, n=20)])
     assert table.data["lost"].iloc[1] == 0
@@ -46,6 +53,10 @@ def test_each_seed_has_its_own_undefended_victim():
     )
     assert table.data["lost"].tolist()[1::2] == pytest.approx([0.2, 0.1])
     assert table.display["seed"].tolist() == ["0", "0", "1", "1"]
+    assert table.findings == [
+        "The longest training (seed 0) is that with train: 2 s, 1.00 times that of the undefended network.",
+        "Clean accuracy (seed 0) lost, where a paired test shows it: 20.0 points with train.",
+    ]
 
 
 def test_without_an_undefended_victim_nothing_is_compared():

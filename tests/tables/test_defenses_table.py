@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from foolflow.tables.defenses import Cell, Roles, tabulate
+from foolflow.statistics.masking import Roles
+from foolflow.tables.defenses import Cell, tabulate
 from foolflow.tables.writing import MINUS, best_cells
 
 ROLES = Roles(iterative="pgd", single_step="fgsm", huge="pgd_huge")
@@ -99,6 +100,12 @@ def test_published_numbers_are_compared_under_both_protocols(root, both_protocol
     ]
 
 
+def test_the_comparison_with_published_numbers_names_its_seed_if_there_are_several(root):
+    shown = [cell("feature_squeezing", "static", "fgsm", 55, seed=seed) for seed in (3, 4)]
+    (finding,) = [one for one in made(shown, root).findings if one.startswith("Published for")]
+    assert "Ours (seed 3) is 45.0 %" in finding
+
+
 def test_the_summary_of_agreement_counts_each_published_number_once(root, both_protocols):
     (finding,) = [one for one in made(both_protocols, root).findings if one.startswith("Published (students)")]
     assert "of 7 accuracies" in finding  # three clean ones, two undefended, and one of each defense
@@ -155,7 +162,11 @@ def test_a_single_step_collapse_is_seen_in_a_defense_and_not_in_the_undefended_v
 
 def test_the_attack_with_a_huge_radius_is_not_part_of_the_worst_case(root):
     shown = [cell("none", "white_box", "pgd", 50), cell("none", "white_box", "pgd_huge", 100)]
-    assert row(made(shown, root, roles=ROLES), "none", "worst case", "all")["accuracy"] == 0.5
+    table = made(shown, root, roles=ROLES)
+    assert row(table, "none", "worst case", "all")["accuracy"] == 0.5
+    words = "pgd_huge, whose radius only reveals gradient masking, does not count."
+    assert table.notes[0].endswith(words)
+    assert not any(words in note for note in made(shown, root).notes)
 
 
 def test_several_seeds_have_a_mean_and_a_standard_deviation(root):

@@ -106,11 +106,12 @@ def test_the_attack_that_finds_significantly_shorter_perturbations_is_named():
     assert table.findings == [
         "a finds significantly shorter perturbations than every other attack on 2 of 3 networks; its median L2 "
         "distance is 1.474 to 2.947, that of the next, b, 3.000 to 4.421.",
-        "On these networks, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 20 "
-        "images.",
+        "On these networks, it fools 100.0 % of the 20 images with a perturbation at most 1 % longer than the shortest "
+        "that any attack finds.",
         "b finds significantly shorter perturbations than every other attack on 1 of 3 networks; its median L2 "
         "distance is 8.842, that of the next, a, 13.263.",
-        "On that network, no other attack finds a perturbation shorter by more than 1 % for 100.0 % of the 20 images.",
+        "On that network, it fools 100.0 % of the 20 images with a perturbation at most 1 % longer than the shortest "
+        "that any attack finds.",
         "Images that another attack fools on the same network, but not this one: b 1.",
     ]
     assert table.display["letters"].tolist() == ["a", "b", "a", "b", "b", "a"]

@@ -84,15 +84,16 @@ def test_each_way_is_tested_against_the_first_attack_at_the_same_epsilon(table):
 def test_findings_say_what_a_target_a_black_box_and_a_control_cost(table):
     aimed, square, transferred, rotated, stretched = table.findings
     assert aimed == (
-        "aimed on lenet (mnist, seed 0) (white box, targeted) leaves significantly more than fgsm (white box) at "
-        "epsilon 0.1, 0.2, and significantly less at no epsilon (exact McNemar, Holm-corrected, level 0.05); at "
-        "epsilon 0.2, 60.00 % next to 40.00 %. There, it reaches its target on 25.5 % of the images that were right."
+        "aimed on lenet (mnist, seed 0) (white box, targeted) leaves a significantly higher accuracy than fgsm "
+        "(white box) at epsilon 0.1, 0.2, and a significantly lower one at no epsilon (exact McNemar, Holm-corrected, "
+        "level 0.05); at epsilon 0.2, 60.00 % next to 40.00 %. There, it reaches its target on 25.5 % of the images "
+        "that were right."
     )
-    assert "leaves significantly more than fgsm (white box) at no epsilon, and significantly less at no eps" in square
-    assert "(black box, transfer, made on CNN/none) leaves significantly more" in transferred
+    assert "than fgsm (white box) at no epsilon, and a significantly lower one at no epsilon" in square
+    assert "(black box, transfer, made on CNN/none) leaves a significantly higher accuracy" in transferred
     assert rotated == (
         "rotated on lenet (mnist, seed 0) (control, 30 degrees) leaves 70.00 % at a mean L2 distance of 9.000; fgsm "
-        "leaves no more than that at epsilon 0.1 already, 70.00 %, at a mean L2 distance of 2.000."
+        "already leaves no more at epsilon 0.1, 70.00 %, at a mean L2 distance of 2.000."
     )
     assert stretched.endswith("fgsm leaves more at every epsilon.")
 

@@ -56,6 +56,13 @@ def test_the_least_success_is_named_with_its_price(table):
     ]
 
 
+def test_findings_name_their_seed_if_there_are_several():
+    one, other = filtered("1", 10, 60), filtered("1", 10, 30)
+    other.cell["seed"] = 1
+    findings = tabulate("title", [one, other]).findings
+    assert [finding.split(",")[0] for finding in findings] == ["On B (seed 0)", "On B (seed 1)"]
+
+
 def test_a_filter_that_leaves_nothing_correct_has_no_success():
     table = tabulate("title", [filtered("9", 100, 0)])
     assert table.data["success"].isna().all()

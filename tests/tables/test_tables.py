@@ -156,6 +156,17 @@ def test_several_seeds_have_a_column(root):
     assert table.display["test %, mean ± sd over seeds"].tolist() == ["98.50 ± 0.71"] * 2
 
 
+def test_a_data_set_for_evaluation_only_has_just_a_test_accuracy(root):
+    supplied = accuracy.Victim("photos", "mine", 0, {"test": {"n": 1000, "correct": 900}})
+    table = accuracy.tabulate("title", [supplied], reference(root, "r2_minimal"))
+    assert table.display.columns.tolist() == ["data set", "model", "test %", "95 % interval (test)", "n (test)"]
+    both = accuracy.tabulate(
+        "title", [supplied, accuracy.Victim("mnist", "CNN", 0, right(0.99))], reference(root, "r2_minimal")
+    )
+    assert both.display["train %"].tolist() == ["", "99.00"]
+    assert both.data["val"].tolist() == pytest.approx([np.nan, 0.99], nan_ok=True)
+
+
 def columns_with_links(table, row):
     return {column: link for (at, column), link in table.images.items() if at == row}
 

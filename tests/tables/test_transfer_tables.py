@@ -43,6 +43,20 @@ def test_with_several_seeds_a_transfer_matrix_ends_with_the_means():
     assert table.display["A"].tolist()[-1] == "62.5 ± 17.7"
 
 
+def test_a_victim_that_exists_with_the_first_seed_only_has_empty_cells_for_the_others():
+    attempts = [
+        attempt(target, "fgsm", "+---", seed=seed, source=None if target == source else f"{source}/none")
+        for seed, names in ((0, "AB"), (1, "A"))
+        for target in names
+        for source in names
+    ]
+    table = tabulate("zoo", "mnist", "fgsm", attempts)
+    assert table.display["seed"].tolist() == ["0", "0", "0", "1", "1", "mean", "mean"]
+    assert table.display["B"].tolist()[3:5] == ["", ""]
+    assert table.display["A"].tolist()[3:] == ["75.0 (30.1 to 95.4)", "4", "75.0 ± 0.0", "75.0"]
+    assert (3, "B") not in table.images
+
+
 def matrix(*rows):
     """Return a matrix of victims A, B, ...: row i has the marks of the images of source i on each target."""
     names = "ABCDEFGH"[: len(rows)]

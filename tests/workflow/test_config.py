@@ -47,6 +47,18 @@ def corrupted(kind, strength, **others):
     return {"method": "corrupt", "parameters": {"kind": kind, "strength": strength, **others}}
 
 
+def without_attacks(key):
+    """Return an edit that removes all attacks from a part of the config."""
+
+    def edit(config):
+        for part in key.split("."):
+            config = config[int(part) if isinstance(config, list) else part]
+        for kind in ("static", "white_box", "adaptive", "black_box"):
+            config.pop(kind, None)
+
+    return edit
+
+
 SWEEP = "studies.fgsm_sweep.sweeps.0"
 WAYS = "studies.fgsm_sweep.comparisons.0"
 SHOWN = "studies.minimal.perturbation"
@@ -168,6 +180,11 @@ CASES = [
     (put(f"{WAYS}.white_box", ["fgsm_any", "deepfool"]), f"{WAYS}.white_box", "neither an epsilon nor a strength"),
     (put(f"{WAYS}.black_box", ["fgsm_sweep"]), f"{WAYS}.black_box", "(fgsm_sweep: all images, fgsm_any: images 1000)"),
     (put(f"{WAYS}.controls", ["pgd_any"]), f"{WAYS}.controls", "pgd_any is no control"),
+    (
+        put("attacks.pgd_any.parameters", {"epsilon": 0.3, "norm": "l2"}),
+        f"{WAYS}.white_box",
+        "pgd_any has norm l2, fgsm_any has linf; all epsilons must be in one norm",
+    ),
     (put("attacks.fgsm_targeted.targets", "all"), f"{WAYS}.white_box", "fgsm_targeted makes several"),
     (put(f"{WAYS}.transfer.sources", ["lenet/none"]), f"{WAYS}.transfer.sources", "lenet/none is the network itself"),
     (put(f"{WAYS}.transfer.sources", ["CNN"]), f"{WAYS}.transfer.sources", "'CNN' is not a model/defense"),
@@ -195,7 +212,11 @@ CASES = [
         "deepfool: images 5",
     ),
     (put(f"{MORE}.name", "linf"), "studies.minimal.comparisons.2.name", "'linf' is used more than once"),
-    (put(f"{MORE}.name", "speed"), f"{MORE}.name", "'speed' is used more than once"),
+    (
+        put(f"{MORE}.name", "speed"),
+        f"{MORE}.name",
+        "'speed' is the name of another table of this study; choose another",
+    ),
     (put(f"{MORE}.norm", "l0"), f"{MORE}.norm", "'l0' is not one of l1, l2, linf"),
     (put(f"{MORE}.models", ["x"]), f"{MORE}.models", "'x' is not among the models"),
     (put(f"{MORE}.defenses", ["x"]), f"{MORE}.defenses", "'x' is not among the defenses"),
@@ -215,10 +236,25 @@ CASES = [
     (put(f"{SHOWN}.images", [-1]), f"{SHOWN}.images.0", "minimum of 0"),
     (put("studies.stadv.datasets", ["x"]), "studies.stadv.datasets", "not among the datasets"),
     (put("studies.stadv.attack", "x"), "studies.stadv.attack", "not among the attacks"),
-    (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool has no targets"),
+    (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool needs `targets: all`"),
+    (put("studies.stadv.grid", "stadv"), "studies.stadv.grid", "stadv needs `targets: all`; the grid shows"),
+    (put("studies.stadv.attack", "fgsm_targeted"), "studies.stadv.attack", "fgsm_targeted has no flow"),
+    (put("studies.stadv.literal", "fgsm_targeted"), "studies.stadv.literal", "fgsm_targeted has no flow"),
+    (
+        put("studies.stadv.explorations.attack", "fgsm_targeted"),
+        "studies.stadv.explorations.attack",
+        "fgsm_targeted has no flow; it needs method stadv or stadv_students",
+    ),
+    (
+        put("studies.stadv.post_mortem.steps.0.attack", "fgsm_targeted"),
+        "studies.stadv.post_mortem.steps.0.attack",
+        "no flow",
+    ),
     (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
     (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
     (put(f"{R3}.static", ["x"]), f"{R3}.static", "not among the attacks"),
+    (without_attacks(R3), R3, "needs at least one of static, white_box, adaptive"),
+    (without_attacks(STRENGTHS), STRENGTHS, "needs at least one of static, adaptive"),
     (put(f"{R3}.adaptive", ["fgsm_sweep"]), f"{R3}.adaptive", "fgsm_sweep has a list of epsilons"),
     (put(f"{R3}.defenses", ["x"]), f"{R3}.defenses", "not among the defenses"),
     (

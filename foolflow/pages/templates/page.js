@@ -13,12 +13,11 @@
 
   function key(cell, kind) {
     if (kind === "text") return cell.textContent.trim();
-    return cell.dataset.sort === undefined ? null : Number(cell.dataset.sort.replace("inf", "Infinity"));
+    return cell.dataset.sort === undefined ? null : Number(cell.dataset.sort);
   }
 
   function compare(one, other) {
-    if (typeof one === "string") return one.localeCompare(other, "en", { numeric: true });
-    return one === other ? 0 : one - other; // two infinities have no difference
+    return typeof one === "string" ? one.localeCompare(other, "en", { numeric: true }) : one - other;
   }
 
   function sort(table, head) {

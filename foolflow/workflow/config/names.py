@@ -11,15 +11,6 @@ Config = Mapping[str, Any]
 LISTED = 20  # above this number of names, only the closest matches are listed
 
 
-def strings(value: Any) -> Iterator[str]:
-    """Yield all strings in a part of the config, except its keys."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from strings(part)
-
-
 def join(key: str, name: object) -> str:
     return f"{key}.{name}" if key else str(name)
 

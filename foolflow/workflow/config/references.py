@@ -17,7 +17,8 @@ from foolflow.workflow.config.calls import (
     takes_targets,
 )
 from foolflow.workflow.config.datasets import braces, dataset_problems
-from foolflow.workflow.config.names import Config, strings, unknown
+from foolflow.workflow.config.names import Config, unknown
+from foolflow.workflow.config.strings import strings
 
 
 def reference_problems(config: Config) -> Iterator[str]:

@@ -63,6 +63,8 @@ def _explained(error: Any) -> Iterator[str]:
             else:
                 wrong = f"{' and '.join(given)} are given" if given else "none is given"
                 yield f"{key}: needs one of {', '.join(names)}; {wrong}"
+        case "anyOf" if all(option.keys() == {"required"} for option in error.validator_value):
+            yield f"{key}: needs at least one of {', '.join(option['required'][0] for option in error.validator_value)}"
         case "oneOf":
             options = "; ".join(_allowed(option) for option in error.validator_value)
             yield f"{key}: {error.instance!r} is none of: {options}"
