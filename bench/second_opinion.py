@@ -63,7 +63,7 @@ def _judged(results: Path, victim: str, attack: str, images: int) -> torch.Tenso
         own = "/".join(victim.split("/")[1:3])
         found = found[(found["attack"] == attack) & (found["source"] == own)].set_index("index")
         if len(found):
-            found = found.loc[range(images)]
+            found = found.loc[list(range(images))]
             return torch.from_numpy((found["prediction"] == found["label"]).to_numpy())
     raise SystemExit(f"no judgement of {attack} on {victim}")
 

@@ -1,5 +1,5 @@
 rule write_page:
-    """Write the page: the answer, a section for each study, every image to explore, and where the numbers come from."""
+    """Write the page: the answer, a section for each study, images to explore, and where the numbers come from."""
     input:
         table_pages=paths_of_exhibits("tables", "json"),
         figures=paths_of_exhibits("figures", "png"),
