@@ -103,7 +103,7 @@ class Artefacts:
         return self._one("adversarial", cell["dataset"], model, defense, str(cell["seed"]), cell["attack"])
 
     def table(self, name: str, **options: Any) -> pd.DataFrame:
-        """Read the CSV of a table. options: those of pandas.read_csv.
+        """Read the CSV of a table. options: those of pandas.read_csv; a `dtype` replaces NAMES.
 
         Names are text, whatever they look like: a user may have named a model `null` or `1`.
         """

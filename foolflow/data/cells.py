@@ -6,6 +6,7 @@ from typing import Any
 Cell = Mapping[str, Any]
 
 VICTIM = ("dataset", "model", "defense", "seed")
+UNDEFENDED = "none"  # the defense of a victim without one
 
 
 def source_of(cell: Cell) -> str:
