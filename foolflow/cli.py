@@ -8,22 +8,34 @@ Snakemake.
 import argparse
 import importlib.util
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from foolflow.errors import InvalidInput
+from foolflow.errors import InvalidInput, in_one_line
 from foolflow.workflow.project import project_folder
 
 SNAKEMAKE = 'Snakemake is not installed; it is in the extra `workflow`: pip install "foolflow[workflow]"'
 QUIET = ("--quiet", "host", "progress", "reason", "rules")  # not `all`, which would hide errors in the config
 WHERE = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")  # options that say where jobs run
-SHORT_OF_RUNNING = ("-n", "--dry-run", "--dryrun", "--unlock", "--summary", "-S", "--list", "-l", "--lint", "--help")
+# Options with which Snakemake does not run the jobs. The short ones may follow those that it runs with, as in -np.
+SHORT_OF_RUNNING = (
+    *("--archive", "--cleanup-metadata", "--cleanup-shadow", "--conda-cleanup-envs", "--conda-create-envs-only"),
+    *("--containerize", "--d3dag", "--dag", "--delete-all-output", "--delete-temp-output", "--detailed-summary"),
+    *("--dry-run", "--dryrun", "--export-cwl", "--filegraph", "--generate-unit-tests", "--lc", "--li", "--lint"),
+    *("--list", "--list-changes", "--list-conda-envs", "--list-input-changes", "--list-params-changes"),
+    *("--list-rules", "--list-target-rules", "--list-untracked", "--lp", "--lt", "--lu", "--print-compilation"),
+    *("--report", "--rulegraph", "--summary", "--touch", "--unlock", "--version"),
+)
+SHORT_OF_RUNNING_IN_SHORT = re.compile("-[aFfkp]*[DlnStv]")
+NOTHING_TO_DO = "Nothing to be done"  # begins Snakemake's message that all files are up to date
 EXAMPLE = """models:   { mine: { torchvision: resnet18, weights: resnet18.pth } }
 datasets: { photos: { source: folder, path: photos, resize: 256, crop: 224 } }
 studies:  { robustness: { dataset: photos, models: [mine], norm: linf, epsilon: 8/255 } }"""
@@ -53,40 +65,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     if importlib.util.find_spec("snakemake") is None:
         raise InvalidInput(SNAKEMAKE)
-    results = _results(config)
+    results = _results(config, options)
     os.environ["FOOLFLOW_COMMAND"] = f"foolflow evaluate {shlex.quote(str(config))}"  # the page shows how to repeat it
-    if any(option in SHORT_OF_RUNNING for option in options):
+    if any(map(_is_short_of_running, options)):
         return subprocess.run(_snakemake("page", config, options), check=False).returncode
     from foolflow.workflow.answer import answer, planned
     from foolflow.workflow.watching import Watch
 
+    start = time.time()
     watch = Watch(results, _cores(options), sys.stderr)
     # The plan comes first and alone: Snakemake then sees which attacks' numbers of images have changed, and runs only
     # those again.
-    status = _run(_snakemake("plan", config, [*options, *QUIET]), watch)
+    status, is_current = _run(_snakemake("plan", config, [*options, *QUIET]), watch)
     if status == 0 and not plan:
         watch.planned()
-        status = _run(_snakemake("page", config, [*options, *QUIET]), watch)
+        status, is_current = _run(_snakemake("page", config, [*options, *QUIET]), watch)
     if status == 0 and plan:
         command = _snakemake("page", config, [*options, "--dry-run", "--quiet", "rules"])
         dry = subprocess.run(command, capture_output=True, text=True, check=False)
         print(planned(watch.plans(), dry.stdout + dry.stderr))
-    elif status == 0:
+    elif status == 0 and (is_current or _is_newer(results / "index.html", start)):
         print(answer(results))
     return status
 
 
-def _results(config: Path) -> Path:
+def _is_short_of_running(option: str) -> bool:
+    """Return whether Snakemake runs no jobs with this option. Snakemake accepts abbreviations of long options."""
+    name = option.partition("=")[0]
+    if name.startswith("--"):
+        return len(name) > 2 and any(one.startswith(name) for one in SHORT_OF_RUNNING)
+    return SHORT_OF_RUNNING_IN_SHORT.match(name) is not None
+
+
+def _is_newer(file: Path, start: float) -> bool:
+    return file.is_file() and file.stat().st_mtime >= start
+
+
+def _results(config: Path, options: Sequence[str]) -> Path:
     """Return the results folder of a config. Raises InvalidInput if it cannot be what the user means."""
     import yaml
 
     from foolflow.workflow.config.syntax import syntax_problem
 
+    if not config.is_file() and any(option.endswith((".yaml", ".yml")) for option in options):
+        raise InvalidInput(f"{config} is not a file; write the config first, then Snakemake's options")
     if not config.is_file():
         raise InvalidInput(f"{config} does not exist; write a config such as\n\n{EXAMPLE}")
     if problem := syntax_problem(config):
         raise InvalidInput(problem)
-    read: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
+    try:
+        read: Any = yaml.safe_load(config.read_text(encoding="utf-8"))  # as Snakemake does
+    except (ValueError, yaml.YAMLError) as error:  # such as UTF-16, an unknown tag, or a date that does not exist
+        raise InvalidInput(f"{config} cannot be read: {in_one_line(error)}; plain YAML in UTF-8 is needed") from error
     studies = read.get("studies")
     if not isinstance(studies, dict) or "robustness" not in studies:
         raise InvalidInput(f"{config}: `studies` has no `robustness`, which this command runs, such as\n\n{EXAMPLE}")
@@ -109,13 +139,17 @@ def _cores(options: Sequence[str]) -> int:
     return int(value) if value.isdigit() else os.cpu_count() or 1
 
 
-def _run(command: Sequence[str], watch: Any) -> int:
-    """Run Snakemake. Show its messages above one line with the progress."""
+def _run(command: Sequence[str], watch: Any) -> tuple[int, bool]:
+    """Run Snakemake. Show its messages above one line with the progress.
+
+    Return the exit status, and whether all files were up to date before.
+    """
+    nothing_to_do = threading.Event()
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as job:
         assert job.stdout is not None
-        reader = threading.Thread(target=_pass_on, args=(job.stdout, watch), daemon=True)
+        reader = threading.Thread(target=_pass_on, args=(job.stdout, watch, nothing_to_do), daemon=True)
         reader.start()
         interrupted = False
         while True:
@@ -131,13 +165,15 @@ def _run(command: Sequence[str], watch: Any) -> int:
     watch.close(failed=job.returncode != 0 and not interrupted)
     if interrupted:
         watch.message("interrupted; run the same command again to go on")
-        return 128 + signal.SIGINT
-    return job.returncode
+        return 128 + signal.SIGINT, False
+    return job.returncode, nothing_to_do.is_set()
 
 
-def _pass_on(lines: IO[str], watch: Any) -> None:
+def _pass_on(lines: IO[str], watch: Any, nothing_to_do: threading.Event) -> None:
     for line in lines:
         watch.heard(line.rstrip("\n"))
+        if line.startswith(NOTHING_TO_DO):
+            nothing_to_do.set()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """How robust is a classifier on these images? `foolflow.evaluate` answers without the workflow."""
 
+import inspect
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +15,16 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.border import EXCESS
-from foolflow.attacks.inspection import inspect
+from foolflow.attacks.inspection import inspect as facts_about
 from foolflow.attacks.judging import classify, judge
+from foolflow.attacks.kinds import sizes
+from foolflow.attacks.loading import built_in, load_attack
 from foolflow.attacks.running import run_attack
-from foolflow.attacks.standard import CONTROLS, NORMS, has_ball, minimised_norm, needs_gradient, standard_attacks
+from foolflow.attacks.standard import CONTROLS, NORMS, is_within, minimised_norm, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
 from foolflow.compute.modes import in_defaults, usual_modes
 from foolflow.compute.randomness import DRAWS
-from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.adversarial import AdversarialSet, from_stored
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
@@ -31,6 +35,10 @@ from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, head
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# The keys of a config entry: one of the first, and any of the others.
+NAMING = {"method", "python"}
+OTHERS = {"parameters", "images", "per_class", "targets", "batch_size", "filter_gradient", "samples"}
 
 # The name of a standard attack; or, by any name, a config entry or a function(model, images, labels) -> images.
 Attacks = str | Sequence[str] | Mapping[str, Mapping[str, Any] | Callable[..., Any]]
@@ -87,8 +95,7 @@ class Evaluation:
         shown = []
         for attack, row in choose(records, Budget(self.norm, self.epsilon), count):
             record = records[attack].iloc[row]
-            clean = self._split.images[record["index"]]
-            clean = clean.astype(np.float32) / 255 if clean.dtype == np.uint8 else clean
+            clean = from_stored(self._split.images[record["index"]])
             (adversarial,) = self._sets[attack].images(slice(row, row + 1))
             shown.append(example(record, clean, adversarial, self.class_names, attack))
         figure = draw(f"Attacked within {ball_in_words(self.norm, self.epsilon)}", shown)
@@ -119,7 +126,7 @@ def evaluate(
     """Attack a classifier and summarise how robust it is.
 
     model: maps float32 images (N, C, H, W) in [0, 1] to logits (N, classes), or to a tuple, a dict or an object that
-        holds them. Normalisation belongs into the model. A final softmax is removed, or rejected if it cannot be.
+        holds them. Normalisation belongs in the model. A final softmax is removed, or rejected if it cannot be.
         The model runs in eval mode, on the device of its parameters, and is left as it was.
     images: (N, C, H, W), float in [0, 1] or uint8: a tensor or an array, on any device; or a DataLoader, or any other
         iterable of batches (images, labels), without `labels`. All images are kept in memory.
@@ -133,9 +140,14 @@ def evaluate(
     predictions are those of the mean of several passes, with a warning, too.
     Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
     """
-    if norm not in NORMS or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
+    if (
+        norm not in NORMS
+        or not isinstance(epsilon, Real | Tensor)
+        or not 0 < epsilon < np.inf
+        or (norm == "linf" and epsilon > 1)
+    ):
         raise InvalidInput(
-            f"norm {norm!r}: linf or l2; epsilon {epsilon}: above 0, for linf at most 1, such as 8 / 255"
+            f"norm {norm!r}: linf or l2; epsilon {epsilon!r}: a number above 0, for linf at most 1, such as 8 / 255"
         )
     pixels, truth = _collected(images, labels)
     entries = _entries(attacks, norm, epsilon)
@@ -167,10 +179,10 @@ def _evaluated(
         if progress:
             print(line, file=sys.stderr, flush=True)
 
-    facts = inspect(victim, split, split.class_names, device)
+    facts = facts_about(victim, split, split.class_names, device, report=report)
     report(f"clean: {facts['correct']:,} of {facts['n']:,} images are classified correctly")
     draws = DRAWS if facts["random"] else 1
-    clean = classify(victim, split.images, device, draws=draws)
+    clean = classify(victim, split.images, device, draws=draws, report=report)
     folder = tempfile.TemporaryDirectory(prefix="foolflow-")
     tried: list[Tried] = []
     sets: dict[str, AdversarialSet] = {}
@@ -183,10 +195,8 @@ def _evaluated(
         sets[name] = run_attack(
             victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
         )
-        records = judge(victim, split, clean, sets[name], device, origin=name, draws=draws)
-        minimised = minimised_norm(entry)
-        within = has_ball(entry) or minimised == norm
-        tried.append(Tried(name, records, within, within, None if has_ball(entry) else minimised))
+        records = judge(victim, split, clean, sets[name], device, origin=name, draws=draws, report=report)
+        tried.append(Tried(name, records, is_within(entry, norm), minimised_norm(entry)))
         right = (records["prediction"] == records["label"]).mean()
         report(f"{name}: {right:.1%} of {len(records):,} images are still classified correctly")
     budget = Budget(norm, epsilon)
@@ -203,12 +213,35 @@ def _evaluated(
 def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[str, Any]]:
     standard = standard_attacks(norm, epsilon)
     if isinstance(attacks, Mapping):
-        return {name: one if isinstance(one, Mapping) else {"function": one} for name, one in attacks.items()}
+        return {name: _entry(name, one) for name, one in attacks.items()}
+    if not isinstance(attacks, Iterable):
+        kind = type(attacks).__name__
+        raise InvalidInput(f"attacks: a {kind}; give a list of names, or a dict of names and functions or entries")
     listed = list(standard) if attacks == "standard" else [attacks] if isinstance(attacks, str) else list(attacks)
-    if not listed or (unknown := [name for name in listed if name not in standard]):
+    if not listed or (unknown := [name for name in listed if not isinstance(name, str) or name not in standard]):
         wrong = ", ".join(map(repr, unknown)) if listed else "nothing"
         raise InvalidInput(f"attacks: {wrong} is not among the standard attacks: {', '.join(standard)}")
     return {name: standard[name] for name in listed}
+
+
+def _entry(name: str, given: Any) -> Mapping[str, Any]:
+    """Return a caller's attack as a config entry. Raises InvalidInput unless it exists and takes its parameters."""
+    if callable(given):
+        return {"function": given}
+    keys = set(given) if isinstance(given, Mapping) else set()
+    if len(keys & NAMING) != 1 or keys - NAMING - OTHERS or not isinstance(given.get("parameters", {}), Mapping):
+        needed = f"{' or '.join(sorted(NAMING))}, and perhaps {', '.join(sorted(OTHERS))}"
+        raise InvalidInput(f"attack {name!r}: {given!r} is neither a function nor a dict with {needed}")
+    load_attack(given, next(iter(sizes(given)), None))
+    if "method" in given and ":" not in given["method"]:
+        targets = {"targets": None} if "targets" in given else {}
+        try:
+            inspect.signature(built_in(given["method"])).bind(
+                None, None, None, **given.get("parameters", {}), **targets
+            )
+        except TypeError as error:
+            raise InvalidInput(f"attack {name!r}: {given['method']}: {error}") from error
+    return given
 
 
 def _collected(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -10,8 +10,10 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms.functional import pil_to_tensor
 
+from foolflow.attacks.judging import classify
 from foolflow.compute.device import compute_on
-from foolflow.compute.prediction import predict
+from foolflow.compute.prediction import to_float
+from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.splits import load_split
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
@@ -26,11 +28,12 @@ def main(arguments: argparse.Namespace) -> None:
     victim = victim_of(
         split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
     ).victim
+    draws = draws_of(victim, to_float(split.images[:TRIED], device))
     folder = ImageFolder(str(arguments.folder), transform=pil_to_tensor, loader=_open_as_is, allow_empty=True)
     correct = total = 0
     with log_throughput(len(folder)):
         for images, labels in DataLoader(folder, batch_size=500):
-            correct += int((predict(victim, images, device) == labels).sum())
+            correct += int((classify(victim, images, device, draws=draws).classes == labels).sum())
             total += len(labels)
     write_json(arguments.result, {"epsilon": spec["epsilon"], "n": total, "correct": correct})
 

@@ -7,6 +7,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import foolflow
+from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.standard import standard_attacks
 from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
@@ -171,6 +172,21 @@ def test_attacks_can_be_entries_of_a_config_or_functions(data):
     assert len(found.records("slow")) == 40
 
 
+def test_a_function_counts_in_the_worst_case_where_it_stays_in_the_ball(data):
+    """Its images move by up to twice epsilon, so only some count."""
+    model, images, labels = data
+
+    def uneven(model, images, labels):
+        sizes = torch.linspace(0, 0.2, len(images))[:, None, None, None]
+        return fgsm(model, images, labels, epsilon=1.0).images.clamp(images - sizes, images + sizes)
+
+    found = evaluated(model, images, labels, attacks={"mine": uneven})
+    records = found.records("mine")
+    wrong = (records["clean_prediction"] != records["label"]) | (records["success"] & (records["linf"] <= 0.1 + 1e-6))
+    assert found.worst_case == 1 - wrong.mean()
+    assert 0.25 < wrong.mean() < records["success"].mean()
+
+
 def test_the_figure_shows_the_requested_number_of_images_with_class_names(data):
     model, images, labels = data
     found = evaluated(model, images, labels, class_names=["ant", "bee", "cat", "dog", "eel"])
@@ -205,8 +221,25 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"norm": "l1"}, "linf or l2"),
         ({"epsilon": 0}, "above 0"),
         ({"epsilon": 8}, "for linf at most 1"),
+        ({"epsilon": "8/255"}, "epsilon '8/255': a number above 0, for linf at most 1, such as 8 / 255"),
         ({"attacks": ["pgd", "magic"]}, "'magic' is not among the standard attacks"),
         ({"attacks": []}, "nothing is not among"),
+        ({"attacks": [{"method": "pgd"}]}, "is not among the standard attacks"),
+        ({"attacks": torch.relu}, "attacks: a builtin_function_or_method; give a list of names, or a dict"),
+        ({"attacks": {"mine": 3}}, "attack 'mine': 3 is neither a function nor a dict with method or python"),
+        ({"attacks": {"mine": {"methd": "pgd"}}}, "neither a function nor a dict"),
+        ({"attacks": {"mine": {"method": "deepfool", "norm": "l2"}}}, "neither a function nor a dict"),
+        ({"attacks": {"mine": {"method": "pgd", "parameters": 3}}}, "neither a function nor a dict"),
+        ({"attacks": {"mine": {"method": "nope"}}}, "attacks has no 'nope'; available: apgd, "),
+        ({"attacks": {"mine": {"method": "base"}}}, "attacks has no 'base'"),
+        ({"attacks": {"mine": {"method": "nolib:x"}}}, "attack nolib:x failed"),
+        ({"attacks": {"mine": {"python": "nowhere.py:attack"}}}, "names a file that does not exist"),
+        ({"attacks": {"mine": {"method": "pgd"}}}, "attack 'mine': pgd: missing a required argument: 'epsilon'"),
+        (
+            {"attacks": {"mine": {"method": "deepfool", "parameters": {"depth": 1}}}},
+            "unexpected keyword argument 'depth'",
+        ),
+        ({"attacks": {"mine": {"method": "pgd", "targets": "random", "parameters": {}}}}, "'epsilon'"),
         ({"class_names": ["a", "b"]}, "2 class_names"),
         ({"model": 3}, "cannot be called"),
     ],
@@ -229,3 +262,19 @@ def test_progress_goes_to_standard_error(data, capsys):
     captured = capsys.readouterr()
     assert "noise:" in captured.err
     assert "noise:" not in captured.out
+
+
+def test_nothing_goes_to_standard_output_even_if_batches_do_not_fit_in_memory(data, capsys):
+    model, images, labels = data
+
+    def small(x):
+        if len(x) > 25:
+            raise MemoryError
+        return model(x)
+
+    assert evaluated(small, images, labels, attacks=["noise"]).worst_case <= 0.75
+    assert "".join(capsys.readouterr()) == ""
+    evaluated(small, images, labels, attacks=["noise"], progress=True)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "40 images at once do not fit in memory; trying halves" in captured.err

@@ -6,7 +6,8 @@ import numpy as np
 from torchvision.datasets import ImageFolder
 
 from foolflow.data.adversarial import AdversarialSet
-from foolflow.data.splits import Split, save_split
+from foolflow.data.splits import Split
+from tests.saving import save_set, save_split
 
 
 def export(root, folder, classes, labels, epsilon=0.1):
@@ -20,7 +21,7 @@ def export(root, folder, classes, labels, epsilon=0.1):
         "epsilon": np.repeat([0.05, 0.1], len(labels)),
         **dict.fromkeys(("target", "iterations", "gradient_evaluations"), np.zeros(2 * len(labels), np.int64)),
     }
-    AdversarialSet(made).save(folder / "adversarial.safetensors")
+    save_set(folder / "adversarial.safetensors", AdversarialSet(made))
     command = [sys.executable, root / "scripts", "export_images", "--spec", json.dumps({"epsilon": epsilon})]
     inputs = ["--images", folder / "test.safetensors", "--adversarial", folder / "adversarial.safetensors"]
     done = subprocess.run(

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.ball import project, random_start, steepest
-from foolflow.attacks.base import Adversarial, lead, rival_logits
+from foolflow.attacks.base import Adversarial, at_each, lead, rival_logits
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.shortest import column
-from foolflow.attacks.standing import Standing, at_each, rounds
+from foolflow.attacks.standing import Standing, rounds
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -46,8 +46,9 @@ def apgd(
     norm: `linf` or `l2`.
     loss: `cross_entropy`, `margin` (the lead of the strongest wrong class, or of the class aimed at over the label) or
         `dlr` (the margin divided by the difference between large logits: equation 5; equation 6 for an aim). With fewer
-        than 3 classes, or 4 for an aim, `dlr` is the margin. None of them depends on an offset or the unit of the
-        logits, except that the cross-entropy of large logits resembles the margin. Its gradient never vanishes.
+        than 3 classes, or 4 for an aim, `dlr` is the margin. No loss depends on an offset of the logits. `margin`
+        and `dlr` do not depend on their unit either; the cross-entropy resembles the margin where logits are large. No
+        gradient vanishes.
     target_classes: 0, or the number of most likely wrong classes to aim at. All of them get 20 % of the steps, the
         better half of them 50 %, and the best quarter all steps. The paper gives all steps to all classes.
     steps: gradient steps from each start.

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.apgd import apgd
-from foolflow.attacks.base import Adversarial, conclude, is_success
+from foolflow.attacks.base import Adversarial, at_each, conclude, is_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.dichotomy import dichotomy
 from foolflow.attacks.fab import fab
 from foolflow.attacks.square import square
-from foolflow.attacks.standing import at_each
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput

@@ -1,7 +1,7 @@
 """Shared by all attacks: the result type, checks of inputs and logits, margins and success."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
@@ -148,37 +148,24 @@ def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:
     return values
 
 
-def stack(made: Sequence[Adversarial]) -> Adversarial:
-    """Stack the results at E epsilons, so that each field gets a leading dimension E."""
-    return Adversarial(
-        images=torch.stack([one.images for one in made]),
-        predictions=torch.stack([one.predictions for one in made]),
-        success=torch.stack([one.success for one in made]),
-        iterations=torch.stack([one.iterations for one in made]),
-        gradient_evaluations=torch.stack([one.gradient_evaluations for one in made]),
-        details={name: torch.stack([one.details[name] for one in made]) for name in made[0].details},
-    )
+def at_each(epsilon: float | Sequence[float], attack: Callable[[float], Adversarial]) -> Adversarial:
+    """Run an attack within each radius, and stack the results if there are several."""
+    made = [attack(radius) for radius in as_epsilons(epsilon)]
+    return _field_by_field(torch.stack, made) if np.ndim(epsilon) else made[0]
+
+
+def unstack(made: Adversarial, rank: int) -> Adversarial:
+    """Return the result at one of several epsilons. rank: the index of the epsilon."""
+    return _field_by_field(lambda tensors: tensors[0][rank], [made])
 
 
 def without_graph(made: Adversarial) -> Adversarial:
     """Return the result with every tensor detached."""
-    return Adversarial(
-        images=made.images.detach(),
-        predictions=made.predictions.detach(),
-        success=made.success.detach(),
-        iterations=made.iterations.detach(),
-        gradient_evaluations=made.gradient_evaluations.detach(),
-        details={name: tensor.detach() for name, tensor in made.details.items()},
-    )
+    return _field_by_field(lambda tensors: tensors[0].detach(), [made])
 
 
-def unstack(made: Adversarial, rank: int) -> Adversarial:
-    """Return the result at one epsilon, the inverse of `stack`. rank: the index of the epsilon."""
-    return Adversarial(
-        images=made.images[rank],
-        predictions=made.predictions[rank],
-        success=made.success[rank],
-        iterations=made.iterations[rank],
-        gradient_evaluations=made.gradient_evaluations[rank],
-        details={name: tensor[rank] for name, tensor in made.details.items()},
-    )
+def _field_by_field(combine: Callable[[list[Tensor]], Tensor], made: Sequence[Adversarial]) -> Adversarial:
+    """Return a result of which each field, and each detail, is combined from those of the given results."""
+    names = [one.name for one in fields(Adversarial) if one.name != "details"]
+    details = {name: combine([one.details[name] for one in made]) for name in made[0].details}
+    return Adversarial(**{name: combine([getattr(one, name) for one in made]) for name in names}, details=details)

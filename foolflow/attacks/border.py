@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, is_success, without_graph
+from foolflow.attacks.gradient_free import GRADIENT_FREE
 from foolflow.attacks.parameters import check_kinds
-from foolflow.attacks.standard import GRADIENT_FREE
 from foolflow.compute.acceleration import accelerated
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
@@ -112,7 +112,10 @@ def clean_images(images: Tensor) -> Tensor:
 
 
 def as_classes(name: str, given: Tensor, images: Tensor) -> Tensor:
-    """Return labels or targets as int64 (N,), next to the images. Raises InvalidInput unless they are whole numbers."""
+    """Return labels or targets as int64 (N,), on the device of the images.
+
+    Raises InvalidInput unless they are whole numbers.
+    """
     check_type(name, given)
     whole = not (given.is_floating_point() or given.is_complex() or given.dtype == torch.bool)
     if not whole or given.shape != images.shape[:1]:
@@ -201,8 +204,10 @@ class Attacked(nn.Module):
 
 
 def _is_finite(values: Tensor) -> bool:
-    """Whether all values are finite, as a finite sum shows. False, too, where looking takes longer than the general way
-    of treating values that are not: on a GPU."""
+    """Return whether a finite sum shows that all values are finite.
+
+    Always False on a GPU, where the check costs more than treating the values as if some were not.
+    """
     return values.device.type == "cpu" and isfinite(values.detach().sum().item())
 
 

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, as_epsilons, conclude, is_success, stack
+from foolflow.attacks.base import Adversarial, at_each, conclude, is_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.corruptions import CORRUPTIONS, Draw
 from foolflow.attacks.kinds import NOISES, STRENGTHS, corruption_problem
@@ -67,15 +66,13 @@ def corrupt(
         raise InvalidInput(problem)
     size = epsilon if kind in NOISES else strength
     assert size is not None
-    values = as_epsilons(size)
     if kind == "jpeg" and images.shape[1] not in (1, 3):
         raise InvalidInput(f"jpeg: images have {images.shape[1]} channels; 1 or 3 are needed")
     with torch.no_grad():
         logits = model(images)
         wrong = is_success(logits.argmax(1), labels, None)
         plans = [Draw(derived_seed(seed, "corrupt", draw), norm, up_to) for draw in range(draws)]
-        made = [_corrupted(model, images, labels, wrong, kind, value, plans) for value in values]
-    return stack(made) if np.ndim(size) else made[0]
+        return at_each(size, lambda value: _corrupted(model, images, labels, wrong, kind, value, plans))
 
 
 def _corrupted(

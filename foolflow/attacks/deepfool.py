@@ -16,13 +16,13 @@ from foolflow.attacks.base import (
     rounding,
 )
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.shortest import TINY, dual_length
 from foolflow.errors import InvalidInput
 
 # Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
 # on a tie. It exceeds the rounding errors of the logits and of the pixels, so that it ends at a clear success.
 NUDGE = 2.0  # of the rounding error of the gap
 LEAST = 2 * torch.finfo(torch.float32).eps  # in pixel units
-TINY = 1e-12
 
 HARD = 4  # steps after which an image is hard, so that every rival is considered again
 
@@ -171,9 +171,7 @@ def _gradients(model: nn.Module, inputs: Tensor, logits: Tensor, gaps: Callable[
 
 def _dual_lengths(gradients: Tensor, norm: str) -> Tensor:
     """Return the dual norms by which gaps are divided to give distances: (M, K) for gradients (K, M, C, H, W)."""
-    flat = gradients.flatten(2)
-    lengths = flat.norm(dim=2) if norm == "l2" else flat.abs().sum(2)
-    return lengths.T.clamp_min(TINY)
+    return dual_length(gradients.flatten(0, 1), norm).view(gradients.shape[:2]).T.clamp_min(TINY)
 
 
 def _distances(gaps: Tensor, lengths: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ def dichotomy(
     with torch.no_grad():
         logits = model(images)
     shortest = Shortest(images, logits, labels, targets, norm)
-    search = Search(model, shortest, norm, steps, rate, low, high, precision, seed)
+    search = Search(model, shortest, steps, rate, low, high, precision, seed)
     rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
     if variant == "published":
         _bisect(search, rows)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import steepest
-from foolflow.attacks.base import Adversarial, as_epsilons, conclude, stack
+from foolflow.attacks.base import Adversarial, at_each, conclude
 from foolflow.attacks.border import for_any_model
 from foolflow.errors import InvalidInput
 
@@ -34,18 +33,17 @@ def fgsm(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, the norm is
     unknown, or the model's logits are not finite.
     """
-    epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2"):
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     direction = steepest(_loss_gradient(model, images, labels, targets), norm)
     if targets is not None:
         direction = -direction
     once = torch.ones_like(labels)
-    made = [
-        conclude(model, (value * direction).add_(images).clamp_(0, 1), labels, targets, once, once)
-        for value in epsilons
-    ]
-    return stack(made) if np.ndim(epsilon) else made[0]
+
+    def step(length: float) -> Adversarial:
+        return conclude(model, (length * direction).add_(images).clamp_(0, 1), labels, targets, once, once)
+
+    return at_each(epsilon, step)
 
 
 def _loss_gradient(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:

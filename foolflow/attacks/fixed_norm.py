@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, at_each, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.attacks.standing import at_each
 from foolflow.errors import InvalidInput
 
 
@@ -55,7 +54,7 @@ def fixed_norm(
 
     def attack(radius: float) -> Adversarial:
         shortest = Shortest(images, logits, labels, targets, norm)
-        search = Search(model, shortest, norm, steps, learning_rate, 0.0, radius, 1.0, seed)
+        search = Search(model, shortest, steps, learning_rate, 0.0, radius, 1.0, seed)
         rows = (~is_clear_success(logits, labels, targets, shortest.scale)).nonzero().squeeze(1)
         descend_at(search, rows, torch.full((len(rows),), radius, device=images.device))
         return conclude(model, shortest.images, labels, targets, search.iterations, search.evaluations)

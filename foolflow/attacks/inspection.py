@@ -1,6 +1,6 @@
 """Look at a victim before it is attacked: is it accurate, is it random, and does it have a gradient?"""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from foolflow.attacks.judging import classify
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
-from foolflow.compute.prediction import to_float
+from foolflow.compute.prediction import say, to_float
 from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.splits import Split
 
@@ -22,15 +22,23 @@ CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be
 PROBED = 16  # images whose gradients are looked at; fewer if they are large
 
 
-def inspect(victim: nn.Module, split: Split, class_names: Sequence[str], device: torch.device) -> dict[str, Any]:
+def inspect(
+    victim: nn.Module,
+    split: Split,
+    class_names: Sequence[str],
+    device: torch.device,
+    *,
+    report: Callable[[str], None] = say,
+) -> dict[str, Any]:
     """Classify the clean images, and look for what makes the victim's numbers doubtful.
 
     victim: in eval mode.  split: the test split.  class_names: of the victim's outputs, those of the split first.
-    Returns `n`, `correct`, `differentiable` (whether the victim has a gradient), `random` (whether two passes differ)
-    and `warnings`, one sentence each.
+    report: as in `in_batches`.
+    Returns `n`, `correct`, `differentiable` (whether the victim has a gradient), `random` (whether repeated passes
+    differ) and `warnings`, one sentence each.
     """
     draws = draws_of(victim, to_float(split.images[:TRIED], device))
-    predictions = classify(victim, split.images, device, draws=draws).classes.numpy()
+    predictions = classify(victim, split.images, device, draws=draws, report=report).classes.numpy()
     with frozen(victim):
         problem = why_not_differentiable(victim, to_float(split.images[:1], device))
         if problem is None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,9 +12,9 @@ from kornia.metrics import ssim
 from torch import Tensor, nn
 from torch.nn import functional
 
-from foolflow.attacks.base import is_success
+from foolflow.attacks.base import is_success, margin
 from foolflow.compute.batch_size import default_batch_size
-from foolflow.compute.prediction import checked_logits, in_batches, to_float
+from foolflow.compute.prediction import checked_logits, in_batches, say, to_float
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
@@ -39,11 +40,6 @@ class Classified:
         """The predicted classes, int64 (N,)."""
         return self.logits.argmax(1)
 
-    @property
-    def confidences(self) -> Tensor:
-        """The softmax probabilities of the predicted classes, float64 (N,)."""
-        return self.likely()[1][:, 0]
-
     def likely(self) -> tuple[Tensor, Tensor]:
         """Return the LIKELY most likely classes, int64 (N, LIKELY), and their softmax probabilities, float64.
 
@@ -67,9 +63,7 @@ class Classified:
 
         labels: int64 (N,).
         """
-        logits, column = self.logits.double(), labels[:, None]
-        others = logits.scatter(1, column, -torch.inf).amax(1)
-        return logits.gather(1, column)[:, 0] - others
+        return -margin(self.logits.double(), labels)
 
 
 def to_8_bits(images: Tensor) -> Tensor:
@@ -90,6 +84,7 @@ def classify(
     *,
     change: Callable[[Tensor], Tensor] | None = None,
     draws: int = 1,
+    report: Callable[[str], None] = say,
 ) -> Classified:
     """Classify images batch by batch. A victim's random numbers are the same on every call.
 
@@ -97,6 +92,7 @@ def classify(
         read batch by batch.
     change: applied to each batch first, float32 in [0, 1] of the same shape.
     draws: number of passes whose probabilities are averaged, above 1 for a random victim.
+    report: as in `in_batches`.
     Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
     """
 
@@ -104,7 +100,7 @@ def classify(
         given = batch if change is None else change(batch)
         return [checked_logits(victim(given), len(batch)).cpu() for _ in range(draws)]
 
-    each = [torch.cat(parts) for parts in zip(*in_batches(one_batch, images, device), strict=True)]
+    each = [torch.cat(parts) for parts in zip(*in_batches(one_batch, images, device, report), strict=True)]
     if draws == 1:
         return Classified(each[0])
     shares = torch.stack([logits.double().log_softmax(1) for logits in each]).logsumexp(0)
@@ -120,13 +116,14 @@ def judge(
     *,
     origin: str = "set",
     draws: int = 1,
+    report: Callable[[str], None] = say,
 ) -> pd.DataFrame:
     """Judge an adversarial set with one victim. Return one record per image, in the order of the set.
 
     victim: in eval mode, not necessarily the one that was attacked.  test: the split that the images were made from.
     clean: the victim's predictions for `test`.  origin: the name of the set in error messages.
     draws: as in `classify`. Of several, predictions and confidences are those of the mean probabilities, so that no
-        success is one lucky draw.
+        success is one lucky draw.  report: as in `in_batches`.
     Everything is measured on the images as they are stored, in 8 bits for large sets of large images.
     Columns:
         index: in the test split.  epsilon: NaN if the attack has none.  label.  target: -1 if there is none.
@@ -150,10 +147,9 @@ def judge(
     if images.shape[1:] != test.images.shape[1:] or not ((index >= 0) & (index < len(test))).all():
         raise InvalidInput(f"{origin} was not made from this test split; run the attack again")
     labels, targets = torch.from_numpy(test.labels[index]), torch.from_numpy(np.array(made.tensors["target"]))
-    found = classify(victim, images, device, draws=draws)
-    found_8bit = (
-        found if made.stored == "uint8" else classify(victim, images, device, change=rounded, draws=draws)
-    ).classes
+    classified = partial(classify, victim, images, device, draws=draws, report=report)
+    found = classified()
+    found_8bit = (found if made.stored == "uint8" else classified(change=rounded)).classes
     clean_found = Classified(clean.logits[index])
     columns = {
         "index": index,
@@ -172,9 +168,9 @@ def judge(
         **_distances(made, test.images, index),
         "iterations": made.tensors["iterations"],
         "gradient_evaluations": made.tensors["gradient_evaluations"],
-        **{name: detail for name, detail in made.details.items() if detail.ndim == 1},
     }
-    return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
+    details = {name: detail for name, detail in made.details.items() if detail.ndim == 1 and name not in columns}
+    return pd.DataFrame({name: np.asarray(column) for name, column in (columns | details).items()})
 
 
 def _fooled_share(found: Classified, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:

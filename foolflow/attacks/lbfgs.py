@@ -8,6 +8,7 @@ from torch import Tensor
 
 Objective = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
+HISTORY = 10  # steps from which the curvature is estimated
 ARMIJO = 1e-4
 SHORTEST_STEP = 1e-10
 COMPACT_BELOW = 0.75  # fraction of rows still running below which the finished rows are dropped
@@ -27,7 +28,6 @@ def minimise(
     start: Tensor,
     *,
     max_evaluations: int,
-    history: int = 10,
     value_tolerance: float = 1e-6,
     gradient_tolerance: float = 1e-5,
 ) -> Minimum:
@@ -47,7 +47,7 @@ def minimise(
     final_values = values.clone()
     evaluations = torch.ones(count, dtype=torch.int64, device=start.device)
 
-    state = _State(rows, start.clone(), values, gradients, history)
+    state = _State(rows, start.clone(), values, gradients)
     running = state.gradients.abs().amax(1) > gradient_tolerance
     while True:
         running &= evaluations[state.rows] < max_evaluations
@@ -80,15 +80,15 @@ def minimise(
 class _State:
     """The state of each problem: its point, its history, and its current search line."""
 
-    def __init__(self, rows: Tensor, points: Tensor, values: Tensor, gradients: Tensor, history: int) -> None:
+    def __init__(self, rows: Tensor, points: Tensor, values: Tensor, gradients: Tensor) -> None:
         count, size = points.shape
         self.rows = rows
         self.points = points
         self.values = values
         self.gradients = gradients
-        self.moves = points.new_zeros(count, history, size)
-        self.turns = points.new_zeros(count, history, size)
-        self.weights = points.new_zeros(count, history)  # 1 / (move . turn); 0 where there is no history yet
+        self.moves = points.new_zeros(count, HISTORY, size)
+        self.turns = points.new_zeros(count, HISTORY, size)
+        self.weights = points.new_zeros(count, HISTORY)  # 1 / (move . turn); 0 where there is no history yet
         self.directions = torch.empty_like(points)
         self.slopes = torch.empty_like(values)
         self.steps = torch.empty_like(values)

@@ -37,7 +37,19 @@ def load_attack(entry: Mapping[str, Any], size: float | list[float] | None) -> A
     method = entry["method"]
     if ":" in method:  # imported by name, so that the digests of other attacks do not include it
         return importlib.import_module("foolflow.attacks.peers.running").load_peer(method, parameters)
-    return partial(getattr(importlib.import_module(f"foolflow.attacks.{method}"), method), **parameters)
+    return partial(built_in(method), **parameters)
+
+
+def built_in(method: str) -> Attack:
+    """Return one of Foolflow's attacks, foolflow/attacks/<method>.py. Raises InvalidInput if there is none."""
+    module = f"foolflow.attacks.{method}"
+    try:
+        return getattr(importlib.import_module(module), method)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != module:  # a library that the attack needs
+            raise
+        available = ", ".join(importlib.import_module("foolflow.attacks").__all__)
+        raise InvalidInput(f"attacks has no {method!r}; available: {available}") from error
 
 
 def _call_users(
@@ -70,9 +82,11 @@ def _call_users(
 
 
 def _checked(made: Adversarial, name: str, count: int) -> Adversarial:
-    """Check that a user's Adversarial has one row per image. `judge` checks the images themselves."""
-    fields = {"iterations": made.iterations, "gradient_evaluations": made.gradient_evaluations, **made.details}
-    for field, tensor in fields.items():
+    """Check that a user's Adversarial has one row per image. `run_attack` checks the images themselves."""
+    if not isinstance(made.details, Mapping):
+        raise InvalidInput(f"attack {name} returns details {type(made.details).__name__}; expected a dict of tensors")
+    fields = [(field, tensor) for field, tensor in vars(made).items() if field != "details"]
+    for field, tensor in (*fields, *made.details.items()):
         if not isinstance(tensor, Tensor) or tensor.ndim < 1 or len(tensor) != count:
             found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
             raise InvalidInput(f"attack {name} returns {field} {found}; expected one row for each of {count} images")

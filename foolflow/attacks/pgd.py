@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -10,12 +9,11 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
-    as_epsilons,
+    at_each,
     clean_scale,
     conclude,
     is_clear_success,
     margin,
-    stack,
 )
 from foolflow.attacks.border import for_any_model
 from foolflow.compute.seeds import derived_seed
@@ -53,31 +51,18 @@ def pgd(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2") or loss not in ("cross_entropy", "margin"):
         raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: cross_entropy or margin")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
     with torch.no_grad():
         scale = clean_scale(model(images), labels, targets)
-    made = [
-        _attack(
-            model,
-            images,
-            labels,
-            targets,
-            scale,
-            radius,
-            norm,
-            loss,
-            steps,
-            step_size or 2.5 * radius / steps,
-            restarts,
-            seed,
-        )
-        for radius in epsilons
-    ]
-    return stack(made) if np.ndim(epsilon) else made[0]
+
+    def attack(radius: float) -> Adversarial:
+        size = step_size or 2.5 * radius / steps
+        return _attack(model, images, labels, targets, scale, radius, norm, loss, steps, size, restarts, seed)
+
+    return at_each(epsilon, attack)
 
 
 def _attack(

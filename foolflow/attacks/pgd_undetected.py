@@ -12,11 +12,10 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import (
     Adversarial,
-    as_epsilons,
+    at_each,
     clean_scale,
     conclude,
     is_clear_success,
-    stack,
 )
 from foolflow.attacks.border import for_any_model
 from foolflow.compute.freezing import frozen
@@ -61,7 +60,6 @@ def pgd_undetected(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, there is
     no squeezer, or the model's logits are not finite.
     """
-    epsilons = as_epsilons(epsilon)
     if norm not in ("linf", "l2"):
         raise InvalidInput(f"norm: {norm!r} is not linf or l2")
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
@@ -71,23 +69,24 @@ def pgd_undetected(
     if not squeezers:
         raise InvalidInput("squeezers: the list is empty; name at least one")
     views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
-    made = []
-    with ExitStack() as stack_of_contexts:
+
+    def attack(radius: float) -> Adversarial:
+        search = _Search(model, views, images, labels, targets, weight)
+        for restart in range(restarts):
+            start = random_start(images, radius, norm, derived_seed(seed, restart))
+            current = project(images + start, images, radius, norm)
+            for _ in range(steps):
+                direction = steepest(search.ascent_direction(current), norm)
+                current = project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
+            search.keep_last(current)
+        iterations = torch.full_like(labels, steps * restarts)
+        return conclude(model, search.best, labels, targets, iterations, search.evaluations)
+
+    with ExitStack() as stack:
         for view in views:
-            stack_of_contexts.enter_context(frozen(view))
-            stack_of_contexts.enter_context(through_filter(view, "auto", images))
-        for radius in epsilons:
-            search = _Search(model, views, images, labels, targets, weight)
-            for restart in range(restarts):
-                start = random_start(images, radius, norm, derived_seed(seed, restart))
-                current = project(images + start, images, radius, norm)
-                for _ in range(steps):
-                    direction = steepest(search.ascent_direction(current), norm)
-                    current = project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
-                search.keep_last(current)
-            iterations = torch.full_like(labels, steps * restarts)
-            made.append(conclude(model, search.best, labels, targets, iterations, search.evaluations))
-    return stack(made) if np.ndim(epsilon) else made[0]
+            stack.enter_context(frozen(view))
+            stack.enter_context(through_filter(view, "auto", images))
+        return at_each(epsilon, attack)
 
 
 class _Search:

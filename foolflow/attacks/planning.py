@@ -12,7 +12,8 @@ from foolflow.jobs.costs import Cost, passes
 
 FEWEST = 10  # images of an attack, however slow it is
 OVERHEAD = 4.0  # seconds for a job to start and to load its victim
-STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)  # numbers of images within a factor of ten, so that noise changes none
+# Planned numbers of images within a factor of ten; coarse, so that noise in the timing changes none.
+STEPS = (10, 12, 15, 20, 25, 30, 40, 50, 60, 80)
 
 
 @dataclass(frozen=True)

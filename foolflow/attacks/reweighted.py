@@ -7,12 +7,16 @@ from torch import Tensor
 
 from foolflow.attacks.bounds import Bounds
 from foolflow.attacks.lattice import Lattice, stiffness
+from foolflow.attacks.shortest import column
 
 # (flows (M, 2, H, W), rows (M,), temperature) -> how far each image is from a win (M,), and the gradients of that.
 Linearise = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
 
-FIRST_STEP, LAST_STEP = 1.0, 0.03  # largest movement of any pixel in one step, in pixels of an image with SIDE pixels
-SIDE = 28  # a side. Larger images move in proportion, smaller ones as far
+FIRST_STEP, LAST_STEP = (
+    1.0,
+    0.03,
+)  # largest movement of a pixel in one step, in pixels, on an image of SIDE pixels per side
+SIDE = 28  # pixels per side; on larger images the steps grow in proportion, on smaller ones they do not shrink
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 0.5, 0.005  # of `linearise`; at a high one many rivals count, at a low one few
 MEMORY = 0.8  # of the linear model; ReLUs and bilinear samples have kinks, so gradients are averaged
 DAMPING = 1.0  # of the step; a lower value lets all pixels shift farther together, which has no flow loss
@@ -68,7 +72,7 @@ def reweighted(
 
         lattice = Lattice(*stiffness(flows, smoothing), DAMPING)
         guess = torch.minimum(pull, LARGEST_FORCE / slopes.abs().amax((1, 2, 3)).clamp_min(1e-12))
-        forces = -lattice.stretch(flows) - _each(guess) * slopes
+        forces = -lattice.stretch(flows) - column(guess) * slopes
         project = bounds.tangent(flows, forces)
         iterations = round(FIRST_ITERATIONS + (LAST_ITERATIONS - FIRST_ITERATIONS) * done)
         move = lattice.solve(forces, None, iterations, project)
@@ -77,10 +81,10 @@ def reweighted(
         pull = pull.clamp_min(0)
         if done >= UNBOUNDED:
             pull = torch.minimum(pull, largest_pull)
-        direction = move + _each(pull - guess) * pulled
+        direction = move + column(pull - guess) * pulled
         farthest = direction.abs().amax((1, 2, 3)).clamp_min(1e-9)
         share = (farthest_step * _between(FIRST_STEP, LAST_STEP, done) / farthest).clamp_max(1)
-        flows = bounds.constrain(flows + _each(share) * direction)
+        flows = bounds.constrain(flows + column(share) * direction)
 
 
 def _between(first: float, last: float, done: float) -> float:
@@ -89,7 +93,3 @@ def _between(first: float, last: float, done: float) -> float:
 
 def _dot(one: Tensor, other: Tensor) -> Tensor:
     return (one * other).sum((1, 2, 3))
-
-
-def _each(numbers: Tensor) -> Tensor:
-    return numbers[:, None, None, None]

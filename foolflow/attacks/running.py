@@ -21,8 +21,16 @@ from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
 from foolflow.compute.randomness import TRIED, draws_of, expected
-from foolflow.data.adversarial import AdversarialSet, Layout, SetBuilder, Writer, stored_type, to_stored
+from foolflow.data.adversarial import (
+    MEASURED,
+    REQUIRED,
+    AdversarialSet,
+    load_set,
+    stored_type,
+    to_stored,
+)
 from foolflow.data.splits import Split
+from foolflow.data.tensors import Layout, TensorWriter, write_tensors
 from foolflow.defenses.filtered import through_filter
 from foolflow.errors import InvalidInput
 from foolflow.jobs.costs import passes
@@ -36,7 +44,7 @@ def run_attack(
     split: Split,
     entry: Mapping[str, Any],
     device: torch.device,
-    path: Path | None = None,
+    path: Path,
     *,
     shard: tuple[int, int] = (0, 1),
     progress: Progress | None = None,
@@ -46,13 +54,13 @@ def run_attack(
     split: the test split.
     entry: the attack's entry in the config. With `samples` above 1, the attack sees the mean of that many passes of the
         victim; with `auto`, the default, of DRAWS passes of a random victim and of one pass of any other.
-    path: the file to write, batch by batch, so that memory does not grow with the number of images. None: the set is
-        returned in memory.
+    path: the file to write, batch by batch, so that memory does not grow with the number of images.
     shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
         image, are the same for every k. A shard may be empty. `shards.gather` combines the shards.
     If a batch does not fit in memory, it is attacked in halves. Random numbers that a victim draws during an attack
     depend only on the batch; the two halves of a batch draw others than the whole.
-    Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1].
+    Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1], and if the
+    file cannot be written.
     """
     selection = select(split.labels, len(split.class_names), entry)
     each = sizes(entry)
@@ -82,12 +90,12 @@ def run_attack(
             at_each = list(_attack_at_each(model, clean, truth, targets, entry, each))
         for adversarial in at_each:
             check_adversarial(adversarial, clean)
+            _check_details(adversarial)
         return [
             _tensors(adversarial, indices, epsilon, targets, dtype)
             for adversarial, epsilon in zip(at_each, epsilons, strict=True)
         ]
 
-    builder = SetBuilder(path)
     with ExitStack() as stack:
         stack.enter_context(accelerated(victim, shape))
         rows = _Rows(sum(map(len, batches)), len(each))
@@ -100,12 +108,12 @@ def run_attack(
                 parts = in_halves_if_needed(attack, batch, progress.write)
             for part in parts:
                 if rows.writer is None:
-                    rows.open(stack, builder, part[0])
+                    rows.open(stack, path, part[0])
                 rows.write(part)
             progress.update(done + 1)
         if not batches:
-            rows.open(stack, builder, _no_images(shape, dtype))
-    return builder.built()
+            rows.open(stack, path, _no_images(shape, dtype))
+    return load_set(path)
 
 
 def _samples(victim: nn.Module, images: np.ndarray, entry: Mapping[str, Any], device: torch.device) -> int:
@@ -119,15 +127,15 @@ class _Rows:
 
     def __init__(self, count: int, sizes: int) -> None:
         self.count, self.sizes = count, sizes
-        self.writer: Writer | None = None
+        self.writer: TensorWriter | None = None
         self._layout: Layout = {}
         self._done = 0
 
-    def open(self, stack: ExitStack, builder: SetBuilder, tensors: Mapping[str, np.ndarray]) -> None:
+    def open(self, stack: ExitStack, path: Path, tensors: Mapping[str, np.ndarray]) -> None:
         """Start writing. The first batch shows which details the attack has."""
         rows = self.count * self.sizes
         self._layout = {name: (tensor.dtype, (rows, *tensor.shape[1:])) for name, tensor in tensors.items()}
-        self.writer = stack.enter_context(builder.writing(self._layout))
+        self.writer = stack.enter_context(write_tensors(path, self._layout))
 
     def write(self, part: list[dict[str, np.ndarray]]) -> None:
         """Append the tensors of the next images, at each size."""
@@ -141,6 +149,13 @@ class _Rows:
             for name, tensor in tensors.items():
                 self.writer.write(name, rank * self.count + self._done, tensor)
         self._done += len(part[0]["index"])
+
+
+def _check_details(made: Adversarial) -> None:
+    """Raise InvalidInput if a detail has the name of something that is always measured by Foolflow."""
+    if reserved := sorted(made.details.keys() & {*REQUIRED, *MEASURED}):
+        names = ", ".join(reserved)
+        raise InvalidInput(f"the attack returns details that Foolflow measures itself: {names}; rename them")
 
 
 def _tensors(

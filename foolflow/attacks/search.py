@@ -1,4 +1,4 @@
-"""Shared by both variants of dichotomy: the parameters of a search, its results and its cost."""
+"""Shared by dichotomy and fixed_norm: the parameters of a search, its results and its cost."""
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,6 @@ class Search:
         self,
         model: nn.Module,
         shortest: Shortest,
-        norm: str,
         steps: int,
         rate: float,
         low: float,
@@ -22,7 +21,7 @@ class Search:
         precision: float,
         seed: int,
     ) -> None:
-        self.model, self.shortest, self.norm = model, shortest, norm
+        self.model, self.shortest, self.norm = model, shortest, shortest.norm
         self.steps, self.rate, self.low, self.high, self.precision = steps, rate, low, high, precision
         self.seed = seed
         self.iterations = torch.zeros_like(shortest.labels)

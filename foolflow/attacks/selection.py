@@ -27,9 +27,14 @@ def select(labels: np.ndarray, classes: int, entry: Mapping[str, Any]) -> Select
         targets: `random`: a class drawn for each image of the split, the same for all attacks and victims. `all`: each
             image once towards each other class. A class number: all images of other classes towards that class.
             Absent: untargeted.
-    Raises InvalidInput if the target class does not exist, or if all selected images belong to it.
+    Raises InvalidInput if the target class does not exist, if all selected images belong to it, or if there is no other
+    class.
     """
     indices = _indices(labels, entry)
+    if "targets" in entry and classes < 2:
+        raise InvalidInput(
+            "targets: the data set has a single class, so there is no other to aim at; leave targets out"
+        )
     match entry.get("targets"):
         case None:
             return Selection(indices, None)

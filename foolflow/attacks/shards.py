@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from foolflow.compute.batch_size import default_batch_size
-from foolflow.data.adversarial import AdversarialSet, SetBuilder
+from foolflow.data.adversarial import AdversarialSet, load_set
+from foolflow.data.tensors import write_tensors
 
 BLOCK = 1000  # images that are copied at once, if they are small
 
@@ -14,20 +15,19 @@ def share(batches: Sequence[int], part: int, parts: int) -> Sequence[int]:
     return batches[part * len(batches) // parts : (part + 1) * len(batches) // parts]
 
 
-def gather(made: Sequence[AdversarialSet], epsilons: int, path: Path | None = None) -> AdversarialSet:
+def gather(made: Sequence[AdversarialSet], epsilons: int, path: Path) -> AdversarialSet:
     """Combine consecutive shards into the set that one job would have produced from their batches, in slices.
 
     made: the sets of the shards, in order, or of groups of them that were combined before. Empty ones are skipped; if
         all are empty, so is the result.
     epsilons: the number of epsilons of the attack. In each shard and in the result, the images are grouped by epsilon.
-    path: the file to write; None: the set is returned in memory.
+    path: the file to write.
     """
     shards = [one for one in made if len(one)] or made[:1]
     total = sum(len(one) for one in shards)
-    builder = SetBuilder(path)
     layout = {name: (dtype, (total, *shape[1:])) for name, (dtype, shape) in shards[0].layout.items()}
     block = default_batch_size(BLOCK, shards[0].tensors["images"].shape[1:])
-    with builder.writing(layout) as writer:
+    with write_tensors(path, layout) as writer:
         for name in layout:
             place = 0
             for rank in range(epsilons):
@@ -37,4 +37,4 @@ def gather(made: Sequence[AdversarialSet], epsilons: int, path: Path | None = No
                         rows = one.tensors[name][first : min(first + block, (rank + 1) * each)]
                         writer.write(name, place, rows)
                         place += len(rows)
-    return builder.built()
+    return load_set(path)

@@ -7,10 +7,10 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, lead
+from foolflow.attacks.base import Adversarial, at_each, lead
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.shortest import TINY, column, length
-from foolflow.attacks.standing import Standing, at_each
+from foolflow.attacks.standing import Standing
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -188,8 +188,8 @@ def _tiles(channels: int, height: int, width: int, generator: torch.Generator) -
 
 
 def _bump(side: int, generator: torch.Generator) -> Tensor:
-    """Return a window with a positive and a negative half that both fall off from their centres, of length 1 (side,
-    side), upright or lying (section 3.4 of the paper)."""
+    """Return a window (side, side) of length 1, upright or lying, with a positive and a negative half that both fall
+    off from their centres (section 3.4 of the paper)."""
     bump = _upright_bump(side)
     return bump if torch.rand(1, generator=generator) < 0.5 else bump.T
 

@@ -100,15 +100,16 @@ def stadv(
         larger than 28 pixels), after which the target leads most. On many images such a shift alone is a minimum of the
         objective, because it has no flow loss.
     restarts: number of further attempts on images that are not fooled, each from a random shift of all pixels, which
-        has no flow loss: N(0, 2) pixels, the same for every image, from `seed`. Without a shift, from a random linear
-        deformation that moves the corners about as far.
+        has no flow loss: normal with a standard deviation of 2 pixels, the same for every image, from `seed`. Without a
+        shift, from a random linear deformation that moves the corners about as far.
     smoothing: of the root in the flow loss, in pixels (see `flow_loss`). Flows are compared without smoothing.
     max_evaluations: for all solvers except `reweighted`, per image and tau.
     value_tolerance, gradient_tolerance: for the two L-BFGS solvers. A search ends when a step lowers the objective by
         less than this fraction, or no component of the gradient exceeds this value.
     learning_rate: of `adam`, in pixels.
     max_flow_loss: an adversarial flow counts only if its flow loss, without smoothing, is at most this. `reweighted`
-        leaves an image as soon as it has one. The success at every maximum can be read off `flow_loss` without one.
+        leaves an image as soon as it has one. Without a maximum, `flow_loss` of the result shows the success at every
+        maximum.
     max_displacement: no pixel moves farther than this, in pixels (Euclidean length).
     allow_shift: whether the mean displacement of the pixels may differ from zero. The flow loss does not see a shift
         that all pixels share.

@@ -6,11 +6,13 @@ This module imports nothing heavy, because the config is read before any job sta
 from collections.abc import Mapping
 from typing import Any
 
+from foolflow.attacks.gradient_free import GRADIENT_FREE
+
 Entry = dict[str, Any]
 
 NORMS = ("linf", "l2")
 
-CONTROLS = ("noise",)  # attacks that show what is not the attack's doing
+CONTROLS = ("noise",)  # random changes of the same size, to compare the attacks with
 
 # Attacks that look for the smallest perturbation, with the norm that they minimise by default.
 MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2", "fab": "linf"}
@@ -42,9 +44,6 @@ def has_ball(entry: Mapping[str, Any]) -> bool:
     return "epsilon" in entry.get("parameters", {})
 
 
-GRADIENT_FREE = ("autoattack", "corrupt", "square")  # on a model without a gradient, `autoattack` is a random search
-
-
 def needs_gradient(entry: Mapping[str, Any]) -> bool:
     """Whether an attack is one of ours that cannot run on a model without a gradient."""
     method = entry.get("method", "")
@@ -58,8 +57,10 @@ def minimised_norm(entry: Mapping[str, Any]) -> str | None:
     return str(entry.get("parameters", {}).get("norm", MINIMAL[entry["method"]]))
 
 
-def size_in_words(value: float) -> str:
-    """Format an epsilon for readers: `8/255` if that is what it is and a decimal would be long, otherwise `0.1`."""
-    over_255 = round(value * 255)
-    short = f"{value:g}"
-    return f"{over_255}/255" if len(short) > 6 and abs(value * 255 - over_255) < 1e-4 and over_255 else short
+def is_within(entry: Mapping[str, Any], norm: str) -> bool:
+    """Whether an attack counts in the worst case within a ball of this norm, `l2` or `linf`.
+
+    It does if it stays within an epsilon, or minimises this norm. A function of a caller of `foolflow.evaluate` always
+    does. Perturbations that leave the ball are no success of these attacks.
+    """
+    return "function" in entry or has_ball(entry) or minimised_norm(entry) == norm

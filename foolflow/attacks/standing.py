@@ -8,13 +8,11 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
-    as_epsilons,
     clean_scale,
     conclude,
     is_clear_success,
     is_success,
     rival_logits,
-    stack,
 )
 
 LEAST_AT_ONCE = 16  # points that go through the model at once, even if the batch is smaller
@@ -122,7 +120,7 @@ class Standing:
         return torch.cat(logits), torch.cat(gradients).nan_to_num_(0, 0, 0)
 
     def settle(self, promise: Tensor, points: Tensor) -> None:
-        """Return the most promising point for the images that nothing fooled.
+        """Keep the most promising point of each image that nothing fooled.
 
         promise: (M T,).  points: (M T, C, H, W).
         """
@@ -152,9 +150,3 @@ def rounds(classes: int, steps: int, shares: Sequence[float]) -> list[tuple[int,
     for count, steps_of_round in zip(counts, np.diff([0, *ends]).tolist(), strict=True):
         found[count] = found.get(count, 0) + steps_of_round
     return [(count, steps_of_round) for count, steps_of_round in found.items() if steps_of_round]
-
-
-def at_each(epsilon: float | Sequence[float], attack: Callable[[float], Adversarial]) -> Adversarial:
-    """Run an attack within each radius, and stack the results if there are several."""
-    made = [attack(radius) for radius in as_epsilons(epsilon)]
-    return stack(made) if np.ndim(epsilon) else made[0]

@@ -1,4 +1,4 @@
-"""Make a model faster while it is attacked, without a change of what it computes.
+"""Make a model faster while it is attacked, without changing what it computes.
 
 Folded BatchNorms: in eval mode a BatchNorm multiplies each channel by a constant and adds another. Multiplied into the
 weights of the convolution before it, it costs nothing, in either direction.
@@ -215,7 +215,7 @@ def _fused(layer: Layer, norm: Norm) -> Forward:
 
 
 def _run(layer: Layer, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Run a layer with other parameters."""
+    """Run a layer with the given parameters."""
     if isinstance(layer, nn.Linear):
         return linear(inputs, weight, bias)
     wanted = torch.is_grad_enabled() and inputs.requires_grad and not weight.requires_grad

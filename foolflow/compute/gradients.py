@@ -17,8 +17,8 @@ RNN_ON_GPU = "cudnn RNN backward"  # PyTorch says this where an RNN is in eval m
 def why_not_differentiable(model: nn.Module, images: Tensor) -> str | None:
     """Return why the model's logits for these images (N, C, H, W) have no gradient; None if they have one.
 
-    They have none if no graph leads from the logits to the images. A model that fails for another reason may have one.
-    Raises InvalidInput in that case.
+    There is none if no graph leads from the logits to the images. Raises InvalidInput if the model fails for another
+    reason.
     """
     with torch.enable_grad():
         inputs = images.detach().requires_grad_()

@@ -1,12 +1,11 @@
 """Run a model on many images, batch by batch."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded
@@ -26,17 +25,22 @@ def to_float(images: Tensor | np.ndarray, device: torch.device) -> Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
+def say(line: str) -> None:
+    """Print a line at once, even to a file."""
+    print(line, flush=True)
+
+
 def in_batches(
     compute: Callable[[Tensor], T],
     images: Tensor | np.ndarray,
     device: torch.device,
-    batch_size: int | None = None,
+    report: Callable[[str], None] = say,
 ) -> list[T]:
     """Call `compute` on each batch, as float32 on `device`, and return the results in order.
 
     images: uint8, or float32 in [0, 1], (N, C, H, W). An array that is mapped into memory is read batch by batch.
-    batch_size: default: depends on the size of the images, see `default_batch_size`.
-    A batch that does not fit in memory is halved. Random numbers that a model draws depend only on the batch's place.
+    report: called with one line each time that a batch does not fit in memory, and is halved.
+    Random numbers that a model draws depend only on the batch's place.
     Raises InvalidInput if a single image does not fit.
     """
 
@@ -44,25 +48,10 @@ def in_batches(
         with seeded("predict", rows.start, device=device):
             return compute(to_float(images[rows.start : rows.stop], device))
 
-    size = batch_size or default_batch_size(BATCH_SIZE, tuple(images.shape[1:]))
+    size = default_batch_size(BATCH_SIZE, tuple(images.shape[1:]))
     every = range(len(images))
     batches = [every[first : first + size] for first in range(0, len(images), size)] or [every]
-    report = partial(print, flush=True)
     return [result for rows in batches for result in in_halves_if_needed(compute_rows, rows, report)]
-
-
-@torch.no_grad()
-def predict(model: nn.Module, images: Tensor | np.ndarray, device: torch.device) -> Tensor:
-    """Return the class that `model` (in eval mode) predicts for each image: int64 (N,), on the CPU.
-
-    images: uint8, or float32 in [0, 1], (N, C, H, W), on any device.
-    Raises InvalidInput if the logits are not finite or not (N, classes), or if a single image does not fit in memory.
-    """
-
-    def classes(batch: Tensor) -> Tensor:
-        return checked_logits(model(batch), len(batch)).argmax(1).cpu()
-
-    return torch.cat(in_batches(classes, images, device))
 
 
 def checked_logits(logits: Tensor, count: int) -> Tensor:

@@ -72,7 +72,7 @@ def _resisting(victim: nn.Module, images: Tensor, labels: Tensor, norm: str, eps
         return float((victim(tried).argmax(1) == labels).float().mean())
 
 
-def seconds_of(device: torch.device) -> float:
+def clock(device: torch.device) -> float:
     """Read the clock of the work on a device: on a CPU the core-seconds of this process, which others do not slow."""
     if device.type != "cuda":
         return time.process_time()
@@ -85,7 +85,7 @@ def _seconds(work: Callable[[], Any], device: torch.device) -> float:
     work()
     found = []
     for _ in range(REPEATS):
-        start = seconds_of(device)
+        start = clock(device)
         work()
-        found.append(seconds_of(device) - start)
+        found.append(clock(device) - start)
     return min(found)

@@ -1,27 +1,31 @@
 """Adversarial sets: images and what only their attack knows about them, in one safetensors file."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 from safetensors import SafetensorError
 
 from foolflow.data.reading import unreadable
-from foolflow.data.tensors import map_tensors, write_tensors
+from foolflow.data.tensors import Layout, map_tensors
 from foolflow.errors import InvalidInput
 
 REQUIRED = ("images", "index", "epsilon", "target", "iterations", "gradient_evaluations")
 
+# What `judge` measures or knows about each image. No detail of an attack may have one of these names.
+MEASURED = (
+    *("index", "epsilon", "label", "target", "iterations", "gradient_evaluations"),
+    *("clean_prediction", "clean_confidence", "prediction", "confidence"),
+    *(f"{kind}_{rank}" for kind in ("clean_class", "clean_confidence", "class", "confidence") for rank in range(2, 6)),
+    *("clean_loss", "loss", "margin", "success", "fooled_share", "prediction_8bit", "success_8bit"),
+    *("l0", "l1", "l2", "linf", "ssim"),
+)
+
 # Sets of large images are stored in 8 bits, which is what image files hold, and a quarter of the size.
 LARGE_IMAGE = 3 * 64 * 64  # values
 LARGE_SET = 2**30  # bytes as float32
-
-# The type and the shape of each tensor of a set.
-Layout = Mapping[str, tuple[Any, tuple[int, ...]]]
 
 
 def stored_type(count: int, shape: tuple[int, ...]) -> np.dtype:
@@ -76,53 +80,6 @@ class AdversarialSet:
     @property
     def details(self) -> dict[str, np.ndarray]:
         return {name: tensor for name, tensor in self.tensors.items() if name not in REQUIRED}
-
-    def save(self, path: Path) -> None:
-        with write_tensors(path, self.layout) as writer:
-            for name, tensor in self.tensors.items():
-                writer.write(name, 0, tensor)
-
-
-class Writer(Protocol):
-    """Receives the rows of a set's tensors, in any order."""
-
-    def write(self, name: str, first: int, rows: np.ndarray) -> None: ...
-
-
-class _InMemory:
-    def __init__(self, layout: Layout) -> None:
-        self.tensors = {name: np.zeros(shape, dtype) for name, (dtype, shape) in layout.items()}
-
-    def write(self, name: str, first: int, rows: np.ndarray) -> None:
-        self.tensors[name][first : first + len(rows)] = rows
-
-
-class SetBuilder:
-    """Builds a set row by row, in the file `path` or, without one, in memory."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._in_memory: _InMemory | None = None
-
-    @contextmanager
-    def writing(self, layout: Layout) -> Iterator[Writer]:
-        """Yield a writer for a set of this layout. The file is complete, or absent, after the block.
-
-        Raises InvalidInput, naming the file, if the disk is full or the folder is not writable.
-        """
-        if self._path is not None:
-            with write_tensors(self._path, layout) as writer:
-                yield writer
-        else:
-            self._in_memory = _InMemory(layout)
-            yield self._in_memory
-
-    def built(self) -> AdversarialSet:
-        if self._path is not None:
-            return load_set(self._path)
-        if self._in_memory is None:
-            raise ValueError("no set was written")
-        return AdversarialSet(self._in_memory.tensors)
 
 
 def load_set(path: Path) -> AdversarialSet:

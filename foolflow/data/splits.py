@@ -21,7 +21,8 @@ SLICE = 32 * 2**20  # bytes of images that are held in memory at once when a spl
 class Split:
     """Images with their labels.
 
-    images: uint8 (N, C, H, W), read-only if they are mapped from a file.  labels: int64 (N,).
+    images: uint8 (N, C, H, W), in `foolflow.evaluate` also float32 in [0, 1]; read-only if they are mapped from a file.
+    labels: int64 (N,).
     class_names: one per class, in the order of the labels.
     notices: one line for each thing about the source that its owner may not expect.
     files: the path of each image below the folder of the data set; empty if they come from no folder.
@@ -68,10 +69,6 @@ def check_split(split: Split, origin: str) -> Split:
         found = f"{labels.min()} to {labels.max()}"
         raise InvalidInput(f"{origin}: labels go from {found}; with {classes} classes they must be 0 to {classes - 1}")
     return split
-
-
-def save_split(path: Path, split: Split) -> None:
-    save_splits({path: split})
 
 
 def save_splits(splits: Mapping[Path, Split]) -> None:

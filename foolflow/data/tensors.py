@@ -23,6 +23,9 @@ TYPES = {
 }
 NAMES = {dtype: name for name, dtype in TYPES.items()}
 
+# The type and the shape of each tensor of a file.
+Layout = Mapping[str, tuple[Any, tuple[int, ...]]]
+
 
 def map_tensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Return the tensors and the metadata of a file. The tensors are mapped into memory read-only.
@@ -51,7 +54,7 @@ def _mapped(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
 class TensorWriter:
     """Writes rows of the tensors of one file, in any order."""
 
-    def __init__(self, descriptor: int, layout: Mapping[str, tuple[Any, tuple[int, ...]]], starts: Mapping[str, int]):
+    def __init__(self, descriptor: int, layout: Layout, starts: Mapping[str, int]):
         self._descriptor, self._layout, self._starts = descriptor, layout, starts
 
     def write(self, name: str, first: int, rows: np.ndarray) -> None:
@@ -67,9 +70,7 @@ class TensorWriter:
 
 
 @contextmanager
-def write_tensors(
-    path: Path, layout: Mapping[str, tuple[Any, tuple[int, ...]]], metadata: Mapping[str, str] | None = None
-) -> Iterator[TensorWriter]:
+def write_tensors(path: Path, layout: Layout, metadata: Mapping[str, str] | None = None) -> Iterator[TensorWriter]:
     """Create a safetensors file of known shapes, to be written row by row. Rows that are not written are zero.
 
     layout: the type and the shape of each tensor.  metadata: text by name.

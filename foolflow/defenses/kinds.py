@@ -12,6 +12,6 @@ GRADIENTS = {
 }
 
 
-def filters(defense: Mapping[str, Any]) -> bool:
+def has_filter(defense: Mapping[str, Any]) -> bool:
     """Return whether the defense puts a filter in front of the network."""
     return "python" in defense or ("method" in defense and defense["method"] not in TRAINING)

@@ -1,6 +1,7 @@
 """Load defenses by their name in the config."""
 
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor
 from foolflow.defenses.filtered import Filter
 from foolflow.defenses.hardening import Hardening
 from foolflow.defenses.kinds import TRAINING
-from foolflow.errors import is_out_of_memory
+from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.workflow.plugins import failed, load_object
 
 PGD_STEPS = 10  # steps of the PGD attack that measures a val accuracy after each epoch
@@ -20,12 +21,20 @@ PGD_STEPS = 10  # steps of the PGD attack that measures a val accuracy after eac
 def load_filter(defense: Mapping[str, Any]) -> Filter:
     """Return the filter of a defense: its `method` (foolflow/defenses/<method>.py) or `python`, with `parameters`.
 
-    Raises InvalidInput if there is no such filter.
+    Raises InvalidInput if there is no such filter, or if it does not take the parameters.
     """
     parameters = defense.get("parameters", {})
     if "python" in defense:
         return partial(_call_user_filter, load_object(defense["python"]), defense["python"], parameters)
-    return partial(_built_in(defense["method"]), **parameters)
+    method = defense.get("method")
+    if not isinstance(method, str) or method in TRAINING:
+        raise InvalidInput(f"defense {dict(defense)} is no filter; give the `method` or the `python` of one")
+    images_filter = _built_in(method)
+    try:
+        inspect.signature(images_filter).bind(None, **parameters)
+    except TypeError as error:
+        raise InvalidInput(f"defense {method}: {error}") from error
+    return partial(images_filter, **parameters)
 
 
 def load_hardening(defense: Mapping[str, Any]) -> Hardening | None:
@@ -41,7 +50,10 @@ def load_hardening(defense: Mapping[str, Any]) -> Hardening | None:
 
 
 def _built_in(method: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module(f"foolflow.defenses.{method}"), method)
+    try:
+        return getattr(importlib.import_module(f"foolflow.defenses.{method}"), method)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise InvalidInput(f"defense {method!r}: foolflow/defenses has no such method") from error
 
 
 def _call_user_filter(function: Callable[..., Any], name: str, parameters: Mapping[str, Any], images: Tensor) -> Any:

@@ -108,20 +108,24 @@ def modules_of(function: Callable) -> list[nn.Module]:
     """Return the modules that a callable evidently uses, each once.
 
     They are the owner of a bound method, the arguments of a `functools.partial`, what a function finds in its closure
-    and among the global names in its code, and the attributes of any other object. Modules in lists are not seen, nor
-    those that another function uses which the callable finds by a global name.
+    and among the global names in its code, and the attributes of any other object. Modules in lists, tuples and
+    slots are not seen, nor those that another function uses which the callable finds by a global name.
     """
     modules: dict[nn.Module, None] = {}
     pending: list[Any] = [function]
+    seen: dict[int, Any] = {}  # holds each thing, so that no other gets its id
     while pending:
         thing = pending.pop()
+        if id(thing) in seen:  # such as a function that calls itself
+            continue
+        seen[id(thing)] = thing
         if isinstance(thing, nn.Module):
             modules[thing] = None
         elif isinstance(thing, partial):
             pending += [thing.func, *thing.args, *thing.keywords.values()]
         elif isinstance(thing, MethodType):
             owner = thing.__self__
-            pending += [owner] if isinstance(owner, nn.Module) else _modules_in(vars(owner))
+            pending += [owner] if isinstance(owner, nn.Module) else _modules_in(getattr(owner, "__dict__", {}))
         elif isinstance(thing, FunctionType):
             try:
                 variables = inspect.getclosurevars(thing)

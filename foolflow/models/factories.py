@@ -9,6 +9,7 @@ from torch import nn
 from foolflow.errors import InvalidInput, is_out_of_memory
 from foolflow.models.architectures import architecture
 from foolflow.models.extras import import_extra
+from foolflow.models.layers import height_and_width
 from foolflow.models.weights import Weights, last_width, load_into, named_for, other_number_of_classes, read_weights
 from foolflow.workflow.plugins import failed, load_object
 
@@ -74,12 +75,12 @@ def _ours(
 ) -> tuple[nn.Module, tuple[str, ...], int]:
     """Build one of our architectures for the images' channels or, if the weights do not fit, for the other number."""
     build = architecture(architecture_name)
-    sides = [size, size] if isinstance(size, int) else list(size)
+    sides = list(height_and_width(size))
     trained = weights.shape
     if trained is not None and trained[1] != sides:
         problem = f"{weights.path} is a victim for images of {trained[1][0]} x {trained[1][1]} pixels"
         raise InvalidInput(f"{problem}; set size: {trained[1]} for the data set")
-    classes = last_width(weights)
+    classes = last_width(weights) if trained is None else trained[2]
     if classes is None:
         raise InvalidInput(f"{weights.path} does not fit {name}: it has no linear layer")
     shape = {"size": sides[0] if sides[0] == sides[1] else sides, "classes": classes}

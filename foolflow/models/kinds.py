@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from foolflow.workflow.config.names import strings
+from foolflow.workflow.config.strings import strings
 
 SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
 TRAINING = ("training", "training_on", "one_seed")  # keys of a model that is trained here

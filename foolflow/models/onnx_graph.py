@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.models.extras import import_extra
-from foolflow.models.outputs import logits_of
+from foolflow.models.outputs import are_close, logits_of
 
 # Of a converted network's output, relative to the largest absolute value of onnxruntime's.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 1e-2}
@@ -271,12 +271,7 @@ def _agree(fixed: Graph, opened: Graph, probe: Tensor) -> bool:
         found = _run(opened, opened.session(), probe)
     except Exception:  # onnxruntime's errors have no common class, and any of them means no
         return False
-    return _close(found, wanted, TOLERANCE[fixed.dtype])
-
-
-def _close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
-    scale = float(wanted.nan_to_num().abs().max())
-    return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=0, atol=tolerance * scale, equal_nan=True)
+    return are_close(found, wanted, TOLERANCE[fixed.dtype])
 
 
 def _network(graph: Graph, probe: Tensor, device: torch.device) -> tuple[nn.Module, torch.dtype, str | None]:
@@ -325,7 +320,7 @@ def _checked(
         raise _NotConvertible(_obstacle(model, error)) from error
     if not flows:
         raise _NotConvertible("no gradient flows from its output to the images")
-    if not _close(logits.detach().float(), wanted, TOLERANCE[graph.dtype]):
+    if not are_close(logits.detach().float(), wanted, TOLERANCE[graph.dtype]):
         raise _NotConvertible("its conversion to PyTorch gives other numbers than onnxruntime")
     return network.to(device), dtype
 

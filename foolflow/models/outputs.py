@@ -66,6 +66,12 @@ def _described(output: Any) -> str:
     return f"a {type(output).__name__}"
 
 
+def are_close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
+    """Return whether logits agree. tolerance: relative to the largest finite one that is wanted."""
+    scale = float(wanted.nan_to_num(posinf=0, neginf=0).abs().max())
+    return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
 def are_probabilities(logits: Tensor) -> bool:
     """Return whether each row is non-negative and sums to 1, as after a softmax."""
     return bool((logits >= 0).all() and ((logits.sum(1) - 1).abs() < ROW_TOLERANCE).all())

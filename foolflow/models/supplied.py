@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from foolflow.compute.generators import seeded
 from foolflow.compute.prediction import to_float
 from foolflow.defenses.filtered import Filtered
-from foolflow.defenses.kinds import filters
+from foolflow.defenses.kinds import has_filter
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.error_reporting import line_in_user_file
@@ -19,7 +19,15 @@ from foolflow.models import onnx_graph, torchscript
 from foolflow.models.adapters import Adapted, OneByOne, Ordered, float_type
 from foolflow.models.class_order import class_order, read_classes
 from foolflow.models.factories import FACTORIES, network_with_weights
-from foolflow.models.outputs import WithoutSoftmax, are_probabilities, ends_in_sigmoid, logits_of, softmax_calls
+from foolflow.models.layers import height_and_width
+from foolflow.models.outputs import (
+    WithoutSoftmax,
+    are_close,
+    are_probabilities,
+    ends_in_sigmoid,
+    logits_of,
+    softmax_calls,
+)
 
 BATCH_TOLERANCE = 1e-3  # between an image's logits alone and in a batch, relative to the largest
 EXACT = 1e-5  # between two forms of the same network
@@ -28,10 +36,10 @@ Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Supplied:
-    """A victim that the user supplies.
+class Loaded:
+    """A victim ready to classify, in eval mode. One that the user supplies is frozen as well.
 
-    victim: maps float32 images (N, channels, H, W) in [0, 1] to float32 logits (N, K). It is in eval mode and frozen.
+    victim: maps float32 images (N, channels, H, W) in [0, 1] to float32 logits (N, K).
     class_names: of its K outputs; those of the data set come first, in the order of its labels.
     notices: one sentence each, for the user.
     """
@@ -50,7 +58,7 @@ def load_supplied(
     class_names: Sequence[str],
     images: Tensor | None = None,
     device: str | torch.device = "cpu",
-) -> Supplied:
+) -> Loaded:
     """Load the network of a config entry and adapt it to a data set. No file is written, and nothing is downloaded.
 
     model: `weights` with `architecture`, `python`, `torchvision` or `timm`, and `arguments`; or `torchscript`; or
@@ -66,7 +74,7 @@ def load_supplied(
     _check_defense(defense or {}, name)
     full_precision = torch.autocast(device.type, enabled=False)
     with seeded("supplied victim", device=device), torch.inference_mode(False), full_precision:
-        height, width = (size, size) if isinstance(size, int) else size
+        height, width = height_and_width(size)
         probes = _probes(channels, height, width, images, device)
         opened = _open(model, channels, size, device, name)
         with torch.no_grad():
@@ -78,10 +86,10 @@ def load_supplied(
             if opened.is_module:
                 body = _in_fast_layout(body, probes.natural, logits[probes.uniform :, list(order.outputs)])
             victim = _behind_filter(body, defense or {}, probes)
-    return Supplied(victim, order.names, (*opened.notices, *notices))
+    return Loaded(victim, order.names, (*opened.notices, *notices))
 
 
-def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Supplied:
+def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Loaded:
     """Adapt a network in memory, which the caller has put in eval mode and frozen. It is not changed.
 
     images: uint8, or float32 in [0, 1], (N, C, H, W), of which the first two are tried.
@@ -93,7 +101,7 @@ def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Su
         probes = _probes(channels, height, width, to_float(images[:2], device), device)
         opened = _Opened(network, [(channels, "NCHW")], float_type(network), _skipping, is_module=True)
         body, logits, notices = _logits_network(opened, {}, probes, "network")
-    return Supplied(body.eval(), tuple(map(str, range(logits.shape[1]))), notices)
+    return Loaded(body.eval(), tuple(map(str, range(logits.shape[1]))), notices)
 
 
 def describe(model: Spec) -> str:
@@ -103,7 +111,7 @@ def describe(model: Spec) -> str:
 
 
 def _check_defense(defense: Spec, name: str) -> None:
-    if defense and (not filters(defense) or "train" in defense.get("at", ["test"])):
+    if defense and (not has_filter(defense) or "train" in defense.get("at", ["test"])):
         method = defense.get("method", defense.get("python"))
         remedy = "use a filter with at: [test], or train a model here (training:)"
         raise InvalidInput(f"defense {method} needs training, and supplied models ({name}) are never trained; {remedy}")
@@ -153,7 +161,7 @@ class _Opened:
 
 
 def _open(model: Spec, channels: int, size: int | Sequence[int], device: torch.device, name: str) -> _Opened:
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = height_and_width(size)
     both = _channels_to_try(model, channels)
     if "onnx" in model:
         found = onnx_graph.load_onnx(model["onnx"], channels=both[0], height=height, width=width, device=device)
@@ -180,7 +188,7 @@ def _open(model: Spec, channels: int, size: int | Sequence[int], device: torch.d
         network,
         [(number, "NCHW") for number in (both if takes is None else (takes,))],
         float_type(network),
-        lambda body, image, outputs: _skipping(body, image, outputs),
+        _skipping,
         notices,
         is_module=True,
     )
@@ -271,13 +279,13 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
     """Return the logits for all probes, whether the network must run image by image, and notices."""
     try:
         logits = adapted(probes.images)
-        if _close(logits[-1:], alone, BATCH_TOLERANCE):
+        if are_close(logits[-1:], alone, BATCH_TOLERANCE):
             return logits, False, []
     except Exception as error:  # the user's network may raise anything
         if is_out_of_memory(error):
             raise
     else:
-        if not _close(adapted(probes.one), alone, BATCH_TOLERANCE):
+        if not are_close(adapted(probes.one), alone, BATCH_TOLERANCE):
             return logits, False, []  # it is random, which `inspect` reports
     notice = f"{name} handles one image at a time, so a batch runs image by image, which is slow."
     try:
@@ -286,11 +294,6 @@ def _batched(adapted: Adapted, alone: Tensor, probes: _Probes, name: str) -> tup
         if isinstance(error, InvalidInput) or is_out_of_memory(error):
             raise
         raise _failed(name, probes, error) from error
-
-
-def _close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
-    scale = float(wanted.nan_to_num(posinf=0, neginf=0).abs().max())
-    return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
 def _without_softmax(
@@ -323,7 +326,7 @@ def _in_fast_layout(body: nn.Module, images: Tensor, wanted: Tensor) -> nn.Modul
     """Store the weights in channels_last, as `load_victim` does, unless that changes the logits from `wanted`."""
     body.to(memory_format=torch.channels_last)
     try:
-        if _close(body(images), wanted, EXACT):
+        if are_close(body(images), wanted, EXACT):
             return body
     except Exception as error:  # code that reshapes by strides
         if is_out_of_memory(error):
@@ -332,7 +335,7 @@ def _in_fast_layout(body: nn.Module, images: Tensor, wanted: Tensor) -> nn.Modul
 
 
 def _behind_filter(body: nn.Module, defense: Spec, probes: _Probes) -> nn.Module:
-    if not filters(defense):
+    if not has_filter(defense):
         return body
     victim = Filtered(body, load_filter(defense), at=defense.get("at", ("test",))).eval()
     method = defense.get("method", defense.get("python"))

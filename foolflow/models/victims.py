@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import Filtered
-from foolflow.defenses.kinds import filters
+from foolflow.defenses.kinds import has_filter
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 from foolflow.jobs.files import whole_file
 from foolflow.models.architectures import architecture
 from foolflow.models.kinds import is_supplied
 from foolflow.models.layers import height_and_width
-from foolflow.models.supplied import Supplied, load_supplied
+from foolflow.models.supplied import Loaded, load_supplied
 from foolflow.workflow.plugins import load_object
 
 Spec = Mapping[str, Any]
@@ -83,11 +83,11 @@ def _describe(shape: Spec) -> str:
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
     """Build a network behind the filter of its defense, or the bare network if the defense has no filter."""
     network = build_model(model, shape)
-    if not filters(defense):
+    if not has_filter(defense):
         return network
     victim = Filtered(network, load_filter(defense), at=("train", "test"))
     _check_output(victim, f"defense {defense.get('method', defense.get('python'))}", shape)
-    victim.at = frozenset(defense["at"])
+    victim.at = frozenset(defense.get("at", ("test",)))
     return victim
 
 
@@ -98,6 +98,18 @@ def _description(found: Any) -> dict[str, Any]:
     numbers = [shape["channels"], *(size if isinstance(size, list) and len(size) == 2 else [size]), shape["classes"]]
     if not all(type(number) is int and number > 0 for number in numbers):
         raise ValueError(f"invalid shape {shape}")
+    kinds = (
+        (model, "architecture", str),
+        (model, "arguments", dict),
+        (defense, "method", str),
+        (defense, "parameters", dict),
+    )
+    if wrong := [key for part, key, kind in kinds if not isinstance(part.get(key, kind()), kind)]:
+        raise ValueError(f"invalid {', '.join(wrong)}")
+    if not model.keys() & {"architecture", "python"}:
+        raise ValueError(f"invalid model {model}")
+    if not set(defense.get("at", [])) <= {"train", "test"}:
+        raise ValueError(f"invalid at {defense['at']}")
     return {"model": model, "defense": defense, "shape": {key: shape[key] for key in SHAPE}}
 
 
@@ -155,7 +167,7 @@ def load_victim(
 
 def victim_of(
     split: Split, *, model: Spec, defense: Spec, weights: str | Path | None = None, device: str | torch.device = "cpu"
-) -> Supplied:
+) -> Loaded:
     """Load the victim that classifies the images of `split`: the user's own, or one that was trained here.
 
     model, defense: as in `load_supplied` and `build_victim`.  weights: of a victim that was trained here.
@@ -174,4 +186,4 @@ def victim_of(
     if weights is None:
         raise InvalidInput("weights are needed: the model is trained here, and its victim is read from a file")
     victim = load_victim(weights, model=model, defense=defense, shape=split.shape, device=device)
-    return Supplied(victim, split.class_names)
+    return Loaded(victim, split.class_names)

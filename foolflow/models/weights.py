@@ -37,13 +37,14 @@ ONE = torch.ones(())
 class Weights:
     """The tensors of a file.
 
-    shape: the number of channels and [height, width] of the images if the file is a victim saved by Foolflow.
+    shape: if the file is a victim saved by Foolflow, the number of channels and [height, width] of the images, and the
+        number of classes.
     notices: one sentence each, for the user.
     """
 
     path: str
     tensors: State
-    shape: tuple[int, list[int]] | None = None
+    shape: tuple[int, list[int], int] | None = None
     notices: tuple[str, ...] = ()
 
 
@@ -83,16 +84,16 @@ def _read_safetensors(file: Path) -> Weights:
     return Weights(str(file), tensors, _shape_of_victim(metadata))
 
 
-def _shape_of_victim(metadata: Mapping[str, str]) -> tuple[int, list[int]] | None:
+def _shape_of_victim(metadata: Mapping[str, str]) -> tuple[int, list[int], int] | None:
     """Return the shape in the description that `save_victim` writes, or None. Anyone may have written it."""
     try:
         shape = json.loads(metadata["victim"])["shape"]
-        channels, size = shape["channels"], shape["size"]
+        channels, size, classes = shape["channels"], shape["size"], shape["classes"]
     except (KeyError, TypeError, ValueError):
         return None
     sides = size if isinstance(size, list) else [size, size]
-    valid = channels in (1, 3) and len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)
-    return (channels, sides) if valid else None
+    whole = all(type(number) is int and number > 0 for number in (*sides, classes))
+    return (channels, sides, classes) if channels in (1, 3) and len(sides) == 2 and whole else None
 
 
 def _read_checkpoint(file: Path) -> Weights:
@@ -174,7 +175,7 @@ def named_for(weights: Weights, names: Iterable[str]) -> Weights:
         if len(candidate.keys() & known) > len(best.keys() & known):
             best = candidate
     left = len(tensors) - len(best)
-    more = (f"{weights.path}: {left} tensors beside the network's are not used.",) if left else ()
+    more = (f"{weights.path}: {left} tensors that do not belong to the network are not used.",) if left else ()
     return Weights(weights.path, best, weights.shape, (*weights.notices, *more))
 
 

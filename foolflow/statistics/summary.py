@@ -26,13 +26,13 @@ class Tried:
     """One attack on the victim.
 
     records: from `judge`, one row per adversarial image.
-    within: only perturbations within the budget count.  counts: the attack is part of the worst case.
+    counts: the attack is part of the worst case, and only its perturbations within the budget count. Those of any other
+        attack count whatever their size.
     distance: `l2` or `linf`, the norm of which the median is reported; None: no median.
     """
 
     name: str
     records: pd.DataFrame
-    within: bool
     counts: bool
     distance: str | None = None
 
@@ -50,7 +50,7 @@ def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> p
         distance: the norm of the median.  median, median_low, median_high: the distance at which half of the correctly
             classified images are fooled, with its 95 % interval; infinite if fewer are.
     """
-    found = {one.name: outcomes(one.records, budget if one.within else None) for one in tried}
+    found = {one.name: outcomes(one.records, budget if one.counts else None) for one in tried}
     rows = [_row(CLEAN, n, correct)]
     rows += [_row(one.name, *_counts(found[one.name])) | _median(one) for one in tried]
     counting = [found[one.name] for one in tried if one.counts]

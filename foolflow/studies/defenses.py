@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.defenses.kinds import filters
+from foolflow.defenses.kinds import has_filter
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import (
     Cell,
@@ -53,7 +53,7 @@ def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bo
 
 
 def _has_filter(config: Config, defense: str) -> bool:
-    return defense != "none" and filters(config["defenses"][defense])
+    return defense != "none" and has_filter(config["defenses"][defense])
 
 
 def strengths(config: Config) -> list[Config]:
@@ -259,7 +259,7 @@ def _strength_problems(config: Config) -> Iterator[str]:
             defense = config["defenses"].get(name)
             if defense is None:
                 continue  # reported above
-            if not filters(defense) or "train" in defense["at"] or len(defense.get("parameters", {})) != 1:
+            if not has_filter(defense) or "train" in defense["at"] or len(defense.get("parameters", {})) != 1:
                 yield (
                     f"{key}.defenses: {name} is no filter at test time with exactly one parameter, which would be its "
                     "strength"

@@ -92,14 +92,12 @@ def plan_spec(config: Config, victim: Config) -> dict[str, Any]:
 def _described(config: Config) -> dict[str, Any]:
     """Return how the table shows each attack.
 
-    within: only perturbations within the study's ball count.  counts: the attack is part of the worst case.
+    counts: the attack is part of the worst case, and only its perturbations within the study's ball count.
     distance: the norm of which the median is shown; None: no median.
     """
-    norm = studied(config).get("norm")
     found = {}
     for name, entry in attacks(config).items():
-        within = is_within(entry, norm)
-        found[name] = {"within": within, "counts": within, "distance": minimised_norm(entry)}
+        found[name] = {"counts": is_within(entry, studied(config)["norm"]), "distance": minimised_norm(entry)}
     return found
 
 

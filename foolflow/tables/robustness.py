@@ -21,7 +21,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
     spec: norm and epsilon of the ball; victims, a list of cells in the order of the inputs `inspections` and `plans`;
-    attacks, a list of name, set, within, counts and distance.
+    attacks, a list of name, set, counts and distance.
     """
     inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
     parts, budget = [], Budget(spec["norm"], spec["epsilon"])
@@ -32,7 +32,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
         left_out |= not_run
         tried = [
             Tried(
-                **{key: one[key] for key in ("name", "within", "counts", "distance")},
+                **{key: one[key] for key in ("name", "counts", "distance")},
                 records=artefacts.records(victim | {"attack": one["set"]}),
             )
             for one in spec["attacks"]
@@ -51,7 +51,7 @@ def _rows(
     for name, found in warnings_of(tried, budget).items():
         warnings.setdefault(name, []).extend(found)
     available = {one["attack"]: one["available"] for one in plan["attacks"]}
-    rows["within"] = rows["attack"].map({one.name: one.within for one in tried} | {CLEAN: True, WORST: True})
+    rows["within"] = rows["attack"].map({one.name: one.counts for one in tried} | {CLEAN: True, WORST: True})
     rows["available"] = rows["attack"].map(available)
     rows["warnings"] = [
         "; ".join(warning.removesuffix(".") for warning in warnings.get(name, [])) for name in rows["attack"]

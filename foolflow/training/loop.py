@@ -87,7 +87,7 @@ def train(
     progress.begin(recipe.epochs, len(history))
     for number in range(len(history) + 1, recipe.epochs + 1):
         if is_out_of_patience(history, recipe.patience):
-            progress.write(f"stopped early: no better val accuracy for {recipe.patience} epochs")
+            progress.write(f"stopped early: no better score for {recipe.patience} epochs")
             break
         epoch = training.run_epoch(number)
         if epoch.score > max((earlier.score for earlier in history), default=-1.0):
@@ -142,7 +142,10 @@ class _Training:
         self.loss_of = loss_function(self.recipe)
 
     def run_epoch(self, number: int) -> Epoch:
-        """Train on each image once, then measure. Raises InvalidInput if a loss is not finite."""
+        """Train on each image once, except a last batch of one, then measure.
+
+        Raises InvalidInput if a loss is not finite.
+        """
         start = time.perf_counter()
         train_loss, train_accuracy = self._update_weights(number)
         seconds = time.perf_counter() - start
@@ -178,6 +181,8 @@ class _Training:
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(derived_seed(self.seed, "dropout", number))
             batches = list(_shuffled(count, self.recipe.batch_size, derived_seed(self.seed, "order", number)))
+            if not batches:
+                raise InvalidInput("the train split holds a single image; a training needs two or more")
             augmentation, starts = self._generator("augmentation", number), self._generator("attack", number)
             mirror = to_mirror(self.recipe.augmentation.get("flip", False), count, epoch=number, seed=self.seed)
             for step, indices in enumerate(batches):
@@ -198,7 +203,8 @@ class _Training:
                 total_loss += loss.detach() * len(labels)
                 correct += (logits.detach().argmax(1) == labels).sum()
                 self.progress.update(number - 1 + (step + 1) / len(batches))
-        return total_loss.item() / count, correct.item() / count
+        trained_on = sum(map(len, batches))
+        return total_loss.item() / trained_on, correct.item() / trained_on
 
     def _generator(self, purpose: str, *details: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derived_seed(self.seed, purpose, *details))

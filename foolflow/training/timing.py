@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from foolflow.compute.speed import seconds_of
+from foolflow.compute.speed import clock
 from foolflow.defenses.hardening import Hardening
 from foolflow.jobs.progress import Progress
 from foolflow.training.loop import Labelled, train
@@ -26,9 +26,9 @@ def seconds_per_image(
     def seconds(epochs: int) -> float:
         short = Recipe(**{**vars(recipe), "epochs": epochs, "patience": None})
         quiet = Progress("timing", "epochs", write=lambda line: None)
-        start = seconds_of(part.images.device)
+        start = clock(part.images.device)
         train(model, part, few, short, seed=0, hardening=hardening, progress=quiet)
-        return seconds_of(part.images.device) - start
+        return clock(part.images.device) - start
 
     seconds(1)  # prepares memory and kernels
     once = seconds(1)  # with what a training does before its first epoch

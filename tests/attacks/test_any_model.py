@@ -1,7 +1,7 @@
 """Whatever model, images and modes a caller has: every attack works as without them, or says in one line what to do."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from types import SimpleNamespace
 
@@ -103,7 +103,7 @@ MODELS = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@every_attack
+@some_attacks
 def test_a_model_in_another_form_gives_the_same_result(plain, name, kind):
     images = batch()
     is_same(attacked(name, MODELS[kind](network()), images, classes_of(network(), images)), plain[name])
@@ -128,7 +128,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("kind", INPUTS)
-@every_attack
+@some_attacks
 def test_images_and_labels_in_another_form_give_the_same_result(plain, name, kind):
     model = network()
     images, labels = INPUTS[kind](batch(), classes_of(model, batch()))
@@ -161,7 +161,7 @@ MODES = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-@every_attack
+@some_attacks
 def test_the_modes_of_the_caller_change_nothing(plain, name, mode):
     model, images = network(), batch()
     labels = classes_of(model, images)
@@ -178,6 +178,25 @@ def test_the_modes_of_the_caller_change_nothing(plain, name, mode):
         torch.float64 if "float64" in mode else torch.float32,
         "meta" if "device" in mode else "cpu",
     )
+
+
+@every_attack
+def test_another_form_of_everything_at_once_gives_the_same_result(plain, name):
+    """A model of another form in train mode, images and labels of another form, and every mode of the caller."""
+    body = nn.Sequential(nn.Dropout(0.5), MODELS["fails on an empty batch"](network())).requires_grad_(False).train()
+    model = Changed(body, lambda z: {"logits": z.double()[..., None, None]})
+    images, labels = batch().double(), classes_of(network(), batch()).int()
+    with ExitStack() as stack:
+        for mode in MODES.values():
+            stack.enter_context(mode())
+        images, labels = in_another_order(images), labels.clone()  # inference tensors
+        made = attacked(name, model, images, labels)
+    is_same(made, plain[name])
+    assert not made.images.is_inference()
+    assert not any(tensor.requires_grad for tensor in (made.images, *made.details.values()))
+    assert made.images.is_contiguous()
+    assert torch.equal(images.float(), batch())
+    assert all(module.training for module in body.modules())
 
 
 def test_a_model_sees_the_callers_default_type():
@@ -575,7 +594,7 @@ UNUSABLE = {
 
 
 @pytest.mark.parametrize("kind", UNUSABLE)
-@every_attack
+@some_attacks
 def test_a_model_that_cannot_be_used_is_rejected_in_one_line(name, kind):
     change, words = UNUSABLE[kind]
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
@@ -683,6 +702,7 @@ BAD = {
     "a list of labels": ({"labels": [0] * 5}, "labels are a list; expected a tensor"),
     "too few labels": ({"labels": torch.zeros(4, dtype=torch.int64)}, r"expected whole numbers of shape \(5,\)"),
     "a label that is no class": ({"labels": torch.full((5,), 3)}, "labels go from 3 to 3; the model has 3 classes"),
+    "a negative label": ({"labels": torch.full((5,), -1)}, "labels go from -1 to -1; the model has 3 classes"),
     "no model": ({"model": 3}, "model: a int cannot be called with images"),
     "weights of inference mode": ({"model": made_in_inference_mode()}, "its weights were made in inference mode"),
     "a lazy model": ({"model": nn.Sequential(nn.Flatten(), nn.LazyLinear(3))}, "its lazy layers have no weights yet"),
@@ -690,13 +710,35 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-@every_attack
+@some_attacks
 def test_bad_arguments_are_rejected_in_one_line(name, kind):
     change, words = BAD[kind]
     arguments = {"model": network(), "images": batch(), "labels": torch.zeros(5, dtype=torch.int64)} | change
     with pytest.raises(InvalidInput, match=words) as caught:
-        CASES[name].run(**arguments) if kind != "a list of labels" else CASES["fgsm"].run(**arguments)
+        CASES[name].run(**arguments)
     assert "\n" not in str(caught.value)
+
+
+@every_attack
+def test_every_attack_checks_the_model_the_images_and_the_labels(name):
+    model, images, labels = network(), batch(), torch.zeros(5, dtype=torch.int64)
+    with pytest.raises(InvalidInput, match=r"^[^\n]*for 5 images; wrap the network[^\n]*$"):
+        attacked(name, Changed(model, lambda z: z[1:]), images, labels)
+    with pytest.raises(InvalidInput, match=r"^the model returns logits that are not finite$"):
+        attacked(name, Changed(model, lambda z: z * torch.nan), images, labels)
+    with pytest.raises(InvalidInput, match=r"^[^\n]*leaves .0, 1. by 0.4[^\n]*$"):
+        attacked(name, model, images - 0.5, labels)
+    with pytest.raises(InvalidInput, match=r"^labels go from 3 to 3; the model has 3 classes[^\n]*$"):
+        attacked(name, model, images, labels + 3)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.targets])
+def test_every_attack_with_targets_checks_them(name):
+    case, images, labels = CASES[name], batch(), torch.zeros(5, dtype=torch.int64)
+    attack = getattr(foolflow.attacks, case.method)
+    for target in (-1, 3):
+        with pytest.raises(InvalidInput, match=f"^targets go from {target} to {target}; [^\n]*$"):
+            attack(network(), images, labels, targets=torch.full((5,), target), **case.parameters)
 
 
 @every_attack

@@ -5,6 +5,7 @@ from torch import nn
 import foolflow
 from foolflow.attacks.base import is_success, lead, margin
 from foolflow.compute.freezing import frozen
+from foolflow.workflow.code_digest import closure
 
 
 def network():
@@ -75,3 +76,7 @@ def test_margin_and_lead():
     assert margin(logits, classes).tolist() == [-1, 1, 0]
     assert lead(logits, classes, None).tolist() == [-1, 1, 0]
     assert lead(logits, torch.tensor([1, 1, 0]), classes).tolist() == [1, -1, 0]
+
+
+def test_no_attack_depends_on_the_standard_list():
+    assert "foolflow.attacks.standard" not in closure("foolflow.attacks.fgsm")

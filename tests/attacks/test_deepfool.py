@@ -150,11 +150,6 @@ def test_zero_steps_change_nothing():
     assert not made.success.any()
 
 
-def test_an_empty_batch_is_accepted():
-    made = deepfool(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64))
-    assert made.images.shape == (0, 1, 4, 4)
-
-
 def test_a_flat_model_is_not_fooled_and_stays_finite():
     model = Affine(torch.zeros(3, 16), torch.tensor([1.0, 0.0, 0.0]))
     made = deepfool(model, torch.full((2, 1, 4, 4), 0.5), torch.zeros(2, dtype=torch.int64), steps=5)

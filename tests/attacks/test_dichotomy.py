@@ -194,26 +194,6 @@ def test_unfooled_images_are_returned_unchanged(variant):
     assert (made.details["norms"] == 0).all()
 
 
-@pytest.mark.parametrize("variant", ["improved", "published"])
-def test_an_empty_batch_is_accepted(variant):
-    made = dichotomy(random_affine(0), torch.zeros(0, 1, 4, 4), torch.zeros(0, dtype=torch.int64), variant=variant)
-    assert made.images.shape == (0, 1, 4, 4)
-
-
-def test_the_model_is_left_in_its_mode(trained):
-    model, images, labels = trained.model, trained.images[:10], trained.labels[:10]
-    before = dichotomy(model, images, labels, steps=20)
-    model.train()
-    try:
-        with torch.no_grad():
-            again = dichotomy(model, images, labels, steps=20)
-        assert model.training
-        assert all(parameter.requires_grad for parameter in model.parameters())
-    finally:
-        model.eval()
-    assert torch.equal(before.images, again.images)
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -230,23 +210,3 @@ def test_the_model_is_left_in_its_mode(trained):
 def test_parameters_out_of_range_are_rejected(change):
     with pytest.raises(InvalidInput, match=next(iter(change))):
         dichotomy(random_affine(0), torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), **change)
-
-
-@pytest.mark.parametrize(
-    ("images", "labels", "targets", "message"),
-    [
-        (torch.full((1, 1, 4, 4), 1.5), torch.tensor([0]), None, "images go from"),
-        (torch.full((1, 1, 4, 4), torch.nan), torch.tensor([0]), None, "images go from"),
-        (torch.full((1, 1, 4, 4), 0.5), torch.tensor([7]), None, "labels go from"),
-        (torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]), torch.tensor([-1]), "targets go from"),
-    ],
-)
-def test_bad_input_is_rejected(images, labels, targets, message):
-    with pytest.raises(InvalidInput, match=message):
-        dichotomy(random_affine(0), images, labels, targets=targets)
-
-
-def test_non_finite_logits_are_rejected():
-    model = Affine(torch.full((3, 16), torch.nan), torch.zeros(3))
-    with pytest.raises(InvalidInput, match="not finite"):
-        dichotomy(model, torch.full((1, 1, 4, 4), 0.5), torch.tensor([0]))

@@ -121,33 +121,10 @@ def test_equals_foolbox(trained):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"epsilon": -0.1}, "negative"),
-        ({"epsilon": []}, "empty"),
-        ({"epsilon": float("nan")}, "not a number"),
-        ({"epsilon": [0.1, float("inf")]}, "not finite"),
-        ({"images": torch.full((6, 1, 4, 4), 1.5)}, "expected [0, 1]"),
-        ({"images": torch.full((6, 1, 4, 4), torch.nan)}, "expected [0, 1]"),
-        ({"images": torch.zeros(6, 1, 4, 4, dtype=torch.uint8)}, "floats"),
-        ({"images": torch.zeros(6, 16)}, "(N, C, H, W)"),
-        ({"labels": torch.full((6,), 5)}, "5 classes"),
-        ({"labels": torch.full((6,), -1)}, "5 classes"),
-        ({"labels": torch.zeros(6)}, "whole numbers"),
-        ({"labels": torch.zeros(3, dtype=torch.int64)}, "labels are"),
-        ({"targets": torch.full((6,), 9)}, "targets go from 9"),
-    ],
+    ("epsilon", "words"),
+    [(-0.1, "negative"), ([], "empty"), (float("nan"), "not a number"), ([0.1, float("inf")], "not finite")],
 )
-def test_bad_input_is_rejected(change, words):
-    images, labels = batch(3)
-    arguments = {"images": images, "labels": labels, "epsilon": 0.1} | change
+def test_a_bad_epsilon_is_rejected(epsilon, words):
     with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
-        fgsm(random_affine(3), **arguments)
+        fgsm(random_affine(3), *batch(3), epsilon=epsilon)
     assert words in str(caught.value)
-
-
-def test_non_finite_logits_are_rejected():
-    model = random_affine(4)
-    model.bias.data[0] = torch.nan
-    with pytest.raises(InvalidInput, match="not finite"):
-        fgsm(model, *batch(4), epsilon=0.1)

@@ -6,10 +6,10 @@ import torch
 
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.judging import classify, judge, structural_similarity, to_8_bits
-from foolflow.attacks.running import run_attack
-from foolflow.data.adversarial import AdversarialSet
+from foolflow.data.adversarial import MEASURED, AdversarialSet
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
+from tests.saving import run_attack
 
 CPU = torch.device("cpu")
 NAMES = tuple("0123456789")
@@ -47,6 +47,16 @@ def set_of(images, index=None, target=-1, **details):
 
 def judged(model, split, made):
     return judge(model, split, classify(model, torch.from_numpy(split.images), CPU), made, CPU)
+
+
+def test_details_never_replace_what_is_measured():
+    images, labels = torch.rand(6, 1, 4, 6), torch.arange(6) % 3
+    split = split_of(images, labels, ("a", "b", "c"))
+    made = set_of(images, mine=np.arange(6), linf=np.full(6, 9.0), prediction=np.full(6, 9))
+    records = judge(Brightest(), split, classify(Brightest(), split.images, CPU), made, CPU, draws=2)
+    assert {*MEASURED, "mine"} <= set(records)
+    assert records["linf"].max() < 1
+    assert records["prediction"].max() < 3
 
 
 def test_8_bit_predictions_are_those_for_the_rounded_images(trained):
@@ -238,7 +248,7 @@ def test_a_random_victim_gives_the_same_predictions_on_every_call():
     images = columns(0, 1, 2)
     state = torch.get_rng_state()
     first, second = classify(Noisy(), images, CPU), classify(Noisy(), images, CPU)
-    assert torch.equal(first.confidences, second.confidences)
+    assert torch.equal(first.logits, second.logits)
     assert torch.equal(torch.get_rng_state(), state)
 
 

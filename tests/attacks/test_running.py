@@ -5,10 +5,10 @@ import torch
 from foolflow.attacks.corrupt import corrupt
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.judging import classify, judge, to_8_bits
-from foolflow.attacks.running import run_attack
 from foolflow.attacks.warp import flow_loss
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
+from tests.saving import run_attack
 
 CPU = torch.device("cpu")
 

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from foolflow.attacks.selection import select
+from foolflow.errors import InvalidInput
 
 LABELS = np.array([3, 1, 3, 0, 2, 1, 0, 3])
 
@@ -29,6 +31,12 @@ def test_a_target_class_selects_the_images_of_the_other_classes():
     chosen = select(LABELS, 4, {"targets": 3})
     assert chosen.indices.tolist() == [1, 3, 4, 5, 6]
     assert set(chosen.targets) == {3}
+
+
+@pytest.mark.parametrize("targets", ["random", "all", 0])
+def test_a_single_class_has_no_targets(targets):
+    with pytest.raises(InvalidInput, match="targets: the data set has a single class"):
+        select(np.zeros(5, np.int64), 1, {"targets": targets})
 
 
 @given(st.integers(2, 20), st.integers(1, 60), st.randoms(use_true_random=False))

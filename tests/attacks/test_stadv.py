@@ -48,7 +48,7 @@ def test_auto_fools_as_many_images_as_a_small_tau_with_no_more_distortion(case, 
     assert ratio.median() < {"reweighted": 1.05, "batched": 0.95}[solver]
 
 
-def test_reweighted_gives_less_distortion_than_bisection_with_a_third_of_its_evaluations(case):
+def test_reweighted_gives_less_distortion_than_bisection_with_a_third_fewer_evaluations(case):
     model, images, labels, targets = (part[:12] if isinstance(part, torch.Tensor) else part for part in case)
     ours = stadv(model, images, labels, targets=targets)
     bisected = stadv(model, images, labels, targets=targets, solver="batched")
@@ -216,26 +216,6 @@ def test_misclassified_images_are_not_moved(trained, solver):
         assert (made.gradient_evaluations == 0).all()
 
 
-def test_a_model_in_train_mode_is_attacked_in_eval_mode_and_restored(case):
-    model, images, labels, targets = case
-    expected = stadv(model, images[:3], labels[:3], targets=targets[:3], steps=5, restarts=0)
-    model.train()
-    try:
-        made = stadv(model, images[:3], labels[:3], targets=targets[:3], steps=5, restarts=0)
-        assert model.training
-    finally:
-        model.eval()
-    assert torch.equal(made.images, expected.images)
-
-
-def test_non_finite_logits_are_rejected(case):
-    _, images, labels, targets = case
-    broken = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
-    torch.nn.init.constant_(broken[1].bias, torch.nan)
-    with pytest.raises(InvalidInput, match="not finite"):
-        stadv(broken, images, labels, targets=targets)
-
-
 def test_a_gaussian_start_depends_on_the_seed(case):
     model, images, labels, targets = case
     options = {"targets": targets, "tau": 0.005, "init": "gaussian", "max_evaluations": 10}
@@ -261,16 +241,9 @@ def test_a_gaussian_start_depends_on_the_seed(case):
         ({"steps": 0}, "steps"),
         ({"restarts": -1}, "restarts"),
         ({"smoothing": 0.0}, "smoothing"),
-        ({"labels": torch.full((24,), -1)}, "labels go from -1"),
-        ({"targets": torch.full((24,), 10)}, "targets go from 10"),
     ],
 )
 def test_parameters_out_of_range_are_rejected(case, change, words):
     model, images, labels, _ = case
     with pytest.raises(InvalidInput, match=words):
-        stadv(model, images, **({"labels": labels} | change))
-
-
-def test_an_empty_batch_is_accepted(case):
-    made = stadv(case[0], torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
-    assert made.images.shape == (0, 1, 28, 28)
+        stadv(model, images, labels, **change)

@@ -20,9 +20,10 @@ import pytest
 import torch
 
 from foolflow.data.sources import SPLITS
-from foolflow.data.splits import Split, save_split
+from foolflow.data.splits import Split
 from foolflow.models.victims import build_victim, save_victim
 from tests.conftest import ROOT
+from tests.saving import save_split
 
 SIZE, CLASSES = 8, 4
 SHAPE = {"channels": 1, "size": SIZE, "classes": CLASSES}

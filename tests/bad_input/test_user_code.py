@@ -133,7 +133,16 @@ def adversarial(change: str) -> str:
     ("above 1", attack("return images + 0.5"), "returns images that leave [0, 1] or are not finite"),
     ("below 0", attack("return images - 0.5"), "returns images that leave [0, 1] or are not finite"),
     ("NaN", attack("return images * float('nan')"), "returns images that leave [0, 1] or are not finite"),
-    ("Adversarial: few images", attack(adversarial("{'images': images[:3]}")), "(3, 1, 8, 8) for (20, 1, 8, 8) images"),
+    ("Adversarial: few images", attack(adversarial("{'images': images[:3]}")), "returns images (3, 1, 8, 8); expected"),
+    ("Adversarial: arrays", attack(adversarial("{'images': images.numpy()}")), "returns images ndarray; expected"),
+    ("Adversarial: no predictions", attack(adversarial("{'predictions': None}")), "returns predictions NoneType"),
+    ("Adversarial: no success", attack(adversarial("{'success': True}")), "returns success bool"),
+    ("Adversarial: no details", attack(adversarial("{'details': None}")), "returns details NoneType; expected a dict"),
+    (
+        "Adversarial: details that we measure",
+        attack(adversarial("{'details': {'linf': 0.0 * labels, 'index': labels, 'mine': labels}}")),
+        "details that Foolflow measures itself: index, linf; rename them",
+    ),
     (
         "Adversarial: few rows",
         attack(adversarial("{'iterations': labels[:3]}")),

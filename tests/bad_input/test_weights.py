@@ -11,10 +11,11 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import save_file
 
-from foolflow.data.splits import Split, save_split
+from foolflow.data.splits import Split
 from foolflow.models.victims import build_victim, load_victim, save_victim
 from tests.bad_input.conftest import EXECUTED, MODEL, SHAPE, SIZE, Site, table
 from tests.bad_input.test_data import Executes
+from tests.saving import save_split
 
 
 def weights(content):
@@ -44,6 +45,14 @@ def described(change):
 
 def shaped(**shape):
     return described(lambda victim: json.dumps(victim | {"shape": victim["shape"] | shape}))
+
+
+def model(**model):
+    return described(lambda victim: json.dumps(victim | {"model": model}))
+
+
+def defense(**defense):
+    return described(lambda victim: json.dumps(victim | {"defense": defense}))
 
 
 def victim(model: dict, shape: dict, call=Site.judge, change=lambda network: None):
@@ -83,6 +92,13 @@ FEWER, LARGER = SHAPE | {"classes": 3}, SHAPE | {"size": 2 * SIZE}
     ("a description that is not JSON", described(lambda victim: "{"), "is not a victim saved by foolflow"),
     ("a description that is a list", described(lambda victim: "[1]"), "is not a victim saved by foolflow"),
     ("half a description", described(lambda victim: '{"model": {}}'), "is not a victim saved by foolflow"),
+    ("no architecture", model(), "is not a victim saved by foolflow: ValueError: invalid model {}"),
+    ("an architecture that is a number", model(architecture=5), "ValueError: invalid architecture"),
+    ("arguments that are a list", model(architecture="mlp.MLP", arguments=[3]), "ValueError: invalid arguments"),
+    ("a method that is a list", defense(method=["jpeg"]), "ValueError: invalid method"),
+    ("parameters that are a number", defense(method="jpeg", parameters=75), "ValueError: invalid parameters"),
+    ("at that is a number", defense(method="jpeg", at=3), "is not a victim saved by foolflow: TypeError"),
+    ("at that is a word", defense(method="jpeg", at="test"), "ValueError: invalid at test"),
     ("a negative size", shaped(size=-8), "invalid shape"),
     ("a size that is a word", shaped(size="8"), "invalid shape"),
     ("an absurd size", shaped(size=10**9), "1 x 1000000000 x 1000000000 pixels and 4 classes; the images have 1 x 8"),

@@ -3,6 +3,9 @@
 import io
 import json
 import os
+import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -69,16 +72,88 @@ def test_the_time_left_counts_the_jobs_that_run_at_a_time(options, cores):
         ("models: {}", "`studies` has no `robustness`"),
         ("studies: { fgsm_sweep: {} }", "`studies` has no `robustness`"),
         ("studies: [robustness]", "`studies` has no `robustness`"),
+        ("a: !unknown 3", "cannot be read: ConstructorError"),
+        ("? [a, b]\n: 3", "cannot be read: ConstructorError"),
+        ("a: 2024-13-45", "cannot be read: ValueError"),
+        (CONFIG.encode("utf-16"), "cannot be read: UnicodeDecodeError"),
     ],
 )
 def test_a_config_that_cannot_be_meant_is_explained_before_anything_starts(tmp_path, capsys, text, line):
     path = tmp_path / "mine.yaml"
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
     assert cli.main(["evaluate", str(path)]) == 2
     captured = capsys.readouterr()
     assert line in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_options_before_the_config_are_explained(config, capsys):
+    assert cli.main(["evaluate", "--cores", "2", str(config)]) == 2
+    assert "2 is not a file; write the config first, then Snakemake's options" in capsys.readouterr().err
+
+
+SHORT = [
+    "-n",
+    "-np",
+    "-pn",
+    "-Fn",
+    "-S",
+    "-v",
+    "-t",
+    "--rulegraph",
+    "--touch",
+    "--version",
+    "--list-rules",
+    "--dag=dot",
+]
+
+
+@pytest.mark.parametrize("option", [*SHORT, "--delete-all-output", "--unlock", "--dry", "--lint"])
+def test_with_an_option_that_runs_no_jobs_snakemake_is_called_once(config, monkeypatch, option):
+    calls = []
+
+    def called(command, check):
+        calls.append(command)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.setattr(cli.subprocess, "run", called)
+    monkeypatch.setattr(cli, "_run", None)
+    assert cli.main(["evaluate", str(config), option]) == 0
+    assert len(calls) == 1
+    assert option in calls[0]
+
+
+@pytest.mark.parametrize(
+    "option", ["-F", "-p", "-k", "-j4", "-c2", "-Un", "--forceall", "--nolock", "--report-after-run"]
+)
+def test_with_other_options_the_jobs_run(option):
+    assert not cli._is_short_of_running(option)
+
+
+@pytest.mark.parametrize(
+    ("up_to_date", "written", "shown"),
+    [(False, 100, True), (True, -100, True), (False, -100, False), (False, None, False)],
+)
+def test_an_older_answer_is_not_shown_as_new(config, monkeypatch, capsys, up_to_date, written, shown):
+    """It is shown if this run has written the page, or found it up to date."""
+    monkeypatch.chdir(config.parent)
+    tables = config.parent / "results/tables"
+    tables.mkdir(parents=True)
+    if written is not None:
+        (tables / "robustness.md").write_text("# Robustness\n\n| attack | n |\n| :-- | :-- |\n| clean | 10 |\n")
+        page = config.parent / "results/index.html"
+        page.write_text("")
+        os.utime(page, (time.time() + written,) * 2)
+    monkeypatch.setattr(cli, "_run", lambda command, watch: (0, up_to_date))
+    assert cli.main(["evaluate", str(config)]) == 0
+    assert ("Robustness" in capsys.readouterr().out) == shown
+
+
+@pytest.mark.parametrize("message", ["Nothing to be done (all is up to date).", "2 of 2 steps done"])
+def test_snakemake_says_whether_there_was_anything_to_do(tmp_path, message):
+    watch = Watch(tmp_path, 1, io.StringIO())
+    assert cli._run([sys.executable, "-c", f"print({message!r})"], watch) == (0, message.startswith("Nothing"))
 
 
 def test_without_snakemake_one_line_says_what_to_install(config, capsys, monkeypatch):
@@ -178,4 +253,4 @@ def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tm
     assert [line.split() for line in lines if line.startswith("clean")] == [["clean", "1,000"]]
     assert "[1] A note." in lines
     assert str(tmp_path / "tables/robustness.csv") in lines[-2]
-    assert lines[-1].endswith(str(tmp_path / "index.html"))
+    assert lines[-1] == f"The page with the images: {tmp_path / 'index.html'}"

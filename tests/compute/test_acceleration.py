@@ -11,10 +11,10 @@ from torch import nn
 from torch.nn import functional
 
 import foolflow
-from foolflow.attacks.running import run_attack
 from foolflow.compute import acceleration
 from foolflow.compute.acceleration import accelerated
 from foolflow.data.splits import Split
+from tests.saving import run_attack
 
 
 def with_statistics(model):

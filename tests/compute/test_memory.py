@@ -1,3 +1,5 @@
+from unittest import mock
+
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +47,7 @@ def test_other_errors_are_not_treated_as_out_of_memory():
 @given(count=st.integers(0, 12), batch_size=st.integers(1, 5))
 def test_batches_cover_the_images_in_order(count, batch_size):
     images = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
-    batches = in_batches(lambda batch: batch * 255, images, torch.device("cpu"), batch_size)
+    with mock.patch("foolflow.compute.prediction.BATCH_SIZE", batch_size):
+        batches = in_batches(lambda batch: batch * 255, images, torch.device("cpu"))
     assert all(len(batch) <= batch_size for batch in batches)
     assert torch.cat(batches).round().flatten().tolist() == list(range(count))

@@ -4,6 +4,7 @@ from safetensors.numpy import save_file
 
 from foolflow.data.adversarial import REQUIRED, AdversarialSet, load_set
 from foolflow.errors import InvalidInput
+from tests.saving import save_set
 
 
 def tensors(count):
@@ -22,7 +23,7 @@ def tensors(count):
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_set_survives_saving_and_loading(tmp_path, count):
     made = AdversarialSet(tensors(count))
-    made.save(tmp_path / "attacks/deep/adversarial.safetensors")
+    save_set(tmp_path / "attacks/deep/adversarial.safetensors", made)
     found = load_set(tmp_path / "attacks/deep/adversarial.safetensors")
     assert len(found) == len(made) == count
     assert set(found.tensors) == set(made.tensors)
@@ -37,7 +38,7 @@ def test_details_are_the_tensors_that_not_every_attack_has():
 
 def test_equal_sets_give_equal_files(tmp_path):
     for name in ("a", "b"):
-        AdversarialSet(tensors(3)).save(tmp_path / name)
+        save_set(tmp_path / name, AdversarialSet(tensors(3)))
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -60,6 +61,6 @@ def test_a_missing_or_damaged_file_gives_a_one_line_error(tmp_path):
 
 def test_tensors_of_different_lengths_give_a_one_line_error(tmp_path):
     path = tmp_path / "adversarial.safetensors"
-    AdversarialSet(tensors(2) | {"flow_loss": np.zeros(3)}).save(path)
+    save_set(path, AdversarialSet(tensors(2) | {"flow_loss": np.zeros(3)}))
     with pytest.raises(InvalidInput, match=r"rows are missing \(.*images \(2, 1, 4, 4\).*\); run the attack again$"):
         load_set(path)

@@ -8,8 +8,9 @@ import pytest
 
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.artefacts import Artefacts
-from foolflow.data.splits import Split, save_split
+from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
+from tests.saving import save_set, save_split
 
 LENET = {"dataset": "digits", "model": "lenet", "defense": "none", "seed": 0}
 SQUEEZED = LENET | {"defense": "squeezed"}
@@ -51,7 +52,7 @@ def artefacts(tmp_path):
     for number, cell in enumerate((LENET, LENET | {"seed": 1}, SQUEEZED, LENET | {"dataset": "mnist"})):
         for attack in ("fgsm", "pgd"):
             at = f"attacks/{folder(cell)}/{attack}"
-            adversarial_set(number / 16).save(place("adversarial", f"{at}/adversarial.safetensors"))
+            save_set(place("adversarial", f"{at}/adversarial.safetensors"), adversarial_set(number / 16))
             place("runs", f"{at}/run.json").write_text(json.dumps({"seconds": number, "attack": attack}))
         judged = [(attack, "lenet/none") for attack in ("fgsm", "pgd")]
         judged += [("fgsm", "lenet/squeezed")] if cell == SQUEEZED else []

@@ -5,8 +5,8 @@ from torch import nn
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.pgd import pgd
 from foolflow.defenses.filtered import Filtered, has_gradient, through_filter
-from foolflow.defenses.kinds import filters
-from foolflow.defenses.loading import load_hardening
+from foolflow.defenses.kinds import has_filter
+from foolflow.defenses.loading import load_filter, load_hardening
 from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
 
@@ -90,9 +90,27 @@ def test_an_attack_through_a_rounding_filter_beats_one_without_a_gradient(traine
     assert adaptive.success[right].float().mean() > static[right].float().mean() > blind.success[right].float().mean()
 
 
+@pytest.mark.parametrize(
+    ("defense", "words"),
+    [
+        ({}, r"defense \{\} is no filter"),
+        ({"method": 3}, "is no filter"),
+        ({"method": "adversarial_training", "parameters": {"epsilon": 0.1}}, "is no filter"),
+        ({"method": "nope"}, "'nope': foolflow/defenses has no such method"),
+        ({"method": "windows"}, "'windows': foolflow/defenses has no such method"),
+        ({"method": "median_filter", "parameters": {"bits": 3}}, "defense median_filter: missing a required .*'size'"),
+        ({"method": "median_filter", "parameters": {"size": 3, "bits": 3}}, "unexpected keyword argument 'bits'"),
+        ({"python": "nowhere.py:blur"}, "does not exist"),
+    ],
+)
+def test_what_is_no_filter_is_rejected(defense, words):
+    with pytest.raises(InvalidInput, match=words):
+        load_filter(defense)
+
+
 def test_adversarial_training_has_no_filter():
     defense = {"method": "adversarial_training", "at": ["train"], "parameters": {"epsilon": 0.1, "share": 0.5}}
-    assert not filters(defense)
+    assert not has_filter(defense)
     assert load_hardening(defense) is not None
     assert load_hardening({"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}) is None
     assert load_hardening({}) is None

@@ -1,4 +1,5 @@
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -41,6 +42,33 @@ def test_what_is_not_seen():
     assert modules_of(Holder(OTHER, MODEL)) == [OTHER]  # MODEL is in a list
     assert modules_of(lambda x: twice(x, x)) == []
     assert modules_of(lambda x: helper(x)) == [MODEL]  # but what a local function uses is
+
+
+def test_a_function_that_refers_to_itself_ends():
+    def again(images, times=2):
+        return again(MODEL(images), times - 1) if times else images
+
+    assert modules_of(again) == [MODEL]
+
+
+class Pair(NamedTuple):
+    first: nn.Module
+
+    def run(self, images):
+        return self.first(images)
+
+
+class Slots:
+    __slots__ = ()
+
+    def run(self, images):
+        return MODEL(images)
+
+
+def test_the_owner_of_a_method_may_have_no_attributes():
+    assert modules_of(Pair(MODEL).run) == []
+    assert modules_of(Slots().run) == []
+    assert modules_of("{}".format) == []
 
 
 def test_a_variable_without_a_value_hides_the_others():

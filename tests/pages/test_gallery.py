@@ -13,6 +13,7 @@ from foolflow.errors import InvalidInput
 from foolflow.pages import sprites
 from foolflow.pages.gallery import gallery, query
 from tests.pages.pages import DIGITS, HOSTILE, Attack, World, command, page, small_world
+from tests.saving import save_set
 
 LENET = ("lenet", "none", 0)
 ROOMY = 10**8
@@ -72,7 +73,7 @@ def test_sets_of_8_bit_images_are_shown_as_they_are(tmp_path):
     world.add_set("photos", LENET, Attack("pgd", (0.1,)))
     stored = next(iter(world.stored.values()))
     levels = np.rint(stored.images(slice(None)) * 255).astype(np.uint8)
-    type(stored)({**stored.tensors, "images": levels}).save(world.files["adversarial"][0])
+    save_set(world.files["adversarial"][0], type(stored)({**stored.tensors, "images": levels}))
     world.judge("photos", LENET, [("pgd", None)])
     shown = gallery(world.cells, world.artefacts, limit=ROOMY)
     (entry,) = json.loads(shown.data)["sets"]

@@ -31,8 +31,8 @@ def records(fooled, *, linf=0.1, l2=1.0, wrong=0, first=0):
     )
 
 
-def tried(name, fooled, *, within=True, counts=True, distance=None, **more):
-    return Tried(name, records(fooled, **more), within, counts, distance)
+def tried(name, fooled, *, counts=True, distance=None, **more):
+    return Tried(name, records(fooled, **more), counts, distance)
 
 
 def rows(table):
@@ -52,7 +52,7 @@ def test_the_worst_case_is_the_worst_on_each_image_that_all_counting_attacks_tri
     attacks = [
         tried("fgsm", [1, 0, 0, 0, 0, 0]),
         tried("pgd", [0, 1, 0, 0]),
-        tried("stadv", [1, 1, 1, 1], within=False, counts=False),
+        tried("stadv", [1, 1, 1, 1], counts=False),
     ]
     found = rows(summarise(6, 6, attacks, BUDGET))
     assert (found.loc[WORST, "n"], found.loc[WORST, "correct"]) == (4, 2)
@@ -65,7 +65,7 @@ def test_perturbations_beyond_the_budget_count_only_where_no_budget_applies():
         summarise(
             4,
             4,
-            [tried("minimal_linf", [1, 1, 0, 0], **far), tried("stadv", [1, 1, 0, 0], within=False, **far)],
+            [tried("minimal_linf", [1, 1, 0, 0], **far), tried("stadv", [1, 1, 0, 0], counts=False, **far)],
             BUDGET,
         )
     )
@@ -74,21 +74,21 @@ def test_perturbations_beyond_the_budget_count_only_where_no_budget_applies():
 
 
 def test_the_median_counts_failures_as_infinitely_far():
-    half = tried("minimal_l2", [1, 1, 1, 0], counts=False, within=False, distance="l2", l2=[1.0, 2.0, 3.0, 0.0])
+    half = tried("minimal_l2", [1, 1, 1, 0], counts=False, distance="l2", l2=[1.0, 2.0, 3.0, 0.0])
     assert rows(summarise(4, 4, [half], BUDGET)).loc["minimal_l2", "median"] == 2
-    few = tried("minimal_l2", [1, 0, 0, 0], counts=False, within=False, distance="l2")
+    few = tried("minimal_l2", [1, 0, 0, 0], counts=False, distance="l2")
     assert rows(summarise(4, 4, [few], BUDGET)).loc["minimal_l2", "median"] == np.inf
 
 
 def test_too_few_images_are_mentioned_at_their_rows_only():
-    found = warnings_of([tried("pgd", [0] * 30), tried("stadv", [0] * 200, counts=False, within=False)], BUDGET)
+    found = warnings_of([tried("pgd", [0] * 30), tried("stadv", [0] * 200, counts=False)], BUDGET)
     assert set(found) == {"pgd", WORST}
     assert found["pgd"] == found[WORST]
     assert "only 30 images" in found["pgd"][0]
 
 
 def test_the_worst_case_is_as_small_as_its_smallest_attack_and_has_no_warning_of_an_attack():
-    few = [tried("pgd", [0] * 20), tried("fgsm", [1] * 90), tried("stadv", [0] * 7, counts=False, within=False)]
+    few = [tried("pgd", [0] * 20), tried("fgsm", [1] * 90), tried("stadv", [0] * 7, counts=False)]
     found = warnings_of(few, BUDGET)
     assert [found[name][0].split(",")[0] for name in ("pgd", "fgsm", "stadv")] == [
         "only 20 images",

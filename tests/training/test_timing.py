@@ -43,7 +43,7 @@ def test_a_few_batches_are_timed_whatever_the_recipe():
 
 def test_what_a_training_begins_with_is_no_part_of_its_epochs(monkeypatch):
     model = Whitening()
-    monkeypatch.setattr("foolflow.training.timing.seconds_of", lambda device: 1000 * model.begun + model.seen)
+    monkeypatch.setattr("foolflow.training.timing.clock", lambda device: 1000 * model.begun + model.seen)
     found = seconds_per_image(model, IMAGES, RECIPE)
     assert found == 1 + len(IMAGES.labels[:2]) / (BATCHES * RECIPE.batch_size)  # a pass each, and the val images
 

@@ -13,8 +13,9 @@ from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 from foolflow.models.victims import build_model
 from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
-from foolflow.training.loop import train
+from foolflow.training.loop import Labelled, train
 from foolflow.training.recipe import Recipe, learning_rate_factor, make_optimizer
+from foolflow.workflow.code_digest import closure
 from tests.conftest import DIGITS, labelled
 
 
@@ -140,6 +141,17 @@ def test_early_stopping_ends_the_training(digits_splits):
     assert trained.best_epoch == 1
 
 
+def test_loss_and_accuracy_are_those_of_the_images_that_were_trained_on(digits_splits):
+    """A last batch of one image is left out."""
+    data, val = labelled(digits_splits["train"]), labelled(digits_splits["val"])
+    nine = Labelled(data.images[:1].expand(9, -1, -1, -1), data.labels[:1].expand(9))
+    recipe = Recipe(epochs=40, batch_size=4, precision="float32")
+    history = train(fresh("mlp.MLP"), nine, val, recipe, seed=0, **QUIET).history
+    assert history[-1].train_accuracy == 1
+    with pytest.raises(InvalidInput, match="holds a single image"):
+        train(fresh(), Labelled(data.images[:1], data.labels[:1]), val, recipe, seed=0, **QUIET)
+
+
 def test_a_loss_that_is_not_finite_gives_a_one_line_error(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     recipe = Recipe(epochs=2, optimizer="sgd", learning_rate=1e20, precision="float32")
@@ -215,3 +227,7 @@ def test_files_are_complete_or_unchanged_when_the_writer_is_killed(tmp_path):
     done = subprocess.run([sys.executable, "-c", code, str(target)], env=dict(os.environ), check=False)
     assert done.returncode == -signal.SIGKILL
     assert target.read_text() == "old"
+
+
+def test_rewording_an_attack_outdates_no_victim():
+    assert not {name for name in closure("scripts.train") if name.startswith("foolflow.attacks")}

@@ -25,8 +25,8 @@ ONE_BY_ONE = {"SpatialTransformation"}
 
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
     attack = sources.find(MODULE, name)
-    if attack is None or not sources.derives(attack, "EvasionAttack"):
-        yield sources.unknown_name("ART", name, _attacks())
+    if attack is None or not _is_attack(attack):
+        yield sources.unknown_name("ART", name, sources.attacks(MODULE, _is_attack))
         return
     takes = dict(list(sources.parameters(attack).items())[1:])  # after the classifier
     if targeted and "targeted" not in takes:
@@ -38,9 +38,8 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
     yield from sources.parameter_problems(name, given, takes)
 
 
-def _attacks() -> set[str]:
-    found = {name: sources.find(MODULE, name) for name in sources.names(MODULE)}
-    return {name for name, attack in found.items() if attack and sources.derives(attack, "EvasionAttack")}
+def _is_attack(definition: sources.Definition) -> bool:
+    return sources.derives(definition, "EvasionAttack")
 
 
 def make(name: str, given: Mapping[str, Any]) -> "MakeImages":

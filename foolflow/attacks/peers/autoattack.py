@@ -2,8 +2,8 @@
 
 The versions are standard (APGD with cross-entropy, targeted APGD, targeted FAB and Square, each on the images that the
 previous ones did not fool), plus, rand (for randomised victims), and custom with `attacks`. `epsilon` is required;
-`norm` is Linf, L2 or L1. With fewer than 4 classes, targeted APGD
-uses the cross-entropy; with 2, `apgd-dlr` is left out.
+`norm` is Linf, L2 or L1. With fewer than 4 classes, targeted APGD uses the cross-entropy; with 2, `apgd-dlr` is left
+out.
 """
 
 from collections.abc import Iterator, Mapping

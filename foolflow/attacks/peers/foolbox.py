@@ -35,7 +35,7 @@ DISTANCE = "Literal['l0', 'l1', 'l2', 'linf']"
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
     attack = sources.find(MODULE, name)
     if attack is None or not _is_attack(attack):
-        yield sources.unknown_name("foolbox", name, _attacks())
+        yield sources.unknown_name("foolbox", name, sources.attacks(MODULE, _is_attack))
         return
     accepted = _criteria(attack)
     if targeted and not accepted & {"TargetedMisclassification", "Criterion"}:
@@ -67,11 +67,6 @@ def _criteria(attack: sources.Definition) -> set[str]:
                 named = {part.id for part in ast.walk(asked) if isinstance(part, ast.Name)} if asked else set()
                 return named & {"Misclassification", "TargetedMisclassification", "Criterion"}
     return set()
-
-
-def _attacks() -> set[str]:
-    found = {name: sources.find(MODULE, name) for name in sources.names(MODULE)}
-    return {name for name, attack in found.items() if attack and _is_attack(attack)}
 
 
 def make(name: str, given: Mapping[str, Any]) -> "MakeImages":

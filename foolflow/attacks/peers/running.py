@@ -60,12 +60,12 @@ def load_peer(method: str, parameters: Mapping[str, Any]) -> Callable[..., Adver
     marks the images that came back blank or not finite; they are replaced by the originals and count as failures.
     Random numbers come from a seed that depends on the method and the images; the caller's generators are left
     unchanged.
-    Raises InvalidInput if the library fails, or returns anything except images of the same shape in [0, 1].
+    Raises InvalidInput if the library is unknown or fails, or returns anything except images of the same shape in
+    [0, 1].
     """
     library, _, name = method.partition(":")
-    module = importlib.import_module(f"foolflow.attacks.peers.{library}")
     try:
-        make_images = module.make(name, parameters)
+        make_images = importlib.import_module(f"foolflow.attacks.peers.{library}").make(name, parameters)
     except Exception as error:  # any error of the library, on import or for its parameters
         raise _failed(method, error) from error
     return partial(run_peer, make_images, method)

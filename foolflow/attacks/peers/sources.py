@@ -7,7 +7,7 @@ import ast
 import difflib
 import importlib.metadata
 import importlib.util
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -79,6 +79,12 @@ def names(module: str) -> Iterator[str]:
             case _:
                 found = []
         yield from (name for name in found if not name.startswith("_"))
+
+
+def attacks(module: str, is_attack: Callable[[Definition], bool]) -> set[str]:
+    """Return the names of the attacks that `module` offers."""
+    found = {name: find(module, name) for name in names(module)}
+    return {name for name, definition in found.items() if definition and is_attack(definition)}
 
 
 def lineage(definition: Definition) -> Iterator[Definition]:

@@ -22,9 +22,7 @@ MODULE = "torchattacks"
 def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[str]:
     attack = sources.find(MODULE, name)
     if attack is None or not _is_attack(attack):
-        found = {name: sources.find(MODULE, name) for name in sources.names(MODULE)}
-        known = {name for name, attack in found.items() if attack and _is_attack(attack)}
-        yield sources.unknown_name("torchattacks", name, known)
+        yield sources.unknown_name("torchattacks", name, sources.attacks(MODULE, _is_attack))
         return
     if targeted and not _has_targets(attack):
         yield f"targets: {name} does not support targets"

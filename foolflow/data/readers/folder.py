@@ -89,9 +89,9 @@ def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
     The folder has one folder for each class, or one folder for each split with such folders: see `parts_of`.
     dataset: `path`; `channels` (1: grey, 3: RGB; default: RGB if an image has colour); and how the images are brought
     to one size: see `Fit`. Images are read in slices, when their split is saved.
-    Raises InvalidInput if the folder does not exist, its layout is ambiguous, a class has no images, the images do not
-    have the same size, a file is not an image with 8 bits per channel or has too many pixels, or a link leads out of
-    the folder.
+    Raises InvalidInput if the folder does not exist, its layout is ambiguous, a class has no train images, the images
+    do not have the same size, a file is not an image with 8 bits per channel or has too many pixels, or a link leads
+    out of the folder.
     """
     path = Path(dataset["path"])
     if not path.is_dir():

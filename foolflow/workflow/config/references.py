@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foolflow.attacks.kinds import corruption_problem
-from foolflow.defenses.kinds import filters
+from foolflow.defenses.kinds import has_filter
 from foolflow.models.kinds import SUPPLIED, TRAINING, model_files
 from foolflow.workflow.config.calls import (
     factory_problems,
@@ -109,7 +109,7 @@ def _key_problems(key: str, kind: str, model: Config) -> Iterator[str]:
 
 def _defense_problems(key: str, defense: Config) -> Iterator[str]:
     yield from _method_problems(key, "defenses", defense)
-    if not filters(defense) and defense["at"] != ["train"]:
+    if not has_filter(defense) and defense["at"] != ["train"]:
         yield f"{key}.at: {defense['method']} applies only to training; write [train]"
     if "training" in defense and "train" not in defense["at"]:
         yield f"{key}.training: a defense that applies only at test is not trained: it has the undefended weights"
@@ -140,7 +140,7 @@ def _method_problems(key: str, kind: str, entry: Config) -> Iterator[str]:
 
 def _squeezer_problems(key: str, squeezer: Config) -> Iterator[str]:
     """Yield the problems of a filter in an attack's parameters: a defense without `at`."""
-    if filters(squeezer):
+    if has_filter(squeezer):
         yield from _method_problems(key, "defenses", squeezer)
     else:
         yield f"{key}.method: {squeezer['method']} is a training method, not a filter"
@@ -152,5 +152,5 @@ def _detector_problems(config: Config) -> Iterator[str]:
         key = f"detectors.{name}.squeezers"
         yield from unknown(key, detector["squeezers"], "defenses", defenses)
         for squeezer in detector["squeezers"]:
-            if squeezer in defenses and not filters(defenses[squeezer]):
+            if squeezer in defenses and not has_filter(defenses[squeezer]):
                 yield f"{key}: {squeezer} is a training method, not a filter"

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from torch import nn
 
 from foolflow.attacks.judging import classify, judge
-from foolflow.attacks.running import run_attack
+from foolflow.attacks.loading import load_attack
 from tests.attacks.peers.conftest import l2
+from tests.saving import run_attack
 
 
 def test_fmn_finds_near_adversarials(attacked):
@@ -22,11 +24,23 @@ def test_boundary_needs_no_gradient(attacked):
     assert torch.equal(l2(images, made) > 0, made.success & (l2(images, made) > 0))
 
 
-def test_an_image_without_a_starting_point_fails_alone(attacked, trained):
+class Brightness(nn.Module):
+    """Predict class 1 where the mean is above 0.7. Uniform noise has a mean of about 0.5."""
+
+    def forward(self, images):
+        mean = images.flatten(1).mean(1)
+        return torch.stack([0.7 - mean, mean - 0.7], 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*failed to draw sufficient random inputs:UserWarning")
+def test_an_image_without_a_starting_point_fails_alone(needs):
     """All noise images have the same class, so images of that class have no start. Foolbox would fail the batch."""
-    images, made = attacked("foolbox:BoundaryAttack", steps=5, targets=torch.full((12,), 8), count=12)
-    failed = ~made.success
-    assert torch.equal(made.images[failed], images[failed])
+    needs("foolbox")
+    attack = load_attack({"method": "foolbox:BoundaryAttack", "parameters": {"steps": 5}}, None)
+    images = torch.tensor([0.5, 0.9, 0.4, 0.8]).view(4, 1, 1, 1).expand(4, 1, 16, 16)
+    made = attack(Brightness(), images, torch.tensor([0, 1, 0, 1]))
+    assert made.success.tolist() == [False, True, False, True]
+    assert torch.equal(made.images[~made.success], images[~made.success])
 
 
 def test_perturbations_stay_within_epsilon(attacked):
