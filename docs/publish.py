@@ -24,9 +24,11 @@ MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
 # What is published: docs/results/<study>/<name> from results/<path>.
 FILES = {
     "fgsm_sweep": {
-        "fgsm_sweep.csv": "tables/fgsm_sweep.csv",
-        "fgsm_sweep.md": "tables/fgsm_sweep.md",
-        "fgsm_sweep.png": "figures/fgsm_sweep.png",
+        **{
+            f"{name}.{ending}": f"{folder}/{name}.{ending}"
+            for name in ("fgsm_sweep", "fgsm_sweep_ways")
+            for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
+        },
         "samples_mnist.png": "figures/samples/mnist/lenet/none/0/fgsm_sweep.png",
         "samples_cifar10.png": "figures/samples/cifar10/six_conv/none/0/fgsm_sweep_fine.png",
         "manifest.json": "manifest.json",
@@ -37,7 +39,6 @@ FILES = {
             for study in ("stadv", "minimal")
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
-        "training_cifar10.png": "figures/training/cifar10/six_conv/none/0.png",
         "manifest.json": "manifest.json",
     },
     "minimal": {
@@ -91,6 +92,10 @@ FILES = {
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
         "manifest.json": "manifest.json",
+    },
+    "weights": {
+        "lenet.safetensors": "victims/mnist/lenet/none/0/weights.safetensors",
+        "six_conv.safetensors": "victims/cifar10/six_conv/none/0/weights.safetensors",
     },
     "bench": {f"bench.{ending}": f"bench/bench.{ending}" for ending in ("csv", "md", "png")},
 }

@@ -84,9 +84,8 @@ def test_a_page_is_not_written_when_a_table_contradicts_it(root, stories, tmp_pa
     shutil.copytree(root / "docs/results", tmp_path / "results")
     table = tmp_path / "results/fgsm_sweep/fgsm_sweep.csv"
     rows = pd.read_csv(table)
-    rows.loc[(rows["model"] == "six_conv") & (rows["epsilon"] == 0.1), ["accuracy", "low", "high"]] = (
-        0.5  # was the lowest
-    )
+    attacked = (rows["model"] == "six_conv") & (rows["epsilon"] == 0.1)
+    rows.loc[attacked, ["accuracy", "low", "high"]] = 0.99  # more than the clean accuracy
     rows.to_csv(table, index=False)
     with pytest.raises(Exception, match=r"claim . of a sentence does not hold"):
         stories("page")("fgsm_sweep", tmp_path / "results")
@@ -162,7 +161,18 @@ def test_what_a_sentence_needs(stories, sentence, found):
 TIMINGS = {"minimal_speed.csv"}  # differ from run to run, so no manifest has them
 
 
-@pytest.mark.parametrize("study", [study for study in STUDIES if study != "bench"])
+def test_the_weights_are_those_of_the_published_run(root):
+    import hashlib
+
+    files = load_object(str(root / "docs/publish.py") + ":FILES")["weights"]
+    manifests = [json.loads(file.read_text()) for file in (root / "docs/results").glob("*/manifest.json")]
+    for name, path in files.items():
+        checksum = hashlib.sha256((root / "docs/results/weights" / name).read_bytes()).hexdigest()
+        assert checksum in [one["artefacts"].get(path, {}).get("sha256") for one in manifests], name
+    assert sum(file.stat().st_size for file in (root / "docs/results/weights").iterdir()) < 25e6
+
+
+@pytest.mark.parametrize("study", [study for study in STUDIES if study not in ("bench", "weights")])
 def test_the_tables_are_those_of_the_published_manifest(root, study):
     import hashlib
 
@@ -184,20 +194,20 @@ def test_every_link_and_picture_of_the_documents_is_there(root):
 
 
 def test_the_published_accuracies_reach_what_the_project_set_out_for(root):
-    """MNIST 99.0 %, CNN_bn 99.3 %, the MLPs 98.2 %; FashionMNIST 91 %; CIFAR-10 90 %."""
+    """MNIST 99.0 %, CNN_bn 99.3 %, the MLPs 98.2 %; FashionMNIST 91 %; CIFAR-10 93 %."""
     folder = root / "docs/results"
     rows = pd.concat([pd.read_csv(folder / f"accuracy/{name}_accuracy.csv") for name in ("stadv", "minimal")])
     measured = rows.set_index(["dataset", "model"])["test"]
     sweep = pd.read_csv(folder / "fgsm_sweep/fgsm_sweep.csv")
     ours = sweep["model"].isin(["lenet", "six_conv"])  # not the trainings that reproduce R4's
-    clean = sweep[ours & (sweep["epsilon"] == 0)].set_index("dataset")["accuracy"]
+    clean = sweep[ours & (sweep["epsilon"] == 0)].groupby("dataset")["accuracy"].min()
     aims = {("mnist", name): 0.99 for name in ("A", "B", "C", "CNN", "CNN_d")}
     aims |= {("mnist", name): 0.982 for name in ("MLP", "MLP_d", "MLP_bn")} | {("mnist", "CNN_bn"): 0.993}
     aims |= {("fashion_mnist", name): 0.91 for name in ("A", "B", "C")}
     missed = {key: measured[key] for key, aim in aims.items() if measured[key] < aim}
     assert missed == {}
     assert clean["mnist"] >= 0.99
-    assert clean["cifar10"] >= 0.90
+    assert clean["cifar10"] >= 0.93
 
 
 def test_the_readmes_example_runs(root):
