@@ -1,6 +1,7 @@
 """Shared fixtures: the root of the repository, a small victim that trains in a second, and a browser."""
 
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,21 +41,30 @@ QUIET = (
 
 # The tests in these folders share fixtures that take minutes to set up: the demo, a cluster.
 SHARING = ("tests/end_to_end/", "tests/slurm/")
-NOT_SHARING = tuple(
-    f"tests/end_to_end/test_{name}.py" for name in ("anywhere", "docs", "gpus", "overlays", "own_model", "user_data")
-)
+# These files do without, or need only the files of the demo, of which each process gets a copy. The longest are first.
+WITHOUT_DEMO = ("own_model", "docs", "anywhere", "overlays", "user_data", "gpus")
+WITH_A_COPY = ("faults", "shards", "chaos", "makefile")
+APART = tuple(f"tests/end_to_end/test_{name}.py" for name in (*WITHOUT_DEMO, *WITH_A_COPY))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `--numprocesses`, run the tests of such a folder, or else those of a file, in the same process."""
+    """With `--numprocesses`, run the tests of such a folder, or else those of a file, in the same process.
+
+    xdist hands them out by their number of tests. Those that take minutes go first, or one process would end with them.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
-            folders = [folder for folder in SHARING if file.startswith(folder) and file not in NOT_SHARING]
+            folders = [folder for folder in SHARING if file.startswith(folder) and file not in APART]
             return folders[0] if folders else file
+
+        def _assign_work_unit(self, node: Any) -> None:
+            if first := next((scope for scope in (*SHARING, *APART) if scope in self.workqueue), None):
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
 
     return ByFile(config, log)
 
@@ -62,6 +72,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:  # two threads wait for each other if other programs run
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_path(monkeypatch) -> None:  # Foolflow appends the folders of user files, which other tests must not find
+    monkeypatch.setattr(sys, "path", sys.path.copy())
 
 
 @pytest.fixture(scope="session")

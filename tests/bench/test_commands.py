@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import pandas as pd
 import pytest
 import torch
 
@@ -21,19 +20,6 @@ def bench(root):
         return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
 
     return run
-
-
-def test_the_benchmark_writes_its_table_and_figure(bench, tmp_path):
-    small = ["--images", "20", "--repeats", "1", "--threads", "1", "--device", "cpu"]
-    done = bench("bench", "--victims", "lenet", "--attacks", "fgsm", *small, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    data = pd.read_csv(tmp_path / "bench.csv")
-    assert set(data["attack"]) == {"FGSM 0.1"}
-    assert set(data["victim"]) == {"LeNet, digits"}
-    assert {"Foolflow", "image by image"} <= set(data["library"])
-    assert (data["images"] == 20).all()
-    assert (tmp_path / "bench.md").read_text() in done.stdout
-    assert all((tmp_path / file).stat().st_size > 1000 for file in ("bench.png", "bench.pdf"))
 
 
 def test_an_unknown_attack_gives_a_one_line_error():

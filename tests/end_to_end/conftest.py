@@ -21,18 +21,18 @@ DEMO = ("--workflow-profile", "profiles/demo")
 
 @dataclass(frozen=True)
 class Project:
-    """A copy of the project in a folder of its own."""
+    """A copy of the project in a folder of its own. profile: the options of every call, those of the demo."""
 
     folder: Path
+    profile: tuple[str, ...] = DEMO
 
     @property
     def results(self) -> Path:
         return self.folder / "results/demo"
 
     def snakemake(self, *arguments: str, ok: bool = True, **environment: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [SNAKEMAKE, *DEMO, *arguments], cwd=self.folder, env=BARE | environment, capture_output=True, text=True
-        )
+        command = [SNAKEMAKE, *self.profile, *arguments]
+        done = subprocess.run(command, cwd=self.folder, env=BARE | environment, capture_output=True, text=True)
         if ok:
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.end_to_end.conftest import Project, copy_project
+
 BIN = Path(sys.executable).parent
 BLOCK = re.compile(r"(?:`(?P<file>[\w./-]+)`\n\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
@@ -23,20 +25,32 @@ def sections(root):
 SECTIONS = dict(sections(Path(__file__).resolve().parents[2]))
 
 
-@pytest.mark.parametrize("title", SECTIONS)
-def test_each_example_of_extending_does_what_it_says(fresh, title):
-    targets = []
+@pytest.fixture(scope="module")
+def project(root, tmp_path_factory):
+    """A copy of the project without the demo's profile. The examples share what several of them make."""
+    return Project(copy_project(root, tmp_path_factory.mktemp("docs") / "foolflow").folder, profile=())
+
+
+def write_files(title, folder):
     for block in SECTIONS[title]:
-        if block["language"] == "bash":
-            targets += [line.split()[3] for line in block["text"].splitlines() if line.startswith("snakemake")]
-            run(block["text"], fresh.folder)
-        else:
-            (fresh.folder / block["file"]).write_text(block["text"])
+        if block["file"]:
+            (folder / block["file"]).write_text(block["text"])
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_each_example_of_extending_does_what_it_says(project, title):
+    write_files(title, project.folder)
+    commands = [block["text"] for block in SECTIONS[title] if block["language"] == "bash"]
+    lines = "".join(commands).splitlines()
+    targets = [project.folder / line.split()[3] for line in lines if line.startswith("snakemake")]
     assert targets
+    assert not any(target.exists() for target in targets)
+    for command in commands:
+        run(command, project.folder)
     for target in targets:
-        assert (fresh.folder / target).stat().st_size > 0
+        assert target.stat().st_size > 0
     if title == "A defense":  # rounding, which hides its gradient, is found out
-        table = pd.read_csv(fresh.folder / "results/tables/defenses_posterise.csv").set_index(
+        table = pd.read_csv(project.folder / "results/tables/defenses_posterise.csv").set_index(
             ["defense", "kind", "attack"]
         )
         assert "adaptive pgd_adaptive leaves" in table.loc[("posterise", "worst case", "all"), "warnings"]
@@ -57,38 +71,34 @@ def test_the_examples_cover_all_that_can_be_added():
     assert {"A data set", "A model", "An attack", "A defense", "A study"} <= set(SECTIONS)
 
 
-def test_editing_a_users_file_outdates_what_was_made_with_it(fresh):
-    for block in SECTIONS["A model"]:
-        if block["file"]:
-            (fresh.folder / block["file"]).write_text(block["text"])
-    target = "results/demo/victims/digits/shallow/none/0/weights.safetensors"
+def test_editing_a_users_file_outdates_what_was_made_with_it(project):
+    write_files("A model", project.folder)
+    target = "results/victims/digits/shallow/none/0/weights.safetensors"
     overlay = ("--configfile", "my_model.yaml")
-    fresh.snakemake("--cores", "2", target, *overlay)
-    assert fresh.outdated(target, *overlay) == set()
-    with fresh.edited("my_model.py", "nn.ReLU()", "nn.Tanh()"):
-        assert "victims/digits/shallow/none/0/weights.safetensors" in fresh.outdated(target, *overlay)
-    with fresh.edited("my_model.py", "nn.ReLU(),", "nn.ReLU(),  # as always"):
-        assert fresh.outdated(target, *overlay) == set()
+    project.snakemake("--cores", "2", target, *overlay)
+    assert project.outdated(target, *overlay) == set()
+    with project.edited("my_model.py", "nn.ReLU()", "nn.Tanh()"):
+        assert target in project.outdated(target, *overlay)
+    with project.edited("my_model.py", "nn.ReLU(),", "nn.ReLU(),  # as always"):
+        assert project.outdated(target, *overlay) == set()
 
 
-def test_editing_how_a_library_is_called_outdates_its_sets_and_no_others(fresh):
+def test_editing_how_a_library_is_called_outdates_its_sets_and_no_others(project):
     pytest.importorskip("foolbox")
-    (overlay_block,) = [block for block in SECTIONS["An attack of another library"] if block["file"]]
-    (fresh.folder / "my_peer.yaml").write_text(overlay_block["text"])
-    made = "attacks/digits/lenet/none/0/fmn/adversarial.safetensors"
-    target = f"results/demo/{made}"
+    write_files("An attack of another library", project.folder)
+    target = "results/attacks/digits/lenet/none/0/fmn/adversarial.safetensors"
     overlay = ("--configfile", "my_peer.yaml")
-    fresh.snakemake("--cores", "2", target, *overlay)
+    project.snakemake("--cores", "2", target, *overlay)
     for file, old, new in (
         ("foolflow/attacks/peers/foolbox.py", "steps=50", "steps=60"),
         ("foolflow/attacks/peers/running.py", "BLANK = 1e-6", "BLANK = 1e-5"),
     ):
-        with fresh.edited(file, old, new):
-            outdated = fresh.outdated(target, *overlay)
-            assert made in outdated
-            assert not any(path.startswith("victims/") for path in outdated)
-    with fresh.edited("foolflow/attacks/peers/advlib.py", '"ε")', '"ε", "radius")'):
-        assert fresh.outdated(target, *overlay) == set()
+        with project.edited(file, old, new):
+            outdated = project.outdated(target, *overlay)
+            assert target in outdated
+            assert not any(path.startswith("results/victims/") for path in outdated)
+    with project.edited("foolflow/attacks/peers/advlib.py", '"ε")', '"ε", "radius")'):
+        assert project.outdated(target, *overlay) == set()
 
 
 def test_the_tutorial_leads_from_a_network_and_images_to_the_answer(tmp_path):

@@ -44,13 +44,19 @@ def test_verify_compares_with_a_manifest_and_with_todays_code(demo):
     assert "error: --results: nowhere is not a folder" in nowhere.stderr
 
 
-def test_bench_measures_our_attacks(fresh):
-    small = "--victims lenet --images 20 --repeats 1 --threads 1 --clock cpu --attacks fgsm"
-    make(fresh.folder, "bench", f"ARGS={small}")
+def test_bench_measures_our_attacks_and_writes_a_table_and_a_figure(fresh):
+    small = "--victims lenet --images 20 --repeats 1 --threads 1 --device cpu --clock cpu --attacks fgsm"
+    done = make(fresh.folder, "bench", f"ARGS={small}")
     folder = fresh.folder / "results/bench"
     table = pd.read_csv(folder / "bench.csv")
     assert (table["images_per_second"] > 0).all()
+    assert set(table["attack"]) == {"FGSM 0.1"}
+    assert set(table["victim"]) == {"LeNet, digits"}
+    assert {"Foolflow", "image by image"} <= set(table["library"])
+    assert (table["images"] == 20).all()
+    assert (folder / "bench.md").read_text() in done.stdout
     assert Image.open(folder / "bench.png").size[0] > 300
+    assert (folder / "bench.pdf").stat().st_size > 1000
 
 
 @pytest.mark.parametrize("kept", [Path("results/mine.csv"), Path("results/victims/weights.safetensors")])

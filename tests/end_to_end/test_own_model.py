@@ -63,6 +63,8 @@ def trained(seed: int) -> nn.Module:
 class User:
     """A folder with a network, weights and images."""
 
+    first_run: subprocess.CompletedProcess
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         (folder / "network.py").write_text(NETWORK)
@@ -138,7 +140,7 @@ def made(folder: Path) -> dict[str, int]:
 @pytest.fixture(scope="module")
 def user(tmp_path_factory) -> User:
     user = User(tmp_path_factory.mktemp("user"))
-    user.evaluate()
+    user.first_run = user.evaluate()
     return user
 
 
@@ -149,7 +151,7 @@ def rebuilt(user: User, *options: str) -> set[str]:
 
 
 def test_the_command_ends_by_naming_the_page_which_speaks_of_the_users_run_alone(user):
-    assert user.evaluate().stdout.rstrip().endswith("results/index.html")
+    assert user.first_run.stdout.rstrip().endswith("results/index.html")
     page = (user.folder / "results/index.html").read_text(encoding="utf-8")
     words = re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL)
     assert re.search(r"On photos, within L∞ 4/255|On photos, within <dfn[^>]*>L∞</dfn> 4/255", words)
@@ -170,7 +172,7 @@ def test_the_numbers_are_those_of_the_network_on_the_images(user):
 
 
 def test_the_command_says_the_answer_and_speaks_of_nothing_else(user):
-    done = user.evaluate()
+    done = user.first_run
     assert "Robustness within L∞ 4/255" in done.stdout
     assert "mine classifies " in done.stdout
     assert not any(word in done.stdout + done.stderr for word in ("R1", "R2", "R3", "R4", "Traceback"))
@@ -227,35 +229,20 @@ def test_the_plan_attacks_nothing_and_a_budget_limits_the_images(user):
     user.configure()
 
 
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (b"not a state dict", "weights.pth"),
-        (None, "models.mine.weights: weights.pth does not exist"),
-        ("module", "state_dict"),
-    ],
-    ids=["damaged", "missing", "whole module"],
-)
-def test_weights_that_cannot_be_used_are_one_line_and_exit_with_an_error(user, content, line):
+def test_damaged_weights_are_one_line_and_exit_with_an_error(user):
     weights = user.folder / "weights.pth"
     kept = weights.read_bytes()
     try:
-        if content == "module":
-            torch.save(nn.Linear(2, 2), weights)
-        elif content is None:
-            weights.unlink()
-        else:
-            weights.write_bytes(content)
+        weights.write_bytes(b"not a state dict")
         done = user.evaluate(ok=False)
     finally:
         weights.write_bytes(kept)
-    assert line in done.stderr
+    assert "weights.pth is not a file saved by torch.save" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", ["a {brace} folder", "open{"])
-def test_names_that_snakemake_cannot_take_are_one_line(user, name):
-    folder = user.folder / "photos" / name
+def test_a_name_that_snakemake_cannot_take_is_one_line(user):
+    folder = user.folder / "photos/a {brace} folder"
     folder.mkdir()
     Image.new("RGB", (16, 12)).save(folder / "1.png")
     try:

@@ -116,7 +116,10 @@ rule toy:
         rules.draw_toy.output,
 '''
 
-CONFIG = {"studies": {"toy": {"dataset": "digits", "model": "lenet", "attacks": ["fgsm_sweep"]}}}
+CONFIG = {
+    "models": {"lenet": {"training": {"epochs": 1}}},
+    "studies": {"toy": {"dataset": "digits", "model": "lenet", "attacks": ["fgsm_sweep"]}},
+}
 
 
 def listed(project: Project, what: str) -> set[str]:
@@ -129,7 +132,7 @@ def listed(project: Project, what: str) -> set[str]:
     return {re.sub(r"<\w+>", "toy", file) for file in files}
 
 
-def test_a_study_is_added_by_the_files_that_contributing_lists(demo, fresh):
+def test_a_study_is_added_by_the_files_that_contributing_lists(fresh):
     """Add a study with exactly the listed files, run it, and check its target and its config errors."""
     files = {
         "foolflow/studies/toy.py": STUDY,
@@ -165,7 +168,7 @@ def test_a_judgement_column_is_added_in_one_file_and_reruns_no_attack(demo):
     with demo.edited(
         "foolflow/attacks/judging.py",
         '        "iterations": made.tensors["iterations"],\n',
-        '        "unsure": found.confidences < 0.5,\n        "iterations": made.tensors["iterations"],\n',
+        '        "unsure": found.likely()[1][:, 0] < 0.5,\n        "iterations": made.tensors["iterations"],\n',
     ):
         outdated = demo.outdated()
         assert {path.partition("/")[0] for path in outdated} >= {"judgements", "tables", "figures"}

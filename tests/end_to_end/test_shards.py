@@ -2,27 +2,36 @@
 
 import pytest
 
-SET = "attacks/digits/lenet/none/0/fgsm_sweep"
-RECORDS = "judgements/fgsm_sweep/digits/lenet/none/0/records.parquet"
+from tests.end_to_end.conftest import copy_project
+
+FOLDER = "attacks/digits/lenet/none/0/fgsm_sweep"
+SET = f"{FOLDER}/adversarial.safetensors"
 
 
-def test_the_same_bytes_for_every_number_of_shards(demo, fresh):
+@pytest.fixture(scope="module")
+def project(root, tmp_path_factory):
+    """A copy of the project in which the network is trained once and attacked again and again."""
+    return copy_project(root, tmp_path_factory.mktemp("shards") / "foolflow")
+
+
+@pytest.mark.parametrize("shards", [2, 3])
+def test_the_same_bytes_for_every_number_of_shards(demo, project, shards):
     """500 images are two batches: of three shards, one has nothing to do."""
-    for shards in (2, 3):
-        (fresh.folder / "mine.yaml").write_text(f"attacks: {{fgsm_sweep: {{shards: {shards}}}}}\n")
-        check(demo, fresh, expected=f"attack_shard {shards}")
+    (project.folder / "mine.yaml").write_text(f"attacks: {{fgsm_sweep: {{shards: {shards}}}}}\n")
+    check(demo, project, expected=f"attack_shard {shards}")
 
 
 @pytest.mark.parametrize("shards", [3, 8])
-def test_the_same_bytes_for_shards_that_are_gathered_in_groups(demo, fresh, shards):
-    (fresh.folder / "mine.yaml").write_text(f"attacks: {{fgsm_sweep: {{shards: {shards}, batch_size: 250}}}}\n")
-    with fresh.edited("foolflow/workflow/grouping.py", "MOST_PARTS = 100", "MOST_PARTS = 2"):
-        check(demo, fresh, expected=f"gather_shards {-(-shards // 2)}")
+def test_the_same_bytes_for_shards_that_are_gathered_in_groups(demo, project, shards):
+    (project.folder / "mine.yaml").write_text(f"attacks: {{fgsm_sweep: {{shards: {shards}, batch_size: 250}}}}\n")
+    with project.edited("foolflow/workflow/grouping.py", "MOST_PARTS = 100", "MOST_PARTS = 2"):
+        check(demo, project, expected=f"gather_shards {-(-shards // 2)}")
 
 
-def check(demo, fresh, expected):
-    done = fresh.snakemake("--cores", "2", f"results/demo/{RECORDS}", "--configfile", "mine.yaml")
+def check(demo, project, expected):
+    (project.results / SET).unlink(missing_ok=True)
+    done = project.snakemake("--cores", "2", f"results/demo/{SET}", "--configfile", "mine.yaml")
     assert expected in " ".join((done.stdout + done.stderr).split())
-    for name in (f"{SET}/adversarial.safetensors", RECORDS):
-        assert (fresh.results / name).read_bytes() == (demo.results / name).read_bytes(), name
-    assert not (fresh.results / SET / "shards").exists() or not any((fresh.results / SET / "shards").rglob("*.*"))
+    assert (project.results / SET).read_bytes() == (demo.results / SET).read_bytes()
+    shards = project.results / FOLDER / "shards"
+    assert not shards.exists() or not any(shards.rglob("*.*"))

@@ -26,6 +26,6 @@ def test_slurm_gives_the_same_images_networks_and_judgements_as_a_local_run(root
 def test_make_slurm_demo_compares_a_part_of_the_demo(root):
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
-    judgement = "results/demo/judgements/fgsm_sweep/digits/lenet/none/0/records.parquet"
-    output = make(root, "slurm-demo", f"TARGETS={judgement}").stdout
+    weights = "results/demo/victims/digits/MLP/none/0/weights.safetensors"
+    output = make(root, "slurm-demo", f"TARGETS={weights}").stdout
     assert "1 passed, 1 skipped" in output

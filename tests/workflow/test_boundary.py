@@ -6,6 +6,7 @@ import ast
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,22 @@ def test_rewording_the_plumbing_rebuilds_nothing(copied):
     assert digests() == before
 
 
+@pytest.fixture
+def parsed_once(monkeypatch) -> None:
+    """Parse a file again only if its content has changed: parsing takes most of the time of a digest."""
+    parse, parsed = module._read.__wrapped__, {}
+
+    @cache
+    def read(name: str) -> object:
+        key = name, module._path(name).read_bytes()
+        if key not in parsed:
+            parsed[key] = parse(name)
+        return parsed[key]
+
+    monkeypatch.setattr(module, "_read", read)
+
+
+@pytest.mark.usefixtures("parsed_once")
 def test_editing_other_code_rebuilds_exactly_the_jobs_that_run_it(copied):
     before = digests()
     reached = {program: closure(f"scripts.{program}") for program in PROGRAMS}

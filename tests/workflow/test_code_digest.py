@@ -97,6 +97,13 @@ def test_code_that_only_runs_jobs_does_not_count(tree, file):
     assert digest() == before
 
 
+def test_code_that_runs_jobs_counts_where_it_is_named(tree):
+    before = digest("foolflow.jobs.files")
+    path = tree / "foolflow/jobs/files.py"
+    path.write_text(path.read_text() + "\nNEW = 1\n")
+    assert digest("foolflow.jobs.files") != before
+
+
 def test_code_that_is_not_reached_does_not_count(tree):
     before = digest()
     (tree / "foolflow/unused.py").write_text("VALUE = 3\n")
@@ -187,24 +194,34 @@ def test_a_string_statement_that_is_not_a_docstring_counts(tree):
     assert digest() != before
 
 
+# Run each program in a process of its own. All share the packages of others, which take seconds to import.
 PROBE = """
-import runpy, sys
+import os, runpy, sys
+import kornia, pandas, pyarrow.parquet, torch
 sys.path.insert(0, ".")
-sys.argv = ["script", "--help"]
-try:
-    runpy.run_module("scripts.{program}", run_name="__main__", alter_sys=False)
-except SystemExit:
-    pass
-print()
-print(*sys.modules)
+for program in sys.argv[1:]:
+    if os.fork():
+        assert os.wait()[1] == 0, program
+        continue
+    sys.argv = ["script", "--help"]
+    try:
+        runpy.run_module(f"scripts.{program}", run_name="__main__", alter_sys=False)
+    except SystemExit:
+        pass
+    print()
+    print("imported by", program, *sys.modules)
+    sys.exit()
 """
 
 
-def loaded_by(program: str) -> set[str]:
-    """Return the modules that a program has imported when it shows its help."""
-    code = PROBE.replace("{program}", program)
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
+@pytest.fixture(scope="module")
+def loaded_by() -> dict[str, set[str]]:
+    """Return the modules that each program has imported when it shows its help."""
+    command = [sys.executable, "-c", PROBE, *PROGRAMS]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = (line.split() for line in done.stdout.splitlines() if line.startswith("imported by "))
+    return {program: set(modules) for _, _, program, *modules in lines}
 
 
 # The other modules that foolflow.jobs imports: see test_boundary.py.
@@ -214,8 +231,8 @@ OF_THE_PLUMBING = {"foolflow", "foolflow.errors", "foolflow.workflow"} | {
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_program_loads_only_what_its_digest_covers(program):
-    loaded = {name for name in loaded_by(program) if name.partition(".")[0] == "foolflow"}
+def test_every_program_loads_only_what_its_digest_covers(loaded_by, program):
+    loaded = {name for name in loaded_by[program] if name.partition(".")[0] == "foolflow"}
     assert "foolflow.errors" in loaded
     counted = {name for name in loaded if not f"{name}.".startswith("foolflow.jobs.")}
     assert counted <= closure(f"scripts.{program}") | OF_THE_PLUMBING
