@@ -76,7 +76,7 @@ def _right(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -
 def _pyautoattack(model: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor, epsilon: float) -> torch.Tensor:
     from pyautoattack import AutoAttack
 
-    theirs = AutoAttack(model, norm="Linf", eps=epsilon, version="standard", verbose=False, device="cpu")
+    theirs = AutoAttack(model, norm="Linf", eps=epsilon, version="standard", device="cpu")
     return theirs.run_standard_evaluation(images, labels, batch_size=BATCH)[0]
 
 

@@ -377,7 +377,7 @@ def test_other_libraries_confirm_a_number_of_the_run(demo, tmp_path):
     assert ours["accuracy"] == pytest.approx((records["prediction"] == records["label"]).mean())
     assert [one["attacked by"] for one in peers] == ["pyautoattack", "foolbox, PGD"]
     for one in peers:
-        assert one["differ"] <= 4, one
+        assert one["differ"] <= 10, one
         assert one["low"] <= one["accuracy"] <= one["high"]
 
 
