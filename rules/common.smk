@@ -350,6 +350,78 @@ def test_splits(cells):
     return paths("<results>/data/{dataset}/test.safetensors", cells)
 
 
+# ---- Inputs of individual studies -------------------------------------------------------------------------------
+
+
+def squeezed_cell(wildcards):
+    """Return the undefended victim and the attack whose images an evaluation shows before and after its filters."""
+    wanted = {"evaluation": wildcards.evaluation, "model": wildcards.model, "seed": int(wildcards.seed)}
+    return next(
+        cell for cell in study_module("defenses").squeezed(config) if all(cell[key] == wanted[key] for key in wanted)
+    )
+
+
+def squeezed_victims(wildcards):
+    cell = squeezed_cell(wildcards)
+    return [SimpleNamespace(**{**cell, "defense": name}) for name in cell["filters"]]
+
+
+def squeezed_weights(wildcards):
+    """Return the weights of the victim with each filter, one file for each. Supplied weights are the same for all."""
+    return [weights_of(vars(victim))[0] for victim in squeezed_victims(wildcards)]
+
+
+def squeezed_files(wildcards):
+    """Return all other files that the victims are loaded from."""
+    victims = [{"model": one.model, "defense": one.defense} for one in squeezed_victims(wildcards)]
+    further = [file for one in squeezed_victims(wildcards) for file in weights_of(vars(one))[1:]]
+    return list(dict.fromkeys([*further, *(file for victim in victims for file in named_files(victim))]))
+
+
+def squeeze_code(wildcards):
+    modules = [module for victim in squeezed_victims(wildcards) for module in victim_modules(victim)]
+    return code_digest("scripts.squeeze_examples", *modules)
+
+
+def squeeze_spec(wildcards):
+    cell = squeezed_cell(wildcards)
+    model = victim_entries(SimpleNamespace(**cell))["model"]
+    filters = [
+        {"name": victim.defense, "defense": victim_entries(victim)["defense"]} for victim in squeezed_victims(wildcards)
+    ]
+    return as_json({"model": model, "filters": filters})
+
+
+def scored_cells(wildcards):
+    """Return the attacks that a detector is tested with, as cells."""
+    wanted = {**wildcards, "seed": int(wildcards.seed)}
+    cells = [
+        cell for cell in study_module("detection").scored(config) if all(cell[key] == wanted[key] for key in wanted)
+    ]
+    return list({cell["attack"]: cell for cell in cells}.values())
+
+
+def score_spec(wildcards):
+    return as_json(
+        {
+            **victim_entries(wildcards),
+            "squeezers": study_module("detection").squeezers(config, wildcards.detector),
+            "attacks": [cell["attack"] for cell in scored_cells(wildcards)],
+        }
+    )
+
+
+def scored_files(wildcards):
+    """Return the files that a victim and a detector name in their arguments."""
+    squeezers = study_module("detection").squeezers(config, wildcards.detector)
+    return [*named_files(wildcards), *(local(file) for file in argument_files(*squeezers))]
+
+
+def score_code(wildcards):
+    squeezers = squeezer_modules(study_module("detection").squeezers(config, wildcards.detector))
+    return code_digest("scripts.score_detector", *victim_modules(wildcards), *squeezers)
+
+
 # ---- Tables and figures -----------------------------------------------------------------------------------------
 
 

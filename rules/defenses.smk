@@ -4,50 +4,13 @@ DEFENSES_TABLES = defenses.tables(config, reference("r3_defenses"))
 DEFENSES_FIGURES = defenses.figures(config)
 
 
-def squeezed_cell(wildcards):
-    """Return the undefended victim and the attack whose images an evaluation shows before and after its filters."""
-    wanted = {"evaluation": wildcards.evaluation, "model": wildcards.model, "seed": int(wildcards.seed)}
-    return next(cell for cell in defenses.squeezed(config) if all(cell[key] == wanted[key] for key in wanted))
-
-
-def squeezed_victims(wildcards):
-    cell = squeezed_cell(wildcards)
-    return [SimpleNamespace(**{**cell, "defense": name}) for name in cell["filters"]]
-
-
-def squeezed_weights(wildcards):
-    """Return the weights of the victim with each filter, one file for each. Supplied weights are the same for all."""
-    return [weights_of(vars(victim))[0] for victim in squeezed_victims(wildcards)]
-
-
-def squeezed_files(wildcards):
-    """Return all other files that the victims are loaded from."""
-    victims = [{"model": one.model, "defense": one.defense} for one in squeezed_victims(wildcards)]
-    further = [file for one in squeezed_victims(wildcards) for file in weights_of(vars(one))[1:]]
-    return list(dict.fromkeys([*further, *(file for victim in victims for file in named_files(victim))]))
-
-
-def squeeze_code(wildcards):
-    modules = [module for victim in squeezed_victims(wildcards) for module in victim_modules(victim)]
-    return code_digest("scripts.squeeze_examples", *modules)
-
-
-def squeeze_spec(wildcards):
-    cell = squeezed_cell(wildcards)
-    model = victim_entries(SimpleNamespace(**cell))["model"]
-    filters = [
-        {"name": victim.defense, "defense": victim_entries(victim)["defense"]} for victim in squeezed_victims(wildcards)
-    ]
-    return as_json({"model": model, "filters": filters})
-
-
 rule squeeze_examples:
     """Filter a few clean and adversarial images with each defense of an evaluation, and classify the results."""
     input:
         images=lambda wildcards: test_splits([squeezed_cell(wildcards)]),
         undefended=lambda wildcards: weights_of(squeezed_cell(wildcards)),
-        weights=squeezed_weights,
-        named=squeezed_files,
+        weights=lambda wildcards: squeezed_weights(wildcards),
+        named=lambda wildcards: squeezed_files(wildcards),
         adversarial=lambda wildcards: sets_made([squeezed_cell(wildcards)]),
     output:
         examples="<results>/evaluations/squeezed/{evaluation}/{model}/{seed}.safetensors",

@@ -4,41 +4,13 @@ DETECTION_TABLES = detection.tables(config, reference("xu2017_detection"))
 DETECTION_FIGURES = detection.figures(config)
 
 
-def scored_cells(wildcards):
-    """Return the attacks that a detector is tested with, as cells."""
-    wanted = {**wildcards, "seed": int(wildcards.seed)}
-    cells = [cell for cell in detection.scored(config) if all(cell[key] == wanted[key] for key in wanted)]
-    return list({cell["attack"]: cell for cell in cells}.values())
-
-
-def score_spec(wildcards):
-    return as_json(
-        {
-            **victim_entries(wildcards),
-            "squeezers": detection.squeezers(config, wildcards.detector),
-            "attacks": [cell["attack"] for cell in scored_cells(wildcards)],
-        }
-    )
-
-
-def scored_files(wildcards):
-    """Return the files that a victim and a detector name in their arguments."""
-    squeezers = detection.squeezers(config, wildcards.detector)
-    return [*named_files(wildcards), *(local(file) for file in argument_files(*squeezers))]
-
-
-def score_code(wildcards):
-    squeezers = squeezer_modules(detection.squeezers(config, wildcards.detector))
-    return code_digest("scripts.score_detector", *victim_modules(wildcards), *squeezers)
-
-
 rule score_detector:
     """Score the clean val and test images and a victim's adversarial sets with a detector."""
     input:
         val="<results>/data/{dataset}/val.safetensors",
         test="<results>/data/{dataset}/test.safetensors",
         weights=weights_of,
-        named=scored_files,
+        named=lambda wildcards: scored_files(wildcards),
         sets=lambda wildcards: sets_made(scored_cells(wildcards)),
     output:
         scores="<results>/evaluations/{dataset}/{model}/{defense}/{seed}/detection/{detector}.parquet",
