@@ -16,7 +16,11 @@ from foolflow.statistics.intervals import wilson_interval
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
 CLOSE = 0.02  # two percentage points
-R2_SPLIT = {"train": 50000, "val": 10000, "test": 10000}
+SPLIT_SIZES = {  # R2's
+    "train": 50000,
+    "val": 10000,
+    "test": 10000,
+}
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,11 @@ def compared(published: Path = PUBLISHED) -> list[Compared]:
 
 def _stadv(accuracies: list[dict[str, Any]], successes: list[dict[str, Any]]) -> Iterator[Compared]:
     """R1's numbers and its paper's, the students' next to their own layers where those were trained."""
-    for group, quantity, rows, ours in (
+    for group, quantity, rows, column in (
         ("R1 accuracy", "accuracy", accuracies, "test"),
         ("R1 success", "success of stAdv, its tau found for each image", successes, "success"),
     ):
-        prefix = "published_" if ours == "test" else "published_success_"
+        prefix = "published_" if column == "test" else "published_success_"
         by_name = {(row["dataset"], row["model"]): row for row in rows}
         for source in ("paper", "students"):
             for (dataset, model), row in by_name.items():
@@ -72,7 +76,7 @@ def _stadv(accuracies: list[dict[str, Any]], successes: list[dict[str, Any]]) ->
                 built = by_name.get((dataset, f"{model}_students"), row) if source == "students" else row
                 if not model.endswith("_students") and pd.notna(known):
                     what = f"{_title(dataset)}, {model} ({source}): {quantity}"
-                    yield Compared(group, what, known, built[ours], built["low"], built["high"], True)
+                    yield Compared(group, what, known, built[column], built["low"], built["high"], True)
 
 
 def _zoo(rows: list[dict[str, Any]]) -> Iterator[Compared]:
@@ -82,7 +86,7 @@ def _zoo(rows: list[dict[str, Any]]) -> Iterator[Compared]:
             known = row[f"published_{split}"]
             if pd.notna(known):
                 what = f"MNIST, {row['model']}: {split} accuracy"
-                yield Compared("R2 accuracy", what, known, *_with_interval(row[split], R2_SPLIT[split]), True)
+                yield Compared("R2 accuracy", what, known, *_with_interval(row[split], SPLIT_SIZES[split]), True)
 
 
 def _defenses(rows: list[dict[str, Any]]) -> Iterator[Compared]:
