@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.judging import classify
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
-from foolflow.compute.prediction import say, to_float
+from foolflow.compute.prediction import in_batches, say, to_float
 from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.splits import Split
 
@@ -42,7 +42,7 @@ def inspect(
     with frozen(victim):
         problem = why_not_differentiable(victim, to_float(split.images[:1], device))
         if problem is None:
-            doubts = _about_gradient(victim, split, device)
+            doubts = _about_gradient(victim, split, device, report)
         else:
             doubts = [f"the model has no gradient, so only attacks that need none apply ({problem})"]
     return {
@@ -86,16 +86,20 @@ def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) ->
     return float(counts[rows, columns].sum() / len(labels))
 
 
-def _about_gradient(victim: nn.Module, split: Split, device: torch.device) -> list[str]:
+def _about_gradient(victim: nn.Module, split: Split, device: torch.device, report: Callable[[str], None]) -> list[str]:
     """Warn if the gradient vanishes for some images, which hides them from the attacks that follow it."""
-    count = default_batch_size(PROBED, split.images.shape[1:])
-    inputs = to_float(split.images[:count], device).requires_grad_()
-    logits = victim(inputs)
-    (gradient,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1), reduction="sum"), inputs)
-    none = float((gradient.flatten(1).abs().amax(1) == 0).float().mean())
+
+    def vanishes(images: Tensor) -> Tensor:
+        inputs = images.requires_grad_()
+        logits = victim(inputs)
+        (gradient,) = torch.autograd.grad(cross_entropy(logits, logits.argmax(1), reduction="sum"), inputs)
+        return gradient.flatten(1).abs().amax(1) == 0
+
+    probed = split.images[: default_batch_size(PROBED, split.images.shape[1:])]
+    none = float(torch.cat(in_batches(vanishes, probed, device, report)).float().mean())
     if none == 0:
         return []
     return [
-        f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(inputs)} images; "
+        f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(probed)} images; "
         "attacks that follow it may fail on images that are not robust (gradient masking)"
     ]

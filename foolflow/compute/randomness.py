@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.compute.generators import seeded
+from foolflow.compute.memory import in_halves_if_needed
+from foolflow.compute.prediction import say
 
 DRAWS = 10  # over which the attacks and the judgements of a random victim average
 PASSES = 8  # that are compared; a victim that tosses one coin a pass escapes all of them once in 128 times
@@ -17,20 +19,25 @@ def is_random(victim: nn.Module, images: Tensor) -> bool:
 
     victim: in eval mode.  images: float32 (N, C, H, W) in [0, 1], of which the first TRIED are used.
     The state of the generators does not change.
+    Raises InvalidInput if a single image does not fit in memory.
     """
     tried = images[:TRIED]
     if len(tried) == 0:
         return False
-    with seeded("is it random?", device=images.device):
-        first = victim(tried.clone())
-        scale = first.nan_to_num(0, 0, 0).abs().max()
-        for _ in range(PASSES - 1):
-            again = victim(tried.clone())
-            if again.shape != first.shape or not torch.allclose(
-                again, first, rtol=0, atol=EXACT * float(scale), equal_nan=True
-            ):
-                return True
-    return False
+
+    def differs(rows: range) -> bool:
+        with seeded("is it random?", device=images.device):
+            first = victim(tried[rows.start : rows.stop].clone())
+            scale = first.nan_to_num(0, 0, 0).abs().max()
+            for _ in range(PASSES - 1):
+                again = victim(tried[rows.start : rows.stop].clone())
+                if again.shape != first.shape or not torch.allclose(
+                    again, first, rtol=0, atol=EXACT * float(scale), equal_nan=True
+                ):
+                    return True
+        return False
+
+    return any(in_halves_if_needed(differs, range(len(tried)), say))
 
 
 def draws_of(victim: nn.Module, images: Tensor) -> int:

@@ -14,6 +14,7 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.prediction import to_float
 from foolflow.compute.randomness import draws_of
+from foolflow.errors import is_out_of_memory
 
 REPEATS = 2  # timed passes; the fastest counts
 PROBE_STEPS = 10
@@ -22,7 +23,7 @@ PROBE_STEPS = 10
 def measure_speed(
     victim: nn.Module, images: np.ndarray, labels: np.ndarray, *, norm: str, epsilon: float, device: torch.device
 ) -> dict[str, Any]:
-    """Time a victim on one batch of images.
+    """Time a victim on one batch of images, or on as many of them as fit in memory at once.
 
     victim: in eval mode.  images: uint8 (N, C, H, W).  labels: int64 (N,).
     norm, epsilon: the ball, `linf` or `l2`, of the short attack that tells which part of the images resists.
@@ -30,7 +31,17 @@ def measure_speed(
     the fraction of images that withstand the attack; `differentiable`; `classes`; `draws` (see `draws_of`); and
     `memory_mb`, the peak memory of this process in units of 2^20 bytes.
     """
-    batch, truth = to_float(images, device), torch.from_numpy(labels).to(device)
+    try:
+        return _measured(victim, to_float(images, device), torch.from_numpy(labels).to(device), norm, epsilon)
+    except Exception as error:  # the caller's model may raise anything
+        if len(images) == 1 or not is_out_of_memory(error):
+            raise
+    half = len(images) // 2
+    return measure_speed(victim, images[:half], labels[:half], norm=norm, epsilon=epsilon, device=device)
+
+
+def _measured(victim: nn.Module, batch: Tensor, truth: Tensor, norm: str, epsilon: float) -> dict[str, Any]:
+    device = batch.device
 
     def forward() -> Tensor:
         with torch.no_grad():

@@ -58,6 +58,17 @@ def test_without_images_nothing_is_random():
     assert not is_random(Drawing(RANDOM["noise"]), IMAGES[:0])
 
 
+@pytest.mark.parametrize("kind", ["noise", "plain"])
+def test_images_that_do_not_fit_together_are_tried_in_parts(kind, capsys):
+    def too_many(body, x):
+        if len(x) > 1:
+            raise MemoryError
+        return (RANDOM | NOT_RANDOM)[kind](body, x)
+
+    assert is_random(Drawing(too_many), IMAGES) == (kind == "noise")
+    assert "2 images at once do not fit in memory; trying halves" in capsys.readouterr().out
+
+
 def test_the_question_changes_no_generator():
     before = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()
     assert is_random(Drawing(RANDOM["noise"]), IMAGES)
