@@ -38,9 +38,11 @@ def draw(table: pd.DataFrame) -> Figure:
         for (line, colour), label, (_, rows) in zip(
             LOOKS, map(", ".join, zip(*parts, strict=True)), shown, strict=False
         ):
-            for place, (seed, one) in enumerate(rows.groupby("seed")):
-                _draw_one(axes, one, colour, line, f"{label} (seed {seed})")
-                _draw_control(axes, one, colour, "" if place else CONTROL)  # all seeds share an entry of the legend
+            seeds = [one for _, one in rows.groupby("seed")]
+            each = label if len(seeds) == 1 else f"{label} ({len(seeds)} seeds)"
+            for place, one in enumerate(seeds):  # which share their entries of the legend
+                _draw_one(axes, one, colour, line, "" if place else each)
+                _draw_control(axes, one, colour, "" if place else CONTROL)
         _draw_published(axes, table)
         axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
         axes.set_xlim(left=-0.005)

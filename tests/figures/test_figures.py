@@ -169,7 +169,7 @@ def test_a_published_row_is_drawn_once_for_several_networks():
     axes = accuracy_curve.draw(pd.concat([SWEEP, second])).axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels.count("R4 and the tutorial") == 1
-    assert "mnist, lenet_4_epochs, fgsm (seed 0)" in labels
+    assert "mnist, lenet_4_epochs, fgsm" in labels
 
 
 def test_other_ways_have_a_line_each_and_controls_are_dashed():
@@ -181,12 +181,24 @@ def test_other_ways_have_a_line_each_and_controls_are_dashed():
     assert lines[0].get_xdata().tolist() == [1.0, 2.0]
 
 
+def test_a_way_looks_the_same_on_every_network_and_the_networks_share_a_legend():
+    without_first = WAYS[WAYS["attack"] != "fgsm"].assign(seed=1)
+    figure = other_ways.draw(pd.concat([without_first, WAYS]))
+    looks = [
+        {label: (line.get_color(), line.get_linestyle()) for line, label in zip(*both, strict=True)}
+        for both in (axes.get_legend_handles_labels() for axes in figure.axes)
+    ]
+    assert looks[0] == looks[1]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(looks[0])
+    assert not any(axes.get_legend() for axes in figure.axes)
+
+
 def test_the_curve_has_a_line_per_model_and_the_published_points():
     axes = DRAWN["accuracy_curve"]().axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels == [
-        "mnist, lenet, fgsm (seed 0)",
-        "cifar10, six_conv, fgsm (seed 0)",
+        "mnist, lenet, fgsm",
+        "cifar10, six_conv, fgsm",
         "random noise of the same size",
         "R4 and the tutorial",
         "the tutorial's newer page",
@@ -201,11 +213,12 @@ def test_the_curve_has_a_line_per_model_and_the_published_points():
     assert "%" in axes.get_ylabel()
 
 
-def test_the_seeds_of_a_sweep_share_the_entry_of_their_noise_in_the_legend():
+def test_the_seeds_of_a_sweep_share_their_entries_of_the_legend():
     seeds = pd.concat([SWEEP.iloc[3:].assign(seed=seed) for seed in (0, 1, 2)])
     axes = accuracy_curve.draw(seeds).axes[0]
     assert len(axes.lines) == 6
-    assert axes.get_legend_handles_labels()[1].count("random noise of the same size") == 1
+    entries = ["cifar10, six_conv, fgsm (3 seeds)", "random noise of the same size"]
+    assert axes.get_legend_handles_labels()[1] == entries
 
 
 def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
