@@ -131,21 +131,23 @@ def _rows(attacks: Sequence[Attacked], norm: str, tests: Mapping[tuple[int, int]
     """Return one row per attack on one victim. tests: of all pairs of attacks."""
     shortest = nearest([distances(one.records, norm) for one in attacks])
     table = pd.DataFrame([_row(one, norm, shortest) for one in attacks])
-    order = table[f"median_{norm}"].fillna(np.inf).argsort(kind="stable").tolist()
+    table["to_best"] = table[f"median_{norm}"] / table[f"median_{norm}"].min()
+    table["beats"], lost = np.transpose([_won_and_lost(index, tests) for index in range(len(attacks))])
+    # The letters say what the tests say. An attack may be shorter on most images and have the longer median.
+    score = pd.DataFrame({"worse": lost - table["beats"], "median": table[f"median_{norm}"].fillna(np.inf)})
+    order = score.sort_values(["worse", "median"], kind="stable").index.tolist()
     names = [one.attack for one in attacks]
-    return table.assign(
-        to_best=table[f"median_{norm}"] / table[f"median_{norm}"].min(),
-        beats=[_beaten_by(index, tests) for index in range(len(attacks))],
-    ).join(lettered(names, order, {pair: tested.p_holm for pair, tested in tests.items()}))
+    return table.join(lettered(names, order, {pair: tested.p_holm for pair, tested in tests.items()}))
 
 
-def _beaten_by(index: int, tests: Mapping[tuple[int, int], Tested]) -> int:
-    """Count the attacks of the network whose distances are significantly longer."""
-    return sum(
-        tested.is_significant and tested.test.first_is_shorter == (pair[0] == index)
+def _won_and_lost(index: int, tests: Mapping[tuple[int, int], Tested]) -> tuple[int, int]:
+    """Count the attacks of the network whose distances are significantly longer, and those that are shorter."""
+    ahead = [
+        tested.test.first_is_shorter == (pair[0] == index)
         for pair, tested in tests.items()
-        if index in pair
-    )
+        if index in pair and tested.is_significant
+    ]
+    return sum(ahead), len(ahead) - sum(ahead)
 
 
 def _tests_note(tests: int, networks: int) -> list[str]:
@@ -154,7 +156,8 @@ def _tests_note(tests: int, networks: int) -> list[str]:
     return [
         "Letters: on each network, every pair of attacks was compared image by image "
         f"({counted(tests, 'Wilcoxon signed-rank test')} on {counted(networks, 'network')}, one family, corrected "
-        f"after Holm). {MEANING}",
+        f"after Holm). {MEANING} The first letter goes to the attack that wins most of its tests, which need not have "
+        "the smallest median.",
         "In these tests, a failure is longer than any distance; all differences between a failure and a success share "
         "the highest rank. Images on which two attacks are equal, such as two failures, are left out of their test.",
     ]
@@ -252,7 +255,8 @@ def _shortest(networks: Sequence[pd.DataFrame], norm: str) -> Iterator[str]:
         next_ones = pd.concat([rows[rows["attack"] != attack].nsmallest(1, median) for rows in won])
         images = span(own["n"].tolist(), "{:,}".format)
         yield (
-            f"{attack} finds significantly shorter perturbations than every other attack on {len(won)} of {of}; its "
+            f"Image by image, {attack} finds significantly shorter perturbations than every other attack on "
+            f"{len(won)} of {of}; its "
             f"median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that of the next, "
             f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
         )

@@ -104,12 +104,12 @@ def test_the_attack_that_finds_significantly_shorter_perturbations_is_named():
     ]
     table = minimal.tabulate(attacked)
     assert table.findings == [
-        "a finds significantly shorter perturbations than every other attack on 2 of 3 networks; its median L2 "
-        "distance is 1.474 to 2.947, that of the next, b, 3.000 to 4.421.",
+        "Image by image, a finds significantly shorter perturbations than every other attack on 2 of 3 networks; its "
+        "median L2 distance is 1.474 to 2.947, that of the next, b, 3.000 to 4.421.",
         "On these networks, it fools 100.0 % of the 20 images with a perturbation at most 1 % longer than the shortest "
         "that any attack finds.",
-        "b finds significantly shorter perturbations than every other attack on 1 of 3 networks; its median L2 "
-        "distance is 8.842, that of the next, a, 13.263.",
+        "Image by image, b finds significantly shorter perturbations than every other attack on 1 of 3 networks; its "
+        "median L2 distance is 8.842, that of the next, a, 13.263.",
         "On that network, it fools 100.0 % of the 20 images with a perturbation at most 1 % longer than the shortest "
         "that any attack finds.",
         "Images that another attack fools on the same network, but not this one: b 1.",
@@ -157,6 +157,17 @@ def test_a_smaller_median_that_is_not_significant_is_no_claim():
     assert table.display["letters"].tolist() == ["a", "a", "b"]
 
 
+def test_the_letters_follow_the_tests_where_the_medians_say_otherwise():
+    few_longer = lengths(1.0) * np.where(np.arange(20) == 9, 1.5, 0.99)
+    few_longer[10] *= 1.5
+    table = minimal.tabulate([on("CNN", "a", lengths(1)), on("CNN", "b", few_longer)])
+    a, b = table.data.to_dict("records")
+    assert a["median_l2"] < b["median_l2"]
+    assert (a["letters"], b["letters"]) == ("b", "a")
+    assert (a["beats"], b["beats"]) == (0, 1)
+    assert table.findings[0].startswith("Image by image, b finds significantly shorter")
+
+
 def test_equal_attacks_are_not_told_apart():
     table = minimal.tabulate([on("CNN", "a", [1, 1]), on("CNN", "b", [1, 1])])
     assert table.findings == [
@@ -173,8 +184,8 @@ def test_networks_that_no_attack_fools_are_left_out():
     )
     assert table.findings[:2] == [
         "On 1 of 2 networks, no attack fools half of the images, so no median distance is finite.",
-        "a finds significantly shorter perturbations than every other attack on 1 of 1 network; its median L2 distance "
-        "is 1.474, that of the next, b, ∞.",
+        "Image by image, a finds significantly shorter perturbations than every other attack on 1 of 1 network; its "
+        "median L2 distance is 1.474, that of the next, b, ∞.",
     ]
     assert table.findings[-1] == "Images that another attack fools on the same network, but not this one: b 20."
 
