@@ -33,7 +33,7 @@ verify: .venv/installed ## RESULTS=folder: what did other code produce? with MAN
 	$(BIN)/python scripts verify --results "$(RESULTS)" --manifest "$(MANIFEST)"
 
 test: .venv/installed ## the tests
-	$(BIN)/pytest --numprocesses 2 $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --durations 20 $(ARGS)
 
 lint: .venv/installed ## formatting, style, types and Snakemake's own checks
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy

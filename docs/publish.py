@@ -2,6 +2,7 @@
 
     python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
+For the studies in RECORDS it also writes records.parquet, from which the tables can be computed again without Foolflow.
 The README's table (docs/verdicts.py) stands between `<!-- published -->` and `<!-- end -->`; a test fails where it
 differs from what docs/results/ says.
 """
@@ -11,6 +12,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
 from foolflow.workflow.plugins import load_object
@@ -19,6 +21,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
 README = ROOT / "README.md"
 
+# Studies whose judgements are published, and their columns. Those of R4 are too large: 10,000 images at each epsilon.
+RECORDS = {
+    "minimal": (
+        *("attack", "index", "epsilon", "label", "clean_prediction", "prediction", "success"),
+        *("l1", "l2", "linf", "iterations", "gradient_evaluations"),
+    )
+}
+VICTIM = ("dataset", "model", "defense", "seed")
 MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
 
 # What is published: docs/results/<study>/<name> from results/<path>.
@@ -35,8 +45,7 @@ FILES = {
     },
     "accuracy": {
         **{
-            f"{study}_accuracy.{ending}": f"{folder}/{study}_accuracy.{ending}"
-            for study in ("stadv", "minimal")
+            f"stadv_accuracy.{ending}": f"{folder}/stadv_accuracy.{ending}"
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
         "manifest.json": "manifest.json",
@@ -44,9 +53,11 @@ FILES = {
     "minimal": {
         **{
             f"minimal_{part}.{ending}": f"tables/minimal_{part}.{ending}"
-            for part in ("attacks", "speed")
+            for part in ("accuracy", "attacks", "published", "l1", "linf", "protected", "fixed_norm", "speed")
             for ending in ("csv", "md")
         },
+        "times.md": "tables/times.md",
+        "minimal_accuracy.png": "figures/minimal_accuracy.png",
         "minimal_security.png": "figures/minimal_security.png",
         "CNN_7.png": "figures/minimal/CNN/7.png",
         "manifest.json": "manifest.json",
@@ -111,11 +122,27 @@ def fill(readme: str) -> str:
     return readme
 
 
+def gathered(study: str, results: Path) -> pd.DataFrame:
+    """Return the judgements of a study, a row for each victim, attack, epsilon and image.
+
+    Distances are rounded to float32; the other columns are as in foolflow/attacks/judging.py.
+    """
+    parts = []
+    for file in sorted((results / "judgements" / study).rglob("records.parquet")):
+        names = dict(zip(VICTIM, file.parent.parts[-len(VICTIM) :], strict=True))
+        parts.append(pd.read_parquet(file)[list(RECORDS[study])].assign(**names))
+    every = pd.concat(parts, ignore_index=True)[[*VICTIM, *RECORDS[study]]]
+    kinds = dict.fromkeys((*VICTIM, "attack"), "category")
+    return every.astype(kinds | dict.fromkeys(every.select_dtypes("float64"), "float32"))
+
+
 def main(arguments: argparse.Namespace) -> None:
     for study in arguments.studies:
         (PUBLISHED / study).mkdir(parents=True, exist_ok=True)
         for name, path in FILES[study].items():
             shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
+        if study in RECORDS:
+            gathered(study, arguments.results).to_parquet(PUBLISHED / study / "records.parquet", compression="zstd")
     for study in arguments.studies:  # a page may quote the tables of another study
         (PUBLISHED / study / "README.md").write_text(
             load_object(f"{ROOT}/docs/stories.py:page")(study), encoding="utf-8"

@@ -56,7 +56,7 @@ def compared(published: Path = PUBLISHED) -> list[Compared]:
 
     return [
         *_stadv(rows("accuracy/stadv_accuracy"), rows("stadv/stadv_success")),
-        *_zoo(rows("accuracy/minimal_accuracy")),
+        *_zoo(rows("minimal/minimal_accuracy")),
         *_defenses(rows("defenses/defenses_r3")),
         *_sweep(rows("fgsm_sweep/fgsm_sweep")),
     ]
