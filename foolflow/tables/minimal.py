@@ -156,8 +156,8 @@ def _tests_note(tests: int, networks: int) -> list[str]:
     return [
         "Letters: on each network, every pair of attacks was compared image by image "
         f"({counted(tests, 'Wilcoxon signed-rank test')} on {counted(networks, 'network')}, one family, corrected "
-        f"after Holm). {MEANING} The first letter goes to the attack that wins most of its tests, which need not have "
-        "the smallest median.",
+        f"after Holm). {MEANING} Letters are given in the order of tests won less tests lost, so the first need not go "
+        "to the smallest median.",
         "In these tests, a failure is longer than any distance; all differences between a failure and a success share "
         "the highest rank. Images on which two attacks are equal, such as two failures, are left out of their test.",
     ]
@@ -256,9 +256,8 @@ def _shortest(networks: Sequence[pd.DataFrame], norm: str) -> Iterator[str]:
         images = span(own["n"].tolist(), "{:,}".format)
         yield (
             f"Image by image, {attack} finds significantly shorter perturbations than every other attack on "
-            f"{len(won)} of {of}; its "
-            f"median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that of the next, "
-            f"{listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
+            f"{len(won)} of {of}; its median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that of "
+            f"the next, {listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
         )
         yield (
             f"On {'that network' if len(won) == 1 else 'these networks'}, it fools "
