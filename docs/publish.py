@@ -2,7 +2,8 @@
 
     python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
-For the studies in RECORDS it also writes records.parquet, from which the tables can be computed again without Foolflow.
+For the studies in RECORDS it also writes records.parquet, so that the tables of attacks can be computed again without
+Foolflow.
 The README's table (docs/verdicts.py) stands between `<!-- published -->` and `<!-- end -->`; a test fails where it
 differs from what docs/results/ says.
 """

@@ -256,8 +256,8 @@ def _shortest(networks: Sequence[pd.DataFrame], norm: str) -> Iterator[str]:
         images = span(own["n"].tolist(), "{:,}".format)
         yield (
             f"Image by image, {attack} finds significantly shorter perturbations than every other attack on "
-            f"{len(won)} of {of}; its median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that of "
-            f"the next, {listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
+            f"{len(won)} of {of}; its median {NORMS[norm]} distance is {span(own[median].tolist(), _distance)}, that "
+            f"of the next, {listed(list(next_ones['attack'].unique()))}, {span(next_ones[median].tolist(), _distance)}."
         )
         yield (
             f"On {'that network' if len(won) == 1 else 'these networks'}, it fools "
