@@ -157,8 +157,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-# Without this setting, freed memory is not returned, so it cannot be allocated again within the limit.
-WITHIN_150_MB = ("env", "MALLOC_MMAP_THRESHOLD_=65536", sys.executable, "-c", WITHIN, 150)
+# The limit counts reserved addresses, so nothing may reserve more than it uses: freed memory is returned at once,
+# threads share one heap, and Arrow, which writes the records, has no pool of its own.
+ALLOCATOR = ("MALLOC_MMAP_THRESHOLD_=65536", "MALLOC_ARENA_MAX=1", "ARROW_DEFAULT_MEMORY_POOL=system")
+WITHIN_150_MB = ("env", *ALLOCATOR, sys.executable, "-c", WITHIN, 150)
 
 
 def deep(depth: int, call=Site.run_attack):

@@ -112,6 +112,11 @@ class Explorer:
     def hash(self):
         return self.script("return decodeURIComponent(location.hash)")
 
+    def shows(self, name, image):
+        """Wait until a canvas shows an image, (H, W) or (H, W, C); until it is painted, its size may differ, too."""
+        colours = np.broadcast_to(np.atleast_3d(image), (*image.shape[:2], 3))
+        return until(lambda: np.array_equal(self.pixels(name)[:, :, :3], colours))
+
     def pixels(self, name):
         """Return what is painted on a canvas, uint8 (H, W, 4)."""
         flat, height, width = self.script(
@@ -162,13 +167,13 @@ def test_painted_pixels_are_the_8_bit_images(visit, world):
     made = world.made({**OWN, "attack": "fgsm"})
     adversarial = np.rint(made.images(slice(17, 18))[0, 0] * 255).astype(int)
     clean = world.images["digits"][made.tensors["index"][17]][0].astype(int)
-    assert until(lambda: (explorer.pixels("made")[:, :, 0] == adversarial).all())
-    assert until(lambda: (explorer.pixels("clean")[:, :, 0] == clean).all())
+    assert explorer.shows("made", adversarial)
+    assert explorer.shows("clean", clean)
     assert (explorer.pixels("clean")[:, :, 3] == 255).all()
     for magnify in (1, 5, 20):
         explorer.press(f"input[name=explorer-magnify][value='{magnify}']")
         grey = np.clip(128 + magnify * (adversarial - clean), 0, 255)
-        assert until(lambda grey=grey: (explorer.pixels("perturbation")[:, :, :3] == grey[:, :, None]).all())
+        assert explorer.shows("perturbation", grey)
         assert f"\u00d7{magnify}" in explorer.text("perturbation-text")
 
 
@@ -177,8 +182,7 @@ def test_colour_images_are_painted_in_colour(visit, tmp_path):
     path = written(gallery(world.cells, world.artefacts, limit=ROOMY), tmp_path)
     explorer = visit(f"#explorer?at={SWEEP},2", path=path)
     exact = np.rint(world.made({**OWN, "attack": "fgsm"}).images(slice(2, 3))[0] * 255).transpose(1, 2, 0)
-    assert until(lambda: explorer.pixels("made").shape == (7, 11, 4))
-    assert until(lambda: (explorer.pixels("made")[:, :, :3] == exact).all())
+    assert explorer.shows("made", exact)
 
 
 def test_every_filter_of_png_is_undone(visit, tmp_path):
@@ -191,7 +195,7 @@ def test_every_filter_of_png_is_undone(visit, tmp_path):
     explorer = visit("#explorer?attack=pgd&defense=none&epsilon=0.03137", path=written(filtered, tmp_path))
     for number in range(12):
         clean = world.images["digits"][number].transpose(1, 2, 0)
-        assert until(lambda clean=clean: (explorer.pixels("clean")[:, :, :3] == clean).all())
+        assert explorer.shows("clean", clean)
         explorer.part("next").click()
 
 
@@ -526,8 +530,8 @@ def test_the_slider_has_the_stored_epsilons_and_marks_where_the_label_flips(visi
     explorer.keys(Keys.HOME, at=slider)
     assert "zero=1" in explorer.hash()
     clean = world.images["digits"][image][0]
-    assert until(lambda: (explorer.pixels("made")[:, :, 0] == clean).all())
-    assert until(lambda: (explorer.pixels("perturbation")[:, :, 0] == 128).all())
+    assert explorer.shows("made", clean)
+    assert explorer.shows("perturbation", np.full_like(clean, 128))
     assert explorer.text("before") == explorer.text("after")
 
 
@@ -667,7 +671,7 @@ def test_with_less_motion_each_press_changes_the_image_once(visit, world):
     body = explorer.browser.find_element("tag name", "body")
     clean = world.images["digits"][2][0]
     explorer.keys("f", at=body)
-    assert until(lambda: (explorer.pixels("made")[:, :, 0] == clean).all())
+    assert explorer.shows("made", clean)
     time.sleep(0.6)
     assert explorer.text("made-caption") == "Clean (flicker)"
     explorer.keys("f", at=body)
@@ -816,9 +820,8 @@ def test_tiny_and_large_images(visit, tmp_path, shape, width):
     world.judge("photos", LENET, [("stadv", None)])
     path = written(gallery(world.cells, world.artefacts, limit=ROOMY), tmp_path)
     explorer = visit("#explorer?at=photos,lenet,none,0,lenet/none,stadv,1", width=width, path=path)
-    exact = np.rint(world.made(world.cells[0]).images(slice(1, 2))[0, 0] * 255)
-    assert until(lambda: explorer.pixels("made").shape[:2] == exact.shape)
-    assert until(lambda: (explorer.pixels("made")[:, :, 0] == exact).all())
+    exact = np.rint(world.made(world.cells[0]).images(slice(1, 2))[0] * 255).transpose(1, 2, 0)
+    assert explorer.shows("made", exact)
     sides = {(each["width"], each["height"]) for each in (explorer.part(name).rect for name in ("clean", "made"))}
     assert len(sides) == 1
     assert explorer.fits()
