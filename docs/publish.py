@@ -2,21 +2,27 @@
 
     python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
 
-For the studies in RECORDS it also writes records.parquet, so that the tables of attacks can be computed again without
-Foolflow.
+Of each study it also writes the manifest of the jobs that its tables and figures depend on, where their time went, and,
+of those in RECORDS, records.parquet, from which the tables of attacks can be computed again without Foolflow.
 The README's table (docs/verdicts.py) stands between `<!-- published -->` and `<!-- end -->`; a test fails where it
 differs from what docs/results/ says.
 """
 
 import argparse
+import json
 import re
 import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import yaml
 
+from foolflow.tables.times import read_benchmarks, times_table
+from foolflow.tables.writing import write_table
 from foolflow.workflow.plugins import load_object
+from foolflow.workflow.provenance import manifest, read_records
 
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
@@ -30,6 +36,15 @@ RECORDS = {
     )
 }
 VICTIM = ("dataset", "model", "defense", "seed")
+# The studies of config.yaml whose tables and figures make a page here
+MADE_BY = {
+    "fgsm_sweep": ("fgsm_sweep",),
+    "minimal": ("minimal",),
+    "stadv": ("stadv",),
+    "defenses": ("defenses", "transfer", "detection"),
+    "leaderboard": ("leaderboard",),
+}
+ABOUT_THE_RUN = ("manifest.json", "times.md")
 MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
 
 # What is published: docs/results/<study>/<name> from results/<path>.
@@ -42,14 +57,12 @@ FILES = {
         },
         "samples_mnist.png": "figures/samples/mnist/lenet/none/0/fgsm_sweep.png",
         "samples_cifar10.png": "figures/samples/cifar10/six_conv/none/0/fgsm_sweep_fine.png",
-        "manifest.json": "manifest.json",
     },
     "accuracy": {
         **{
             f"stadv_accuracy.{ending}": f"{folder}/stadv_accuracy.{ending}"
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
-        "manifest.json": "manifest.json",
     },
     "minimal": {
         **{
@@ -57,11 +70,9 @@ FILES = {
             for part in ("accuracy", "attacks", "published", "l1", "linf", "protected", "fixed_norm", "speed")
             for ending in ("csv", "md")
         },
-        "times.md": "tables/times.md",
         "minimal_accuracy.png": "figures/minimal_accuracy.png",
         "minimal_security.png": "figures/minimal_security.png",
         "CNN_7.png": "figures/minimal/CNN/7.png",
-        "manifest.json": "manifest.json",
     },
     "stadv": {
         **{
@@ -76,7 +87,6 @@ FILES = {
             for dataset in ("mnist", "fashion_mnist")
             for model in ("A", "B", "C")
         },
-        "manifest.json": "manifest.json",
     },
     "defenses": {
         **{
@@ -95,7 +105,6 @@ FILES = {
         },
         "squeezed_fgsm.png": "figures/squeezed/cifar10/six_conv/feature_squeezing/0/fgsm.png",
         "squeezed_stadv.png": "figures/squeezed/mnist/B/gaussian_blur/0/stadv_any.png",
-        "manifest.json": "manifest.json",
     },
     "leaderboard": {
         **{
@@ -103,7 +112,6 @@ FILES = {
             for board in ("cifar10_linf", "mnist_linf", "mnist_l2")
             for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
         },
-        "manifest.json": "manifest.json",
     },
     "weights": {
         "lenet.safetensors": "victims/mnist/lenet/none/0/weights.safetensors",
@@ -137,11 +145,25 @@ def gathered(study: str, results: Path) -> pd.DataFrame:
     return every.astype(kinds | dict.fromkeys(every.select_dtypes("float64"), "float32"))
 
 
+def describe_run(studies: Sequence[str], results: Path, folder: Path) -> None:
+    """Write what these studies depend on to `folder`: manifest.json, and times.md, a table by rule."""
+    records = read_records(results)
+    last = tuple(f"{kind}/{study}/" for study in studies for kind in ("tables", "figures"))
+    made = manifest(records, [job for job in records if f"{job}/".startswith(last)])
+    (folder / "manifest.json").write_text(json.dumps(made, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    jobs = read_benchmarks(results / "benchmarks")
+    with tempfile.TemporaryDirectory() as other:
+        csv, html, page = (Path(other) / f"times.{ending}" for ending in ("csv", "html", "json"))
+        write_table(times_table(jobs[jobs["job"].isin(made["jobs"])]), csv, folder / "times.md", html, page)
+
+
 def main(arguments: argparse.Namespace) -> None:
     for study in arguments.studies:
         (PUBLISHED / study).mkdir(parents=True, exist_ok=True)
         for name, path in FILES[study].items():
             shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
+        if study in MADE_BY:
+            describe_run(MADE_BY[study], arguments.results, PUBLISHED / study)
         if study in RECORDS:
             gathered(study, arguments.results).to_parquet(PUBLISHED / study / "records.parquet", compression="zstd")
     for study in arguments.studies:  # a page may quote the tables of another study

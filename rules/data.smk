@@ -6,7 +6,7 @@ rule fetch_idx:
     log:
         "<logs>/data/{dataset}/fetch.log",
     benchmark:
-        "<benchmarks>/data/{dataset}/fetch.tsv"
+        "<benchmarks>/data/{dataset}/raw.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_from("mnist", "fashion_mnist")),
     retries: 2
@@ -53,7 +53,7 @@ rule split_dataset:
     log:
         "<logs>/data/{dataset}/split.log",
     benchmark:
-        "<benchmarks>/data/{dataset}/split.tsv"
+        "<benchmarks>/data/{dataset}/splits.tsv"
     wildcard_constraints:
         dataset=names_matching(datasets_split_into(*SPLITS)),
     conda:

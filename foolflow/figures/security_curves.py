@@ -91,6 +91,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, 
 
     below: whether the legend is below the panel.  columns: of such a legend.
     """
+    noise_look = CONTROL_LOOK | {"color": GREY, "linewidth": 0.8}  # whose is whose does not matter: all stay high
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
     names = shorten_all([one.name for one in curves], LONGEST)
     for (line, colour), one, name in zip(LOOKS, curves, names, strict=False):
@@ -110,9 +111,9 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, 
             label=f"{name}: {median}",
         )
         if one.noise is not None:
-            axes.plot(one.noise.distance, 100 * one.noise.accuracy, color=colour, **CONTROL_LOOK)
+            axes.plot(one.noise.distance, 100 * one.noise.accuracy, **noise_look, zorder=1)
     if any(one.noise for one in curves):
-        axes.plot([], [], color=GREY, label=CONTROL, **CONTROL_LOOK)
+        axes.plot([], [], **noise_look, label=f"{CONTROL}, a line per network")
     axes.set(xlabel=axis, xlim=(0, end), ylim=(0, 101))
     title = "network: median"  # of what the axis shows
     if not below:

@@ -66,6 +66,8 @@ def tabulate(attacked: Sequence[Attacked], norm: str = "l2", title: str | None =
         ignore_index=True,
     )
     data = with_spread(data, ("dataset", "model", "defense", "attack"), f"median_{norm}")
+    protected = _next_to_undefended(victims, norm)
+    data = data.merge(protected, "left", VICTIM_KEYS) if len(protected) else data
     counted_tests = sum(map(len, tests))
     display = _display(data, norm)
     in_order = [one for attacks in victims.values() for one in attacks]
@@ -74,7 +76,7 @@ def tabulate(attacked: Sequence[Attacked], norm: str = "l2", title: str | None =
         title=title or f"Minimal perturbations on {', '.join(data['dataset'].unique())}",
         data=data,
         display=display,
-        findings=[*_findings(data, norm), *_of_defenses(victims, norm)],
+        findings=[*_findings(data, norm), *_of_defenses(protected, norm)],
         best={
             "success %": "highest",
             f"median {shown_norm}": "lowest",
@@ -87,9 +89,10 @@ def tabulate(attacked: Sequence[Attacked], norm: str = "l2", title: str | None =
         notes=[
             f"n: the attacked images that the network classifies correctly when clean. {shown_norm} in pixel units, "
             "where black is 0 and white is 1. An image that is not fooled has infinite distance in the median and the "
-            "quantiles (∞: too few images were fooled); the mean is over the fooled images only. The intervals of "
-            "success are Wilson's; those of the median come from the order statistics, without assuming a "
-            "distribution.",
+            "quantiles (∞: too few images were fooled). A quantile is the smallest distance that suffices for that "
+            "share of the images, so the median of an even number is the lower of the two in the middle. The mean is "
+            "over the fooled images only. The intervals of success are Wilson's; those of the median come from the "
+            "order statistics, without assuming a distribution.",
             *_tests_note(counted_tests, len(tests)),
             *spread_note(data),
             "Ratio to best: the median divided by the smallest median of any attack on that network. Shortest: the "
@@ -283,9 +286,14 @@ def _victim(model: str, defense: str) -> str:
     return model if defense == "none" else f"{model} with {defense}"
 
 
-def _of_defenses(victims: Mapping[tuple, Sequence[Attacked]], norm: str) -> Iterator[str]:
-    """Say how much longer the shortest perturbation of any attack is on each defended network than without."""
-    found = []
+def _next_to_undefended(victims: Mapping[tuple, Sequence[Attacked]], norm: str) -> pd.DataFrame:
+    """Compare the shortest perturbations of any attack on each defended network with those without the defense.
+
+    Returns a row per defended victim: both, the number of images that both classify correctly; the medians over them,
+    with the defense and without; whether the defense makes them shorter; and the p-value of the Wilcoxon signed-rank
+    test, corrected after Holm over the rows. No rows without defended victims.
+    """
+    rows = []
     for (dataset, model, defense, seed), attacks in victims.items():
         base = victims.get((dataset, model, "none", seed))
         if defense == "none" or base is None:
@@ -293,17 +301,25 @@ def _of_defenses(victims: Mapping[tuple, Sequence[Attacked]], norm: str) -> Iter
         before, after = (nearest([_distances_of_right(one, norm) for one in each]) for each in (base, attacks))
         both = before.index.intersection(after.index)
         test = compare_distances(after[both].to_numpy(), before[both].to_numpy())
-        medians = [_distance(quantile(each[both], 0.5)) for each in (before, after)]
-        name = f"{_victim(model, defense)} ({dataset}, seed {seed})"
-        found.append((name, len(both), medians, test))
-    adjusted = holm([test.p_value for *_, test in found])
-    for (name, images, (without, defended), test), p_holm in zip(found, adjusted, strict=True):
-        way = "shorter" if test.first_is_shorter else "longer"
-        claim = f"significantly {way}" if p_holm < SIGNIFICANT else "not significantly different"
+        medians = quantile(after[both], 0.5), quantile(before[both], 0.5)
+        rows.append((dataset, model, defense, seed, len(both), *medians, test.first_is_shorter, test.p_value))
+    columns = ("both", f"defended_{norm}", f"undefended_{norm}", "defended_is_shorter", "p_holm_vs_undefended")
+    found = pd.DataFrame(rows, columns=[*VICTIM_KEYS, *columns])
+    return found.assign(p_holm_vs_undefended=holm(found["p_holm_vs_undefended"].tolist()))
+
+
+def _of_defenses(protected: pd.DataFrame, norm: str) -> Iterator[str]:
+    """Say how much longer the shortest perturbation of any attack is on each defended network than without."""
+    for row in protected.to_dict("records"):
+        name = f"{_victim(row['model'], row['defense'])} ({row['dataset']}, seed {row['seed']})"
+        defended, without = (_distance(row[f"{which}_{norm}"]) for which in ("defended", "undefended"))
+        way = "shorter" if row["defended_is_shorter"] else "longer"
+        significant = row["p_holm_vs_undefended"] < SIGNIFICANT
+        claim = f"significantly {way}" if significant else "not significantly different"
         yield (
             f"{name}: the shortest perturbation of any attack has a median {NORMS[norm]} of {defended}, next to "
-            f"{without} without the defense, {claim} (Wilcoxon signed-rank test on the {images:,} images that both "
-            f"classify correctly, corrected after Holm over {counted(len(found), 'defended network')})."
+            f"{without} without the defense, {claim} (Wilcoxon signed-rank test on the {row['both']:,} images that "
+            f"both classify correctly, corrected after Holm over {counted(len(protected), 'defended network')})."
         )
 
 

@@ -1,13 +1,12 @@
 """Speed of each attack of the study `minimal`. These numbers differ from run to run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.tables.wording import counted, listed, span
 from foolflow.tables.writing import Table
 
 
@@ -53,12 +52,10 @@ def tabulate(runs: Sequence[Run]) -> Table:
         title="Speed of the attacks",
         data=data,
         display=_display(data),
-        findings=list(_findings(data)),
-        best=dict.fromkeys(data["network"].unique(), "highest"),
-        best_within=["data set", "seed"],
         notes=[
             f"Attacked images per second, on {devices}. Reading, judging and writing the images is not included. Jobs "
-            "ran in parallel, so the numbers vary from run to run; `bench/` compares speed on equal terms.",
+            "ran in parallel, and not all attacked the same images or in the same norm; `bench/` compares speed on "
+            "equal terms.",
         ],
         varies=True,
     )
@@ -72,27 +69,6 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     display = speeds.fillna("").reset_index().astype(str).rename(columns={"dataset": "data set"})
     constant = [name for name in ("data set", "seed") if display[name].nunique() == 1]
     return display.drop(columns=constant)
-
-
-def _findings(data: pd.DataFrame) -> Iterator[str]:
-    """Say which attack is the fastest on how many networks, and by what factor."""
-    networks = [rows for _, rows in data.groupby(["dataset", "network", "seed"], sort=False)]
-    if data["attack"].nunique() == 1:
-        speeds = span(data["images_per_second"].tolist(), _speed)
-        yield f"{data['attack'].iloc[0]} is the only attack: {speeds} images per second."
-        return
-    wins: dict[str, list[pd.DataFrame]] = {}
-    for rows in networks:
-        ordered = rows.sort_values("images_per_second", ascending=False, kind="stable")
-        wins.setdefault(ordered["attack"].iloc[0], []).append(ordered)
-    for attack, won in sorted(wins.items(), key=lambda item: -len(item[1])):
-        speeds = span([rows["images_per_second"].iloc[0] for rows in won], _speed)
-        compared = [rows for rows in won if len(rows) > 1]
-        ratios = [rows["images_per_second"].iloc[0] / rows["images_per_second"].iloc[1] for rows in compared]
-        names = listed(list(dict.fromkeys(rows["attack"].iloc[1] for rows in compared)))
-        ratio = f", {span(ratios, '{:.1f}'.format)} times as many as the next, {names}" if ratios else ""
-        where = f"{len(won)} of {counted(len(networks), 'network')}"
-        yield f"{attack} is the fastest on {where}, with {speeds} images per second{ratio}."
 
 
 def _speed(images_per_second: float) -> str:

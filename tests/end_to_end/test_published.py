@@ -51,8 +51,9 @@ def test_a_number_that_is_not_reproduced_needs_a_reason_without_numbers(root, st
 
 
 def test_what_is_published_is_complete(root):
-    published = load_object(str(root / "docs/publish.py") + ":FILES")
+    published, runs = (load_object(f"{root}/docs/publish.py:{name}") for name in ("FILES", "MADE_BY"))
     assert sorted(published) == STUDIES
+    assert set(runs) == {study for study in STUDIES if (root / "docs/results" / study / "manifest.json").exists()}
     for study, files in published.items():
         folder = root / "docs/results" / study
         assert (folder / "README.md").stat().st_size > 500

@@ -24,7 +24,7 @@ from foolflow.figures import (
     training_curves,
     waterfall,
 )
-from foolflow.figures.style import RIGHT, WRONG, save_figure
+from foolflow.figures.style import GREY, RIGHT, WRONG, save_figure
 from foolflow.statistics.minimal import NoiseCurve, security_curve
 
 SWEEP = pd.DataFrame(
@@ -255,15 +255,15 @@ def test_a_security_curve_falls_from_the_clean_accuracy_in_steps():
     assert len(axes.collections) == 2  # the bands
 
 
-def test_the_noise_of_a_network_has_its_colour_and_one_entry_in_the_legend_below():
+def test_the_noise_of_all_networks_is_grey_and_has_one_entry_in_the_legend_below():
     points = np.array([0.0, 1.0, 2.0])
     noise = NoiseCurve(points, 1 - points / 10, 0.9 - points / 10, 1 - points / 20)
     axes = security_curves.draw([replace(curve, noise=noise) for curve in CURVES]).axes[0]
     found = [line for line in axes.lines if line.get_marker() == "x" and len(line.get_xdata())]
-    assert [line.get_color() for line in found] == [axes.lines[0].get_color(), axes.lines[2].get_color()]
+    assert [line.get_color() for line in found] == [GREY, GREY]
     assert found[0].get_ydata().tolist() == [100, 90, 80]
     labels = axes.get_legend_handles_labels()[1]
-    assert labels == ["MLP: 2.00", "CNN: ∞", "random noise of the same size"]
+    assert labels == ["MLP: 2.00", "CNN: ∞", "random noise of the same size, a line per network"]
     axes.figure.canvas.draw()
     assert axes.get_legend().get_window_extent().y1 < axes.get_window_extent().y0
 
