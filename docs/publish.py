@@ -19,6 +19,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from foolflow.data.cells import VICTIM
 from foolflow.tables.times import read_benchmarks, times_table
 from foolflow.tables.writing import write_table
 from foolflow.workflow.plugins import load_object
@@ -35,7 +36,6 @@ RECORDS = {
         *("l1", "l2", "linf", "iterations", "gradient_evaluations"),
     )
 }
-VICTIM = ("dataset", "model", "defense", "seed")
 # The studies of config.yaml whose tables and figures make a page here
 MADE_BY = {
     "fgsm_sweep": ("fgsm_sweep",),
@@ -44,7 +44,6 @@ MADE_BY = {
     "defenses": ("defenses", "transfer", "detection"),
     "leaderboard": ("leaderboard",),
 }
-ABOUT_THE_RUN = ("manifest.json", "times.md")
 MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
 
 # What is published: docs/results/<study>/<name> from results/<path>.

@@ -26,7 +26,7 @@ SNAKEMAKE = 'Snakemake is not installed; it is in the extra `workflow`: pip inst
 QUIET = ("--quiet", "host", "progress", "reason", "rules")  # not `all`, which would hide errors in the config
 WHERE = ("--cores", "-c", "--jobs", "-j", "--profile", "--executor", "-e")  # options that say where jobs run
 # Options with which Snakemake does not run the jobs. The short ones may follow those that it runs with, as in -np.
-SHORT_OF_RUNNING = (
+STARTS_NO_JOB = (
     *("--archive", "--cleanup-metadata", "--cleanup-shadow", "--conda-cleanup-envs", "--conda-create-envs-only"),
     *("--containerize", "--d3dag", "--dag", "--delete-all-output", "--delete-temp-output", "--detailed-summary"),
     *("--dry-run", "--dryrun", "--export-cwl", "--filegraph", "--generate-unit-tests", "--lc", "--li", "--lint"),
@@ -34,7 +34,7 @@ SHORT_OF_RUNNING = (
     *("--list-rules", "--list-target-rules", "--list-untracked", "--lp", "--lt", "--lu", "--print-compilation"),
     *("--report", "--rulegraph", "--summary", "--touch", "--unlock", "--version"),
 )
-SHORT_OF_RUNNING_IN_SHORT = re.compile("-[aFfkp]*[DlnStv]")
+STARTS_NO_JOB_SHORT = re.compile("-[aFfkp]*[DlnStv]")
 NOTHING_TO_DO = "Nothing to be done"  # begins Snakemake's message that all files are up to date
 EXAMPLE = """models:   { mine: { torchvision: resnet18, weights: resnet18.pth } }
 datasets: { photos: { source: folder, path: photos, resize: 256, crop: 224 } }
@@ -93,8 +93,8 @@ def _is_short_of_running(option: str) -> bool:
     """Return whether Snakemake runs no jobs with this option. Snakemake accepts abbreviations of long options."""
     name = option.partition("=")[0]
     if name.startswith("--"):
-        return len(name) > 2 and any(one.startswith(name) for one in SHORT_OF_RUNNING)
-    return SHORT_OF_RUNNING_IN_SHORT.match(name) is not None
+        return len(name) > 2 and any(one.startswith(name) for one in STARTS_NO_JOB)
+    return STARTS_NO_JOB_SHORT.match(name) is not None
 
 
 def _is_newer(file: Path, start: float) -> bool:

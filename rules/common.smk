@@ -109,7 +109,7 @@ def raw_files(wildcards):
 
 
 def read_files(wildcards, input):
-    """What a data set is read from, for its record. Files of a user's folder can be more than a command line holds."""
+    """Return what a data set is read from, for its record. Files of a user's folder can be more than a command line holds."""
     dataset = config["datasets"][wildcards.dataset]
     return source_folders(dataset) if dataset["source"] == "folder" else input.raw
 

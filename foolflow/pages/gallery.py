@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from foolflow.data.adversarial import to_stored
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, Cell, model_and_defense, source_of
 from foolflow.pages.sprites import Sheets
@@ -295,7 +296,7 @@ class _Album:
             cell = {"dataset": dataset, "model": model, "defense": defense, "seed": seed, "attack": attack}
             entry["command"] = self._command(cell)
         if len(rows):
-            made = shown.reduced(_to_8_bits(self._artefacts.tensor(judged.cell, "images", rows)))
+            made = shown.reduced(to_stored(self._artefacts.tensor(judged.cell, "images", rows), np.dtype(np.uint8)))
             clean = shown.clean[np.array(entry["image"])]
             entry["sprites"] = sheets.add(made - clean)  # uint8 wraps around, which is meant
             if self._artefacts.has_tensor(judged.cell, "flow"):
@@ -414,10 +415,6 @@ def _largest_reduction(shape: Sequence[int]) -> int:
     while min(shape[1:]) // (2 * factor) >= SMALLEST:
         factor *= 2
     return factor
-
-
-def _to_8_bits(images: np.ndarray) -> np.ndarray:
-    return np.rint(images * 255).astype(np.uint8)
 
 
 def _column(values: np.ndarray, digits: int) -> Any:

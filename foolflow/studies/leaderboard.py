@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.statistics.summary import ball_in_words
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sources_with
 from foolflow.workflow.config.names import invalid_names, unknown, unknown_pairs
 
@@ -58,7 +59,7 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
 def figures(config: Config) -> list[Exhibit]:
     found = []
     for name, board in boards(config).items():
-        budget = " ({norm} up to {epsilon})".format(**board) if "norm" in board else ""
+        budget = f", within {ball_in_words(board['norm'], board['epsilon'])}" if "norm" in board else ""
         spec = {"title": f"{name}: accuracy on {board['dataset']}{budget}", "table": f"leaderboard/{name}"}
         words = labels(f"figure: board {name}", attempts(config, board))
         found.append(exhibit(f"leaderboard/{name}", "board", spec, "board.rst", words))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.attacks.kinds import sizes
 from foolflow.attacks.planning import OVERHEAD, Speed, seconds_per_image
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
@@ -80,7 +81,7 @@ def _row(
         most += OVERHEAD + _seconds(one["entry"], found, available, 1.0)
     judging = sum(
         number_of_images(one["entry"], speed_of(one)["classes"], images["test"][one["dataset"]])
-        * _epsilons(one["entry"])
+        * len(sizes(one["entry"]))
         * speed_of(one)["forward"]
         for one in study["judgements"]
     )
@@ -107,7 +108,7 @@ def _seconds(entry: Mapping[str, Any], found: Mapping[str, Any], available: int,
         shape=tuple(found["shape"]),
         draws=found["draws"],
     )
-    return count * _epsilons(entry) * seconds_per_image(entry, speed)
+    return count * len(sizes(entry)) * seconds_per_image(entry, speed)
 
 
 def number_of_images(entry: Mapping[str, Any], classes: int, available: int) -> int:
@@ -119,12 +120,6 @@ def number_of_images(entry: Mapping[str, Any], classes: int, available: int) -> 
     if "per_class" in entry:
         chosen = min(entry["per_class"] * classes, available)
     return chosen * (classes - 1) if entry.get("targets") == "all" else chosen
-
-
-def _epsilons(entry: Mapping[str, Any]) -> int:
-    parameters = entry.get("parameters", {})
-    lists = [parameters[key] for key in ("epsilon", "strength") if isinstance(parameters.get(key), list)]
-    return max([len(found) for found in lists], default=1)
 
 
 def _finding(data: pd.DataFrame) -> str:

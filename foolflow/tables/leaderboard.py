@@ -16,11 +16,11 @@ from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
-from foolflow.statistics.summary import CLEAN, WORST
+from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
-from foolflow.tables.wording import NORMS, counted, listed, tied_rate
+from foolflow.tables.wording import counted, listed, tied_rate
 from foolflow.tables.writing import Table, p_text, without_empty_columns
 
 MOST_PAIRS = 10  # that a finding names
@@ -44,7 +44,7 @@ class Board:
     def threat(self) -> str:
         if self.budget is None:
             return "perturbations of any size"
-        return f"{NORMS[self.budget.norm]} up to {self.budget.epsilon:.4g}"
+        return f"within {ball_in_words(self.budget.norm, self.budget.epsilon)}"
 
 
 @dataclass(frozen=True)
@@ -362,8 +362,8 @@ def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) 
     counts = "Perturbations of any size count."
     if board.budget is not None:
         counts = (
-            f"A perturbation larger than {NORMS[board.budget.norm]} {board.budget.epsilon:.4g} does not count as a "
-            "success; of an attack with several epsilons, the largest within that budget is used."
+            f"Only a perturbation {board.threat} counts as a success; of an attack with several epsilons, the largest "
+            "within that budget is used."
         )
     notes = [
         f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "

@@ -44,10 +44,8 @@ def test_the_plan_fits_the_budget_and_attacks_of_the_worst_case_share_their_imag
     counting = {found[one["name"]].images for one in listed if one["counts"]}
     assert len(counting) == 1
     assert all(min(FEWEST, images) <= one.images <= min(images, 10_000) for one in found.values())
-    if any(one.images > FEWEST for one in found.values()) and all(one.images != FEWEST for one in found.values()):
-        assert sum(one.seconds for one in found.values()) <= max(budget, OVERHEAD * len(listed) + budget / 2) * (
-            1 + 1e-9
-        )
+    more = [one.seconds for one in found.values() if one.images > FEWEST]  # the others take what they take
+    assert sum(more) <= max(budget, OVERHEAD * len(listed) + budget / 2) * (1 + 1e-9)
 
 
 def test_time_that_one_attack_does_not_need_goes_to_the_others(monkeypatch):

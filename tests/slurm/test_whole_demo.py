@@ -1,6 +1,7 @@
 """Compare the demo with and without Slurm (`make slurm-demo`). `make test` runs a small part of it."""
 
 import os
+import re
 
 import pytest
 
@@ -28,4 +29,4 @@ def test_make_slurm_demo_compares_a_part_of_the_demo(root):
         pytest.skip(f"not installed: {', '.join(missing)}")
     weights = "results/demo/victims/digits/MLP/none/0/weights.safetensors"
     output = make(root, "slurm-demo", f"TARGETS={weights}").stdout
-    assert "1 passed, 1 skipped" in output
+    assert re.search(r"\b1 passed, \d+ skipped", output)

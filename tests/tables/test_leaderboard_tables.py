@@ -73,8 +73,8 @@ def test_the_title_names_the_budget_and_larger_perturbations_do_not_count():
     assert board.budget == Budget("l2", 1.0)
     table = tabulate(board, [attempt("A", "fgsm", "----", l2=[0.5, 1.0, 1.5, 3.0])])
     assert accuracies(table, "A")["worst case"] == 0.5
-    assert table.title == "Leaderboard l2: mnist, L2 up to 1"
-    assert "larger than L2 1 does not count" in table.notes[0]
+    assert table.title == "Leaderboard l2: mnist, within L2 1"
+    assert "Only a perturbation within L2 1 counts" in table.notes[0]
 
 
 def test_transferred_sets_have_one_column_per_attack_and_count_in_the_worst_case():
