@@ -11,6 +11,7 @@ from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, columns
+from foolflow.statistics.attempts import right_before
 
 COLUMNS = 8
 COUNT = 40
@@ -24,7 +25,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """
     cell, names = spec["cell"], artefacts.class_names(spec["cell"])
     records = artefacts.records(cell)
-    shown = records[records["clean_prediction"] == records["label"]].head(COUNT)
+    shown = records[right_before(records)].head(COUNT)
     if shown.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
     classes = zip(shown["label"], shown["prediction"], shown["target"], strict=True)

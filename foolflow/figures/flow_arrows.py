@@ -13,6 +13,7 @@ from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import COLOURS, WIDTH, heading, house_style
 from foolflow.figures.text import class_name
+from foolflow.statistics.attempts import right_before
 
 SHORTEST = 0.05  # pixels; shorter arrows would only be dots
 COUNT = 4
@@ -45,7 +46,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     names = artefacts.class_names(cell)
     records = artefacts.records(cell)
-    fooled = records[(records["clean_prediction"] == records["label"]) & records["success"]]
+    fooled = records[right_before(records) & records["success"]]
     if fooled.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the attack fooled no image, so there is none to show")
     shown = fooled.drop_duplicates("label").head(COUNT)

@@ -12,6 +12,7 @@ from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, columns, limited
+from foolflow.statistics.attempts import right_before
 
 COLUMNS = 10
 EPSILONS = 12
@@ -41,7 +42,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     records = artefacts.records(cell)
     epsilons = sorted(records["epsilon"].unique())
     first = records[records["epsilon"] == epsilons[0]]
-    right = first[first["clean_prediction"] == first["label"]]
+    right = first[right_before(first)]
     chosen = right.drop_duplicates("label").sort_values("label")["index"].head(COLUMNS).tolist()
     if not chosen:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")

@@ -13,6 +13,7 @@ from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
 from foolflow.figures.style import COLOURS, WRONG, heading, house_style
 from foolflow.figures.text import class_name, columns, limited
+from foolflow.statistics.attempts import right_before
 
 CLASSES = 10
 LONGEST = 14  # columns of a class name
@@ -25,7 +26,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     records = artefacts.records(cell)
-    right = records[records["clean_prediction"] == records["label"]]
+    right = records[right_before(records)]
     if right.empty:
         raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
     first = right.drop_duplicates("label")

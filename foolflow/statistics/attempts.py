@@ -29,6 +29,11 @@ class Attempt:
         return f"{self.model}/{self.defense}"
 
 
+def right_before(records: pd.DataFrame) -> pd.Series:
+    """Return which images the victim classifies correctly before the attack: bool (N,). records: from `judge`."""
+    return records["clean_prediction"] == records["label"]
+
+
 def load_attempts(cells: Sequence[Cell], artefacts: Artefacts) -> list[Attempt]:
     """Load the attempt of each cell. cells: dataset and the fields of an Attempt except its records."""
     keys = ("model", "defense", "seed", "attack", "source")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 
 
@@ -17,7 +18,7 @@ def distances(records: pd.DataFrame, measured: str = "l2") -> pd.Series:
     The distance is 0 for a clean error, and infinite where the attack failed.
     """
     fooled = records[measured].where(records["success"], np.inf)
-    right = records["clean_prediction"] == records["label"]
+    right = right_before(records)
     return fooled.where(right, 0.0).set_axis(records["index"])
 
 
@@ -66,7 +67,7 @@ def noise_curve(records: pd.DataFrame) -> NoiseCurve:
 
     records: those of a `corrupt` attack at several epsilons, one row per image and epsilon.
     """
-    clean = records["clean_prediction"] == records["label"]
+    clean = right_before(records)
     right = records["prediction"] == records["label"]
     rows = []
     for _, same in records.groupby("epsilon"):

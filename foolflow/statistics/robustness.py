@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.errors import InvalidInput
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import Budget
 
 
@@ -22,7 +23,7 @@ def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
     Raises InvalidInput if no epsilon is within the budget.
     """
     table = _at_largest_epsilon(records.reset_index(drop=True), budget)
-    clean = table["clean_prediction"] == table["label"]
+    clean = right_before(table)
     within = True if budget is None else table[budget.norm] <= budget.largest
     fooled = clean & (table["prediction"] != table["label"]) & within
     found = pd.DataFrame({"row": table.index, "clean": clean, "right": clean & ~fooled})

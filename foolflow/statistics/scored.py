@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.records import read_records
+from foolflow.statistics.attempts import right_before
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path])
 
 
 def _load(entry: Mapping[str, Any], scores: pd.DataFrame) -> Detector:
-    right = scores[scores["clean_prediction"] == scores["label"]]  # before the attack
+    right = scores[right_before(scores)]  # before the attack
     return Detector(
         **{key: entry[key] for key in ("dataset", "model", "seed", "detector")},
         clean=scores[scores["images"].isin(("val", "test"))],

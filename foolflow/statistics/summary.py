@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import Budget, size_in_words
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
@@ -84,7 +85,7 @@ def _row(name: str, n: int, correct: int, clean: int | None = None) -> dict[str,
 def _median(one: Tried) -> dict[str, Any]:
     if one.distance is None:
         return {}
-    right = one.records[one.records["clean_prediction"] == one.records["label"]]
+    right = one.records[right_before(one.records)]
     values = right[one.distance].where(right["success"], np.inf)
     low, high = median_interval(values.to_numpy())
     return {"distance": one.distance, "median": quantile(values, 0.5), "median_low": low, "median_high": high}

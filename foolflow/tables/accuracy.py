@@ -16,7 +16,7 @@ from foolflow.tables.writing import (
     Table,
     deviation,
     percent,
-    percent_interval,
+    percent_intervals,
     published_note,
     verdict,
     verdict_note,
@@ -152,7 +152,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "model": data["model"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         **{f"{split} %": data[split].map(percent) for split in SPLITS if split in data},
-        "95 % interval (test)": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval (test)": percent_intervals(data),
         **spread_column(data, "test %"),
         "n (test)": data["n"].map("{:,}".format),
     }

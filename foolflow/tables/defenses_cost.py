@@ -8,6 +8,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import UNDEFENDED, VICTIM
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.statistics.robustness import on_common_images
@@ -17,7 +18,7 @@ from foolflow.tables.writing import (
     Table,
     p_text,
     percent,
-    percent_interval,
+    percent_intervals,
     points,
     signed_points,
     without_empty_columns,
@@ -46,7 +47,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     victims = []
     for victim in spec["victims"]:
         records = max((artefacts.records(cell) for cell in victim["cells"]), key=len).drop_duplicates("index")
-        right = (records["clean_prediction"] == records["label"]).set_axis(records["index"])
+        right = right_before(records).set_axis(records["index"])
         history = artefacts.history(victim) if victim["trained"] else None
         victims.append(Defended(**{key: victim[key] for key in VICTIM}, right=right, history=history))
     return tabulate(spec["title"], victims)
@@ -119,7 +120,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "training time": data["seconds"].map(lambda seconds: "" if pd.isna(seconds) else duration(seconds)),
         "times none": data["times_none"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.2f}"),
         "clean %": data["clean"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval": percent_intervals(data),
         "n": data["n"].map("{:,}".format),
         "points lost": data["lost"].map(_lost),
         "p (Holm)": data["holm_p"].map(p_text),

@@ -10,7 +10,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.tables.links import links, to_images
 from foolflow.tables.targeted import measure, number
 from foolflow.tables.wording import overlap, rate_with_n
-from foolflow.tables.writing import Table, percent, percent_interval, points
+from foolflow.tables.writing import Table, percent, percent_intervals, points
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def tabulate(title: str, settings: Sequence[Setting], fixed: str) -> Table:
             "parameter": data["parameter"],
             "value": data["value"],
             "success %": data["success"].map(percent),
-            "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+            "95 % interval": percent_intervals(data),
             "n": data["n"].map("{:,}".format),
             "median flow loss": data["median_flow_loss"].map(number),
             "its 95 % interval": [

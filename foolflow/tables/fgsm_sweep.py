@@ -9,6 +9,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import read_json
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
@@ -21,6 +22,7 @@ from foolflow.tables.writing import (
     p_text,
     percent,
     percent_interval,
+    percent_intervals,
     points,
     published_note,
     verdict,
@@ -99,7 +101,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
 def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     epsilons = sorted(sweep.records["epsilon"].unique())
     first = sweep.records[sweep.records["epsilon"] == epsilons[0]]
-    right_clean = (first["clean_prediction"] == first["label"]).to_numpy()
+    right_clean = right_before(first).to_numpy()
     rows = [{"epsilon": 0.0, **_accuracy(right_clean), "accuracy_8bit": right_clean.mean()}]
     for epsilon in epsilons:
         records = sweep.records[sweep.records["epsilon"] == epsilon]
@@ -223,7 +225,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "epsilon": data["epsilon"].map("{:.4g}".format),
         "n": data["n"].map("{:,}".format),
         "accuracy %": data["accuracy"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval": percent_intervals(data),
         **spread_column(data, "accuracy %"),
         "8 bits %": data["accuracy_8bit"].map(percent),
         "modified set %": data["accuracy_modified"].map(percent),

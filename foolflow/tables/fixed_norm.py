@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.minimal import distances
 from foolflow.statistics.paired import compare_paired, holm
 from foolflow.tables.links import links, to_images
 from foolflow.tables.wording import counted
-from foolflow.tables.writing import Table, p_text, percent, percent_interval
+from foolflow.tables.writing import Table, p_text, percent, percent_intervals
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def tabulate(attacked: Sequence[Fixed]) -> Table:
             "norm": data["epsilon"].map("{:.4g}".format),
             "n": data["n"].map("{:,}".format),
             "fooled %": data["fooled"].map(percent),
-            "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+            "95 % interval": percent_intervals(data),
             f"within, by {shortest} %": data["within"].map(percent),
             "missed": data["missed"].map("{:,}".format),
             "p (Holm)": data["p_holm"].map(p_text),
@@ -96,7 +97,7 @@ def _rows(one: Fixed) -> Iterator[dict[str, Any]]:
     length = distances(one.known)
     for epsilon in sorted(one.records["epsilon"].unique()):
         records = one.records[one.records["epsilon"] == epsilon].set_index("index")
-        right = records[records["clean_prediction"] == records["label"]]
+        right = records[right_before(records)]
         fooled, within = right["success"].astype(bool), length[right.index] <= epsilon
         tested = compare_paired(fooled.to_numpy(), within.to_numpy())
         low, high = wilson_interval(int(fooled.sum()), len(fooled))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, quantile
 from foolflow.statistics.paired import SIGNIFICANT, DistanceComparison, compare_distances, holm
@@ -16,7 +17,7 @@ from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, Row, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import NORMS, counted, listed, span
-from foolflow.tables.writing import Table, percent, percent_interval
+from foolflow.tables.writing import Table, percent, percent_intervals
 
 # Distances that differ by less than this fraction are considered equal.
 EQUAL = 0.01
@@ -127,7 +128,7 @@ def _compare(attacks: Sequence[Attacked], norm: str) -> dict[tuple[int, int], Di
 
 
 def _distances_of_right(one: Attacked, norm: str) -> pd.Series:
-    return distances(one.records[one.records["clean_prediction"] == one.records["label"]], norm)
+    return distances(one.records[right_before(one.records)], norm)
 
 
 def _rows(attacks: Sequence[Attacked], norm: str, tests: Mapping[tuple[int, int], Tested]) -> pd.DataFrame:
@@ -167,7 +168,7 @@ def _tests_note(tests: int, networks: int) -> list[str]:
 
 
 def _row(one: Attacked, norm: str, shortest: pd.Series) -> dict[str, Any]:
-    right = one.records[one.records["clean_prediction"] == one.records["label"]]
+    right = one.records[right_before(one.records)]
     distance = _distances_of_right(one, norm)
     median_low, median_high = median_interval(distance.to_numpy())
     best = shortest[distance.index]
@@ -336,7 +337,7 @@ def _display(data: pd.DataFrame, norm: str) -> pd.DataFrame:
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         "n": data["n"].map("{:,}".format),
         "success %": data["success"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval": percent_intervals(data),
         f"median {NORMS[norm]}": data[f"median_{norm}"].map(_distance),
         MEDIAN_INTERVAL: [
             "" if pd.isna(low) else f"{_distance(low)} to {_distance(high)}"

@@ -9,12 +9,13 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import counted
-from foolflow.tables.writing import Table, p_text, percent, percent_interval, without_empty_columns
+from foolflow.tables.writing import Table, p_text, percent, percent_intervals, without_empty_columns
 
 CONTROL = "control"  # the way that chooses nothing against the victim
 
@@ -86,7 +87,7 @@ def _rows(ways: Sequence[Way]) -> pd.DataFrame:
     against_clean, against_first = [], []
     for way in ways:
         for size, records in way.at_each_size():
-            right, clean = _right(records), records["clean_prediction"] == records["label"]
+            right, clean = _right(records), right_before(records)
             if not rows:
                 rows.append(_row(ways[0], clean) | {"attack": "", "way": "clean", "unit": "", "size": np.nan})
             tested = compare_paired(clean.to_numpy(), right.to_numpy())
@@ -147,7 +148,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "size": ["" if pd.isna(size) else f"{size:.4g} {unit}" for size, unit in data[["size", "unit"]].to_numpy()],
         "n": data["n"].map("{:,}".format),
         "accuracy %": data["accuracy"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval": percent_intervals(data),
         **spread_column(data, "accuracy %"),
         "target reached %": data["target_reached"].map(percent),
         "mean L2": data["l2"].map(_distance),

@@ -10,7 +10,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.tables.links import links, to_images
 from foolflow.tables.targeted import measure, number, with_interval
 from foolflow.tables.wording import listed, rate_with_n
-from foolflow.tables.writing import Table, percent, percent_interval, signed_points
+from foolflow.tables.writing import Table, percent, percent_intervals, signed_points
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def tabulate(title: str, steps: Sequence[Step]) -> Table:
             "model": data["model"],
             "success %": data["success"].map(percent),
             "points": ["" if pd.isna(value) else f"{100 * value:+.2f}" for value in data["difference"]],
-            "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+            "95 % interval": percent_intervals(data),
             "n": data["n"].map("{:,}".format),
             "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
             "evaluations per image": data["gradient_evaluations"].map(number),

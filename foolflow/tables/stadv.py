@@ -8,6 +8,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
@@ -19,6 +20,7 @@ from foolflow.tables.writing import (
     deviation,
     percent,
     percent_interval,
+    percent_intervals,
     published_note,
     verdict,
     verdict_note,
@@ -168,7 +170,7 @@ def _links(one: Attacked) -> dict[str, Link]:
 
 
 def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:
-    right = one.records[one.records["clean_prediction"] == one.records["label"]]
+    right = one.records[right_before(one.records)]
 
     def known(kind: str, name: str) -> float | None:
         value = reference[kind].get(one.dataset, {}).get(one.model, {}).get(name)
@@ -213,7 +215,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "model": data["model"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
         "success %": data["success"].map(percent),
-        "95 % interval": [percent_interval(*row) for row in zip(data["low"], data["high"], strict=True)],
+        "95 % interval": percent_intervals(data),
         **spread_column(data, "success %"),
         "n": data["n"].map("{:,}".format),
         **compared,

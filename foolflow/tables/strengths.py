@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import links, to_images
 from foolflow.tables.wording import rate_with_n
@@ -73,7 +74,7 @@ def tabulate(title: str, attacked: Sequence[Filtered]) -> Table:
 
 
 def _row(one: Filtered) -> dict[str, Any]:
-    right = one.records["clean_prediction"] == one.records["label"]
+    right = right_before(one.records)
     fooled, count = int(one.records.loc[right, "success"].sum()), int(right.sum())
     low, high = wilson_interval(fooled, count)
     clean_low, clean_high = wilson_interval(count, len(right))

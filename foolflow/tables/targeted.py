@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import median_interval, wilson_interval
 
 SIZES = ("displacement", "shift", "deformation", "ssim")  # of the flows, and of their effect on the images
@@ -17,7 +18,7 @@ def measure(records: pd.DataFrame, *, any_class: bool = False, clean_errors: boo
     any_class: any wrong class is a success, not only the target.
     clean_errors: include images that the victim misclassifies without an attack.
     """
-    counted = records if clean_errors else records[records["clean_prediction"] == records["label"]]
+    counted = records if clean_errors else records[right_before(records)]
     won = counted["prediction"] != counted["label"] if any_class else counted["success"]
     low, high = wilson_interval(int(won.sum()), len(counted))
     fooled = counted.loc[won, "flow_loss"].to_numpy()

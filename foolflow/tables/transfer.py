@@ -7,7 +7,7 @@ import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import model_and_defense
-from foolflow.statistics.attempts import Attempt, load_attempts, short_names
+from foolflow.statistics.attempts import Attempt, load_attempts, right_before, short_names
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
@@ -51,7 +51,7 @@ def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) 
 
 
 def _row(name: str, dataset: str, attempt: Attempt) -> dict[str, Any]:
-    right = attempt.records[attempt.records["clean_prediction"] == attempt.records["label"]]
+    right = attempt.records[right_before(attempt.records)]
     fooled = int((right["prediction"] != right["label"]).sum())
     low, high = wilson_interval(fooled, len(right))
     return {

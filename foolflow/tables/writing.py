@@ -198,6 +198,11 @@ def percent_interval(low: float, high: float, digits: int = 2) -> str:
     return f"{percent(low, digits)} to {percent(high, digits)}"
 
 
+def percent_intervals(data: pd.DataFrame) -> list[str]:
+    """Format the interval of each row, with the columns `low` and `high`, which are fractions."""
+    return [percent_interval(*row) for row in data[["low", "high"]].itertuples(index=False)]
+
+
 def p_text(p_value: float) -> str:
     """Format a p-value for readers: `0.013`, `2e-31`, or `< 1e-300` near the smallest double."""
     if pd.isna(p_value):
