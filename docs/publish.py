@@ -1,6 +1,6 @@
 """Copy what a full run made to docs/results/, write its pages (docs/stories.py), and fill the README's table from it.
 
-    python docs/publish.py [--results results] [--studies fgsm_sweep accuracy ...]
+    python docs/publish.py [--results results] [--studies fgsm_sweep minimal ...]
 
 Of each study it also writes the manifest of the jobs that its tables and figures depend on, where their time went, and,
 of those in RECORDS, records.parquet, from which the tables of attacks can be computed again without Foolflow.
@@ -57,12 +57,6 @@ FILES = {
         "samples_mnist.png": "figures/samples/mnist/lenet/none/0/fgsm_sweep.png",
         "samples_cifar10.png": "figures/samples/cifar10/six_conv/none/0/fgsm_sweep_fine.png",
     },
-    "accuracy": {
-        **{
-            f"stadv_accuracy.{ending}": f"{folder}/stadv_accuracy.{ending}"
-            for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
-        },
-    },
     "minimal": {
         **{
             f"minimal_{part}.{ending}": f"tables/minimal_{part}.{ending}"
@@ -76,10 +70,10 @@ FILES = {
     "stadv": {
         **{
             f"stadv_{part}.{ending}": f"tables/stadv_{part}.{ending}"
-            for part in ("success", "explorations", "post_mortem")
+            for part in ("accuracy", "success", "explorations", "post_mortem")
             for ending in ("csv", "md")
         },
-        **{f"stadv_{part}.png": f"figures/stadv_{part}.png" for part in ("explorations", "post_mortem")},
+        **{f"stadv_{part}.png": f"figures/stadv_{part}.png" for part in ("accuracy", "explorations", "post_mortem")},
         **{
             f"{kind}_{dataset}_{model}.png": f"figures/{kind}/{dataset}/{model}/none/0/{attack}.png"
             for kind, attack in (("target_grid", "stadv_grid"), ("attack_sheet", "stadv"), ("flow", "stadv"))

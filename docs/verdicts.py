@@ -55,7 +55,7 @@ def compared(published: Path = PUBLISHED) -> list[Compared]:
         return pd.read_csv(published / f"{name}.csv").to_dict("records")
 
     return [
-        *_stadv(rows("accuracy/stadv_accuracy"), rows("stadv/stadv_success")),
+        *_stadv(rows("stadv/stadv_accuracy"), rows("stadv/stadv_success")),
         *_zoo(rows("minimal/minimal_accuracy")),
         *_defenses(rows("defenses/defenses_r3")),
         *_sweep(rows("fgsm_sweep/fgsm_sweep")),
