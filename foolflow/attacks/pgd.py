@@ -33,6 +33,7 @@ def pgd(
     steps: int = 40,
     step_size: float | None = None,
     restarts: int = 1,
+    early_stop: bool = True,
     seed: int = 0,
 ) -> Adversarial:
     """Run steepest ascent on a loss within a ball, from random starts (Madry et al. 2018, arXiv 1706.06083).
@@ -47,7 +48,10 @@ def pgd(
     steps: gradient steps from each start.  step_size: in pixel units (default: 2.5 epsilon / steps).
     restarts: number of random starts; each runs on the images that are not fooled yet.  seed: of the starts. All images
         start from the same point of the ball, so that no result depends on the batch.
-    An image leaves the batch as soon as it fools the model. For an image that never does, the last iterate is returned.
+    early_stop: an image leaves the batch as soon as it fools the model, so it may have barely crossed the boundary.
+        Without it, every image takes all steps, and its last iterate that fools the model is returned: such images
+        fool other models far more often. Both fool the same images.
+    For an image that never fools the model, the last iterate is returned.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
@@ -60,7 +64,9 @@ def pgd(
 
     def attack(radius: float) -> Adversarial:
         size = step_size or 2.5 * radius / steps
-        return _attack(model, images, labels, targets, scale, radius, norm, loss, steps, size, restarts, seed)
+        return _attack(
+            model, images, labels, targets, scale, radius, norm, loss, steps, size, restarts, early_stop, seed
+        )
 
     return at_each(epsilon, attack)
 
@@ -77,6 +83,7 @@ def _attack(
     steps: int,
     step_size: float,
     restarts: int,
+    early_stop: bool,
     seed: int,
 ) -> Adversarial:
     adversarial = images.clone()
@@ -88,16 +95,21 @@ def _attack(
         start = random_start(images, epsilon, norm, derived_seed(seed, restart))
         clean, truth, goal = images[standing], labels[standing], None if targets is None else targets[standing]
         current = project(clean + start, clean, epsilon, norm)
-        # The last points are looked at for the next restart only.
-        for step in range(steps + (restart + 1 < restarts)):
+        reached = torch.zeros_like(standing, dtype=torch.bool)
+        # With an early stop, the last points are looked at for the next restart only.
+        for step in range(steps + (restart + 1 < restarts or not early_stop)):
             gradient, logits = _ascent_direction(model, current, truth, goal, loss, needed=step < steps)
             fooled = is_clear_success(logits, truth, goal, scale)
-            if fooled.any():
+            if not early_stop:
+                adversarial[standing[fooled]] = current[fooled]
+                reached |= fooled
+            elif fooled.any():
                 leaving = standing[fooled]
                 adversarial[leaving] = current[fooled]
                 evaluations[leaving] += step + int(gradient is not None)
                 keep = (~fooled).nonzero().squeeze(1)
                 standing, clean, truth, scale = standing[keep], clean[keep], truth[keep], scale[keep]
+                reached = reached[keep]
                 current, goal = current[keep], None if goal is None else goal[keep]
                 gradient = None if gradient is None else gradient[keep]
                 if len(standing) == 0:
@@ -105,8 +117,9 @@ def _attack(
             if gradient is not None:
                 moved = current.add(steepest(gradient, norm), alpha=step_size)
                 current = project(moved, clean, epsilon, norm)
-        adversarial[standing] = current
+        adversarial[standing[~reached]] = current[~reached]
         evaluations[standing] += steps
+        standing, scale = standing[~reached], scale[~reached]
     return conclude(model, adversarial, labels, targets, evaluations, evaluations)
 
 

@@ -80,7 +80,8 @@ def _fgsm(parameters: Parameters, classes: int) -> Cost:
 
 def _pgd(parameters: Parameters, classes: int) -> Cost:
     steps, restarts = parameters.get("steps", 40), parameters.get("restarts", 1)
-    typical = max(0.3 * steps, 1)  # of the first start, because fooled images leave
+    leaving = parameters.get("early_stop", True)
+    typical = max(0.3 * steps, 1) if leaving else steps  # of the first start, where fooled images leave
     return Cost(typical + FINAL, typical, restarts * (steps + 1) + FINAL, restarts * steps)
 
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.pgd import pgd
@@ -63,6 +64,44 @@ def test_fooled_images_leave_the_batch_and_need_no_more_gradients(trained):
     assert made.gradient_evaluations[~wrong].float().mean() > made.gradient_evaluations[wrong].float().mean()
     standing = pgd(trained.model, images, labels, epsilon=1e-6, steps=7, restarts=2)
     assert (standing.gradient_evaluations[~wrong] == 14).all()
+
+
+@pytest.mark.parametrize("change", [{}, {"targeted": True}, {"norm": "l2", "epsilon": 2.0}, {"loss": "margin"}])
+def test_without_an_early_stop_the_same_images_are_fooled_by_more(trained, change):
+    from foolflow.attacks.base import margin
+
+    images, labels = trained.images[:100], trained.labels[:100]
+    targets = (labels + 1) % 10 if "targeted" in change else None
+    parameters = {"epsilon": 0.15, "steps": 10, "restarts": 2, "targets": targets} | change
+    parameters.pop("targeted", None)
+    early = pgd(trained.model, images, labels, **parameters)
+    whole = pgd(trained.model, images, labels, early_stop=False, **parameters)
+    assert torch.equal(early.success, whole.success)
+    assert 0 < whole.success.sum() < 100
+    chosen, sign = (labels, 1) if targets is None else (targets, -1)
+    with torch.no_grad():
+        lead = [sign * margin(trained.model(made.images), chosen)[made.success] for made in (early, whole)]
+    assert (lead[1].mean() > 2 * lead[0].mean()).all()
+    assert torch.equal(early.images[~early.success], whole.images[~whole.success])
+    assert set(whole.gradient_evaluations.tolist()) == {10, 20}
+
+
+class Waves(nn.Module):
+    """Two classes that alternate along the brightness of an image, with a period of 0.2."""
+
+    def forward(self, images):
+        wave = torch.cos(10 * torch.pi * images.mean((1, 2, 3)))
+        return torch.stack([wave, -wave], 1)
+
+
+@pytest.mark.parametrize("steps", [7, 8])
+def test_an_image_that_comes_back_keeps_the_last_point_that_fools(steps):
+    """Steps of half a period change the class each time, so an odd or an even number of them ends where it began."""
+    images = torch.linspace(0.42, 0.58, 9).view(9, 1, 1, 1)
+    labels = Waves()(images).argmax(1)
+    made = pgd(Waves(), images, labels, epsilon=0.35, steps=steps, step_size=0.1, early_stop=False)
+    assert made.success.all()
+    assert (Waves()(made.images).argmax(1) != labels).all()
 
 
 def test_targets_are_reached(trained):

@@ -8,6 +8,7 @@ from foolflow.models.victims import build_model, build_victim, load_victim, save
 
 ARCHITECTURES = [
     *("airbench.Airbench", "cnn.CNN", "lenet.LeNet", "mlp.MLP", "six_conv.SixConv"),
+    "tutorial_lenet.TutorialLeNet",
     *("alex_net.AlexNet", "inception.Inception", "caps_net.CapsNet"),
     *("stadv.A", "stadv.B", "stadv.C", "stadv_students.A", "stadv_students.B", "stadv_students.C"),
 ]

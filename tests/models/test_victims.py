@@ -14,6 +14,7 @@ PARAMETERS = {  # for 28 x 28 images, one channel and ten classes; counted by ha
     "stadv.B": 710_218,
     "stadv.C": 4_795_082,
     "lenet.LeNet": 21_840,
+    "tutorial_lenet.TutorialLeNet": 21_840,
     "mlp.MLP": 669_706,
 }
 
