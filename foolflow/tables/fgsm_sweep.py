@@ -31,7 +31,8 @@ from foolflow.tables.writing import (
 )
 
 NOISE = "random noise %"
-CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm"]
+AGAINST_NOISE = "p (Holm), against noise"
+CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm", "p_holm_vs_control"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     adjusted = holm([row["p_value"] for row in rows[1:]])
     for row, p_holm in zip(rows[1:], adjusted, strict=True):
         row["p_holm"] = p_holm
-    table = pd.DataFrame(rows).merge(_control(sweep, epsilons, right_clean), on="epsilon", how="left")
+    control = _control(sweep, epsilons, right_clean)
+    table = pd.DataFrame(rows).merge(control, on="epsilon", how="left")
     published = reference["accuracy"].get(sweep.dataset, {}).get(sweep.model, {})
     for column in reference["source"]:
         known = (
@@ -142,13 +144,19 @@ def _control(sweep: Sweep, epsilons: Sequence[float], right_clean: np.ndarray) -
         epsilon: (records["prediction"] == records["label"]).to_numpy()
         for epsilon, records in sweep.noise.groupby("epsilon")
     }
-    adjusted = holm([compare_paired(right_clean, right[epsilon]).p_value for epsilon in epsilons])
+    attacked = {
+        epsilon: (records["prediction"] == records["label"]).to_numpy()
+        for epsilon, records in sweep.records.groupby("epsilon")
+    }
+    against_clean = holm([compare_paired(right_clean, right[epsilon]).p_value for epsilon in epsilons])
+    against_attack = holm([compare_paired(right[epsilon], attacked[epsilon]).p_value for epsilon in epsilons])
+    found = [(0.0, right_clean, np.nan, np.nan)]
+    found += [
+        (epsilon, right[epsilon], *p) for epsilon, *p in zip(epsilons, against_clean, against_attack, strict=True)
+    ]
     rows = [
-        [epsilon, found.mean(), *wilson_interval(int(found.sum()), len(found)), p_holm]
-        for epsilon, found, p_holm in [
-            (0.0, right_clean, np.nan),
-            *((epsilon, right[epsilon], p_holm) for epsilon, p_holm in zip(epsilons, adjusted, strict=True)),
-        ]
+        [epsilon, each.mean(), *wilson_interval(int(each.sum()), len(each)), *p_values]
+        for epsilon, each, *p_values in found
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -173,6 +181,7 @@ def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
     found = {**dict.fromkeys(columns, made), "right to wrong": fooled}
     if sweep.control is not None:
         found[NOISE] = to_images(cell, sweep.control, epsilon=row["epsilon"])
+        found[AGAINST_NOISE] = made
     return found
 
 
@@ -241,6 +250,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
             "" if pd.isna(row[0]) else f"{percent(row[0])} ({percent_interval(*row[1:])})"
             for row in data[["control_accuracy", "control_low", "control_high"]].itertuples(index=False)
         ],
+        AGAINST_NOISE: data["p_holm_vs_control"].map(p_text),
     }
     return without_empty_columns(pd.DataFrame(columns))
 
@@ -258,15 +268,22 @@ def _sentences(rows: pd.DataFrame) -> list[str]:
     clean, largest = rows.iloc[0], rows.iloc[-1]
     found = [_sentence(rows)]
     if clean["control"] is not None:
-        worse = rows.iloc[1:].loc[rows.iloc[1:]["control_p_holm"] < SIGNIFICANT, "epsilon"]
-        where = f"epsilon {', '.join(f'{epsilon:.4g}' for epsilon in worse)}" if len(worse) else "no epsilon"
+        attacked = rows.iloc[1:]
+        changed = _epsilons(attacked[attacked["control_p_holm"] < SIGNIFICANT])
+        ahead = attacked["accuracy"] < attacked["control_accuracy"]
+        below = _epsilons(attacked[ahead & (attacked["p_holm_vs_control"] < SIGNIFICANT)])
         found.append(
             f"Random noise of the same size ({clean['control']}) changes the accuracy of {clean['model']} on "
-            f"{clean['dataset']} (seed {clean['seed']}) significantly at {where}: it leaves "
+            f"{clean['dataset']} (seed {clean['seed']}) significantly at {changed}: it leaves "
             f"{percent(largest['control_accuracy'])} % at epsilon {largest['epsilon']:.4g}, where {clean['attack']} "
-            f"leaves {percent(largest['accuracy'])} % (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
+            f"leaves {percent(largest['accuracy'])} %. {clean['attack']} leaves significantly less than the noise at "
+            f"{below} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
         )
     return found
+
+
+def _epsilons(rows: pd.DataFrame) -> str:
+    return f"epsilon {', '.join(f'{epsilon:.4g}' for epsilon in rows['epsilon'])}" if len(rows) else "no epsilon"
 
 
 def _control_note(data: pd.DataFrame) -> list[str]:
@@ -282,7 +299,12 @@ def _tests_note(sweeps: Sequence[pd.DataFrame]) -> list[str]:
     epsilons = [len(rows) - 1 for rows in sweeps]
     controlled = any(rows["control"].notna().any() for rows in sweeps)
     family = counted(epsilons[0], "test") if len(set(epsilons)) == 1 else f"{min(epsilons)} to {max(epsilons)} tests"
-    noise = " Random noise has a family of its own of the same size." if controlled else ""
+    noise = (
+        f" Random noise has a family of its own of the same size, and so has '{AGAINST_NOISE}', the test of the attack "
+        "against the noise on the same images."
+        if controlled
+        else ""
+    )
     return [
         "p (Holm): the exact McNemar test of the accuracy at an epsilon against the clean accuracy, image by image. "
         f"The epsilons of one victim's sweep are one family ({family}), corrected after Holm.{noise}"

@@ -107,13 +107,17 @@ def test_random_noise_of_the_same_size_has_its_columns_and_its_own_tests(root):
     expected = {0.05: 1.0, 0.1: 2 * 2 * 0.5**20, 0.2: 3 * 2 * 0.5**40}
     assert data["control_p_holm"].iloc[1:].to_dict() == pytest.approx(expected)
     assert data["p_holm"].iloc[1] == pytest.approx(0.5)  # the attack's family is its own
+    # against the noise: 2 more errors at 0.05, 470 and 850 more at the others
+    expected = {0.05: 0.5, 0.1: 2 * 2 * 0.5**470, 0.2: 3 * 2 * 0.5**850}
+    assert data["p_holm_vs_control"].iloc[1:].to_dict() == pytest.approx(expected, abs=0)
+    assert table.display["p (Holm), against noise"].tolist()[:2] == ["", "0.500"]
     shown = table.display["random noise %"].tolist()
     assert [text.partition(" (")[0] for text in shown] == ["99.00", "99.00", "97.00", "95.00"]
     assert shown[0] == f"99.00 ({table.display['95 % interval'].iloc[0]})"
     assert table.findings[1] == (
         "Random noise of the same size (noise) changes the accuracy of lenet on mnist (seed 0) significantly at "
-        "epsilon 0.1, 0.2: it leaves 95.00 % at epsilon 0.2, where fgsm leaves 10.00 % (exact McNemar, "
-        "Holm-corrected, level 0.05)."
+        "epsilon 0.1, 0.2: it leaves 95.00 % at epsilon 0.2, where fgsm leaves 10.00 %. fgsm leaves significantly "
+        "less than the noise at epsilon 0.1, 0.2 (exact McNemar, Holm-corrected, level 0.05)."
     )
     assert any("random noise" in note for note in table.notes)
     made = {"dataset": "mnist", "model": "lenet", "defense": "none", "seed": 0, "attack": "noise", "source": None}
