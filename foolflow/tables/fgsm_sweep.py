@@ -140,25 +140,24 @@ def _control(sweep: Sweep, epsilons: Sequence[float], right_clean: np.ndarray) -
     columns = ["epsilon", *CONTROL]
     if sweep.noise is None:
         return pd.DataFrame(columns=columns, dtype=float)
-    right = {
-        epsilon: (records["prediction"] == records["label"]).to_numpy()
-        for epsilon, records in sweep.noise.groupby("epsilon")
-    }
-    attacked = {
-        epsilon: (records["prediction"] == records["label"]).to_numpy()
-        for epsilon, records in sweep.records.groupby("epsilon")
-    }
-    against_clean = holm([compare_paired(right_clean, right[epsilon]).p_value for epsilon in epsilons])
-    against_attack = holm([compare_paired(right[epsilon], attacked[epsilon]).p_value for epsilon in epsilons])
-    found = [(0.0, right_clean, np.nan, np.nan)]
-    found += [
-        (epsilon, right[epsilon], *p) for epsilon, *p in zip(epsilons, against_clean, against_attack, strict=True)
-    ]
+    noise, attacked = _right(sweep.noise), _right(sweep.records)
+    tests = zip(
+        holm([compare_paired(right_clean, noise[epsilon]).p_value for epsilon in epsilons]),
+        holm([compare_paired(noise[epsilon], attacked[epsilon]).p_value for epsilon in epsilons]),
+        strict=True,
+    )
+    found = [(0.0, right_clean, (np.nan, np.nan))]
+    found += [(epsilon, noise[epsilon], p_values) for epsilon, p_values in zip(epsilons, tests, strict=True)]
     rows = [
-        [epsilon, each.mean(), *wilson_interval(int(each.sum()), len(each)), *p_values]
-        for epsilon, each, *p_values in found
+        [epsilon, right.mean(), *wilson_interval(int(right.sum()), len(right)), *p_values]
+        for epsilon, right, p_values in found
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _right(records: pd.DataFrame) -> dict[Any, np.ndarray]:
+    """Return which images are classified correctly at each epsilon: bool (N,)."""
+    return {epsilon: (rows["prediction"] == rows["label"]).to_numpy() for epsilon, rows in records.groupby("epsilon")}
 
 
 def _links(sweep: Sweep, row: Row) -> dict[str, Link]:
