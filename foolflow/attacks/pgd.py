@@ -49,8 +49,8 @@ def pgd(
     restarts: number of random starts; each runs on the images that are not fooled yet.  seed: of the starts. All images
         start from the same point of the ball, so that no result depends on the batch.
     early_stop: an image leaves the batch as soon as it fools the model, so it may have barely crossed the boundary.
-        Without it, every image takes all steps, and its last iterate that fools the model is returned: such images
-        fool other models far more often. Both fool the same images.
+        Without it, every image takes all steps, and the last iterate that fools the model is returned, which lies
+        farther beyond the boundary and transfers better to other models. Either way, the same images are fooled.
     For an image that never fools the model, the last iterate is returned.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.

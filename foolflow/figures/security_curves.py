@@ -91,7 +91,7 @@ def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, 
 
     below: whether the legend is below the panel.  columns: of such a legend.
     """
-    noise_look = CONTROL_LOOK | {"color": GREY, "linewidth": 0.8}  # whose is whose does not matter: all stay high
+    noise_look = CONTROL_LOOK | {"color": GREY, "linewidth": 0.8}  # it shows what size alone does; no line needs a name
     end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
     names = shorten_all([one.name for one in curves], LONGEST)
     for (line, colour), one, name in zip(LOOKS, curves, names, strict=False):

@@ -119,8 +119,7 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     adjusted = holm([row["p_value"] for row in rows[1:]])
     for row, p_holm in zip(rows[1:], adjusted, strict=True):
         row["p_holm"] = p_holm
-    control = _control(sweep, epsilons, right_clean)
-    table = pd.DataFrame(rows).merge(control, on="epsilon", how="left")
+    table = pd.DataFrame(rows).merge(_control(sweep, epsilons, right_clean), on="epsilon", how="left")
     published = reference["accuracy"].get(sweep.dataset, {}).get(sweep.model, {})
     for column in reference["source"]:
         known = (
