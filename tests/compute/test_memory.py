@@ -1,3 +1,4 @@
+import weakref
 from unittest import mock
 
 import pytest
@@ -25,6 +26,20 @@ def test_parts_cover_the_batch_in_order_and_fit_in_memory(count, limit):
     parts = in_halves_if_needed(fits_at_most(limit), range(count), reported.append)
     assert [row for part in parts for row in part] == list(range(count))
     assert bool(reported) == (count > limit)
+
+
+def test_the_memory_of_a_failed_attempt_is_free_before_the_next():
+    tried = []
+
+    def attempt(batch):
+        assert all(reference() is None for reference in tried)
+        tensor = torch.zeros(len(batch))
+        tried.append(weakref.ref(tensor))
+        if len(batch) > 2:
+            raise MemoryError
+
+    in_halves_if_needed(attempt, range(8), lambda _: None)
+    assert len(tried) == 7
 
 
 def test_a_single_image_that_does_not_fit_gives_a_one_line_error():
