@@ -23,6 +23,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from foolflow.workflow.config.numbers import with_numbers
+
 ROOT = Path(__file__).resolve().parents[1]
 STORIES = ROOT / "docs/stories"
 PUBLISHED = ROOT / "docs/results"
@@ -175,7 +177,7 @@ def reference(name: str) -> Any:
 
 def config() -> Any:
     """The shipped config, whose settings a story may quote."""
-    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    return with_numbers(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
 
 
 def unsupported(story: str) -> list[str]:

@@ -3,8 +3,8 @@ from foolflow.studies import fgsm_sweep
 FGSM_SWEEP_TABLES = fgsm_sweep.tables(config, reference("r4_fgsm_sweep"))
 FGSM_SWEEP_FIGURES = fgsm_sweep.figures(config)
 
-# The sweeps, with `modified_epsilon` under the name of its wildcard.
-SWEEPS = [{**sweep, "epsilon": sweep["modified_epsilon"]} for sweep in fgsm_sweep.sweeps(config)]
+# The sweeps, with `modified_epsilon` under the name of its wildcard, in four digits, which suffice to find it again.
+SWEEPS = [{**sweep, "epsilon": f"{sweep['modified_epsilon']:.4g}"} for sweep in fgsm_sweep.sweeps(config)]
 
 
 rule export_modified:

@@ -2,7 +2,7 @@
 
 Each file is named after the image's index in the test split.
 
---spec: {"epsilon"}: which of the attack's epsilons to export
+--spec: {"epsilon"}: which of the attack's epsilons to export, in at least four digits
 """
 
 import argparse
@@ -21,9 +21,11 @@ from foolflow.jobs.files import whole_folder
 def main(arguments: argparse.Namespace) -> None:
     epsilon = arguments.spec["epsilon"]
     adversarial_set, split = load_set(arguments.adversarial), load_split(arguments.images)
-    chosen = np.flatnonzero(np.isclose(adversarial_set.tensors["epsilon"], epsilon))
-    if len(chosen) == 0:
+    made = np.array(adversarial_set.tensors["epsilon"])
+    nearest = made[np.abs(made - epsilon).argmin()]
+    if not np.isclose(nearest, epsilon, rtol=1e-3):
         raise InvalidInput(f"{arguments.adversarial} has no images at epsilon {epsilon}")
+    chosen = np.flatnonzero(made == nearest)
     pixels = np.round(adversarial_set.images(chosen) * 255).astype(np.uint8)
     index = adversarial_set.tensors["index"][chosen]
     write_tree(arguments.folder, pixels, index, split.labels[index], split.class_names)

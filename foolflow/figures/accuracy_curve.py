@@ -8,11 +8,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style
-from foolflow.figures.text import columns, limited, shorten_all
+from foolflow.figures.style import CONTROL, CONTROL_LOOK, GREY, LOOKS, house_style, panels
+from foolflow.figures.text import columns, limited, shorten, shorten_all
+from foolflow.statistics.budget import size_in_words
 
 LONGEST = 24  # columns of each name in the legend
 LONGEST_OF_TWO = 46  # columns of a legend entry, if two entries are next to each other
+PANELS = 6
+WIDE = 20  # how many times its smallest epsilon a sweep's largest is, from which on the axis is logarithmic
+TICKS = (0.0001, 0.0003, 0.001, 1 / 255, 2 / 255, 4 / 255, 8 / 255, 0.1, 0.3, 1)  # of such an axis
 PUBLISHED = {
     "published_tutorial": ("R4 and the tutorial", {"marker": "s"}),
     "published_newer_tutorial": ("the tutorial's newer page", {"marker": "D", "markerfacecolor": "none"}),
@@ -25,31 +29,55 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw one curve per data set, model, attack and seed, as many as there are LOOKS at most, and their controls.
+    """Draw a panel per data set, as many as PANELS at most.
 
     table: the CSV of the table `fgsm_sweep`.
     """
-    curves = list(table.groupby(["dataset", "model", "attack"], sort=False))
-    shown = curves[: len(LOOKS)]
+    datasets = list(table.groupby("dataset", sort=False))
+    shown = datasets[:PANELS]
+    curves = [rows.drop_duplicates(["model", "attack"]) for _, rows in shown]
     with house_style():
-        figure = Figure(figsize=(7.6, 4.2))
-        axes = figure.add_subplot()
-        parts = [shorten_all(part, LONGEST) for part in zip(*(map(str, names) for names, _ in shown), strict=True)]
-        for (line, colour), label, (_, rows) in zip(
-            LOOKS, map(", ".join, zip(*parts, strict=True)), shown, strict=False
-        ):
-            seeds = [one for _, one in rows.groupby("seed")]
-            each = label if len(seeds) == 1 else f"{label} ({len(seeds)} seeds)"
-            for place, one in enumerate(seeds):  # which share their entries of the legend
-                _draw_one(axes, one, colour, line, "" if place else each)
-                _draw_control(axes, one, colour, "" if place else CONTROL)
-        _draw_published(axes, table)
-        axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylabel="accuracy (%)", ylim=(0, 101))
-        axes.set_xlim(left=-0.005)
-        long = max(map(columns, axes.get_legend_handles_labels()[1]), default=0) > LONGEST_OF_TWO
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1 if long else 2)
-        axes.set_title(f"Accuracy under attack{limited(len(shown), len(curves), 'curves')}", loc="left")
+        # An entry for each curve and for its control, and the published rows.
+        entries = max(2 * min(len(each), len(LOOKS)) for each in curves) + len(PUBLISHED)
+        across = 2 if len(shown) == 1 else 1
+        figure, each = panels(len(shown), height=3.9 + 0.2 * entries / across, alone=7.6)
+        for axes, (dataset, rows) in zip(each, shown, strict=True):
+            part = _draw_panel(axes, rows, across)
+            part += limited(len(shown), len(datasets), "data sets")
+            axes.set_title(f"{shorten(str(dataset), LONGEST)}{part}", loc="left")
+        for axes in each[::2]:
+            axes.set_ylabel("accuracy (%)")
         return figure
+
+
+def _draw_panel(axes: Axes, rows: pd.DataFrame, across: int) -> str:
+    """Draw one curve per model, attack and seed, as many as there are LOOKS at most, and their controls.
+
+    across: columns of the legend. Returns what the title says of the curves that are left out.
+    """
+    curves = list(rows.groupby(["model", "attack"], sort=False))
+    shown = curves[: len(LOOKS)]
+    parts = [shorten_all(part, LONGEST) for part in zip(*(map(str, names) for names, _ in shown), strict=True)]
+    for (line, colour), label, (_, of_curve) in zip(
+        LOOKS, map(", ".join, zip(*parts, strict=True)), shown, strict=False
+    ):
+        seeds = [one for _, one in of_curve.groupby("seed")]
+        each = label if len(seeds) == 1 else f"{label} ({len(seeds)} seeds)"
+        for place, one in enumerate(seeds):  # which share their entries of the legend
+            _draw_one(axes, one, colour, line, "" if place else each)
+            _draw_control(axes, one, colour, "" if place else CONTROL)
+    _draw_published(axes, rows)
+    axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylim=(0, 101))
+    sizes = rows.loc[rows["epsilon"] > 0, "epsilon"]
+    if len(sizes) and sizes.max() > WIDE * sizes.min():  # the small ones would lie on top of each other
+        axes.set_xscale("symlog", linthresh=sizes.min(), linscale=0.5)
+        ticks = [0.0, *(tick for tick in TICKS if sizes.min() * 0.999 <= tick <= sizes.max())]
+        axes.set_xticks(ticks, map(size_in_words, ticks))
+        axes.minorticks_off()
+    axes.set_xlim(left=-0.015 * rows["epsilon"].max() if axes.get_xscale() == "linear" else 0)
+    long = max(map(columns, axes.get_legend_handles_labels()[1]), default=0) > LONGEST_OF_TWO
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1 if long else across, fontsize=9)
+    return limited(len(shown), len(curves), "curves")
 
 
 def _draw_one(axes: Axes, rows: pd.DataFrame, colour: str, line: str, label: str) -> None:

@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import CONTROL_LOOK, GREY, LOOKS, house_style, panels
+from foolflow.figures.style import GREY, LOOKS, house_style, panels
 from foolflow.figures.text import limited, shorten, shorten_all
 
-LONGEST = 48  # columns of the name of a way
-PANELS = 6
+LONGEST = 40  # columns of the name of a way
+VICTIMS = 6
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
@@ -21,43 +21,55 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Draw a panel per victim, as many as PANELS at most, with a curve per way, as many as there are LOOKS at most.
+    """Draw two panels for each network, as many networks as VICTIMS at most: attacks, and controls.
 
-    table: the CSV of the table `fgsm_sweep_ways`. A way looks the same in all panels, which share a legend.
+    table: the CSV of the table `fgsm_sweep_ways`. Each way has a curve per seed, and looks the same for all networks.
+    A panel has as many ways as there are LOOKS at most.
     """
-    table = table.assign(name=list(map(_name, table["way"], table["attack"], table["source"])))
-    victims = list(table.groupby(["dataset", "model", "seed"], sort=False))
-    shown = victims[:PANELS]
-    ways = list(table.loc[table["way"] != "clean", "name"].unique())
-    controls = set(table.loc[table["way"] == "control", "name"])
-    labels = dict(zip(ways, shorten_all(ways[: len(LOOKS)], LONGEST), strict=False))
+    table = table.assign(
+        name=list(map(_name, table["way"], table["attack"], table["source"])),
+        part=table["way"].map(lambda way: "controls" if way == "control" else "attacks"),
+    )
+    made = table[table["way"] != "clean"]
+    parts = [(str(part), list(rows["name"].unique())) for part, rows in made.groupby("part")]
+    networks = list(table.groupby(["dataset", "model"], sort=False))
+    shown = networks[:VICTIMS]
+    longest = max(min(len(ways), len(LOOKS)) for _, ways in parts)
     with house_style():
-        legend = 0.2 * (len(labels) + 1) / 2
-        figure, each = panels(len(shown), height=4.2 + legend / -(-len(shown) // 2), alone=7.6)
-        for axes, ((dataset, model, seed), rows) in zip(each, shown, strict=True):
-            for look, (name, label) in zip(LOOKS, labels.items(), strict=False):
-                _draw_way(axes, rows[rows["name"] == name], label, look, is_control=name in controls)
-            clean = rows[rows["way"] == "clean"].iloc[0]
-            axes.axhline(100 * clean["accuracy"], color=GREY, linewidth=0.8, label="clean")
-            axes.set(xlabel="mean L2 distance (pixels in [0, 1])", ylim=(0, 101))
-            axes.set_xlim(left=0)
-            part = limited(len(labels), len(ways), "ways") + limited(len(shown), len(victims), "networks")
-            axes.set_title(f"{shorten(f'{model} on {dataset}', 30)}, seed {seed}{part}", loc="left")
+        figure, each = panels(len(shown) * len(parts), height=3.9 + 0.2 * (longest + 1), alone=7.6)
+        places = [(network, part) for network in shown for part in parts]
+        for axes, (((dataset, model), rows), (part, ways)) in zip(each, places, strict=True):
+            _draw_panel(axes, rows, ways[: len(LOOKS)])
+            words = limited(len(ways[: len(LOOKS)]), len(ways), "ways") + limited(len(shown), len(networks), "networks")
+            axes.set_title(f"{shorten(f'{model} on {dataset}', 30)}: {part}{words}", loc="left")
+            axes.set_xlim(0, 1.02 * made["l2"].max())
         for axes in each[::2]:
             axes.set_ylabel("accuracy (%)")
-        handles, names = each[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=9)
         return figure
 
 
-def _draw_way(axes: Axes, rows: pd.DataFrame, label: str, look: tuple[str, str], *, is_control: bool) -> None:
-    """Draw a curve. rows: none if the victim was not attacked in this way; the legend needs the empty curve."""
-    line, colour = look
-    style: dict[str, Any] = CONTROL_LOOK if is_control else {"linestyle": line, "marker": "o", "markersize": 4}
-    axes.fill_between(rows["l2"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.12, linewidth=0)
-    axes.plot(rows["l2"], 100 * rows["accuracy"], color=colour, label=label, **style)
+def _draw_panel(axes: Axes, rows: pd.DataFrame, ways: list[str]) -> None:
+    for name, label, (line, colour) in zip(ways, shorten_all(ways, LONGEST), LOOKS, strict=False):
+        seeds = [one for _, one in rows[rows["name"] == name].groupby("seed")]
+        # The legend has every way, also one that this network was not attacked in.
+        for place, one in enumerate(seeds or [rows.head(0)]):
+            low, high = 100 * one["low"], 100 * one["high"]
+            axes.fill_between(one["l2"], low, high, color=colour, alpha=0.12, linewidth=0)
+            look: dict[str, Any] = {
+                "color": colour,
+                "linestyle": line,
+                "marker": "o",
+                "markersize": 4,
+                "linewidth": 1.2,
+            }
+            axes.plot(one["l2"], 100 * one["accuracy"], label="" if place else label, **look)
+    clean = rows.loc[rows["way"] == "clean", "accuracy"].mean()
+    axes.axhline(100 * clean, color=GREY, linewidth=0.8, label="clean")
+    axes.set(xlabel="mean L2 distance (pixels in [0, 1])", ylim=(0, 101))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, fontsize=9)
 
 
 def _name(way: Any, attack: Any, source: Any) -> str:
-    made_on = "" if pd.isna(source) else f" from {source}"
-    return f"{attack} ({way}{made_on})"
+    if way == "control":
+        return str(attack)
+    return f"{attack} ({way if pd.isna(source) else f'made on {source}'})"

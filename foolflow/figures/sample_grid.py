@@ -13,6 +13,7 @@ from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, columns, limited
 from foolflow.statistics.attempts import right_before
+from foolflow.statistics.budget import size_in_words
 
 COLUMNS = 10
 EPSILONS = 12
@@ -53,7 +54,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     for epsilon in shown:
         one = records[records["epsilon"] == epsilon].reset_index(names="row").set_index("index").loc[chosen]
         images = artefacts.tensor(cell, "images", one["row"])
-        rows.append(Row(f"ε = {epsilon:.3g}", images, list(names[one["prediction"]])))
+        rows.append(Row(f"ε = {size_in_words(epsilon)}", images, list(names[one["prediction"]])))
     several = limited(len(shown), len(epsilons), "epsilons")
     classes = limited(len(chosen), len(names), "classes")
     return draw(f"{spec['title']}{classes}{several}", list(names[clean["label"]]), rows)

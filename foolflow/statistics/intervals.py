@@ -1,9 +1,9 @@
-"""Confidence intervals of a rate and of a median."""
+"""Intervals: of a rate, of a median, and of a value that has yet to be measured."""
 
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, quantile_test
+from scipy.stats import binomtest, quantile_test, t
 
 CONFIDENCE = 0.95  # of every interval in tables and figures
 
@@ -25,3 +25,15 @@ def median_interval(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     interval: Any = quantile_test(values, q=float(np.median(values)), p=0.5).confidence_interval(CONFIDENCE)
     return float(interval.low), float(interval.high)
+
+
+def prediction_interval(values: np.ndarray) -> tuple[float, float]:
+    """Where one more value lies, if all are normally distributed: mean ± t sd sqrt(1 + 1/N), of Student's t with N - 1
+    degrees of freedom (Hahn and Meeker 1991, section 4.7).
+
+    values: (N,). NaN if there are fewer than two.
+    """
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    reach = t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
+    return float(np.mean(values) - reach), float(np.mean(values) + reach)

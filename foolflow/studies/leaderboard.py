@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.statistics.budget import size_in_words
 from foolflow.statistics.summary import ball_in_words
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sources_with
 from foolflow.workflow.config.names import invalid_names, unknown, unknown_pairs
@@ -78,4 +79,5 @@ def problems(config: Config) -> Iterator[str]:
             given = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon", [])
             epsilons = given if isinstance(given, list) else [given]
             if "epsilon" in board and epsilons and min(epsilons) > board["epsilon"]:
-                yield f"{key}.epsilon: {name} has no epsilon up to {board['epsilon']}, only {given}"
+                only = ", ".join(map(size_in_words, epsilons))
+                yield f"{key}.epsilon: {name} has no epsilon up to {size_in_words(board['epsilon'])}, only {only}"

@@ -10,7 +10,8 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import read_json
 from foolflow.statistics.attempts import right_before
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.budget import size_in_words
+from foolflow.statistics.intervals import prediction_interval, wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
@@ -30,6 +31,7 @@ from foolflow.tables.writing import (
     without_empty_columns,
 )
 
+ALIKE = ["dataset", "model", "attack", "epsilon"]  # columns whose values the seeds of a network share
 NOISE = "random noise %"
 AGAINST_NOISE = "p (Holm), against noise"
 CONTROL = ["control_accuracy", "control_low", "control_high", "control_p_holm", "p_holm_vs_control"]
@@ -71,7 +73,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
     """Build the table. reference: reference/r4_fgsm_sweep.yaml."""
     of_sweeps = [_rows(sweep, reference) for sweep in sweeps]
-    data = with_spread(pd.concat(of_sweeps, ignore_index=True), ("dataset", "model", "attack", "epsilon"), "accuracy")
+    data = with_spread(pd.concat(of_sweeps, ignore_index=True), ALIKE, "accuracy")
+    data = data.join(_of_another_seed(data), on=ALIKE)
     display = _display(data)
     shown = [
         _links(sweep, row) for sweep, rows in zip(sweeps, of_sweeps, strict=True) for row in rows.to_dict("records")
@@ -83,6 +86,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
         findings=[
             *(sentence for rows in of_sweeps for sentence in _sentences(rows)),
             *(sentence for name in reference["source"] for sentence in _agreement(data, name)),
+            *(sentence for name in reference["source"] for sentence in _expected(data, name)),
             *(sentence for name in reference["source"] for sentence in _nearest(data, name)),
         ],
         images=links(display, shown),
@@ -93,10 +97,28 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
             *_tests_note(of_sweeps),
             *_control_note(data),
             *spread_note(data),
+            *_another_seed_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
         ],
     )
+
+
+def _of_another_seed(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the interval in which the accuracy of one more seed lies, for each network and epsilon with several."""
+    found = {alike: prediction_interval(rows["accuracy"].to_numpy()) for alike, rows in data.groupby(ALIKE, sort=False)}
+    index = pd.MultiIndex.from_tuples(found, names=ALIKE)
+    within = pd.DataFrame(found.values(), columns=["another_seed_low", "another_seed_high"], index=index)
+    return within.clip(0, 1)
+
+
+def _another_seed_note(data: pd.DataFrame) -> list[str]:
+    if data["another_seed_low"].isna().all():
+        return []
+    return [
+        "Another seed: where the accuracy of one more training lies with 95 % probability, from Student's t "
+        "distribution of the seeds here; with few seeds, it is wide."
+    ]
 
 
 def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
@@ -104,6 +126,7 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
     first = sweep.records[sweep.records["epsilon"] == epsilons[0]]
     right_clean = right_before(first).to_numpy()
     rows = [{"epsilon": 0.0, **_accuracy(right_clean), "accuracy_8bit": right_clean.mean()}]
+    modified = min(epsilons, key=lambda epsilon: abs(epsilon - sweep.modified["epsilon"]))  # which is in four digits
     for epsilon in epsilons:
         records = sweep.records[sweep.records["epsilon"] == epsilon]
         right = (records["prediction"] == records["label"]).to_numpy()
@@ -113,7 +136,7 @@ def _rows(sweep: Sweep, reference: Mapping[str, Any]) -> pd.DataFrame:
             "accuracy_8bit": (records["prediction_8bit"] == records["label"]).mean(),
             **asdict(compare_paired(right_clean, right)),
         }
-        if np.isclose(epsilon, sweep.modified["epsilon"]):
+        if epsilon == modified:
             row["accuracy_modified"] = sweep.modified["correct"] / sweep.modified["n"]
         rows.append(row)
     adjusted = holm([row["p_value"] for row in rows[1:]])
@@ -187,7 +210,7 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
     several = data[["dataset", "model", "attack", "seed"]].drop_duplicates().shape[0] > 1
     compared = [
         (
-            f"epsilon {row['epsilon']:.4g}"
+            f"epsilon {size_in_words(row['epsilon'])}"
             + (f" ({row['model']}, {row['attack']}, seed {row['seed']})" if several else ""),
             deviation(row["accuracy"], row["low"], row["high"], row[f"published_{name}"]),
         )
@@ -196,22 +219,39 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
     return agreement(name, ("accuracy", "accuracies"), compared)
 
 
+def _expected(data: pd.DataFrame, name: str) -> list[str]:
+    """Say for each network with several seeds whether the published training could be another one of its seeds."""
+    known = data.dropna(subset=[f"published_{name}", "another_seed_low"]).drop_duplicates(ALIKE)
+    found = []
+    for (dataset, model, attack), rows in known.groupby(ALIKE[:3], sort=False):
+        published = rows[f"published_{name}"]
+        outside = rows[(published < rows["another_seed_low"]) | (published > rows["another_seed_high"])]
+        beyond = f"; outside are those at {_epsilons(outside)}" if len(outside) else ""
+        found.append(
+            f"Published ({name.replace('_', ' ')}): {len(rows) - len(outside)} of {len(rows)} accuracies lie where "
+            f"those of another seed of {model} ({dataset}, {attack}) would{beyond}."
+        )
+    return found
+
+
 def _nearest(data: pd.DataFrame, name: str) -> list[str]:
-    """Say how far each network is from a published row at most, if several are compared with it."""
+    """Say how far each network is from a published row at most, on average over its seeds, if several are compared."""
     known = data.dropna(subset=[f"published_{name}"])
+    known = known.groupby(ALIKE, sort=False)[["accuracy", f"published_{name}"]].mean().reset_index()
     known = known.assign(distance=(known["accuracy"] - known[f"published_{name}"]).abs())
     found = []
     for dataset, rows in known.groupby("dataset", sort=False):
         if rows["model"].nunique() < 2:
             continue
-        largest = rows.loc[rows.groupby(["model", "attack", "seed"], sort=False)["distance"].idxmax()]
+        largest = rows.loc[rows.groupby(["model", "attack"], sort=False)["distance"].idxmax()]
         each = [
-            f"{row['model']} (seed {row['seed']}) {points(row['distance'])} (epsilon {row['epsilon']:.4g})"
+            f"{row['model']} {points(row['distance'])} (epsilon {size_in_words(row['epsilon'])})"
             for row in largest.sort_values("distance", kind="stable").to_dict("records")
         ]
+        means = ", of the means over the seeds" if data["seed"].nunique() > 1 else ""
         found.append(
-            f"Largest distance from the published row ({name.replace('_', ' ')}) on {dataset}, in points, the nearest "
-            f"network first: {', '.join(each)}."
+            f"Largest distance from the published row ({name.replace('_', ' ')}) on {dataset}{means}, in points, the "
+            f"nearest network first: {', '.join(each)}."
         )
     return found
 
@@ -229,11 +269,15 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "model": data["model"],
         "attack": data["attack"],
         **({"seed": data["seed"].astype(str)} if several_seeds else {}),
-        "epsilon": data["epsilon"].map("{:.4g}".format),
+        "epsilon": data["epsilon"].map(size_in_words),
         "n": data["n"].map("{:,}".format),
         "accuracy %": data["accuracy"].map(percent),
         "95 % interval": percent_intervals(data),
         **spread_column(data, "accuracy %"),
+        "another seed %": [
+            "" if pd.isna(low) else percent_interval(low, high)
+            for low, high in data[["another_seed_low", "another_seed_high"]].itertuples(index=False)
+        ],
         "8 bits %": data["accuracy_8bit"].map(percent),
         "modified set %": data["accuracy_modified"].map(percent),
         "published %": data["published_tutorial"].map(percent),
@@ -273,15 +317,15 @@ def _sentences(rows: pd.DataFrame) -> list[str]:
         found.append(
             f"Random noise of the same size ({clean['control']}) changes the accuracy of {clean['model']} on "
             f"{clean['dataset']} (seed {clean['seed']}) significantly at {changed}: it leaves "
-            f"{percent(largest['control_accuracy'])} % at epsilon {largest['epsilon']:.4g}, where {clean['attack']} "
-            f"leaves {percent(largest['accuracy'])} %. {clean['attack']} leaves significantly less than the noise at "
-            f"{below} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
+            f"{percent(largest['control_accuracy'])} % at epsilon {size_in_words(largest['epsilon'])}, where "
+            f"{clean['attack']} leaves {percent(largest['accuracy'])} %. {clean['attack']} leaves significantly less "
+            f"than the noise at {below} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
         )
     return found
 
 
 def _epsilons(rows: pd.DataFrame) -> str:
-    return f"epsilon {', '.join(f'{epsilon:.4g}' for epsilon in rows['epsilon'])}" if len(rows) else "no epsilon"
+    return f"epsilon {', '.join(map(size_in_words, rows['epsilon']))}" if len(rows) else "no epsilon"
 
 
 def _control_note(data: pd.DataFrame) -> list[str]:
@@ -315,13 +359,12 @@ def _sentence(rows: pd.DataFrame) -> str:
     from_here_on = worse[::-1].cummin()[::-1]  # worse at this epsilon and at every larger one
     who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']}), attacked by {clean['attack']},"
     if not from_here_on.any():
-        where = ", ".join(f"{epsilon:.4g}" for epsilon in attacked.loc[worse, "epsilon"])
-        only = f"only at epsilon {where}" if where else "at no epsilon"
+        only = f"only at {_epsilons(attacked[worse])}" if worse.any() else "at no epsilon"
         return f"{who} is statistically worse {only} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
     row = attacked[from_here_on].iloc[0]
     p_value = p_text(row["p_holm"])
     return (
-        f"{who} is statistically worse from epsilon {row['epsilon']:.4g} on: its accuracy falls from "
+        f"{who} is statistically worse from epsilon {size_in_words(row['epsilon'])} on: its accuracy falls from "
         f"{percent(clean['accuracy'])} % to {percent(row['accuracy'])} %; {int(row['right_to_wrong']):,} images turn "
         f"wrong and {int(row['wrong_to_right']):,} turn right (exact McNemar test on {int(row['n']):,} pairs, "
         f"p {p_value if p_value.startswith('<') else '= ' + p_value} after Holm's correction over {len(attacked)} "

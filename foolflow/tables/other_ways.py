@@ -10,6 +10,7 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM
 from foolflow.statistics.attempts import right_before
+from foolflow.statistics.budget import size_in_words
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images
@@ -145,7 +146,9 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "way": data["way"],
         "attack": data["attack"],
         "made on": data["source"].fillna(""),
-        "size": ["" if pd.isna(size) else f"{size:.4g} {unit}" for size, unit in data[["size", "unit"]].to_numpy()],
+        "size": [
+            "" if pd.isna(size) else f"{size_in_words(size)} {unit}" for size, unit in data[["size", "unit"]].to_numpy()
+        ],
         "n": data["n"].map("{:,}".format),
         "accuracy %": data["accuracy"].map(percent),
         "95 % interval": percent_intervals(data),
@@ -202,14 +205,13 @@ def _of_attack(shared: pd.DataFrame, first: pd.DataFrame) -> str:
         f"{_name(row)} ({row['way']}{made_on}) leaves a significantly higher accuracy than "
         f"{beside['attack'].iloc[-1]} ({beside['way'].iloc[-1]}) at {_epsilons(shared['size'][above])}, and a "
         f"significantly lower one at {_epsilons(shared['size'][significant & ~above])} (exact McNemar, "
-        f"Holm-corrected, level {SIGNIFICANT}); at "
-        f"epsilon {row['size']:.4g}, {percent(row['accuracy'])} % next to {percent(beside['accuracy'].iloc[-1])} %."
-        f"{target}"
+        f"Holm-corrected, level {SIGNIFICANT}); at epsilon {size_in_words(row['size'])}, {percent(row['accuracy'])} % "
+        f"next to {percent(beside['accuracy'].iloc[-1])} %.{target}"
     )
 
 
 def _epsilons(sizes: pd.Series) -> str:
-    return f"epsilon {', '.join(f'{size:.4g}' for size in sizes)}" if len(sizes) else "no epsilon"
+    return f"epsilon {', '.join(map(size_in_words, sizes))}" if len(sizes) else "no epsilon"
 
 
 def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
@@ -219,12 +221,12 @@ def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
     else:
         nearest = as_bad.iloc[0]
         beside = (
-            f"{nearest['attack']} already leaves no more at epsilon {nearest['size']:.4g}, "
+            f"{nearest['attack']} already leaves no more at epsilon {size_in_words(nearest['size'])}, "
             f"{percent(nearest['accuracy'])} %, at a mean L2 distance of {_distance(nearest['l2'])}"
         )
     return (
-        f"{_name(row)} (control, {row['size']:.4g} {row['unit']}) leaves {percent(row['accuracy'])} % at a mean L2 "
-        f"distance of {_distance(row['l2'])}; {beside}."
+        f"{_name(row)} (control, {size_in_words(row['size'])} {row['unit']}) leaves {percent(row['accuracy'])} % at a "
+        f"mean L2 distance of {_distance(row['l2'])}; {beside}."
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from foolflow.workflow.config.checks import problems
+from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys, syntax_problem
 from tests.end_to_end.conftest import copy_project
@@ -17,7 +18,7 @@ EXPLORED = "studies.stadv.explorations.parameters"
 
 @pytest.fixture(scope="module")
 def shipped(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return with_numbers(yaml.safe_load((root / "config.yaml").read_text()))
 
 
 @pytest.fixture(scope="module")

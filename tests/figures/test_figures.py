@@ -169,55 +169,68 @@ def test_a_published_row_is_drawn_once_for_several_networks():
     axes = accuracy_curve.draw(pd.concat([SWEEP, second])).axes[0]
     labels = axes.get_legend_handles_labels()[1]
     assert labels.count("R4 and the tutorial") == 1
-    assert "mnist, lenet_4_epochs, fgsm" in labels
+    assert "lenet_4_epochs, fgsm" in labels
 
 
-def test_other_ways_have_a_line_each_and_controls_are_dashed():
-    axes = DRAWN["other_ways"]().axes[0]
-    lines, labels = axes.get_legend_handles_labels()
-    assert labels == ["fgsm (white box)", labels[1], "rotated (control)", "clean"]
-    assert labels[1].startswith("fgsm (black box, transfer")
-    assert [line.get_marker() for line in lines[:3]] == ["o", "o", "x"]
+def test_attacks_and_controls_have_a_panel_each_with_a_line_per_way():
+    attacks, controls = DRAWN["other_ways"]().axes
+    lines, labels = attacks.get_legend_handles_labels()
+    assert labels == ["fgsm (white box)", "fgsm (made on CNN/none)", "clean"]
     assert lines[0].get_xdata().tolist() == [1.0, 2.0]
+    assert controls.get_legend_handles_labels()[1] == ["rotated", "clean"]
+    assert attacks.get_xlim() == controls.get_xlim()
 
 
-def test_a_way_looks_the_same_on_every_network_and_the_networks_share_a_legend():
-    without_first = WAYS[WAYS["attack"] != "fgsm"].assign(seed=1)
-    figure = other_ways.draw(pd.concat([without_first, WAYS]))
+def test_the_seeds_of_a_network_share_its_panels():
+    figure = other_ways.draw(pd.concat([WAYS, WAYS.assign(seed=1)]))
+    assert len(figure.axes) == 2
+    first, second = figure.axes[0].lines[:2]
+    assert first.get_color() == second.get_color()
+    assert len(figure.axes[0].get_legend_handles_labels()[1]) == 3
+
+
+def test_a_way_looks_the_same_on_every_network():
+    without_first = WAYS[WAYS["attack"] != "fgsm"].assign(model="another")
+    without_first.loc[len(WAYS)] = WAYS.iloc[3]
+    figure = other_ways.draw(pd.concat([without_first.assign(model="another"), WAYS]))
     looks = [
         {label: (line.get_color(), line.get_linestyle()) for line, label in zip(*both, strict=True)}
         for both in (axes.get_legend_handles_labels() for axes in figure.axes)
     ]
-    assert looks[0] == looks[1]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(looks[0])
-    assert not any(axes.get_legend() for axes in figure.axes)
+    assert looks[:2] == looks[2:]
 
 
-def test_the_curve_has_a_line_per_model_and_the_published_points():
-    axes = DRAWN["accuracy_curve"]().axes[0]
-    labels = axes.get_legend_handles_labels()[1]
-    assert labels == [
-        "mnist, lenet, fgsm",
-        "cifar10, six_conv, fgsm",
-        "random noise of the same size",
-        "R4 and the tutorial",
-        "the tutorial's newer page",
-    ]
-    assert axes.lines[0].get_ydata().tolist() == pytest.approx([99, 80, 30])
-    attacked, noise, published, _ = axes.lines[1:]
+def test_the_curve_has_a_panel_per_data_set_with_a_line_per_model_and_the_published_points():
+    mnist, cifar10 = DRAWN["accuracy_curve"]().axes
+    assert [axes.get_title(loc="left") for axes in (mnist, cifar10)] == ["mnist", "cifar10"]
+    labels = mnist.get_legend_handles_labels()[1]
+    assert labels == ["lenet, fgsm", "R4 and the tutorial", "the tutorial's newer page"]
+    assert cifar10.get_legend_handles_labels()[1] == ["six_conv, fgsm", "random noise of the same size"]
+    attacked, published, _ = mnist.lines
+    assert attacked.get_ydata().tolist() == pytest.approx([99, 80, 30])
     assert published.get_ydata().tolist() == pytest.approx([98, 85, 43])
+    attacked, noise = cifar10.lines
     assert noise.get_ydata().tolist() == pytest.approx([90, 88, 85])
     assert noise.get_color() == attacked.get_color()
     assert (attacked.get_linestyle(), noise.get_linestyle()) == ("-", "--")
-    assert "epsilon" in axes.get_xlabel()
-    assert "%" in axes.get_ylabel()
+    assert "epsilon" in mnist.get_xlabel()
+    assert "%" in mnist.get_ylabel()
+
+
+def test_the_axis_is_logarithmic_where_the_small_epsilons_would_lie_on_top_of_each_other():
+    fine = SWEEP[SWEEP["dataset"] == "cifar10"]
+    axes = accuracy_curve.draw(fine.assign(epsilon=[0, 1 / 255, 0.3])).axes[0]
+    places = axes.transData.transform([(epsilon, 50) for epsilon in (0, 1 / 255, 0.3)])[:, 0]
+    assert places[1] - places[0] > 0.1 * (places[2] - places[0])
+    assert [tick.get_text() for tick in axes.get_xticklabels()][:3] == ["0", "1/255", "2/255"]
+    assert accuracy_curve.draw(fine.assign(epsilon=[0, 0.05, 0.3])).axes[0].get_xscale() == "linear"
 
 
 def test_the_seeds_of_a_sweep_share_their_entries_of_the_legend():
     seeds = pd.concat([SWEEP.iloc[3:].assign(seed=seed) for seed in (0, 1, 2)])
     axes = accuracy_curve.draw(seeds).axes[0]
     assert len(axes.lines) == 6
-    entries = ["cifar10, six_conv, fgsm (3 seeds)", "random noise of the same size"]
+    entries = ["six_conv, fgsm (3 seeds)", "random noise of the same size"]
     assert axes.get_legend_handles_labels()[1] == entries
 
 

@@ -17,6 +17,7 @@ from foolflow.figures import (
     explorations,
     flow_arrows,
     heat_map,
+    other_ways,
     perturbation,
     roc_curves,
     sample_grid,
@@ -93,6 +94,17 @@ def sweep(_, count: int):
     return accuracy_curve.draw(pd.DataFrame(rows))
 
 
+def ways(_, count: int):
+    rows = [
+        {"dataset": "mnist", "model": "lenet", "seed": 0, "way": way, "attack": attack, "source": None}
+        | {"l2": size, "accuracy": 0.5, "low": 0.4, "high": 0.6}
+        for way in ("clean", "white box", "control")
+        for attack in victims(count)
+        for size in (1.0, 2.0)
+    ]
+    return other_ways.draw(pd.DataFrame(rows))
+
+
 def dots(_, count: int):
     rows = [
         {"dataset": dataset, "model": name, "test": 0.5, "low": 0.4, "high": 0.6, "published_paper": 0.5}
@@ -153,6 +165,7 @@ FIGURES = {
     "flow_arrows": arrows,
     "perturbation": perturbed,
     "accuracy_curve": sweep,
+    "other_ways": ways,
     "accuracy_dots": dots,
     "security_curves": security,
     "roc_curves": detectors,
@@ -192,6 +205,7 @@ def shown_titles(figure) -> str:
     [
         (grid_of_targets, "(10 of 1,000 classes)"),
         (sweep, "(21 of 30 curves)"),
+        (ways, "(21 of 30 ways)"),
         (security, "(21 of 30 networks)"),
         (detectors, "(12 of 30 detectors)"),
         (explored, "(21 of 30 models)"),
@@ -236,7 +250,7 @@ def test_shortened_names_stay_distinct(draw):
 
 
 def test_every_curve_of_a_sweep_has_its_own_look():
-    lines = [line for line in sweep(0, 30).axes[0].lines if line.get_label().startswith("mnist")]
+    lines = [line for line in sweep(0, 30).axes[0].lines if not line.get_label().startswith(("_", "random"))]
     assert len(lines) == 21
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 21
 

@@ -7,6 +7,7 @@ import yaml
 import foolflow
 from foolflow.errors import InvalidInput
 from foolflow.models.victims import build_model, build_victim, save_victim
+from foolflow.workflow.config.numbers import with_numbers
 from tests.conftest import DIGITS
 
 PARAMETERS = {  # for 28 x 28 images, one channel and ten classes; counted by hand
@@ -26,7 +27,7 @@ def test_networks_have_the_published_number_of_parameters(architecture, count):
 
 
 def test_every_model_of_the_config_can_be_built_and_returns_logits(root):
-    config = yaml.safe_load((root / "config.yaml").read_text())
+    config = with_numbers(yaml.safe_load((root / "config.yaml").read_text()))
     for name, entry in config["models"].items():
         in_colour = len(entry.get("arguments", {}).get("mean", [])) == 3
         shape = {"channels": 3, "size": 32, "classes": 10} if in_colour else DIGITS

@@ -9,7 +9,7 @@ from scipy.stats import binom, binomtest, rankdata, wilcoxon
 from statsmodels.stats.proportion import proportion_confint
 
 from foolflow.compute.seeds import derived_seed
-from foolflow.statistics.intervals import median_interval, wilson_interval
+from foolflow.statistics.intervals import median_interval, prediction_interval, wilson_interval
 from foolflow.statistics.minimal import distances, nearest, noise_curve, quantile, security_curve
 from foolflow.statistics.paired import compare_distances, compare_paired, holm
 
@@ -28,6 +28,15 @@ def test_the_interval_of_a_median_comes_from_the_order_statistics():
     # Conover 1999: the 40th and the 61st of 100 values enclose the median with 95 % confidence.
     assert median_interval(values) == (40, 61)
     assert np.isnan(median_interval(np.array([]))).all()
+
+
+@given(seed=st.integers(0, 100), n=st.integers(2, 5))
+def test_one_more_value_lies_in_the_prediction_interval_as_often_as_it_says(seed, n):
+    values = np.random.default_rng(seed).normal(3, 2, (2000, n + 1))
+    intervals = [prediction_interval(one[:-1]) for one in values]
+    inside = np.mean([low <= one[-1] <= high for (low, high), one in zip(intervals, values, strict=True)])
+    assert inside == pytest.approx(0.95, abs=0.02)
+    assert np.isnan(prediction_interval(values[0, :1])).all()
 
 
 def test_without_trials_the_interval_is_0_to_1():

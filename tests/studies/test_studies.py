@@ -15,6 +15,7 @@ from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.commands import as_spec
 from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.numbers import with_numbers
 from tests.conftest import ROOT
 
 STUDIES = sorted(
@@ -41,7 +42,7 @@ def config_with(*overlays):
     found = {}
     for file in ("config.yaml", *overlays):
         found = merged(found, yaml.safe_load((ROOT / file).read_text(encoding="utf-8")))
-    found = with_defaults(found)
+    found = with_defaults(with_numbers(found))
     return found | {"attacks": found["attacks"] | explored_attacks(found) | robustness_attacks(found)}
 
 

@@ -11,6 +11,7 @@ import yaml
 from foolflow.studies import fgsm_sweep, minimal
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 
 
@@ -21,7 +22,7 @@ def schema():
 
 @pytest.fixture
 def config(root):
-    return yaml.safe_load((root / "config.yaml").read_text())
+    return with_numbers(yaml.safe_load((root / "config.yaml").read_text()))
 
 
 def test_the_shipped_config_has_no_problems(config, schema):
@@ -295,8 +296,8 @@ CASES = [
     (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
     (put(f"{BOARD}.norm", "l1"), f"{BOARD}.norm", "not one of l2, linf"),
     (put(f"{BOARD}.norm", None), BOARD, "epsilon without norm; give both or neither"),
-    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon up to 0.001, only 0.03137"),
-    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon up to 0.03137"),
+    (put(f"{BOARD}.epsilon", 0.001), f"{BOARD}.epsilon", "fgsm_8 has no epsilon up to 0.001, only 8/255"),
+    (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon up to 8/255"),
     (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is not a model/defense"),
     (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is not a model/defense"),
 ]
@@ -418,8 +419,9 @@ def test_a_librarys_attack_is_checked_without_importing_it(root):
     code = """
 import sys, pathlib, yaml
 from foolflow.workflow.config.checks import problems
+from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
-config = yaml.safe_load(pathlib.Path("config.yaml").read_text())
+config = with_numbers(yaml.safe_load(pathlib.Path("config.yaml").read_text()))
 config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
 print(problems(config, load_schema()))
 print({"torch", "foolbox"} & set(sys.modules))
