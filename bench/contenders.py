@@ -133,12 +133,13 @@ def fgsm(epsilon: float = 0.1) -> Task:
 
 
 def pgd(norm: str, steps: int = 40) -> Task:
-    """Compare PGD. Every contender gets one random start."""
+    """Compare PGD. Every contender gets one random start. Of the others, all take all steps, even on fooled images."""
     epsilon = {"linf": 0.1, "l2": 1.0}[norm]
     step = 2.5 * epsilon / steps
     foolbox, torchattacks = {"linf": ("LinfPGD", "PGD"), "l2": ("L2PGD", "PGDL2")}[norm]
     contenders = [
         ours("pgd", norm=norm, epsilon=epsilon, steps=steps, step_size=step),
+        ours("pgd", how="all steps", norm=norm, epsilon=epsilon, steps=steps, step_size=step, early_stop=False),
         peer(f"foolbox:{foolbox}", epsilon=epsilon, steps=steps, abs_stepsize=step),
         peer(f"torchattacks:{torchattacks}", epsilon=epsilon, steps=steps, alpha=step),
         peer(
@@ -215,7 +216,8 @@ def autoattack(norm: str, epsilon: float, images: int = SLOW) -> Task:
 def minimal_l2(gradients: int = 100) -> Task:
     """Compare the attacks that look for the shortest perturbation, at the same number of gradients.
 
-    SuperDeepFool ends sooner, when every image is fooled. DDN does not round to 256 levels, which it does by default.
+    SuperDeepFool ends sooner, when every image is fooled. adv-lib's DDN does not round to 256 levels, here and in
+    `dichotomy`, which it does by default.
     """
     return Task(
         f"minimal l2, {gradients} gradients",
@@ -263,29 +265,29 @@ def deepfool(norm: str, steps: int = 50, overshoot: float = 0.02) -> Task:
     return Task(f"DeepFool {norm}", norm, contenders)
 
 
-def dichotomy(steps: int = 200) -> Task:
+def dichotomy(steps: int = 1000) -> Task:
     """Compare R2's attack A.
 
     No other library has it. Their closest attack is DDN, which gets as many gradient evaluations as ours takes at most.
-    R2 takes 1,000 steps at a fourth of the learning rate, which the loop over single images cannot afford.
+    steps: at each norm, of R2's recipe.
     """
-    published = {"steps": steps, "learning_rate": 0.02, "interval": (0.0, 4.0), "precision": 0.02}
+    published = {"steps": steps, "learning_rate": 0.005, "interval": (0.0, 4.0), "precision": 1e-3}
     return Task(
         "dichotomy",
         "l2",
         [
             ours("dichotomy"),
-            ours("dichotomy", how="as published", images=50, variant="published", **published),
-            peer("advlib:ddn", how="DDN", steps=100),
+            ours("dichotomy", how="as published", images=SLOW, variant="published", **published),
+            peer("advlib:ddn", how="DDN", steps=100, levels=None),
             peer("foolbox:DDNAttack", how="DDN", steps=100),
             loop(loops.dichotomy_loop, images=SLOW, **published),
         ],
     )
 
 
-def automatic(steps: int = 200) -> Task:
-    """Compare R2's attack B. Its steps are shortened as in `dichotomy`."""
-    published = {"steps": steps, "learning_rate": 0.02, "thresholds": (0.2, 0.1)}
+def automatic(steps: int = 1000) -> Task:
+    """Compare R2's attack B. steps: of R2's recipe."""
+    published = {"steps": steps, "learning_rate": 0.005, "thresholds": (0.2, 0.1)}
     return Task(
         "automatic",
         "l2",
