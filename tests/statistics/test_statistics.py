@@ -30,12 +30,12 @@ def test_the_interval_of_a_median_comes_from_the_order_statistics():
     assert np.isnan(median_interval(np.array([]))).all()
 
 
-@given(seed=st.integers(0, 100), n=st.integers(2, 5))
-def test_one_more_value_lies_in_the_prediction_interval_as_often_as_it_says(seed, n):
-    values = np.random.default_rng(seed).normal(3, 2, (2000, n + 1))
+@pytest.mark.parametrize("n", [2, 3, 10])
+def test_one_more_value_lies_in_the_prediction_interval_as_often_as_it_says(n):
+    values = np.random.default_rng(0).normal(3, 2, (4000, n + 1))
     intervals = [prediction_interval(one[:-1]) for one in values]
     inside = np.mean([low <= one[-1] <= high for (low, high), one in zip(intervals, values, strict=True)])
-    assert inside == pytest.approx(0.95, abs=0.02)
+    assert inside == pytest.approx(0.95, abs=0.012)
     assert np.isnan(prediction_interval(values[0, :1])).all()
 
 
