@@ -42,6 +42,12 @@ def literal(config: Config) -> list[Cell]:
     return [victim | {"attack": attack} for victim in _own_victims(config)] if attack else []
 
 
+def students(config: Config) -> list[Cell]:
+    """Return a cell for the students' attack on each network that they built, if the study has such an attack."""
+    own = config["studies"]["stadv"].get("students") or {"models": [], "attack": None}
+    return [victim | {"attack": own["attack"]} for victim in _own_victims(config) if victim["model"] in own["models"]]
+
+
 def _literal_words(config: Config) -> str:
     attack = config["studies"]["stadv"].get("literal")
     return f"{attack} (tau {config['attacks'][attack].get('parameters', {}).get('tau', 'auto')})" if attack else ""
@@ -103,7 +109,8 @@ def steps(config: Config) -> list[Cell]:
 
 
 def cells(config: Config) -> list[Cell]:
-    return [*attacks(config), *literal(config), *grids(config), *settings(config), *steps(config)]
+    own = [*attacks(config), *literal(config), *students(config), *grids(config)]
+    return [*own, *settings(config), *steps(config)]
 
 
 def tables(config: Config, reference: Any) -> list[Exhibit]:
@@ -120,7 +127,7 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
             "stadv_success",
             "stadv",
             {"title": "stAdv: success", "attacked": attacked, "reference": reference}
-            | {"literal": literal(config), "literal_words": _literal_words(config)},
+            | {"literal": literal(config), "literal_words": _literal_words(config), "students": students(config)},
             "stadv_success.rst",
             labels("table: attack success", attacked),
         ),
@@ -214,6 +221,7 @@ def _named(study: Config) -> Iterator[tuple[str, Config, dict[str, str]]]:
     yield key, study, own
     for index, entry in enumerate(study.get("others", [])):
         yield f"{key}.others.{index}", entry, {"dataset": "datasets", "models": "models"}
+    yield f"{key}.students", study.get("students") or {}, {"models": "models", "attack": "attacks"}
     explored = {"dataset": "datasets", "models": "models", "attack": "attacks"}
     yield f"{key}.explorations", study.get("explorations", {}), explored
     yield f"{key}.post_mortem", post_mortem, {"dataset": "datasets"}
@@ -261,5 +269,8 @@ def problems(config: Config) -> Iterator[str]:
             if kind == "attacks":
                 for name in names:
                     yield from _attack_problems(f"{key}.{field}", name, attacks.get(name))
+    for model in (study.get("students") or {}).get("models", []):
+        if model not in study["models"]:
+            yield f"studies.stadv.students.models: {model} is not among studies.stadv.models"
     if study.get("explorations", {}).get("attack") in attacks:
         yield from _exploration_problems(study["explorations"], attacks)

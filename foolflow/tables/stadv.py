@@ -40,7 +40,7 @@ class Attacked:
     """One attacked victim.
 
     test: the number of clean test images, `n`, and how many are `correct`.  records: those of the attack.
-    literal: the records of the attack at the paper's tau, or None.
+    literal: the records of the attack at the paper's tau, or None.  students: those of the students' attack, or None.
     """
 
     dataset: str
@@ -51,15 +51,18 @@ class Attacked:
     test: Mapping[str, int]
     records: pd.DataFrame
     literal: pd.DataFrame | None = None
+    students: pd.DataFrame | None = None
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
-    spec: title; attacked, a list of cells; literal, cells of some of the same victims; literal_words, what the second
-    attack is; reference.
+    spec: title; attacked, a list of cells; literal and students, cells of some of the same victims; literal_words, what
+    the second attack is; reference.
     """
-    at_tau = {_victim(cell): artefacts.records(cell) for cell in spec["literal"]}
+    at_tau, by_students = (
+        {_victim(cell): artefacts.records(cell) for cell in spec[name]} for name in ("literal", "students")
+    )
     keys = ("dataset", "model", "defense", "seed", "attack")
     attacked = [
         Attacked(
@@ -67,6 +70,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
             test=artefacts.accuracy(cell)["test"],
             records=artefacts.records(cell),
             literal=at_tau.get(_victim(cell)),
+            students=by_students.get(_victim(cell)),
         )
         for cell in spec["attacked"]
     ]
@@ -101,6 +105,7 @@ def tabulate(title: str, attacked: Sequence[Attacked], reference: Mapping[str, A
             "their target, a class drawn at random for each image; with Wilson's 95 % interval. 'Any wrong class': the "
             "percentage that is misclassified. '8 bits': still a success after rounding to 256 levels.",
             *_about_literal(data, literal),
+            *_about_students(data),
             "The flow loss is the sum over all ordered pairs of neighbouring pixels, in pixels, without smoothing; its "
             "median is over the successes. The intervals of all medians come from the order statistics (95 %).",
             "Displacement: of the pixel that moves farthest. Shift: the mean displacement of all pixels, which the "
@@ -126,6 +131,16 @@ def _about_literal(data: pd.DataFrame, literal: str) -> list[str]:
     return [f"'Paper's tau': success of {literal}, which takes the paper literally, on the same images."]
 
 
+def _about_students(data: pd.DataFrame) -> list[str]:
+    if data["success_as_students"].isna().all():
+        return []
+    return [
+        "'As the students did': their attack, counted as they did it: any wrong class is a success, and so is an image "
+        "that was misclassified before. 'Of the images right before': any wrong class, without those. Where these "
+        "columns are filled, they are what the students' number is compared with."
+    ]
+
+
 def _three_ways(data: pd.DataFrame, attack: str, literal: str) -> Iterator[str]:
     """Say for each data set what is left of the success after rounding to 8 bits, and at the paper's tau."""
     for dataset, rows in data.dropna(subset="success_literal").groupby("dataset", sort=False):
@@ -147,10 +162,17 @@ def _name(row: pd.Series | Mapping[str, Any], rows: pd.DataFrame) -> str:
 
 def _agreement(data: pd.DataFrame, name: str) -> list[str]:
     compared = [
-        (_name(row, data), deviation(row["success"], row["low"], row["high"], row[f"published_success_{name}"]))
+        (_name(row, data), deviation(*_comparable(row, name), row[f"published_success_{name}"]))
         for _, row in data.iterrows()
     ]
     return agreement(name, ("success rate", "success rates"), compared)
+
+
+def _comparable(row: Any, name: str) -> tuple[float, float, float]:
+    """Return our number, with its interval, that is counted as the published one of this source is."""
+    if name == "students" and pd.notna(row["success_as_students"]):
+        return row["success_as_students"], row["as_students_low"], row["as_students_high"]
+    return row["success"], row["low"], row["high"]
 
 
 def _links(one: Attacked) -> dict[str, Link]:
@@ -190,6 +212,7 @@ def _row(one: Attacked, reference: Mapping[str, Any], published: Sequence[str]) 
         "any_class": (right["prediction"] != right["label"]).mean(),
         "success_8bit": right["success_8bit"].mean(),
         **_literal(one.literal),
+        **_as_students(one.students),
         **median_of(right.loc[right["success"], "l2"], "median_l2"),
         **{f"published_success_{name}": known("success", name) for name in published},
     }
@@ -201,6 +224,16 @@ def _literal(records: pd.DataFrame | None) -> dict[str, float | None]:
     return {name: None if found is None else found[key] for name, key in names.items()}
 
 
+def _as_students(records: pd.DataFrame | None) -> dict[str, float | None]:
+    """Return the success as the students counted it, and over the images that were classified correctly before."""
+    names = ("success_as_students", "as_students_low", "as_students_high", "as_students_n", "as_students_of_right")
+    if records is None:
+        return dict.fromkeys(names)
+    counted = measure(records, any_class=True, clean_errors=True)
+    of_right = measure(records, any_class=True)["success"]
+    return dict(zip(names, (*(counted[key] for key in ("success", "low", "high", "n")), of_right), strict=True))
+
+
 def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
     several_seeds = data["seed"].nunique() > 1
 
@@ -208,7 +241,7 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
     for name in published:
         theirs = f"published_success_{name}"
         compared[f"{name}: success %"] = data[theirs].map(percent)
-        verdicts = [verdict(*row) for row in data[["success", "low", "high", theirs]].itertuples(index=False)]
+        verdicts = [verdict(*_comparable(row, name), row[theirs]) for row in data.to_dict("records")]
         compared[f"{VERSUS}: success, {name}"] = verdicts
     columns = {
         "data set": data["dataset"],
@@ -221,10 +254,9 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         **compared,
         "any wrong class %": data["any_class"].map(percent),
         "8 bits %": data["success_8bit"].map(percent),
-        "paper's tau %": [
-            "" if pd.isna(rate) else f"{percent(rate)} ({percent_interval(low, high)})"
-            for rate, low, high in data[["success_literal", "literal_low", "literal_high"]].itertuples(index=False)
-        ],
+        "paper's tau %": _rates(data, "success_literal", "literal_low", "literal_high"),
+        "as the students did %": _rates(data, "success_as_students", "as_students_low", "as_students_high"),
+        "of the images right before %": data["as_students_of_right"].map(percent),
         "median flow loss": with_interval(data, "median_flow_loss", "flow_low", "flow_high"),
         **{
             heading: with_interval(data, f"median_{name}", digits=2)
@@ -235,3 +267,11 @@ def _display(data: pd.DataFrame, published: Sequence[str]) -> pd.DataFrame:
         "evaluations per image": data["gradient_evaluations"].map(number),
     }
     return without_empty_columns(pd.DataFrame(columns))
+
+
+def _rates(data: pd.DataFrame, *columns: str) -> list[str]:
+    """Format a rate and its interval; an empty text where it is not known."""
+    return [
+        "" if pd.isna(rate) else f"{percent(rate)} ({percent_interval(low, high)})"
+        for rate, low, high in data[list(columns)].itertuples(index=False)
+    ]

@@ -260,3 +260,18 @@ def test_success_at_the_papers_tau_and_after_rounding_stand_next_to_success(root
         "40.0 % with literal (tau 0.05)."
     )
     assert "paper's tau %" not in stadv.tabulate("title", [attacked()], reference).display
+
+
+def test_the_students_number_is_compared_with_their_attack_counted_as_they_did(root):
+    reference = yaml.safe_load((root / "reference/r1_stadv.yaml").read_text())
+    fooled = RECORDS.assign(success=True, prediction=RECORDS["target"])
+    both = [replace(attacked(records=fooled), students=RECORDS), attacked(model="B", records=fooled)]
+    table = stadv.tabulate("title", both, reference)
+    # 4 of 6 with the clean error; 3 of the 5 that were right
+    assert table.data.loc[0, ["success_as_students", "as_students_n"]].tolist() == pytest.approx([4 / 6, 6])
+    assert table.display["as the students did %"].tolist() == ["66.67 (30.00 to 90.32)", ""]
+    assert table.display["of the images right before %"].tolist() == ["60.00", ""]
+    # R1 has 41 and 50.5 %; our own attack, 100 % of 5 images, is not what the first is compared with
+    assert table.display["vs. published: success, students"].tolist() == ["agrees", "+49.5 higher"]
+    assert any("'As the students did'" in note for note in table.notes)
+    assert "as the students did %" not in stadv.tabulate("title", [attacked()], reference).display

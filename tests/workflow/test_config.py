@@ -240,6 +240,8 @@ CASES = [
     (put("studies.stadv.grid", "deepfool"), "studies.stadv.grid", "deepfool needs `targets: all`"),
     (put("studies.stadv.grid", "stadv"), "studies.stadv.grid", "stadv needs `targets: all`; the grid shows"),
     (put("studies.stadv.attack", "fgsm_targeted"), "studies.stadv.attack", "fgsm_targeted has no flow"),
+    (put("studies.stadv.students.models", ["lenet"]), "studies.stadv.students.models", "lenet is not among studies.st"),
+    (put("studies.stadv.students.attack", "x"), "studies.stadv.students.attack", "not among the attacks"),
     (put("studies.stadv.literal", "fgsm_targeted"), "studies.stadv.literal", "fgsm_targeted has no flow"),
     (
         put("studies.stadv.explorations.attack", "fgsm_targeted"),
