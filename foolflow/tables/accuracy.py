@@ -72,7 +72,7 @@ def tabulate(title: str, victims: Sequence[Victim], reference: Mapping[str, Any]
         images=links(display, [_clean(victim) for victim in victims]),
         notes=[
             "Networks that were trained here have the weights with the best val accuracy. The intervals are Wilson's, "
-            "95 %, on the test split, which was not used for any choice.",
+            "95 %, on the test split, on which a run chooses nothing.",
             *spread_note(data),
             *verdict_note(display),
             *published_note(data, reference["source"]),
