@@ -133,7 +133,7 @@ def fgsm(epsilon: float = 0.1) -> Task:
 
 
 def pgd(norm: str, steps: int = 40) -> Task:
-    """Compare PGD. Every contender gets one random start. Of the others, all take all steps, even on fooled images."""
+    """Compare PGD. Every contender gets one random start. Only ours stops on an image that is already fooled."""
     epsilon = {"linf": 0.1, "l2": 1.0}[norm]
     step = 2.5 * epsilon / steps
     foolbox, torchattacks = {"linf": ("LinfPGD", "PGD"), "l2": ("L2PGD", "PGDL2")}[norm]

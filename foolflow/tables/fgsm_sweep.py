@@ -227,9 +227,11 @@ def _expected(data: pd.DataFrame, name: str) -> list[str]:
         published = rows[f"published_{name}"]
         outside = rows[(published < rows["another_seed_low"]) | (published > rows["another_seed_high"])]
         beyond = f"; outside are those at {_epsilons(outside)}" if len(outside) else ""
+        inside = len(rows) - len(outside)
+        verb = "lies" if inside == 1 else "lie"
         found.append(
-            f"Published ({name.replace('_', ' ')}): {len(rows) - len(outside)} of {len(rows)} accuracies lie where "
-            f"those of another seed of {model} ({dataset}, {attack}) would{beyond}."
+            f"Published ({name.replace('_', ' ')}): {inside} of {len(rows)} accuracies {verb} where another "
+            f"seed of {model} ({dataset}, {attack}) would{beyond}."
         )
     return found
 

@@ -136,8 +136,8 @@ def _about_students(data: pd.DataFrame) -> list[str]:
         return []
     return [
         "'As the students did': their attack, counted as they did it: any wrong class is a success, and so is an image "
-        "that was misclassified before. 'Of the images right before': any wrong class, without those. Where these "
-        "columns are filled, they are what the students' number is compared with."
+        "that was misclassified before. Where it is known, the students' number is compared with it. 'Of the images "
+        "right before': any wrong class, without the images that were misclassified before."
     ]
 
 
