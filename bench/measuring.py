@@ -5,7 +5,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -71,6 +71,7 @@ class Measured:
     gradients, forwards: backward and forward passes through the victim, per image.
     memory: peak bytes in addition to what was in use before; NaN where the system does not report it.
     seconds: the time of each repeat.
+    ours: the time of our attack on the same M images in each repeat.
     floors, gradient_floors: for each repeat, the time that bare passes take at the best batch size: all passes of the
         contender, or one forward and one backward pass for each of its gradients.
     """
@@ -83,6 +84,7 @@ class Measured:
     forwards: float
     memory: float
     seconds: list[float] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
     gradient_floors: list[float] = field(default_factory=list)
 
@@ -90,7 +92,8 @@ class Measured:
 def measure(problem: Problem, task: Task, repeats: int, report: Callable[[str], None]) -> list[Measured]:
     """Run each contender once to count its passes and judge its images, then time all contenders in turn.
 
-    A contender that takes longer than LONG is timed in the first turn alone.
+    A contender that takes longer than LONG is timed in the first turn alone. One that attacks fewer images than ours is
+    compared with ours on those images, since a larger batch is faster.
     """
     measured = []
     for contender in task.contenders:
@@ -106,15 +109,22 @@ def measure(problem: Problem, task: Task, repeats: int, report: Callable[[str], 
             report(f"{contender.name} is left out: {in_one_line(error)[:200]}")
     size = _best_batch_size(problem)
     for _ in range(repeats):
+        ours: dict[int, float] = {}
         for one in measured:
             if one.seconds and one.seconds[0] > LONG:
                 continue
             forward, backward = _bare_passes(problem, size)
             one.floors.append(one.count * (one.forwards * forward + one.gradients * backward))
             one.gradient_floors.append(one.count * one.gradients * (forward + backward))
-            call = partial(_attack, problem, task, one.contender, Counted(problem.model, problem.classes))
-            one.seconds.append(_seconds(problem, call))
+            if one.count not in ours:
+                ours[one.count] = _timed(problem, task, replace(measured[0].contender, images=one.count))
+            one.seconds.append(ours[one.count] if one is measured[0] else _timed(problem, task, one.contender))
+            one.ours.append(ours[one.count])
     return measured
+
+
+def _timed(problem: Problem, task: Task, contender: Contender) -> float:
+    return _seconds(problem, partial(_attack, problem, task, contender, Counted(problem.model, problem.classes)))
 
 
 def _inspect(problem: Problem, task: Task, contender: Contender) -> Measured:

@@ -55,6 +55,22 @@ def test_every_installed_library_has_a_row_and_ours_is_first(measured):
     assert data.loc[data["library"].eq(contenders.OURS) & data["how"].eq(""), "ours_times_as_fast"].eq(1).all()
 
 
+def test_a_contender_with_fewer_images_is_compared_with_ours_on_those(problem):
+    given = []
+
+    def ours(_, images, *__):
+        given.append(len(images))
+        return images
+
+    fewer = contenders.Contender("other", lambda _, images, *__: images, images=1)
+    task = contenders.Task("x", "linf", [contenders.Contender(contenders.OURS, ours), fewer])
+    all_images, one_image = measure(problem, task, repeats=1, report=lambda _: None)
+    inspected = timed = [2, 1]  # in batches of two
+    assert given == [*inspected, *timed, 1]
+    assert all_images.ours == all_images.seconds
+    assert one_image.ours != all_images.ours
+
+
 def test_our_unbounded_attacks_fool_every_image(measured):
     for _, task, found in measured:
         if task.name.startswith(("DeepFool", "dichotomy", "automatic")):
