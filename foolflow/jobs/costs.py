@@ -205,10 +205,9 @@ def _autoattack(parameters: Parameters, classes: int) -> Cost:
     more = _apgd({"restarts": 2}, classes) if aimed["norm"] == "linf" else _dichotomy({}, classes)
     parts = [_apgd({}, classes), _apgd(aimed, classes), _fab(aimed, classes), more, _square(parameters, classes)]
     # Later attacks fool some of the images that resisted a short attack, and spend less on these.
-    forward, backward = (12, 8) if parameters.get("norm", "linf") == "l2" else (7, 3)
     return Cost(
-        forward,
-        backward,
+        8,
+        4,
         STILL * sum(part.most_forward for part in parts),
         STILL * sum(part.most_backward for part in parts),
     )

@@ -86,7 +86,7 @@ def test_the_batched_solvers_match_scipy(case, tau, allow_shift):
     model, images, labels, targets = (part[:6] if isinstance(part, torch.Tensor) else part for part in case)
     options = {"targets": targets, "tau": tau, "restarts": 0, "max_evaluations": 60, "allow_shift": allow_shift}
     scipy = stadv(model, images, labels, solver="scipy", **options)
-    for solver, factor in (("reweighted", 1), ("batched", 1.3)):
+    for solver, factor in (("reweighted", 1.0001), ("batched", 1.3)):  # both may stop at the same minimum
         ours = stadv(model, images, labels, solver=solver, **options)
         assert ours.success.sum() >= scipy.success.sum() - int(solver == "batched")
         assert ours.details["objective"].median() <= factor * scipy.details["objective"].median()

@@ -85,19 +85,19 @@ def by_resistance(trained, norm):
 
 
 @pytest.mark.parametrize(("norm", "name", "entry"), STANDARD, ids=lambda value: value if isinstance(value, str) else "")
-def test_the_standard_attacks_cost_what_is_estimated(trained, norm, name, entry):
+def test_the_standard_attacks_cost_half_to_twice_what_is_estimated(trained, norm, name, entry):
+    """A few images that resist for longer can double what the images that fall cost, so networks differ."""
     falling, resisting = by_resistance(trained, norm)
     cost = passes(entry, 10)
     few = {"linf": 4, "l2": 0}[norm] if name == "autoattack" else 20  # its 6,000 passes take seconds
-    for part, expected, count in ((falling, cost, 30), (resisting, cost.at_most, few)):
+    for part, expected, count in ((falling, cost, 60), (resisting, cost.at_most, few)):
         if not count:
             continue
         images, labels = (tensor[:count] for tensor in part)
         assert len(images) == count
-        assert counted(trained.model, entry, images, labels) == (
-            pytest.approx(expected.forward, rel=0.5),
-            pytest.approx(expected.backward, rel=0.5),
-        )
+        forward, backward = counted(trained.model, entry, images, labels)
+        assert expected.forward / 2 <= forward <= 2 * expected.forward
+        assert expected.backward / 2 <= backward <= 2 * expected.backward
 
 
 @pytest.mark.parametrize("entry", OTHERS, ids=lambda entry: f"{entry['method']} {entry.get('parameters', '')}")
