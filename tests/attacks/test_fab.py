@@ -89,7 +89,7 @@ def test_perturbations_are_as_short_as_those_of_pyautoattack(trained, norm):
         (one - images)[right].flatten(1).norm(dim=1, p=NORMS[norm]).median() for one in (made.images, theirs)
     )
     assert right.sum() >= 20
-    assert ours <= 1.01 * others
+    assert ours <= 1.05 * others
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -47,11 +47,14 @@ def test_an_l2_step_follows_the_gradient(seed, epsilon):
     model = random_affine(seed)
     images, labels = batch(seed, low=0.49, high=0.51)
     with torch.no_grad():
-        residual = model(images).softmax(1) - torch.nn.functional.one_hot(labels, 5)
-        gradient = residual @ model.weight
+        probabilities = model(images).double().softmax(1)
+        residual = probabilities - torch.nn.functional.one_hot(labels, 5)
+        gradient = (residual @ model.weight.double()).float()
+        unsure = probabilities.gather(1, labels[:, None])[:, 0] < 0.99  # else hardly a bit of 1 - p is left in float32
     made = fgsm(model, images, labels, epsilon=epsilon, norm="l2")
     step = epsilon * gradient / gradient.norm(dim=1, keepdim=True)
-    assert torch.allclose(made.images, (images + step.view_as(images)).clamp(0, 1), atol=1e-5)
+    expected = (images + step.view_as(images)).clamp(0, 1)
+    assert torch.allclose(made.images[unsure], expected[unsure], atol=1e-5)
 
 
 def test_an_unknown_norm_is_rejected():

@@ -50,7 +50,7 @@ def test_averaging_costs_nothing_on_a_network_that_does_not_need_it(trained, mon
     averaged = dichotomy(trained.model, images, labels, steps=100)
     monkeypatch.setattr("foolflow.attacks.linearised._step.__kwdefaults__", {"memory": 0.0, "noise": None})
     alone = dichotomy(trained.model, images, labels, steps=100)
-    assert averaged.details["norms"].mean() <= 1.01 * alone.details["norms"].mean()
+    assert averaged.details["norms"].mean() <= 1.03 * alone.details["norms"].mean()
 
 
 def test_the_noise_fades_away_and_depends_on_the_seed_alone():

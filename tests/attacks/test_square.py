@@ -81,13 +81,13 @@ def test_it_needs_no_gradient_and_gets_through_rounded_logits(trained, norm):
 @pytest.mark.parametrize("norm", NORMS)
 def test_it_is_as_strong_as_pyautoattack(trained, norm):
     peer = pytest.importorskip("pyautoattack.square")
-    images, labels = trained.images[:40], trained.labels[:40]
+    images, labels = trained.images[:100], trained.labels[:100]
     epsilon, name = {"linf": (0.2, "Linf"), "l2": (5.0, "L2")}[norm]
     made = square(trained.model, images, labels, epsilon=epsilon, norm=norm, queries=300)
     theirs = peer.SquareAttack(trained.model, norm=name, eps=epsilon, n_queries=300, device="cpu")
     fooled = int((trained.model(theirs.perturb(images, labels)).argmax(1) != labels).sum())
-    assert fooled >= 3
-    assert made.success.sum() >= fooled - 4  # other random windows
+    assert fooled >= 5
+    assert made.success.sum() >= 0.75 * fooled - 2  # other random windows
 
 
 def test_targets_and_seeds(trained):

@@ -158,9 +158,9 @@ def wait_until(log, says):
 
 def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tmp_path):
     """This happens if Snakemake is killed and restarted while its job still runs."""
-    first = start({"sleep": 1}, log="first.log")
+    first = start({"sleep": 3}, log="first.log")
     wait_until(tmp_path / "first.log", says="at work")
-    second = start({"sleep": 1}, log="second.log")
+    second = start({"sleep": 3}, log="second.log")
     assert first.wait(timeout=60) == second.wait(timeout=60) == 0
     log = (tmp_path / "second.log").read_text()
     assert log.endswith("nothing to do: the job that this one waited for produced the same outputs\n")
@@ -170,13 +170,13 @@ def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tm
 
 @pytest.mark.parametrize("other", ["failed", "killed", "of_another_config", "of_another_input", "of_other_code"])
 def test_a_job_that_waited_for_a_different_job_does_its_work(start, tmp_path, other):
-    spec = {"sleep": 1} | ({"fails": "invalid"} if other == "failed" else {})
+    spec = {"sleep": 3} | ({"fails": "invalid"} if other == "failed" else {})
     (tmp_path / "other_input").write_text("other words")
     first = start(spec, log="first.log")
     wait_until(tmp_path / "first.log", says="at work")
     if other == "of_other_code":
         (tmp_path / "program.py").write_text(PROGRAM.replace("upper()", "title()"))
-    changed = {"of_another_config": {"sleep": 0}}.get(other, {"sleep": 1})
+    changed = {"of_another_config": {"sleep": 0}}.get(other, {"sleep": 3})
     second = start(changed, log="second.log", **({"read": "other_input"} if other == "of_another_input" else {}))
     wait_until(tmp_path / "second.log", says="waiting for that job to end")
     if other == "killed":

@@ -79,7 +79,7 @@ def test_samples_multiply_the_passes():
 def by_resistance(trained, norm):
     """Return correct images that a short attack, the one of the planner, fools, and those that it does not."""
     right = trained.model(trained.images).argmax(1) == trained.labels
-    images, labels = trained.images[right][:150], trained.labels[right][:150]
+    images, labels = trained.images[right][:200], trained.labels[right][:200]
     short = pgd(trained.model, images, labels, epsilon=BALLS[norm], norm=norm, loss="margin", steps=PROBE_STEPS)
     return [(images[rows], labels[rows]) for rows in (short.success, ~short.success)]
 

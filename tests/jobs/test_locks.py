@@ -29,7 +29,7 @@ with only_job_on(output) as waited:
 def start(tmp_path):
     """Start a process that holds an output, in the folder of the test."""
 
-    def started(output="weights", seconds=0.5, fails="works"):
+    def started(output="weights", seconds=4, fails="works"):  # in which the next one starts, on a busy machine, too
         command = [sys.executable, "-c", HOLDER, str(output), str(seconds), fails]
         return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
 
@@ -52,7 +52,7 @@ def files_in(folder):
 def test_the_second_process_waits_and_knows_it(start, tmp_path, fails):
     first = start("new/weights.safetensors", fails=fails)
     assert entered(first) is False
-    second = start("new/weights.safetensors")
+    second = start("new/weights.safetensors", seconds=0)
     assert entered(second) is True
     assert (first.wait(), second.wait()) == (int(fails == "fails"), 0)
     assert files_in(tmp_path) == [".snakemake"]
@@ -61,7 +61,7 @@ def test_the_second_process_waits_and_knows_it(start, tmp_path, fails):
 def test_different_spellings_of_a_path_are_one_output(start, tmp_path):
     first = start("weights")
     assert entered(first) is False
-    second = start(tmp_path / "weights")
+    second = start(tmp_path / "weights", seconds=0)
     assert entered(second) is True
     assert first.wait() == second.wait() == 0
 

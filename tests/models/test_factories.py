@@ -35,13 +35,13 @@ def weights(folder, network):
 def test_the_number_of_classes_is_that_of_the_weights(tmp_path, name):
     network = torchvision.models.get_model(name, num_classes=7).eval()
     found = load({"torchvision": name, "weights": weights(tmp_path, network)})
-    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-5)
+    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-4)
 
 
 def test_the_number_of_classes_can_be_stated(tmp_path):
     network = torchvision.models.resnet18(num_classes=7).eval()
     model = {"torchvision": "resnet18", "weights": weights(tmp_path, network)}
-    assert torch.allclose(load(model | {"arguments": {"num_classes": 7}}).victim(IMAGES), network(IMAGES), atol=1e-5)
+    assert torch.allclose(load(model | {"arguments": {"num_classes": 7}}).victim(IMAGES), network(IMAGES), atol=1e-4)
     with pytest.raises(InvalidInput, match="the weights have 7 classes; set their number in arguments"):
         load(model | {"arguments": {"num_classes": 8}})
 
@@ -88,7 +88,7 @@ def test_timm(tmp_path):
     timm = pytest.importorskip("timm")
     network = timm.create_model("resnet10t", num_classes=7).eval()
     model = {"timm": "resnet10t", "weights": weights(tmp_path, network)}
-    assert torch.allclose(load(model).victim(IMAGES), network(IMAGES), atol=1e-5)
+    assert torch.allclose(load(model).victim(IMAGES), network(IMAGES), atol=1e-4)
     for name in ("resnet10u", "hf-hub:timm/resnet10t"):
         with pytest.raises(InvalidInput, match="timm has no model"):
             load(model | {"timm": name})

@@ -130,7 +130,7 @@ def test_training_learns_and_keeps_the_epoch_with_the_best_val_accuracy(digits_s
     images = data[1].images.float() / 255
     assert not trained.model.training
     measured = (trained.model(images).argmax(1) == data[1].labels).float().mean().item()
-    assert measured == pytest.approx(max(accuracies), abs=0.02)  # measured here in float32, during training in bfloat16
+    assert measured == pytest.approx(max(accuracies), abs=0.04)  # measured here in float32, during training in bfloat16
 
 
 def test_early_stopping_ends_the_training(digits_splits):
@@ -162,10 +162,10 @@ def test_a_loss_that_is_not_finite_gives_a_one_line_error(digits_splits):
 def test_the_softmax_of_r1_slows_down_learning(digits_splits):
     data = labelled(digits_splits["train"]), labelled(digits_splits["val"])
     once, twice = (
-        train(fresh(), *data, Recipe(epochs=3, optimizer="sgd", learning_rate=0.05, loss=loss), seed=0, **QUIET)
+        train(fresh(), *data, Recipe(epochs=10, optimizer="sgd", learning_rate=0.2, loss=loss), seed=0, **QUIET)
         for loss in ("cross_entropy", "cross_entropy_of_softmax")
     )
-    assert twice.history[-1].val_accuracy < once.history[-1].val_accuracy
+    assert twice.history[-1].val_accuracy + 0.1 < once.history[-1].val_accuracy
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
