@@ -120,7 +120,8 @@ def _results(config: Path, options: Sequence[str]) -> Path:
     studies = read.get("studies")
     if not isinstance(studies, dict) or "robustness" not in studies:
         raise InvalidInput(f"{config}: `studies` has no `robustness`, which this command runs, such as\n\n{EXAMPLE}")
-    return Path(str(read.get("results", "results")))
+    chosen = [option.removeprefix("results=") for option in options if option.startswith("results=")]  # after --config
+    return Path(str([read.get("results", "results"), *chosen][-1]))
 
 
 def _snakemake(target: str, config: Path, options: Iterable[str]) -> list[str]:

@@ -41,7 +41,9 @@ def system_error(error: BaseException, path: Path | None = None) -> InvalidInput
     if code is None:
         return None
     named = getattr(error, "filename2", None) or getattr(error, "filename", None)
-    file = path or named or "a file"
+    if path is None and named is None:
+        return InvalidInput(f"{in_one_line(error)}; {REMEDIES.get(code, 'fix that and run again')}")
+    file = path or named
     verb = "" if path is None else " cannot be written"
     remedy = REMEDIES.get(code, "fix that and run again")
     return InvalidInput(f"{file}{verb}: {os.strerror(code)}; {remedy}")

@@ -2,12 +2,13 @@
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from foolflow.data.cells import model_and_defense, source_of
 from foolflow.defenses.kinds import GRADIENTS
+from foolflow.models.kinds import for_dataset
 from foolflow.statistics.budget import size_in_words
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
@@ -95,7 +96,7 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
     seeds = dict.fromkeys(cell["seed"] for cell in rows)
     found = [
         ("Data", [(name, _source(name, config["datasets"][name])) for name in datasets]),
-        ("Models", [(name, _network(config["models"][name])) for name in models]),
+        ("Models", [(name, _network(config["models"][name], list(datasets))) for name in models]),
         ("Defenses", [(name, _defense(config["defenses"][name])) for name in defenses]),
         (
             "Attacks",
@@ -107,18 +108,20 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
 
 
 def _source(name: str, entry: Mapping[str, Any]) -> str:
-    read = {"folder": f"images in {entry.get('path')}", "npz": f"arrays in {entry.get('path')}", name: ""}
+    read = {name: "", "folder": f"images in {entry.get('path')}", "npz": f"arrays in {entry.get('path')}"}
     sizes = [f"{key} {_value(entry[key])}" for key in ("size", "resize", "crop", "channels") if key in entry]
     return ", ".join(part for part in (read.get(entry["source"], entry["source"]), "test split", *sizes) if part)
 
 
-def _network(entry: Mapping[str, Any]) -> str:
+def _network(entry: Mapping[str, Any], datasets: Sequence[str]) -> str:
     kind = next(key for key in ("architecture", "python", "torchvision", "timm", "torchscript", "onnx") if key in entry)
     given = f"{kind} {entry[kind]}{_arguments(entry.get('arguments', {}))}"
     if "weights" in entry:
         return f"{given}, weights {entry['weights']}"
-    training = entry.get("training")
-    return f"{given}, trained here for at most {training['epochs']} epochs" if training else given
+    if "training" not in entry:
+        return given
+    epochs = sorted({for_dataset(entry, dataset)["training"]["epochs"] for dataset in datasets})
+    return f"{given}, trained here for at most {' or '.join(map(str, epochs))} epochs"
 
 
 def _defense(entry: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
         for seed in seeds_of(config, "defenses", model)
         for kind in KINDS
         for attack in entry.get(kind, [])
-        if not _is_repeated(config, entry, defense, attack)
+        if kind != "adaptive" or not _is_repeated(config, entry, defense, attack)
     ]
 
 

@@ -134,6 +134,10 @@ def figures(config: Config) -> list[Exhibit]:
     ]
 
 
+def _norm(entry: Config) -> str:
+    return str(entry.get("parameters", {}).get("norm", "linf"))
+
+
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks that cannot be judged within the study's ball."""
     study, key = studied(config), "studies.robustness"
@@ -149,7 +153,7 @@ def problems(config: Config) -> Iterator[str]:
         epsilon = entry.get("parameters", {}).get("epsilon", study["epsilon"])
         if has_several_sizes(entry):
             yield f"{key}.attacks: {name} has a list of {size_name(entry)}s; it needs a single one here"
-        elif epsilon > study["epsilon"]:
+        elif _norm(entry) == study["norm"] and epsilon > study["epsilon"]:
             yield f"{key}.attacks: {name} has epsilon {epsilon}, the study {study['epsilon']}; it would never count"
         if "targets" in entry:
             yield f"{key}.attacks: {name} has targets; this study counts any wrong class, so leave them out"

@@ -19,6 +19,7 @@ STAGES = (
     "judgements",
     "datasets",
     "evaluations",
+    "costs",
     "tables",
     "figures",
 )

@@ -46,6 +46,10 @@ NAN, INFINITE = float("nan"), float("inf")
 UNUSABLE = "not a usable name; letters, digits, _ and -, 64 at most"
 CASES = {
     # name of the case: (edit, words of the error message)
+    "a data set called classes": (
+        lambda config: config["datasets"].update(classes={"source": "digits", "val": "many"}),
+        "datasets.classes.val",
+    ),
     "out of the folder": (model("../../x"), f"models.../../x: {UNUSABLE}"),
     "a path": (attack("a/b"), f"attacks.a/b: {UNUSABLE}"),
     "an absolute path": (dataset("/etc/x"), f"datasets./etc/x: {UNUSABLE}"),

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -239,7 +240,14 @@ def test_the_plan_names_jobs_images_time_and_memory():
     assert "4 min on one core" in text
     assert "700 MB" in text
     slow = PLAN | {"budget": 60.0}
-    assert "expect more time than 60 s" in planned([slow], "")
+    assert "starting the jobs takes more time than 60 s" in planned([slow], "")
+    few = slow | {"attacks": [one | {"images": 10} for one in PLAN["attacks"]]}
+    assert "fewer than 10 images; expect more time than 60 s" in planned([few], "")
+
+
+def test_the_results_folder_is_the_one_that_snakemake_gets(config):
+    assert cli._results(config, ["--cores", "2"]) == Path("results")
+    assert cli._results(config, ["--config", "results=out", "device=cpu"]) == Path("out")
 
 
 def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ import time
 import pytest
 
 from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, named_inputs
+from foolflow.jobs.error_reporting import system_error
 from foolflow.workflow.code_digest import clear_cache, code_digest
 
 PROGRAM = """
@@ -202,3 +204,10 @@ def test_options_declare_files_as_inputs_or_outputs():
     assert (arguments.inputs, arguments.outputs) == (["input", "other_splits"], ["csv"])
     assert list(map(str, arguments.csv)) == ["d", "e"]
     assert arguments.other_splits == []
+
+
+def test_a_system_error_without_a_file_keeps_its_own_words():
+    """The numbers of such an error may not be those of the operating system, as of a host that is not found."""
+    told = str(system_error(socket.gaierror(socket.EAI_NONAME, "Name or service not known")))
+    assert "Name or service not known" in told
+    assert "a file" not in told

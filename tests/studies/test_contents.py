@@ -92,6 +92,21 @@ def test_a_supplied_model_and_a_folder_are_described():
     assert "robustness-stadv" not in attacks  # it has no bound, so it is no part of the worst case
 
 
+def test_a_folder_named_folder_and_a_training_of_its_own_for_a_data_set_are_described():
+    training = {"training": {"epochs": 20}, "training_on": {"folder": {"epochs": 60}}}
+    config = complete(
+        {
+            "models": {"mine": {"architecture": "lenet.LeNet", **training}},
+            "datasets": {"folder": {"source": "folder", "path": "photos", "val": 10}},
+            "studies": {"robustness": {"dataset": "folder", "models": ["mine"], "norm": "linf", "epsilon": "8/255"}},
+        }
+    )
+    (section,) = contents(config)
+    setup = dict(section["setup"])
+    assert setup["Data"] == [("folder", "images in photos, test split")]
+    assert setup["Models"] == [("mine", "architecture lenet.LeNet, trained here for at most 60 epochs")]
+
+
 def test_each_pair_of_a_victim_and_a_set_is_judged_once(config):
     keys = [tuple(cell[key] for key in ("dataset", "model", "defense", "seed", "attack")) for cell in judged(config)]
     sources = [cell["source"] for cell in judged(config)]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from foolflow.data.cells import VICTIM, model_and_defense, source_of
+from foolflow.studies import defenses
 from foolflow.studies.cells import seeds_of, sets_of, study_seeds, victims_of
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
@@ -71,6 +72,17 @@ def test_supplied_weights_and_expensive_models_are_one_victim_with_the_first_see
     assert seeds_of(config, "minimal", "mine") == seeds_of(config, "minimal", "slow") == [3]
     assert seeds_of(config, "minimal", "lenet") == [3, 5]
     assert seeds_of(config, "stadv", "lenet") == [0]
+
+
+def test_only_an_adaptive_attack_repeats_a_white_box_attack():
+    """It has nothing to adapt to where there is no filter. A white-box attack with a `filter_gradient` runs anyway."""
+    attacks = {
+        "pgd": {"method": "pgd", "filter_gradient": "own"},
+        "adaptive": {"method": "pgd", "filter_gradient": "auto"},
+    }
+    entry = {"dataset": "mnist", "models": ["A"], "defenses": ["none"], "white_box": ["pgd"], "adaptive": ["adaptive"]}
+    config = {"attacks": attacks, "seeds": [0], "studies": {"defenses": {}}, "models": {"A": {}}, "defenses": {}}
+    assert [(cell["kind"], cell["attack"]) for cell in defenses.table_cells(config, entry)] == [("white_box", "pgd")]
 
 
 def test_a_matrix_compares_victims_of_the_same_seed():

@@ -36,7 +36,7 @@
   /** Budgets are often fractions of 255. */
   function epsilonText(value) {
     const steps = Math.round(value * 255);
-    const exact = Number((steps / 255).toPrecision(4)) === value;
+    const exact = [4, 6, 7].some((digits) => Number((steps / 255).toPrecision(digits)) === value);
     return exact && String(value).length > 4 ? `${steps}/255` : String(value);
   }
 
@@ -357,8 +357,9 @@
         );
       } else {
         // A list of attacks, which a link can ask for, is an option of its own while it is chosen.
-        for (const option of [...filter.control.options]) if (option.value.includes(",")) option.remove();
-        if (state[filter.key].includes(",")) filter.control.append(element("option", { value: state[filter.key] }));
+        const isList = (value) => filter.key === "attack" && value.includes(",");
+        for (const option of [...filter.control.options]) if (isList(option.value)) option.remove();
+        if (isList(state[filter.key])) filter.control.append(element("option", { value: state[filter.key] }));
         for (const option of filter.control.options) {
           option.textContent = `${text(option.value)} (${count(found(option.value))})`;
           option.disabled = option.value !== "" && option.value !== state[filter.key] && found(option.value) === 0;

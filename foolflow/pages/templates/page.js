@@ -25,6 +25,10 @@
     const other = first === "ascending" ? "descending" : "ascending";
     const direction = head.getAttribute("aria-sort") === first ? other : first;
     for (const each of table.tHead.rows[0].cells) each.removeAttribute("aria-sort");
+    if (table.matches(".ranking")) { // the first rows are others now, so show all
+      table.classList.add("unfolded");
+      table.parentNode.nextElementSibling?.querySelector(".unfold")?.remove();
+    }
     head.setAttribute("aria-sort", direction);
     const rows = [...table.tBodies[0].rows].filter((row) => row.className !== "total").map((row) => ({ row, key: key(row.cells[head.cellIndex], head.dataset.kind) }));
     rows.sort((a, b) => {

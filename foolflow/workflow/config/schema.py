@@ -1,5 +1,6 @@
 """Check a config against its JSON schema, and explain each violation in one line."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -83,7 +84,7 @@ def _explained(error: Any) -> Iterator[str]:
                         yield f"{key}: {name} without {other}; give both or neither"
         case "type" if error.validator_value == "array" and type(error.instance) in (int, float):
             yield f"{key}: {error.instance} is not a list; write [{error.instance}]"
-        case "type" if ".classes." in key:
+        case "type" if re.search(r"\.classes\.\d+$", key):
             yield f"{key}: YAML reads this name as {_kind(error.instance)}; put it in quotes"
         case "type" if key.endswith(".classes"):
             yield f"{key}: {error.instance!r} is neither a list of class names nor the path of a text file"
