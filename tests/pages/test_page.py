@@ -329,6 +329,16 @@ def test_many_victims_unfold(browser, any_file, size, few):
     assert len(rows()) == 30
 
 
+@pytest.mark.parametrize("size", [PHONE, WIDE], ids=["phone", "wide"])
+def test_sorting_a_folded_ranking_shows_all_of_it(browser, any_file, size):
+    """Its first rows are others then, and the fold hides rows by their rank."""
+    page = Page(browser, any_file).open(size)
+    if page.all(".unfold"):
+        page.press(page.all(".ranking thead button")[1])
+        assert len([each for each in page.all(".ranking tbody tr") if each.is_displayed()]) == 30
+        assert page.all(".unfold") == []
+
+
 def test_the_page_prints_its_words_and_not_its_tools(page):
     page.open()
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
