@@ -105,6 +105,7 @@ def page(study: str, published: Path = PUBLISHED) -> str:
         keep_trailing_newline=True,
     )
     environment.filters |= {"percent": percent, "fixed": fixed, "count": count, "known": known}
+    environment.tests["known"] = known
     environment.globals |= {"row": row, "rows": rows, "claim": claim, "reference": reference, "config": config()}
     environment.globals |= {
         "abs": abs,

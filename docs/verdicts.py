@@ -28,7 +28,7 @@ class Compared:
     """A published number and ours, as fractions.
 
     group: the numbers that one reason explains, a key of docs/verdicts.yaml.
-    low, high: our 95 % interval; over several training seeds, from the lowest to the highest.
+    low, high: our 95 % interval; over several training seeds, that in which the accuracy of another seed lies.
     higher_is_better: for accuracies on clean images and for success, not for an accuracy under somebody's attack.
     """
 
@@ -109,14 +109,12 @@ def _defenses(rows: list[dict[str, Any]]) -> Iterator[Compared]:
 
 
 def _sweep(rows: list[dict[str, Any]]) -> Iterator[Compared]:
-    """R4, over the training seeds of our LeNet."""
-    data = pd.DataFrame(rows)
-    data = data[(data["model"] == "lenet") & data["published_tutorial"].notna()]
-    for epsilon, found in data.groupby("epsilon"):
-        what = "accuracy" if epsilon == 0 else f"accuracy under FGSM, epsilon {epsilon:g}"
-        interval = found["accuracy"].mean(), found["low"].min(), found["high"].max()
-        known = found["published_tutorial"].iloc[0]
-        yield Compared("R4", f"MNIST, LeNet: {what}", known, *interval, bool(epsilon == 0))
+    """R4, next to its network rebuilt: the mean over the training seeds."""
+    for row in rows:
+        if row["model"] == "lenet_tutorial" and row["seed"] == 0:
+            quantity = f"accuracy under FGSM, epsilon {row['epsilon']:g}" if row["epsilon"] else "accuracy"
+            ours = row["mean_over_seeds"], row["another_seed_low"], row["another_seed_high"]
+            yield Compared("R4", f"MNIST, LeNet: {quantity}", row["published_tutorial"], *ours, row["epsilon"] == 0)
 
 
 def _with_interval(accuracy: float, n: int) -> tuple[float, float, float]:
