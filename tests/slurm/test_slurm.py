@@ -132,7 +132,8 @@ def test_cancelled_jobs_and_jobs_out_of_time_are_retried(here, submitter, submit
         wait_until(checkpoint.exists, "a first epoch")
         cluster.cancel(*jobs_of("train_victim"))
         wait_until(lambda: events(hold), "the attack has started")
-        cluster.call("scontrol", "update", f"JobId={jobs_of('attack_victim')[0].number}", "EndTime=now")
+        # Slurm refuses a time that has passed by the time the request arrives.
+        cluster.call("scontrol", "update", f"JobId={jobs_of('attack_victim')[0].number}", "EndTime=now+10")
         wait_until(lambda: jobs_of("attack_victim")[0]["JobState"] == "TIMEOUT", "its time is over")
         (hold / "go").touch()
     assert process.returncode == 0, submitter.log[-5000:]
