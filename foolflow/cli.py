@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     if importlib.util.find_spec("snakemake") is None:
         raise InvalidInput(SNAKEMAKE)
-    results = _results(config, options)
+    read = _config(config, options)
+    results = _results(read, options)
     os.environ["FOOLFLOW_COMMAND"] = f"foolflow evaluate {shlex.quote(str(config))}"  # the page shows how to repeat it
     if any(map(_is_short_of_running, options)):
         return subprocess.run(_snakemake("page", config, options), check=False).returncode
@@ -77,8 +78,10 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     # The plan comes first and alone: Snakemake then sees which attacks' numbers of images have changed, and runs only
     # those again.
     status, is_current = _run(_snakemake("plan", config, [*options, *QUIET]), watch)
+    if status == 0:
+        watch.planned(read)
     if status == 0 and not plan:
-        watch.planned()
+        watch.tell_limits()
         status, is_current = _run(_snakemake("page", config, [*options, *QUIET]), watch)
     if status == 0 and plan:
         command = _snakemake("page", config, [*options, "--dry-run", "--quiet", "rules"])
@@ -101,8 +104,8 @@ def _is_newer(file: Path, start: float) -> bool:
     return file.is_file() and file.stat().st_mtime >= start
 
 
-def _results(config: Path, options: Sequence[str]) -> Path:
-    """Return the results folder of a config. Raises InvalidInput if it cannot be what the user means."""
+def _config(config: Path, options: Sequence[str]) -> dict[str, Any]:
+    """Read a config. Raises InvalidInput if it cannot be what the user means."""
     import yaml
 
     from foolflow.workflow.config.syntax import syntax_problem
@@ -120,6 +123,11 @@ def _results(config: Path, options: Sequence[str]) -> Path:
     studies = read.get("studies")
     if not isinstance(studies, dict) or "robustness" not in studies:
         raise InvalidInput(f"{config}: `studies` has no `robustness`, which this command runs, such as\n\n{EXAMPLE}")
+    return dict(read)
+
+
+def _results(read: dict[str, Any], options: Sequence[str]) -> Path:
+    """Return the results folder of a config that was read."""
     chosen = [option.removeprefix("results=") for option in options if option.startswith("results=")]  # after --config
     return Path(str([read.get("results", "results"), *chosen][-1]))
 

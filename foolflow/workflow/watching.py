@@ -4,11 +4,16 @@ import json
 import re
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from foolflow.data.cells import VICTIM
 from foolflow.jobs.progress import duration
-from foolflow.studies.robustness import set_name
+from foolflow.studies.robustness import set_name, victims
+from foolflow.workflow.config.defaults import with_defaults
+from foolflow.workflow.config.names import Config
+from foolflow.workflow.config.numbers import with_numbers
 
 EVERY = 30.0  # seconds between two lines, where a line cannot be rewritten
 PROGRESS = re.compile(r": ([\d,.]+) of ([\d,.]+) batches")  # as foolflow.jobs.progress writes it
@@ -25,7 +30,7 @@ class Watch:
 
     def __init__(self, results: Path, jobs: int, terminal: IO[str]) -> None:
         self._results, self._jobs, self._terminal = results, max(jobs, 1), terminal
-        self._planning = True
+        self._victims: Sequence[Path] | None = None  # None: they are not planned yet
         self._rewrites = terminal.isatty()
         self._start = self._printed = time.time()
         self._shown = False
@@ -33,11 +38,13 @@ class Watch:
         self._explained = False
 
     def plans(self) -> list[dict[str, Any]]:
-        """Return the plan of each victim that has one."""
-        return [plan for path in self._plan_files() if (plan := _read(path)) is not None]
+        """Return the plan of each victim, in the order of the config."""
+        return [plan for _, plan in self._plans()]
 
-    def _plan_files(self) -> list[Path]:
-        return sorted((self._results / "robustness").glob("*/*/*/*/plan.json"))
+    def _plans(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for victim in self._victims or ():
+            if (plan := _read(self._results / "robustness" / victim / "plan.json")) is not None:
+                yield victim, plan
 
     def heard(self, line: str) -> None:
         """Take a line of Snakemake or of a job. Show it above the progress if it concerns the user."""
@@ -51,9 +58,16 @@ class Watch:
         self._clear()
         print(line, file=self._terminal, flush=True)
 
-    def planned(self) -> None:
-        """Say what the budget limits. The attacks follow."""
-        self._planning = False
+    def planned(self, config: Config) -> None:
+        """Take note that the attacks on the victims of a checked config are planned.
+
+        The results folder may also hold plans of an earlier config, which do not count.
+        """
+        complete = with_defaults(with_numbers(config))
+        self._victims = [Path(*map(str, (victim[key] for key in VICTIM))) for victim in victims(complete)]
+
+    def tell_limits(self) -> None:
+        """Say what the budget limits."""
         for plan in self.plans():
             for line in limits(plan):
                 self.message(line)
@@ -82,13 +96,12 @@ class Watch:
 
     def _line(self) -> str:
         elapsed = duration(time.time() - self._start)
-        rows = [(path, one) for path in self._plan_files() for one in (_read(path) or {}).get("attacks", [])]
-        if not rows or self._planning:
+        rows = [(victim, one) for victim, plan in self._plans() for one in plan["attacks"]]
+        if not rows:
             return f"preparing the images and the models, {elapsed}"
         done, left, running = 0, 0.0, []
         pace = []  # seconds taken for each second planned
-        for path, one in rows:
-            victim = path.parent.relative_to(self._results / "robustness")
+        for victim, one in rows:
             run = _read(self._results / "attacks" / victim / set_name(one["attack"]) / "run.json")
             if run is not None:
                 done += 1

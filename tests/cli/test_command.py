@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from foolflow import cli
 from foolflow.workflow.answer import answer, planned
@@ -177,14 +178,18 @@ PLAN = {
 
 @pytest.fixture
 def run(tmp_path):
-    """A results folder in which one of three planned attacks has ended, one is half done, and one has not started."""
-    inspected = tmp_path / "robustness/photos/mine/none/0"
-    inspected.mkdir(parents=True)
-    (inspected / "plan.json").write_text(json.dumps(PLAN))
-    ended = tmp_path / "attacks/photos/mine/none/0/robustness-fgsm"
-    ended.mkdir(parents=True)
-    (ended / "run.json").write_text(json.dumps({"seconds": 120.0}))
-    logs = tmp_path / "logs/attacks/photos/mine/none/0"
+    """A results folder in which one of three planned attacks has ended, one is half done, and one has not started.
+
+    It also holds an earlier config's plan and attack.
+    """
+    for model in ("mine", "earlier"):
+        inspected = tmp_path / "robustness/d" / model / "none/0"
+        inspected.mkdir(parents=True)
+        (inspected / "plan.json").write_text(json.dumps(PLAN | {"victim": f"{model}/none"}))
+        ended = tmp_path / "attacks/d" / model / "none/0/robustness-fgsm"
+        ended.mkdir(parents=True)
+        (ended / "run.json").write_text(json.dumps({"seconds": 120.0}))
+    logs = tmp_path / "logs/attacks/d/mine/none/0"
     logs.mkdir(parents=True)
     (logs / "robustness-pgd.log").write_text("x: 1 of 10 batches, 90 s left\nx: 5 of 10 batches, 50 s left\n")
     return tmp_path
@@ -194,7 +199,7 @@ def test_the_progress_line_scales_the_plan_by_what_finished_attacks_took(run):
     watch = Watch(run, 2, io.StringIO())
     watch._start -= 5  # it started before the log was written
     assert "preparing" in watch._line()
-    watch.planned()
+    watch.planned(yaml.safe_load(CONFIG))
     line = watch._line()
     assert line.startswith("1 of 3 attacks done (pgd 50%), ")
     assert line.endswith(("about 90 s left", "about 2 min left"))  # (60 + 30) * 2 / 2 jobs
@@ -226,7 +231,8 @@ def test_a_failure_that_nothing_explains_shows_what_snakemake_wrote(run, failed)
 def test_what_the_budget_limits_is_said_once(run):
     terminal = io.StringIO()
     watch = Watch(run, 1, terminal)
-    watch.planned()
+    watch.planned(yaml.safe_load(CONFIG))
+    watch.tell_limits()
     watch.update()
     lines = terminal.getvalue().splitlines()
     assert lines == ["mine/none: to fit the budget of 10 min, 100 of 1,000 images for fgsm, pgd"]
@@ -246,8 +252,9 @@ def test_the_plan_names_jobs_images_time_and_memory():
 
 
 def test_the_results_folder_is_the_one_that_snakemake_gets(config):
-    assert cli._results(config, ["--cores", "2"]) == Path("results")
-    assert cli._results(config, ["--config", "results=out", "device=cpu"]) == Path("out")
+    read = cli._config(config, [])
+    assert cli._results(read, ["--cores", "2"]) == Path("results")
+    assert cli._results(read, ["--config", "results=out", "device=cpu"]) == Path("out")
 
 
 def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tmp_path):
