@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     limit = int(spec["megabytes"] * 1_000_000)
     drawn = pictures(files.get("figures", []), int(FIGURES * limit))
     figures = dict(zip(_names(spec, "figures"), drawn, strict=True))
-    tables = dict(zip(_names(spec, "tables"), map(read_json, files["table_pages"]), strict=True))
+    tables = dict(zip(_names(spec, "tables"), map(read_json, files.get("table_pages", [])), strict=True))
     cells = [cell for cell in spec["cells"] if cell["attack"] in artefacts.attacks(cell)]
 
     def command(cell: Cell) -> str:

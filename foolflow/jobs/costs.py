@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, log2
+from operator import mul
 from typing import Any
 
 
@@ -59,7 +60,7 @@ def _passes(entry: Mapping[str, Any], classes: int, shape: Sequence[int] | None)
     method = entry.get("method", "")
     parameters = entry.get("parameters", {})
     if method.startswith("autoattack:"):
-        return _package(parameters, classes)
+        return _package(method.removeprefix("autoattack:"), parameters, classes)
     if method == "stadv":
         return replace(_stadv(parameters, classes), seconds=0.0 if shape is None else _stadv_seconds(parameters, shape))
     if method in _COSTS:
@@ -165,10 +166,39 @@ def _corrupt(parameters: Parameters, classes: int) -> Cost:
     return _same(parameters.get("draws", 1) + FINAL, 0)
 
 
-def _package(parameters: Parameters, classes: int) -> Cost:
-    """The standard version of AutoAttack: APGD (100), targeted APGD and FAB (100 for each of 9 classes), Square."""
+PARTS_OF = {  # pyautoattack's versions; `custom` names its parts
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+RESTARTS = 5  # of these parts in `plus` and `custom`; 1 in `standard` and `rand`
+RESTARTED_PARTS = ("apgd-ce", "apgd-dlr", "fab")
+GRADIENTS = 20  # per step, in `rand`
+
+
+def _package(version: str, parameters: Parameters, classes: int) -> Cost:
+    """A version of pyautoattack: 100 steps of APGD and FAB, for each of 9 classes if targeted; 5,000 of Square."""
     targets = max(min(9, classes - 1), 1)
-    return Cost(115, 101, 100 + 300 * targets + 5000, 100 + 200 * targets)
+    each = {
+        "apgd-ce": (100, 100),
+        "apgd-dlr": (100, 100),
+        "apgd-t": (100 * targets, 100 * targets),
+        "fab": (200, 100 * classes),
+        "fab-t": (200 * targets, 100 * targets),
+        "square": (5000, 0),
+    }
+    parts = parameters.get("attacks", PARTS_OF["standard"]) if version == "custom" else PARTS_OF[version]
+    draws = GRADIENTS if version == "rand" else 1
+    starts = [RESTARTS if version in ("plus", "custom") and part in RESTARTED_PARTS else 1 for part in parts]
+    forward, backward = ([draws * each[part][way] for part in parts] for way in (0, 1))
+    # The first start fools most images of an undefended model; only Square leaves an image as soon as it is fooled.
+    share = 0.1 if parts[0] == "square" else 1
+    return Cost(
+        share * forward[0] + 15,
+        share * backward[0] + 1,
+        sum(map(mul, starts, forward)),
+        sum(map(mul, starts, backward)),
+    )
 
 
 def _apgd(parameters: Parameters, classes: int) -> Cost:

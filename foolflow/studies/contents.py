@@ -100,7 +100,13 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
         ("Defenses", [(name, _defense(config["defenses"][name])) for name in defenses]),
         (
             "Attacks",
-            [(shown_attack(name), _attack(config["attacks"][name], defended=bool(defenses))) for name in attacks],
+            [
+                (
+                    shown_attack(name),
+                    _attack(config["attacks"][name], defended=bool(defenses), at_most=shown_attack(name) != name),
+                )
+                for name in attacks
+            ],
         ),
         ("Training seeds", [(str(seed), "") for seed in seeds] if len(seeds) > 1 else []),
     ]
@@ -131,7 +137,8 @@ def _defense(entry: Mapping[str, Any]) -> str:
     return "; ".join(word for word in words if word)
 
 
-def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:
+def _attack(entry: Mapping[str, Any], *, defended: bool, at_most: bool) -> str:
+    """Describe an attack. at_most: its number of images is a limit; a budget or the data set may allow fewer."""
     method = entry.get("method") or entry["python"]
     words = f"{method}{_arguments(entry.get('parameters', {}))}"
     if "targets" in entry:
@@ -140,7 +147,8 @@ def _attack(entry: Mapping[str, Any], *, defended: bool) -> str:
         words += f", gradient of the filter {entry['filter_gradient']}"
     if isinstance(samples := entry.get("samples"), int):
         words += f", mean of {samples} passes of a random victim"
-    amount = [f"{entry['images']:,} image{'' if entry['images'] == 1 else 's'}"] if "images" in entry else []
+    images = f"{entry.get('images', 0):,} image{'' if entry.get('images') == 1 else 's'}"
+    amount = [f"at most {images}" if at_most else images] if "images" in entry else []
     per_class = entry.get("per_class", 0)
     amount += [f"{per_class:,} image{'' if per_class == 1 else 's'} per class"] if per_class else []
     return ", ".join([words, *amount])

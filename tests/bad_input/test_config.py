@@ -156,6 +156,25 @@ def test_a_users_file_is_checked_before_anything_runs(shipped, schema, root, tmp
     assert words in line
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from elsewhere import *",
+        "attack, other = make()",
+        "attack: Callable = make()",
+        "(attack := make())",
+        "try:\n    from a import attack\nexcept ImportError:\n    from b import attack",
+        "if FAST:\n    def attack(): pass",
+        "with quiet():\n    import attack",
+    ],
+)
+def test_a_name_of_a_users_file_may_come_from_any_statement(shipped, schema, tmp_path, text):
+    (tmp_path / "mine.py").write_text(text)
+    config = copy.deepcopy(shipped)
+    config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack"}
+    assert problems(config, schema) == []
+
+
 def test_data_that_a_study_needs_must_exist(shipped, schema):
     config = copy.deepcopy(shipped)
     config["datasets"]["mine"] = {"source": "npz", "path": "nowhere.npz", "val": 5, "test": 5}

@@ -125,6 +125,13 @@ def test_the_linear_systems_of_stadv_take_time_that_depends_on_the_shape():
 def test_a_package_and_unknown_attacks():
     standard = passes({"method": "autoattack:standard", "parameters": {"epsilon": 0.1}}, 10)
     assert standard.at_most.forward > 5000
+    custom = {"method": "autoattack:custom", "parameters": {"epsilon": 0.1, "attacks": ["apgd-ce"]}}
+    assert passes(custom, 10).at_most.forward == 500  # five restarts
+    square = {"method": "autoattack:custom", "parameters": {"epsilon": 0.1, "attacks": ["square"]}}
+    assert passes(square, 10).backward < 2
+    assert passes({"method": "autoattack:plus", "parameters": {"epsilon": 0.1}}, 10).most_backward > (
+        2 * standard.most_backward
+    )
     assert passes({"python": "mine.py:attack"}, 10) == UNKNOWN
     assert passes({"method": "torchattacks:PGD", "parameters": {"steps": 7}}, 10).forward == 9
 

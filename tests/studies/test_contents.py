@@ -52,7 +52,7 @@ def test_the_title_of_a_figure_says_what_it_shows_and_keeps_the_names_of_the_con
 
 def test_the_setup_describes_what_the_config_says(config):
     setup = {one["name"]: dict(one["setup"]) for one in contents(config)}
-    assert ("fgsm", "fgsm with epsilon 0.1, norm linf, 1,000 images") in setup["robustness"]["Attacks"]
+    assert ("fgsm", "fgsm with epsilon 0.1, norm linf, at most 1,000 images") in setup["robustness"]["Attacks"]
     assert ("mnist", "test split") in setup["robustness"]["Data"]
     filters = dict(setup["defenses"]["Defenses"])
     assert filters["median_2"] == "median_filter with size 2; filters the input"
@@ -83,7 +83,7 @@ def test_a_supplied_model_and_a_folder_are_described():
     setup = dict(section["setup"])
     assert setup["Data"] == [("photos", "images in photos, test split, resize 256, crop 224")]
     assert setup["Models"] == [("mine", "torchvision resnet18, weights resnet18.pth")]
-    assert ("fgsm", "fgsm with epsilon 8/255, norm linf, 1,000 images") in setup["Attacks"]
+    assert ("fgsm", "fgsm with epsilon 8/255, norm linf, at most 1,000 images") in setup["Attacks"]
     assert section["figures"][0]["title"].endswith("mine on photos")
     (board,) = boards(config)
     assert (board["norm"], board["epsilon"]) == ("linf", 8 / 255)

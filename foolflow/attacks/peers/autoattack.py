@@ -38,6 +38,8 @@ def problems(name: str, given: Mapping[str, Any], targeted: bool) -> Iterator[st
         takes["attacks"] = sources.parameter("list")
         parts = given.get("attacks")
         unknown = [part for part in parts if part not in PARTS] if isinstance(parts, list) else []
+        if parts == []:
+            yield f"parameters.attacks: is empty; choose from {', '.join(PARTS)}"
         yield from (f"parameters.attacks: {part!r} is not one of {', '.join(PARTS)}" for part in unknown)
     yield from sources.parameter_problems(name, given, takes)
 

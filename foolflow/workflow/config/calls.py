@@ -7,7 +7,7 @@ import ast
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from foolflow.attacks.peers.sources import installed
@@ -18,6 +18,8 @@ from foolflow.workflow.plugins import split_reference
 from foolflow.workflow.project import PACKAGE
 from foolflow.workflow.signatures import type_problem
 
+EVERYTHING = "*"  # what `from module import *` imports
+
 # How torchvision and timm mark the functions that build networks.
 _REGISTERED = re.compile(r"^@register_model\b.*\n(?:@.*\n|[ )].*\n)*def (\w+)\(", re.MULTILINE)
 
@@ -26,8 +28,8 @@ def python_problems(key: str, reference: str) -> Iterator[str]:
     """Yield the problems of a user's `path/to/file.py:name`."""
     try:
         file, name = split_reference(reference)
-        names = _names(file)
-        if name not in names:
+        names = list(_names(ast.parse(file.read_bytes(), filename=str(file)).body))
+        if name not in names and EVERYTHING not in names:
             yield f"{key}: {file} does not define {name!r}; it defines {', '.join(names) or 'nothing'}"
     except (InvalidInput, SyntaxError) as error:
         yield f"{key}: {error}"
@@ -110,17 +112,22 @@ def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
         yield f"{key}.method: {peer.DISTRIBUTION} is not installed; {peer.INSTALL}"
 
 
-def _names(file: Path) -> list[str]:
-    """Return every name that the top level of a user's file defines, assigns or imports."""
-    names: list[str] = []
-    for node in ast.parse(file.read_bytes(), filename=str(file)).body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            names.append(node.name)
-        elif isinstance(node, ast.Assign):
-            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            names += [alias.asname or alias.name for alias in node.names]
-    return names
+def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
+    """Yield every name that statements of a user's file define, assign or import; EVERYTHING for `import *`."""
+    for node in body:
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.Import() | ast.ImportFrom():
+                yield from (alias.asname or alias.name for alias in node.names)
+            case ast.Assign() | ast.AnnAssign() | ast.Expr():
+                yield from (
+                    part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+                )
+            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
+                parts = [getattr(node, field, []) for field in ("body", "orelse", "finalbody")]
+                parts += [handler.body for handler in getattr(node, "handlers", [])]
+                yield from (name for part in parts for name in _names(part))
 
 
 def _definition(kind: str, module: str, name: str) -> ast.ClassDef | ast.FunctionDef | None:

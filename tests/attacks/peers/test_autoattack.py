@@ -24,6 +24,7 @@ def test_one_part_of_autoattack_can_run_alone(attacked):
         ("autoattack:standard", {"epsilon": 0.1, "norm": "Linfty"}, "parameters.norm: 'Linfty' is not of type 'Linf'"),
         ("autoattack:standard", {"epsilon": 0.1, "attacks": ["fab"]}, "parameters.attacks: unknown"),
         ("autoattack:custom", {"epsilon": 0.1}, "parameters.attacks: missing"),
+        ("autoattack:custom", {"epsilon": 0.1, "attacks": []}, "parameters.attacks: is empty"),
         ("autoattack:custom", {"epsilon": 0.1, "attacks": ["pgd"]}, "parameters.attacks: 'pgd' is not one of apgd-ce"),
     ],
 )
