@@ -51,7 +51,8 @@ APART = tuple(f"tests/end_to_end/test_{name}.py" for name in (*WITHOUT_DEMO, *WI
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """With `--numprocesses`, run the tests of such a folder, or else those of a file, in the same process.
 
-    xdist hands them out by their number of tests. Those that take minutes go first, or one process would end with them.
+    xdist hands them out by their number of tests. The longest go first, so that both processes end at about the same
+    time.
     """
     from xdist.scheduler import LoadScopeScheduling
 
@@ -72,6 +73,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:  # two threads wait for each other if other programs run
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:  # what a test draws does not depend on the tests before it
+    torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

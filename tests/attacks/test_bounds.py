@@ -19,7 +19,7 @@ def flows(seed, size, height=5, width=4):
     farthest=st.one_of(st.none(), st.floats(0.01, 10)),
     allow_shift=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_constrained_flows_are_within_the_bounds(seed, size, height, width, farthest, allow_shift):
     found = sizes(Bounds(farthest, allow_shift).constrain(flows(seed, size, height, width)))
     if farthest is not None:

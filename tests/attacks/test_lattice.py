@@ -34,7 +34,7 @@ def weights(count, height, width, seed, largest=50.0):
 
 
 @given(height=st.integers(1, 7), width=st.integers(1, 7), seed=st.integers(0, 10**6), damping=st.floats(0.1, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_solutions_equal_those_of_the_dense_matrix(height, width, seed, damping):
     down, along, right = weights(2, height, width, seed)
     solved = Lattice(down, along, damping).solve(right, None, iterations=120)
@@ -44,7 +44,7 @@ def test_solutions_equal_those_of_the_dense_matrix(height, width, seed, damping)
 
 
 @given(height=st.integers(1, 6), width=st.integers(1, 6), seed=st.integers(0, 10**6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_each_iteration_lowers_the_quadratic_form_from_any_start(height, width, seed):
     down, along, right = weights(1, height, width, seed)
     matrix, lattice = dense(down[0], along[0], 1.0), Lattice(down, along, 1.0)

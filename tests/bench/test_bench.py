@@ -30,10 +30,7 @@ QUICK = [
 @pytest.fixture(scope="module")
 def problem(trained):
     right = (trained.model(trained.images[:20]).argmax(1) == trained.labels[:20]).nonzero().squeeze(1)[:3]
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as the CPU clock requires; also faster for so few images
-    yield pose(trained.model, trained.images[right], trained.labels[right], batch_size=2, clock="cpu")
-    torch.set_num_threads(before)
+    return pose(trained.model, trained.images[right], trained.labels[right], batch_size=2, clock="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -302,7 +302,7 @@ def test_nothing_is_drawn_from_the_callers_generator():
         assert torch.equal(torch.rand(2), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     inputs=st.integers(1, 2),
     outputs=st.integers(20, 24),

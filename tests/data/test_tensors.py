@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 from foolflow.data.tensors import TYPES, map_tensors, write_tensors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     rows=st.integers(0, 7),
     width=st.integers(0, 3),

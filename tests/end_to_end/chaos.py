@@ -1,6 +1,6 @@
 """Kill a run again and again, at random moments, and see that it ends as if nothing had happened.
 
-`make chaos` does so to the demo; `python -m tests.end_to_end.chaos --help` tells what can be chosen.
+`make chaos` does so to the demo; `python -m tests.end_to_end.chaos --help` lists the options.
 """
 
 import argparse
@@ -28,7 +28,7 @@ KINDS = ("job", "snakemake", "group")
 class Outcome:
     kills: Counter = field(default_factory=Counter)
     calls: int = 0
-    checked: int = 0  # how often an artefact was looked at in the middle of it all
+    checked: int = 0  # artefacts checked after a kill
     resumed: int = 0  # trainings that went on after an epoch
     waited: int = 0  # jobs that found an orphan of an earlier call at work on their artefact
     seconds: float = 0.0
@@ -112,7 +112,10 @@ class Disturbed:
         raise AssertionError(f"it does not complete; the end of its output:\n{self.output.read_text()[-3000:]}")
 
     def check_the_end(self) -> None:
+        before = self.outcome.checked
         self.check_what_is_there(folders=True)
+        assert self.outcome.checked > before, "nothing was made"
+        self.outcome.checked = before  # which counts what was checked in between
         left = [
             str(path) for path in self.project.results.rglob(".*") if ".partial" in path.name or path.suffix == ".lock"
         ]
@@ -129,17 +132,17 @@ def disturb(
     longest: float = 20.0,
     cores: int = 2,
 ) -> Outcome:
-    """Call the workflow in `project`, with so many `kills`, up to `longest` seconds apart; then let it end.
+    """Call the workflow in `project`, kill it `kills` times, at most `longest` seconds apart, and let it finish.
 
-    reference: the manifest of an undisturbed run. What has been made is looked at after each kill and at the end.
-    If the run is through before every kill was spent, it starts again from nothing.
+    reference: the manifest of an undisturbed run. What has been made is checked after each kill and at the end.
+    If the run finishes early, it starts again from nothing. If no kill left an artefact to check, there are more.
     Raises AssertionError if an artefact is ever anything but whole and equal, or the run cannot complete.
     """
     generator = random.Random(seed)
     disturbed = Disturbed(project, reference, targets, cores)
     outcome, start = disturbed.outcome, time.monotonic()
     disturbed.call()
-    while outcome.kills.total() < kills:
+    while outcome.kills.total() < kills or not outcome.checked:
         time.sleep(generator.uniform(0.5, longest))
         assert disturbed.process is not None
         if disturbed.process.poll() is not None:

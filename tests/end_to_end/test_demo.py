@@ -235,9 +235,8 @@ def test_a_board_is_what_the_adversarial_images_do(demo):
             made = adversarial(demo, "CNN_bn/none", attack)["images"]
             within = (made - clean).flatten(1).norm(dim=1) <= 1.5
             stands = right & ~(within & (victim(made).argmax(1) != labels))
-            assert table.loc[("CNN_bn", attack), "right"] == pytest.approx(
-                stands.sum().item(), abs=1
-            )  # as rounding has it
+            # Rounding decides near the boundary.
+            assert table.loc[("CNN_bn", attack), "right"] == pytest.approx(stands.sum().item(), abs=1)
             robust &= stands
     assert table.loc[("CNN_bn", "worst case"), "right"] == pytest.approx(robust.sum().item(), abs=1)
 
@@ -272,7 +271,8 @@ def test_the_table_of_defenses_is_what_each_victim_does(demo):
         made = adversarial(demo, f"six_conv/{source}", attack)["images"]
         with torch.no_grad():
             right = (victim(made).argmax(1) == data["labels"][: len(made)]).float().mean().item()
-        assert table.loc[(defense, kind, attack), "accuracy"] == pytest.approx(right, abs=0.02)  # as rounding has it
+        # Rounding decides near the boundary.
+        assert table.loc[(defense, kind, attack), "accuracy"] == pytest.approx(right, abs=0.02)
     for defense in ("adversarial_training", "feature_squeezing", "bit_depth_4"):
         rows = table.loc[defense]
         worst = rows.loc[("worst case", "all"), "accuracy"]
@@ -310,6 +310,7 @@ def test_the_manifest_lists_the_artefacts_with_their_checksums(demo):
     manifest = json.loads((demo.results / "manifest.json").read_text())
     assert len(manifest["artefacts"]) > 150
     for path, entry in manifest["artefacts"].items():
+        assert (demo.results / path).exists(), path
         if (demo.results / path).is_file():
             assert hashlib.sha256((demo.results / path).read_bytes()).hexdigest() == entry["sha256"]
         job = manifest["jobs"][entry["job"]]

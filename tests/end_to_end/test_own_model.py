@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,12 @@ def user(tmp_path_factory) -> User:
     return user
 
 
+@pytest.fixture(autouse=True)
+def _usual_config(user: User) -> Iterator[None]:
+    yield
+    user.configure()
+
+
 def rebuilt(user: User, *options: str) -> set[str]:
     before = made(user.folder)
     user.evaluate(*options)
@@ -217,7 +224,6 @@ def test_a_filter_works_in_front_of_the_weights_and_a_training_is_refused(user):
     done = user.evaluate(ok=False)
     assert "training has to train, but the weights of mine are supplied" in done.stderr
     assert "Traceback" not in done.stderr
-    user.configure()
 
 
 def test_the_plan_attacks_nothing_and_a_budget_limits_the_images(user):
@@ -226,7 +232,6 @@ def test_the_plan_attacks_nothing_and_a_budget_limits_the_images(user):
     assert "mine/none" in done.stdout
     assert "Nothing has been attacked yet" in done.stdout
     assert not list(user.folder.rglob("robustness-pgd/adversarial.safetensors"))
-    user.configure()
 
 
 def test_damaged_weights_are_one_line_and_exit_with_an_error(user):
@@ -271,7 +276,6 @@ def test_a_file_that_the_users_code_reads_is_an_input(user):
     changed = rebuilt(user)
     assert "results/attacks/photos/mine/shift/0/robustness-fgsm/adversarial.safetensors" in changed
     assert user.table().loc["clean", "accuracy"] < before
-    user.configure()
 
 
 def test_a_random_filter_is_reported_and_judged_over_several_draws(user):
@@ -293,4 +297,3 @@ def test_a_random_filter_is_reported_and_judged_over_several_draws(user):
     assert records["noisy"]["fooled_share"].between(0.01, 0.99).any()
     assert "fooled_share" not in records["none"]
     assert rebuilt(user) == set()
-    user.configure()

@@ -67,20 +67,11 @@ def test_tables_are_complete_and_fit_a_wide_window(page, demo):
     assert len(rows.find_elements("css selector", "tbody tr")) == len(data["rows"]) == 18
 
 
-def test_numbers_lead_to_images_in_the_explorer(page):
-    page.open()
-    links = {each.get_attribute("href").partition("#")[2] for each in page.all(".study td a")}
-    assert len(links) > 60
-    for link in sorted(links)[:: len(links) // 12]:
-        page.run("location.hash = arguments[0]", f"#{link}")
-        assert wait_for(lambda: re.search(r"Showing \d+ of", page.one("#explorer").text)), link
-        assert "ignored" not in page.one("#explorer").text, link
-
-
 def test_all_links_of_numbers_are_understood(page):
     """Each link names a set that the explorer holds, and nothing that it does not know."""
     page.open()
     links = sorted({each.get_attribute("href").partition("#")[2] for each in page.all("td a[href*='#explorer']")})
+    assert len(links) > 60
     unknown = page.run(
         """
         const found = [];
@@ -120,6 +111,4 @@ def test_the_page_says_how_to_make_an_image_again(page, demo):
 
 
 def test_the_demo_ends_by_naming_the_page(demo):
-    from tests.end_to_end.conftest import make
-
-    assert make(demo.folder, "demo").stdout.rstrip().endswith("The page is results/demo/index.html")
+    assert (demo.folder / "demo.log").read_text().rstrip().endswith("The page is results/demo/index.html")

@@ -213,10 +213,19 @@ def test_the_tables_of_minimal_follow_from_the_published_records(root):
 
 
 def test_every_link_and_picture_of_the_documents_is_there(root):
-    documents = [root / "README.md", root / "CONTRIBUTING.md", *(root / "docs").rglob("*.md")]
+    documents = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
     for document in documents:
-        for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
-            assert (document.parent / link).exists(), f"{document}: {link}"
+        for link in re.findall(r"\]\(([^):]+)\)", document.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            target = document.parent / path if path else document
+            assert target.exists(), f"{document}: {link}"
+            assert not anchor or anchor in anchors(target), f"{document}: {link}"
+
+
+def anchors(document):
+    """Return the anchors of a document's headings, as GitHub forms them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_published_accuracies_reach_what_the_project_set_out_for(root):

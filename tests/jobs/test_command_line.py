@@ -16,6 +16,7 @@ from foolflow.workflow.code_digest import clear_cache, code_digest
 
 PROGRAM = """
 import sys, time
+from pathlib import Path
 from foolflow.errors import InvalidInput
 from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, run_job
 from foolflow.jobs.files import write_text
@@ -23,7 +24,8 @@ from foolflow.jobs.files import write_text
 def main(arguments):
     print("at work")
     sys.stdout.flush()
-    time.sleep(arguments.spec.get("sleep", 0))
+    while arguments.spec.get("held") and not Path("go").exists():
+        time.sleep(0.01)
     if arguments.spec.get("fails") == "invalid":
         raise InvalidInput("the input is wrong; replace it")
     if arguments.spec.get("fails") == "unexpected":
@@ -160,9 +162,11 @@ def wait_until(log, says):
 
 def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tmp_path):
     """This happens if Snakemake is killed and restarted while its job still runs."""
-    first = start({"sleep": 3}, log="first.log")
+    first = start({"held": True}, log="first.log")
     wait_until(tmp_path / "first.log", says="at work")
-    second = start({"sleep": 3}, log="second.log")
+    second = start({"held": True}, log="second.log")
+    wait_until(tmp_path / "second.log", says="waiting for that job to end")
+    (tmp_path / "go").touch()
     assert first.wait(timeout=60) == second.wait(timeout=60) == 0
     log = (tmp_path / "second.log").read_text()
     assert log.endswith("nothing to do: the job that this one waited for produced the same outputs\n")
@@ -172,17 +176,18 @@ def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tm
 
 @pytest.mark.parametrize("other", ["failed", "killed", "of_another_config", "of_another_input", "of_other_code"])
 def test_a_job_that_waited_for_a_different_job_does_its_work(start, tmp_path, other):
-    spec = {"sleep": 3} | ({"fails": "invalid"} if other == "failed" else {})
+    spec = {"held": True} | ({"fails": "invalid"} if other == "failed" else {})
     (tmp_path / "other_input").write_text("other words")
     first = start(spec, log="first.log")
     wait_until(tmp_path / "first.log", says="at work")
     if other == "of_other_code":
         (tmp_path / "program.py").write_text(PROGRAM.replace("upper()", "title()"))
-    changed = {"of_another_config": {"sleep": 0}}.get(other, {"sleep": 3})
+    changed = {"held": True} | ({"other": 1} if other == "of_another_config" else {})
     second = start(changed, log="second.log", **({"read": "other_input"} if other == "of_another_input" else {}))
     wait_until(tmp_path / "second.log", says="waiting for that job to end")
     if other == "killed":
         os.kill(first.pid, signal.SIGKILL)
+    (tmp_path / "go").touch()
     first.wait(timeout=60)
     assert second.wait(timeout=60) == 0
     assert "at work" in (tmp_path / "second.log").read_text()

@@ -15,10 +15,10 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from foolflow.jobs.locks import only_job_on
-output, seconds, fails = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3] == "fails"
+output, seconds, fails = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "fails"
 with only_job_on(output) as waited:
     print(f"in {time.monotonic()} {waited}", flush=True)
-    time.sleep(seconds)
+    sys.stdin.readline() if seconds == "until told" else time.sleep(float(seconds))
     print(f"out {time.monotonic()}", flush=True)
     if fails:
         sys.exit(1)
@@ -29,9 +29,10 @@ with only_job_on(output) as waited:
 def start(tmp_path):
     """Start a process that holds an output, in the folder of the test."""
 
-    def started(output="weights", seconds=4, fails="works"):  # in which the next one starts, on a busy machine, too
+    def started(output="weights", seconds="until told", fails="works"):
         command = [sys.executable, "-c", HOLDER, str(output), str(seconds), fails]
-        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=tmp_path, text=True, **pipes)
 
     return started
 
@@ -44,6 +45,12 @@ def entered(process):
     raise AssertionError("the process ended without holding its output")
 
 
+def end_while_it_waits(first, second):
+    """Let the first process end as soon as the second one waits for it."""
+    assert "waiting for that job to end" in second.stdout.readline()
+    first.communicate("go\n")
+
+
 def files_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
@@ -53,6 +60,7 @@ def test_the_second_process_waits_and_knows_it(start, tmp_path, fails):
     first = start("new/weights.safetensors", fails=fails)
     assert entered(first) is False
     second = start("new/weights.safetensors", seconds=0)
+    end_while_it_waits(first, second)
     assert entered(second) is True
     assert (first.wait(), second.wait()) == (int(fails == "fails"), 0)
     assert files_in(tmp_path) == [".snakemake"]
@@ -62,12 +70,13 @@ def test_different_spellings_of_a_path_are_one_output(start, tmp_path):
     first = start("weights")
     assert entered(first) is False
     second = start(tmp_path / "weights", seconds=0)
+    end_while_it_waits(first, second)
     assert entered(second) is True
     assert first.wait() == second.wait() == 0
 
 
 def test_processes_with_other_outputs_do_not_wait(start):
-    first = start("weights", seconds=60)
+    first = start("weights")
     entered(first)
     assert entered(start("history", seconds=0)) is False
     first.kill()
@@ -75,7 +84,7 @@ def test_processes_with_other_outputs_do_not_wait(start):
 
 
 def test_a_waiting_process_reports_it(start):
-    first = start(seconds=60)
+    first = start()
     entered(first)
     second = start(seconds=0)
     assert second.stdout.readline() == "weights: another job is producing it; waiting for that job to end\n"
@@ -85,7 +94,7 @@ def test_a_waiting_process_reports_it(start):
 
 
 def test_a_killed_job_leaves_no_lock_behind(start, tmp_path):
-    first = start(seconds=60)
+    first = start()
     entered(first)
     second = start(seconds=0)
     assert "waiting" in second.stdout.readline()

@@ -68,7 +68,7 @@ def enumerated(one, other):
     return min(1.0, 2 * min((sums <= observed + 1e-9).mean(), (sums >= observed - 1e-9).mean()))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(FAILING.filter(lambda pairs: 0 < len(pairs) <= 9))
 def test_the_signed_rank_test_is_exact_for_few_images(pairs):
     one, other = np.array(pairs).T

@@ -150,6 +150,9 @@ def test_loss_and_accuracy_are_those_of_the_images_that_were_trained_on(digits_s
     assert history[-1].train_accuracy == 1
     with pytest.raises(InvalidInput, match="holds a single image"):
         train(fresh(), Labelled(data.images[:1], data.labels[:1]), val, recipe, seed=0, **QUIET)
+    still = Recipe(epochs=1, batch_size=4, optimizer="sgd", learning_rate=1e-12, precision="float32")
+    (row,) = train(fresh("mlp.MLP"), nine, nine, still, seed=0, **QUIET).history
+    assert row.train_loss == pytest.approx(row.val_loss, rel=1e-4)
 
 
 def test_a_loss_that_is_not_finite_gives_a_one_line_error(digits_splits):

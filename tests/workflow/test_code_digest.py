@@ -190,7 +190,7 @@ def test_code_that_cannot_be_read_is_an_error(tree, name, error):
 
 def test_a_string_statement_that_is_not_a_docstring_counts(tree):
     before = digest()
-    (tree / "foolflow/far.py").write_text("VALUE = 'text'\n")
+    (tree / "foolflow/far.py").write_text("from foolflow.jobs import files\n\nVALUE = 1\n'text'\n")
     assert digest() != before
 
 
