@@ -7,7 +7,6 @@ page
 import argparse
 import shlex
 from collections.abc import Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +72,12 @@ def _section(study: Mapping[str, Any], tables: Mapping[str, Any], figures: Mappi
         | {"name": one["name"].replace("/", "_")}
         for one in study["figures"]
     ]
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for one in drawn:
+        groups.setdefault(one["caption"], []).append(one)
     return dict(study) | {
         "tables": [table(tables[one["name"]], one["name"], one["caption"]) for one in study["tables"]],
-        "figures": [
-            {"caption": caption, "figures": list(group)}
-            for caption, group in groupby(drawn, lambda one: one["caption"])
-        ],
+        "figures": [{"caption": caption, "figures": group} for caption, group in groups.items()],
     }
 
 

@@ -69,12 +69,12 @@ def _about_chance(predictions: np.ndarray, split: Split, class_names: Sequence[s
     if accuracy > chance + NEAR_CHANCE * (1 - chance):
         return []
     warning = (
-        f"the accuracy on clean images is {accuracy:.1%}, close to chance ({chance:.1%}); "
+        f"the accuracy on clean images is {100 * accuracy:.1f} %, close to chance ({100 * chance:.1f} %); "
         "check `mean` and `std`, the order of `classes`, and how the images are resized and cropped"
     )
     best = _best_accuracy(predictions, split.labels, len(class_names))
     if best > accuracy + CLEAR_GAIN:
-        warning += f"; with the classes in another order it would be {best:.1%}, so `classes` is probably wrong"
+        warning += f"; with the classes in another order it would be {100 * best:.1f} %, so `classes` is probably wrong"
     return [warning]
 
 
@@ -100,6 +100,6 @@ def _about_gradient(victim: nn.Module, split: Split, device: torch.device, repor
     if none == 0:
         return []
     return [
-        f"the gradient of the loss is exactly zero for {none:.0%} of the first {len(probed)} images; "
+        f"the gradient of the loss is exactly zero for {100 * none:.0f} % of the first {len(probed)} images; "
         "attacks that follow it may fail on images that are not robust (gradient masking)"
     ]

@@ -40,10 +40,13 @@ class Artefacts:
         self.files = files
         self._split = cache(load_split)
         self._judgement = cache(read_records)
+        self._used: set[Path] = set()
 
     def records(self, cell: Cell) -> pd.DataFrame:
         """Return the judgement of one adversarial set, one row per image: see `foolflow.attacks.judging.judge`."""
-        table = self._judgement(self._judged("judgements", cell))
+        path = self._judged("judgements", cell)
+        self._used.add(path)
+        table = self._judgement(path)
         source = source_of(cell)
         found = table[(table["attack"] == cell["attack"]) & (table["source"] == source)]
         if found.empty:
@@ -67,10 +70,13 @@ class Artefacts:
         return tuple(self._judgement(self._judged("judgements", cell)).attrs["class_names"])
 
     def random_victims(self) -> dict[str, int]:
-        """Return the judges that draw random numbers, as model/defense, and the number of passes that are averaged."""
-        paths = self.files.get("judgements", ())
-        draws = {"/".join(path.parts[-4:-2]): self._judgement(path).attrs.get("draws", 1) for path in paths}
-        return {victim: passes for victim, passes in draws.items() if passes > 1}
+        """Return the judges that draw random numbers, of those whose records were read since the last call.
+
+        Their names are dataset/model/defense, the values the number of passes that are averaged.
+        """
+        draws = {"/".join(path.parts[-5:-2]): self._judgement(path).attrs.get("draws", 1) for path in self._used}
+        self._used.clear()
+        return {victim: passes for victim, passes in sorted(draws.items()) if passes > 1}
 
     def history(self, cell: Cell) -> pd.DataFrame:
         return pd.read_csv(self._one("histories", *_keys(cell)))

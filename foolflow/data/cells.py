@@ -9,6 +9,13 @@ VICTIM = ("dataset", "model", "defense", "seed")
 UNDEFENDED = "none"  # the defense of a victim without one
 
 
+def victim_name(cell: Any, *, several_seeds: bool = False) -> str:
+    """Return the name of a victim for readers, such as `lenet with jpeg`. cell: a mapping, or a row of a table."""
+    defense = "" if cell["defense"] == UNDEFENDED else f" with {cell['defense']}"
+    seed = f" (seed {cell['seed']})" if several_seeds else ""
+    return f"{cell['model']}{defense}{seed}"
+
+
 def source_of(cell: Cell) -> str:
     """Return the victim that a cell's images were made on, as model/defense."""
     return cell.get("source") or f"{cell['model']}/{cell['defense']}"

@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
+from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style, nothing_to_show
 from foolflow.figures.text import class_name, columns
 from foolflow.statistics.attempts import right_before
 
@@ -19,15 +18,12 @@ SHORT = 13  # columns of text; longer titles take three lines
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the first images that were classified correctly before the attack. spec: title; cell.
-
-    Raises InvalidInput if there is none.
-    """
+    """Draw the first images that were classified correctly before the attack. spec: title; cell."""
     cell, names = spec["cell"], artefacts.class_names(spec["cell"])
     records = artefacts.records(cell)
     shown = records[right_before(records)].head(COUNT)
     if shown.empty:
-        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+        return nothing_to_show(spec["title"], "the victim classifies no image correctly")
     classes = zip(shown["label"], shown["prediction"], shown["target"], strict=True)
     titles = _titles([[class_name(names[number], SHORT - 2) for number in one] for one in classes])
     images = artefacts.tensor(cell, "images", shown.index.to_numpy())

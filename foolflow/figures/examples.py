@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import Artefacts
+from foolflow.data.cells import victim_name
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import class_name, confidence, shorten
@@ -53,9 +54,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
         (adversarial,) = artefacts.tensor(cells[name], "images", [row])
         clean = split.images[record["index"]].astype(np.float32) / 255
         shown.append(example(record, clean, adversarial, names, name))
-    defense = "" if victim["defense"] == "none" else f" behind {victim['defense']}"
     ball = ball_in_words(spec["norm"], spec["epsilon"])
-    return draw(f"{victim['model']}{defense} on {victim['dataset']}, attacked within {ball}", shown)
+    return draw(f"{victim_name(victim)} on {victim['dataset']}, attacked within {ball}", shown)
 
 
 def example(
@@ -84,7 +84,7 @@ def draw(title: str, shown: Sequence[Example]) -> Figure:
         for axes in grid.flat:
             bare(axes)
         if not shown:
-            grid[1][0].set_title("no image was classified correctly", fontsize=9)
+            grid[1][0].set_title("no image within the bound, or none classified correctly", fontsize=9)
         for column, one in enumerate(shown):
             _draw_column([line[column] for line in grid], one, int(COLUMNS_PER_INCH * width))
         for axes, label in zip(grid[:, 0], ("original", "perturbation", "adversarial"), strict=True):

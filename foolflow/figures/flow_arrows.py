@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.errors import InvalidInput
 from foolflow.figures.images import bare, show_image
-from foolflow.figures.style import COLOURS, WIDTH, heading, house_style
+from foolflow.figures.style import COLOURS, WIDTH, heading, house_style, nothing_to_show
 from foolflow.figures.text import class_name
 from foolflow.statistics.attempts import right_before
 
@@ -39,16 +38,13 @@ class Warped:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the first image of each class that was fooled. spec: title; cell.
-
-    Raises InvalidInput if there is none.
-    """
+    """Draw the first image of each class that was fooled. spec: title; cell."""
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     names = artefacts.class_names(cell)
     records = artefacts.records(cell)
     fooled = records[right_before(records) & records["success"]]
     if fooled.empty:
-        raise InvalidInput(f"{artefacts.adversarial(cell)}: the attack fooled no image, so there is none to show")
+        return nothing_to_show(spec["title"], "the attack fooled no image")
     shown = fooled.drop_duplicates("label").head(COUNT)
     flows, images = (artefacts.tensor(cell, name, shown.index.to_numpy()) for name in ("flow", "images"))
     examples = [

@@ -8,9 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
-from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
+from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style, nothing_to_show
 from foolflow.figures.text import class_name, columns, limited
 from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import size_in_words
@@ -35,10 +34,7 @@ class Row:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the first correctly classified image of each class, clean and at every epsilon. spec: title; cell.
-
-    Raises InvalidInput if there is none.
-    """
+    """Draw the first correctly classified image of each class, clean and at every epsilon. spec: title; cell."""
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     records = artefacts.records(cell)
     epsilons = sorted(records["epsilon"].unique())
@@ -46,7 +42,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     right = first[right_before(first)]
     chosen = right.drop_duplicates("label").sort_values("label")["index"].head(COLUMNS).tolist()
     if not chosen:
-        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+        return nothing_to_show(spec["title"], "the victim classifies no image correctly")
     clean = first.set_index("index").loc[chosen]
     names = np.asarray(artefacts.class_names(cell))
     rows = [Row("clean", split.images[chosen], list(names[clean["clean_prediction"]]))]

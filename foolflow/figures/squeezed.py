@@ -8,15 +8,14 @@ from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.reading import open_tensors
-from foolflow.errors import InvalidInput
 from foolflow.figures.sample_grid import Row, draw
+from foolflow.figures.style import nothing_to_show
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     """Draw the examples of one filter.
 
     spec: title; index, that of the file in the input `examples`; filter, its name.
-    Raises InvalidInput if there is no image to show.
     """
     path = artefacts.files["examples"][spec["index"]]
     shown = {
@@ -37,5 +36,5 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
             for label, panel in shown.items()
         ]
     if not texts["labels"]:
-        raise InvalidInput(f"{path}: the attack fooled the undefended victim on no image, so there is none to show")
+        return nothing_to_show(spec["title"], "the attack fooled the undefended victim on no image")
     return draw(spec["title"], texts["labels"], rows)

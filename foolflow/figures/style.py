@@ -57,6 +57,15 @@ def heading(figure: Figure, title: str, **options: Any) -> None:
     figure.suptitle("\n".join(lines), fontsize=11, **options)
 
 
+def nothing_to_show(title: str, why: str) -> Figure:
+    """Make the figure that stands for one without images."""
+    with house_style():
+        figure = Figure(figsize=(WIDTH, 1.2))
+        figure.text(0.5, 0.35, why, ha="center", fontsize=10)
+        heading(figure, title)
+        return figure
+
+
 def panels(count: int, *, height: float, alone: float) -> tuple[Figure, list[Axes]]:
     """Make a figure with panels next to each other in pairs, so that any number of them is readable.
 

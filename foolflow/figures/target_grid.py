@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.errors import InvalidInput
 from foolflow.figures.images import show_image
-from foolflow.figures.style import COLOURS, WRONG, heading, house_style
+from foolflow.figures.style import COLOURS, WRONG, heading, house_style, nothing_to_show
 from foolflow.figures.text import class_name, columns, limited
 from foolflow.statistics.attempts import right_before
 
@@ -20,15 +19,12 @@ LONGEST = 14  # columns of a class name
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the first correctly classified image of each class. spec: title; cell, of an attack with `targets: all`.
-
-    Raises InvalidInput if there is none.
-    """
+    """Draw the first correctly classified image of each class. spec: title; cell, of an attack with `targets: all`."""
     cell, split = spec["cell"], artefacts.split(spec["cell"])
     records = artefacts.records(cell)
     right = records[right_before(records)]
     if right.empty:
-        raise InvalidInput(f"{artefacts.adversarial(cell)}: the victim classifies no image correctly, so none is shown")
+        return nothing_to_show(spec["title"], "the victim classifies no image correctly")
     first = right.drop_duplicates("label")
     clean = {label: split.images[index] for label, index in zip(first["label"], first["index"], strict=True)}
     chosen = right[right["index"].isin(first["index"])]

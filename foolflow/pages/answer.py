@@ -8,7 +8,7 @@ import pandas as pd
 
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import NAMES, Artefacts
-from foolflow.data.cells import VICTIM, Cell
+from foolflow.data.cells import VICTIM, Cell, victim_name
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.examples import choose
 from foolflow.statistics.groups import compact_letters, compare_all
@@ -21,13 +21,13 @@ from foolflow.tables.links import to_attacks
 from foolflow.tables.wording import listed
 from foolflow.tables.writing import percent
 
-ANY_SIZE = "perturbations of any size"
+ANY_SIZE = "all attacks, whatever the size of the change"
 LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
-KEPT = (  # below which share of the clean accuracy, in words for one victim and for several
-    (LITTLE, "keeps almost none of its accuracy", "keep almost none of their accuracy"),
-    (0.5, "loses more than half of its accuracy", "lose more than half of their accuracy"),
-    (0.8, "loses a good part of its accuracy", "lose a good part of their accuracy"),
-    (float("inf"), "keeps most of its accuracy", "keep most of their accuracy"),
+KEPT = (  # below which part of the clean accuracy
+    (LITTLE, "keeps almost none of its accuracy"),
+    (0.5, "loses more than half of its accuracy"),
+    (0.8, "loses a good part of its accuracy"),
+    (float("inf"), "keeps most of its accuracy"),
 )
 
 # Whether the page shows the image in this row of an adversarial set.
@@ -73,7 +73,9 @@ class Example:
 class Standing:
     """One victim of a board.
 
-    clean, worst: its accuracy.  rank: by the worst case; 1 is the best, and equals share a rank.
+    clean, worst: its accuracy.
+    rank: by the worst case on the images that the board compares; 1 is the best, and equals share a rank.
+    kept: the part of the images classified correctly when clean that is classified correctly in the worst case, too.
     letters: two victims share one if and only if they do not differ significantly.
     differs: whether the victim differs significantly from each victim in the first place.
     hardest: the attack that leaves the least accuracy, or several.  images: the cell of the images that count.
@@ -83,6 +85,7 @@ class Standing:
     cell: Cell
     clean: Rate
     worst: Rate
+    kept: float
     rank: int
     letters: str
     differs: bool
@@ -104,11 +107,6 @@ class Board:
     standings: list[Standing] = field(default_factory=list)
 
 
-def victim_name(cell: Cell, *, several_seeds: bool = False) -> str:
-    seed = f" (seed {cell['seed']})" if several_seeds else ""
-    return f"{cell['model']}{'' if cell['defense'] == 'none' else ' with ' + cell['defense']}{seed}"
-
-
 def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> Board:
     """Build one board. spec: see `foolflow.studies.contents.boards`."""
     budget = None if spec["norm"] is None else Budget(spec["norm"], spec["epsilon"])
@@ -128,23 +126,24 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     standings = []
     for (key, tried), marks in zip(attacked.items(), letters, strict=True):
         victim = dict(zip(VICTIM, key, strict=True))
-        clean, worst, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
+        clean, worst, kept, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
         standings.append(
             Standing(
                 name=victim_name(victim, several_seeds=several_seeds),
                 cell=victim,
                 clean=clean,
                 worst=worst,
+                kept=kept,
                 rank=0,
                 letters=marks,
                 differs=False,
-                hardest=_hardest(tried),
+                hardest=_hardest(tried, images),
                 images=to_attacks(victim, (one.cell["attack"] for one in tried), budget),
                 warnings=warnings,
                 examples=_examples(tried, budget, is_shown, artefacts),
             )
         )
-    places = ranks([one.worst.value for one in standings])
+    places = ranks([int(one.sum()) for one in compared])
     first = [index for index, place in enumerate(places) if place == 1]
     ranked = [
         replace(one, rank=place, differs=all((min(index, best), max(index, best)) in different for best in first))
@@ -175,13 +174,18 @@ def _attacked(cells: Sequence[Cell], artefacts: Artefacts, budget: Budget | None
     return {key: tried for key, tried in found.items() if tried}
 
 
-def _rates(tried: Sequence[Tried], right: pd.Series) -> tuple[Rate, Rate, list[str]]:
+# Clean and worst-case accuracy, the part that is kept, and warnings.
+Numbers = tuple[Rate, Rate, float, list[str]]
+
+
+def _rates(tried: Sequence[Tried], right: pd.Series) -> Numbers:
     largest = max((one.outcomes for one in tried), key=len)
     clean = Rate.of(int(largest["clean"].sum()), len(largest))
-    return clean, Rate.of(int(right.sum()), len(right)), []
+    before = int(largest["clean"].loc[right.index].sum())
+    return clean, Rate.of(int(right.sum()), len(right)), float(right.sum()) / before if before else 0.0, []
 
 
-def _stated(victim: Cell, table: pd.DataFrame) -> tuple[Rate, Rate, list[str]]:
+def _stated(victim: Cell, table: pd.DataFrame) -> Numbers:
     """Return what the study's own table says, so that the page says the same thing everywhere."""
     rows = table[
         (table["model"] == victim["model"])
@@ -190,7 +194,10 @@ def _stated(victim: Cell, table: pd.DataFrame) -> tuple[Rate, Rate, list[str]]:
     ]
     column = "attack" if "attack" in table else "against"
     clean, worst = (rows[rows[column] == name].iloc[0] for name in (CLEAN, WORST))
-    return _rate(clean), _rate(worst), _warnings(rows) if "warnings" in rows else []
+    # Without a column `fooled`, both rows are on the same images.
+    kept = 1 - worst["fooled"] if "fooled" in rows else worst["accuracy"] / (clean["accuracy"] or 1)
+    kept = 0.0 if pd.isna(kept) else float(kept)  # no image was classified correctly
+    return _rate(clean), _rate(worst), kept, _warnings(rows) if "warnings" in rows else []
 
 
 def _warnings(rows: pd.DataFrame) -> list[str]:
@@ -209,8 +216,9 @@ def _rate(row: pd.Series) -> Rate:
     return Rate(float(row["accuracy"]), float(row["low"]), float(row["high"]), int(row["n"]))
 
 
-def _hardest(tried: Sequence[Tried]) -> str:
-    left = {attack_name(one.cell): one.outcomes["right"].mean() for one in tried}
+def _hardest(tried: Sequence[Tried], images: pd.Index) -> str:
+    """Return the attack that leaves the least accuracy on these images, or several."""
+    left = {attack_name(one.cell): one.outcomes["right"].loc[images].mean() for one in tried}
     return listed([name for name, accuracy in left.items() if accuracy == min(left.values())])
 
 
@@ -252,11 +260,11 @@ def _example(cell: Cell, attack: str, record: pd.Series, names: Sequence[str]) -
 def verdict(one: Board) -> str:
     """Say in one sentence which victim is the most robust, and how far that goes."""
     best, *others = one.standings
-    where = f"On {one.dataset}, {f'within {one.threat}' if one.bounded else 'whatever the size of the change'},"
+    where = f"On {one.dataset}, {f'within {one.threat}' if one.bounded else 'under all attacks of this run'},"
     if not others:
         return f"{where} {best.name} {_keeps(best)}."
     count = 1 + len(others)
-    if _share(best) < LITTLE:
+    if best.kept < LITTLE:
         none = "neither victim" if count == 2 else f"none of {count} victims"
         return (
             f"{where} {none} is robust: the accuracy of the best one falls from {_percent(best.clean.value)} to "
@@ -266,8 +274,7 @@ def verdict(one: Board) -> str:
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"
         first = everyone if len(tied) == len(others) else listed([best.name, *tied])
-        shared = f"share the highest worst-case accuracy: they {_keeps(best, several=True)}"
-        return f"{where} {first} {shared}{_compared(one)}."
+        return f"{where} {first} share the highest worst-case accuracy, {_percent(best.worst.value)}{_compared(one)}."
     # Only a test of the difference makes the first one the most robust.
     first_of = "is the most robust" if all(other.differs for other in others) else "has the highest worst-case accuracy"
     return f"{where} {best.name} {first_of} of {count} victims: it {_keeps(best)}{_compared(one)}."
@@ -287,17 +294,14 @@ def _compared(one: Board) -> str:
     return f"; {listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly"
 
 
-def _share(one: Standing) -> float:
-    """The part of its clean accuracy that a victim keeps in the worst case."""
-    return one.worst.value / one.clean.value if one.clean.value else 0.0
-
-
-def _keeps(one: Standing, *, several: bool = False) -> str:
+def _keeps(one: Standing) -> str:
     """Say what the worst case leaves of the clean accuracy."""
-    words = next(words[several] for limit, *words in KEPT if _share(one) < limit)
-    if several:
-        return f"{words} under attack, {_percent(one.worst.value)}"
-    return f"{words} under attack: {_percent(one.worst.value)} instead of {_percent(one.clean.value)}"
+    words = next(words for limit, words in KEPT if one.kept < limit)
+    worst, clean = (
+        _percent(rate.value) if one.worst.n == one.clean.n else f"{_percent(rate.value)} of {rate.n:,} images"
+        for rate in (one.worst, one.clean)
+    )
+    return f"{words} under attack: {worst} instead of {clean}"
 
 
 def _percent(value: float) -> str:

@@ -124,7 +124,7 @@ def query(cell: Cell) -> str:
         wanted["epsilon"] = f"{float(wanted['epsilon']):.4g}"
     if "within" in wanted:
         norm, size = wanted["within"]
-        wanted["within"] = f"{norm}:{size:.6g}"
+        wanted["within"] = f"{norm}:{size:.9g}"
     parts = [f"{key}={quote(str(wanted[key]), safe='/:,')}" for key in QUERY if key in wanted]
     return "#explorer" + ("?" + "&".join(parts) if parts else "")
 

@@ -47,7 +47,8 @@ def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> p
         n, correct: number of images, and of those classified correctly under the attack. A clean error stays an error.
             The worst case covers the images that every attack which counts has tried.
         accuracy, low, high: the fraction `correct / n` with Wilson's 95 % interval.
-        fooled, fooled_low, fooled_high: the fraction of the correctly classified images that the attack fooled.
+        fooled, fooled_low, fooled_high: the fraction of the correctly classified images that the attack fooled; NaN if
+            there are none.
         distance: the norm of the median.  median, median_low, median_high: the distance at which half of the correctly
             classified images are fooled, with its 95 % interval; infinite if fewer are.
     """
@@ -75,6 +76,7 @@ def _row(name: str, n: int, correct: int, clean: int | None = None) -> dict[str,
         "accuracy": correct / n if n else np.nan,
         "low": low,
         "high": high,
+        **dict.fromkeys(("fooled", "fooled_low", "fooled_high"), np.nan),
     }
     if clean:
         fooled_low, fooled_high = wilson_interval(clean - correct, clean)
@@ -96,7 +98,11 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     images = {one.name: one.records["index"].nunique() for one in tried}
     if counting := [images[one.name] for one in tried if one.counts]:
         images[WORST] = min(counting)
-    found = {name: [f"only {count} images, so the interval is wide"] for name, count in images.items() if count < FEW}
+    found = {
+        name: [f"only {count} image{'' if count == 1 else 's'}, so the interval is wide"]
+        for name, count in images.items()
+        if count < FEW
+    }
     iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)
     if iterative is not None:
         evidence = Evidence(
@@ -123,15 +129,20 @@ def _far_stronger(iterative: Tried, tried: Sequence[Tried], budget: Budget) -> I
             both = on_common_images([before, _attacked(one, budget).right()]).to_numpy()
             own, other = both.mean(axis=0)
             if own - other >= FAR:
-                yield f"{one.name} leaves an accuracy of {other:.1%}, {iterative.name} {own:.1%} on the same images"
+                yield (
+                    f"{one.name} leaves an accuracy of {_percent(other)}, "
+                    f"{iterative.name} {_percent(own)} on the same images"
+                )
 
 
 def _attacked(one: Tried, budget: Budget) -> Attacked:
-    """Return the attack's outcomes. An image beyond the budget counts as not fooled."""
-    within = one.records[budget.norm] <= budget.largest
-    prediction = one.records["prediction"].where(within, one.records["clean_prediction"])
-    outcomes = one.records[["index", "label", "clean_prediction"]].assign(prediction=prediction)
-    return Attacked(one.name, outcomes, _radius(one.records))
+    """Return the attack's outcome on each image. An image beyond the budget counts as not fooled."""
+    found = outcomes(one.records, budget)
+    rows = one.records.iloc[found["row"]]
+    within = rows[budget.norm] <= budget.largest
+    prediction = rows["prediction"].where(within, rows["clean_prediction"])
+    judged = rows[["index", "label", "clean_prediction"]].assign(prediction=prediction)
+    return Attacked(one.name, judged, _radius(rows))
 
 
 def _radius(records: pd.DataFrame) -> float | None:

@@ -207,7 +207,7 @@ def _any_size(config: Config) -> list[dict[str, Any]]:
     """Without a study that ranks victims: all victims of each data set, under all attacks that were judged."""
     cells = judged(config)
     return [
-        {"title": dataset, "dataset": dataset, "norm": None, "epsilon": None, "table": None}
+        {"title": "All attacks", "dataset": dataset, "norm": None, "epsilon": None, "table": None}
         | {"attempts": [cell for cell in cells if cell["dataset"] == dataset]}
         for dataset in dict.fromkeys(cell["dataset"] for cell in cells)
     ]

@@ -17,7 +17,7 @@ from foolflow.studies.cells import (
     trained_defenses,
     victims_of,
 )
-from foolflow.workflow.config.names import invalid_names, several_sizes, unknown
+from foolflow.workflow.config.names import invalid_names, several_images, several_sizes, unknown
 
 TITLE = "Defenses"
 QUESTION = "Which defenses still work when the attacker knows them?"
@@ -163,7 +163,7 @@ def _strengths(config: Config, entry: Config) -> Exhibit:
     about = strength_cells(config, entry)
     words = labels(f"table: strengths, {entry['name']}", about)
     spec = {"title": entry["title"], "cells": about}
-    return exhibit(f"strengths_{entry['name']}", "strengths", spec, "strengths.rst", words)
+    return exhibit(f"strengths_{entry['name']}", "strengths", spec, "strengths_table.rst", words)
 
 
 def _strength_figures(config: Config) -> Iterator[Exhibit]:
@@ -236,6 +236,7 @@ def problems(config: Config) -> Iterator[str]:
         for field, attacks in {**kinds, "examples": examples}.items():
             yield from unknown(f"{key}.{field}", attacks, "attacks", config["attacks"])
             yield from several_sizes(f"{key}.{field}", attacks, config)
+            yield from several_images(f"{key}.{field}", attacks, config)
         yield from _nothing_filtered(key, entry, config)
         for role, attack in entry.get("masking", {}).items():
             yield from unknown(f"{key}.masking.{role}", [attack], "attacks of white_box", kinds["white_box"])
@@ -252,6 +253,7 @@ def _strength_problems(config: Config) -> Iterator[str]:
         for kind in ("static", "adaptive"):
             yield from unknown(f"{key}.{kind}", entry.get(kind, []), "attacks", config["attacks"])
             yield from several_sizes(f"{key}.{kind}", entry.get(kind, []), config)
+            yield from several_images(f"{key}.{kind}", entry.get(kind, []), config)
         for name in entry.get("adaptive", []):  # where a filter has no gradient, others would do nothing
             if name in config["attacks"] and config["attacks"][name].get("filter_gradient", "own") == "own":
                 yield f"{key}.adaptive: {name} is not adaptive; give it `filter_gradient: auto`"

@@ -6,7 +6,7 @@ from typing import Any
 from foolflow.attacks.kinds import STRENGTHS, size_name
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection, sources_with
 from foolflow.studies.controls import control_problems
-from foolflow.workflow.config.names import unknown, unknown_pairs
+from foolflow.workflow.config.names import several_images, unknown, unknown_pairs
 
 TITLE = "FGSM sweep"
 QUESTION = "How fast does accuracy fall as FGSM is allowed larger changes to each pixel?"
@@ -114,6 +114,7 @@ def problems(config: Config) -> Iterator[str]:
         key = f"studies.fgsm_sweep.sweeps.{index}"
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
             yield from unknown(f"{key}.{field}", [sweep[field]], kind, config[kind])
+        yield from several_images(f"{key}.attack", [sweep["attack"]], config)
         attack = config["attacks"].get(sweep["attack"])
         if attack is None:
             continue
@@ -147,14 +148,13 @@ def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterat
     first = config["attacks"].get(comparison["white_box"][0], {})
     for field, names in fields.items():
         yield from unknown(f"{key}.{field}", names, "attacks", config["attacks"])
+        yield from several_images(f"{key}.{field}", names, config)
         for name in names:
             attack = config["attacks"].get(name)
             if attack is None:
                 continue
             if attack.get("parameters", {}).get(size_name(attack)) is None:
                 yield f"{key}.{field}: {name} has neither an epsilon nor a strength"
-            if attack.get("targets") == "all":
-                yield f"{key}.{field}: {name} makes several adversarial images of each image; a comparison needs one"
             if selection(attack) != selection(first):
                 chosen = f"{name}: {selection(attack)}, {comparison['white_box'][0]}: {selection(first)}"
                 yield f"{key}.{field}: all must run on the same images ({chosen})"

@@ -252,8 +252,8 @@ def _attack_problems(key: str, name: str, attack: Config | None) -> Iterator[str
         if attack.get("targets") != "all":
             yield f"{key}: {name} needs `targets: all`; the grid shows each image towards every other class"
         return
-    if "targets" not in attack:
-        yield f"{key}: {name} has no targets; give it `targets: random` or `targets: all`"
+    if attack.get("targets") != "random":
+        yield f"{key}: {name} needs `targets: random`, one class for each image"
     if "python" not in attack and attack.get("method") not in FLOWING:  # the user's own code may return a flow, too
         yield f"{key}: {name} has no flow; it needs method {' or '.join(FLOWING)}"
 

@@ -122,7 +122,7 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
         )
         for row in data.to_dict("records")
     ]
-    return agreement(name, ("test accuracy", "test accuracies"), compared)
+    return agreement(name, "test accuracy", compared)
 
 
 def _row(victim: Victim, accuracies: Mapping[str, Any], published: Sequence[str]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from foolflow.tables.writing import (
     p_text,
     percent,
     percent_intervals,
-    points,
     signed_points,
     without_empty_columns,
 )
@@ -70,8 +69,8 @@ def tabulate(title: str, victims: Sequence[Defended]) -> Table:
         images=links(display, [{"clean %": to_victim(vars(one))} for one in victims]),
         notes=[
             "Training time: of the epochs of this run, on its machine, where other jobs may have run at the same time; "
-            "a filter that acts only at test time needs no training. 'Times none': divided by the training time of the "
-            "undefended victim of the same seed.",
+            "a filter that acts only at test time needs no training. 'Times undefended': divided by the training time "
+            "of the undefended victim of the same seed.",
             "Clean %: the accuracy on the n attacked test images before the attack, with Wilson's 95 % interval. "
             "'Points lost' is relative to the undefended victim of the same seed, on the same images: "
             f"{counted(int(tested.sum()), 'exact McNemar test')}, one family, corrected after Holm.",
@@ -118,7 +117,7 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         **({"seed": data["seed"].astype(str)} if data["seed"].nunique() > 1 else {}),
         "epochs": data["epochs"].map(lambda epochs: "" if pd.isna(epochs) else f"{epochs:.0f}"),
         "training time": data["seconds"].map(lambda seconds: "" if pd.isna(seconds) else duration(seconds)),
-        "times none": data["times_none"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.2f}"),
+        "times undefended": data["times_none"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.2f}"),
         "clean %": data["clean"].map(percent),
         "95 % interval": percent_intervals(data),
         "n": data["n"].map("{:,}".format),
@@ -157,10 +156,9 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         compared = rows.dropna(subset="lost")
         significant = compared[compared["holm_p"] < SIGNIFICANT].sort_values("lost", ascending=False, kind="stable")
         changes = [
-            f"{points(row['lost'])} points with {row['defense']}" + (" (a gain)" if row["lost"] < 0 else "")
-            for row in significant.to_dict("records")
+            f"{signed_points(-row['lost'])} points with {row['defense']}" for row in significant.to_dict("records")
         ]
         if changes:
-            yield f"Clean accuracy{where} lost, where a paired test shows it: {', '.join(changes)}."
+            yield f"Clean accuracy{where} changes significantly: {', '.join(changes)} (exact McNemar tests, Holm)."
         elif len(compared):
             yield f"No defense{where} changes the clean accuracy significantly (exact McNemar tests, Holm)."

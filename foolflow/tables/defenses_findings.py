@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foolflow.data.cells import UNDEFENDED
@@ -55,7 +56,10 @@ def _tested(rows: pd.DataFrame, top: pd.DataFrame, follower: pd.Series) -> str:
         above = of_seed.loc[of_seed["defense"].isin(top["defense"]), ["model", "defense"]]
         if len(below) and len(above):
             names = [versus(f"{model}/{defense}/{seed}") for model, defense in above.itertuples(index=False)]
-            found.append(max(below.iloc[0].get(name, 1.0) for name in names))
+            found.append(max((below.iloc[0].get(name, np.nan) for name in names), default=np.nan))
+    found = [p_value for p_value in found if not np.isnan(p_value)]
+    if not found:
+        return "no image in common, so the difference is not tested"
     if len(found) == 1:
         differs = "a significant difference" if found[0] < SIGNIFICANT else "no significant difference"
         return f"{differs} (exact McNemar test, Holm-corrected p {p_text(found[0])})"
@@ -131,7 +135,7 @@ def _agreement(data: pd.DataFrame) -> list[str]:
             (f"{name} under {row['attack']}", deviation(row["accuracy"], row["low"], row["high"], row["published"]))
             for row in rows[rows["as_published"].eq(True)].to_dict("records")
         ]
-    return agreement("students", ("accuracy", "accuracies"), compared)
+    return agreement("students", "accuracy", compared)
 
 
 def groups(data: pd.DataFrame, *keys: str) -> Iterator[tuple[Any, pd.DataFrame]]:

@@ -63,8 +63,14 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "the AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, "
             "to which one image contributes several times, come from a bootstrap over the images "
             f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
-            f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The attacks "
-            "in the rows below it know the detector and minimise its score.",
+            *(
+                [
+                    f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The "
+                    "attacks in the rows below it know the detector and minimise its score."
+                ]
+                if POOLED in set(data["images"])
+                else []
+            ),
             *spread_note(data),
             *verdict_note(display),
             *([_published_note(reference)] if published else []),
@@ -167,7 +173,7 @@ def _agreement(data: pd.DataFrame) -> list[str]:
         for measure, words in (("detected", "detected"), ("auc", "AUC")):
             ours, low, high = (row[f"{measure}_{part}"] for part in (_value(measure), "low", "high"))
             compared.append((f"{name} ({words})", deviation(ours, low, high, row[f"published_{measure}"])))
-    return agreement("Xu et al.", ("rate", "rates"), compared)
+    return agreement("Xu et al.", "rate", compared)
 
 
 def _named(name: str, value: Rate | Area) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
         )
         for row in data.to_dict("records")
     ]
-    return agreement(name, ("accuracy", "accuracies"), compared)
+    return agreement(name, "accuracy", compared)
 
 
 def _expected(data: pd.DataFrame, name: str) -> list[str]:
@@ -226,7 +226,7 @@ def _expected(data: pd.DataFrame, name: str) -> list[str]:
     for (dataset, model, attack), rows in known.groupby(ALIKE[:3], sort=False):
         published = rows[f"published_{name}"]
         outside = rows[(published < rows["another_seed_low"]) | (published > rows["another_seed_high"])]
-        beyond = f"; outside are those at {_epsilons(outside)}" if len(outside) else ""
+        beyond = f", except at {_epsilons(outside)}" if len(outside) else ""
         inside = len(rows) - len(outside)
         verb = "lies" if inside == 1 else "lie"
         found.append(
@@ -362,13 +362,13 @@ def _sentence(rows: pd.DataFrame) -> str:
     who = f"{clean['model']} on {clean['dataset']} (seed {clean['seed']}), attacked by {clean['attack']},"
     if not from_here_on.any():
         only = f"only at {_epsilons(attacked[worse])}" if worse.any() else "at no epsilon"
-        return f"{who} is statistically worse {only} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
+        return f"{who} is significantly less accurate {only} (exact McNemar, Holm-corrected, level {SIGNIFICANT})."
     row = attacked[from_here_on].iloc[0]
     p_value = p_text(row["p_holm"])
     return (
-        f"{who} is statistically worse from epsilon {size_in_words(row['epsilon'])} on: its accuracy falls from "
-        f"{percent(clean['accuracy'])} % to {percent(row['accuracy'])} %; {int(row['right_to_wrong']):,} images turn "
-        f"wrong and {int(row['wrong_to_right']):,} turn right (exact McNemar test on {int(row['n']):,} pairs, "
+        f"{who} is significantly less accurate from epsilon {size_in_words(row['epsilon'])} on: its accuracy falls "
+        f"from {percent(clean['accuracy'])} % to {percent(row['accuracy'])} %; {int(row['right_to_wrong']):,} images "
+        f"turn wrong and {int(row['wrong_to_right']):,} turn right (exact McNemar test on {int(row['n']):,} pairs, "
         f"p {p_value if p_value.startswith('<') else '= ' + p_value} after Holm's correction over {len(attacked)} "
         f"epsilons, Cohen's g {row['cohens_g']:.2f})."
     )

@@ -303,7 +303,7 @@ def _findings(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair
         yield f"{leaders} is the only victim; its worst-case accuracy is {top}."
         return
     if len(first) > 1:
-        yield f"{leaders} share the first place, with a worst-case accuracy of {top}."
+        yield f"{leaders} share first place, with a worst-case accuracy of {top}."
     else:
         yield f"{leaders} is first, with a worst-case accuracy of {top}."
     if len(later):

@@ -277,7 +277,10 @@ def _undecided(rows: pd.DataFrame, median: str) -> str:
     first = rows.iloc[rows[median].argmin()]
     others = rows[rows["attack"] != first["attack"]]
     alike = others[others[versus(first["attack"])] >= SIGNIFICANT]["attack"].tolist()
-    words = f"no attack is significantly shorter than all others; {first['attack']} has the smallest median"
+    words = (
+        "no attack finds significantly shorter perturbations than all others; "
+        f"{first['attack']} has the smallest median"
+    )
     where = f"On {_victim(first['model'], first['defense'])} ({first['dataset']}, seed {first['seed']})"
     same = f", and does not differ significantly from {listed(alike)}" if alike else ""
     return f"{where}, {words}, {_distance(first[median])}{same}."

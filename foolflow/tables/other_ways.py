@@ -169,7 +169,7 @@ def _distance(value: float) -> str:
 def _tests_note(of_victims: Sequence[pd.DataFrame]) -> str:
     clean = sum(int(rows["p_holm"].notna().sum()) for rows in of_victims)
     first = sum(int(rows["p_first_holm"].notna().sum()) for rows in of_victims)
-    families = "" if len(of_victims) == 1 else f" on {len(of_victims)} networks; each network is a family of its own"
+    families = "" if len(of_victims) == 1 else f" on {len(of_victims)} victims; each is a family of its own"
     return (
         "p (Holm): exact McNemar tests, image by image, corrected after Holm within two families: against the clean "
         f"images ({counted(clean, 'test')}), and against the first attack at the same epsilon "
@@ -198,9 +198,8 @@ def _of_attack(shared: pd.DataFrame, first: pd.DataFrame) -> str:
     made_on = "" if pd.isna(row["source"]) else f", made on {row['source']}"
     target = ""
     if pd.notna(row["target_reached"]):
-        target = (
-            f" There, it reaches its target on {percent(row['target_reached'], 1)} % of the images that were right."
-        )
+        share = percent(row["target_reached"], 1)
+        target = f" There, it reaches its target on {share} % of the images that were classified correctly."
     return (
         f"{_name(row)} ({row['way']}{made_on}) leaves a significantly higher accuracy than "
         f"{beside['attack'].iloc[-1]} ({beside['way'].iloc[-1]}) at {_epsilons(shared['size'][above])}, and a "
@@ -224,8 +223,10 @@ def _of_control(row: pd.Series, first: pd.DataFrame) -> str:
             f"{nearest['attack']} already leaves no more at epsilon {size_in_words(nearest['size'])}, "
             f"{percent(nearest['accuracy'])} %, at a mean L2 distance of {_distance(nearest['l2'])}"
         )
+    number = size_in_words(row["size"])
+    size = f"epsilon {number}" if row["unit"] == "epsilon" else f"{number} {row['unit']}"
     return (
-        f"{_name(row)} (control, {size_in_words(row['size'])} {row['unit']}) leaves {percent(row['accuracy'])} % at a "
+        f"{_name(row)} (control, {size}) leaves {percent(row['accuracy'])} % at a "
         f"mean L2 distance of {_distance(row['l2'])}; {beside}."
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.data.cells import VICTIM
+from foolflow.data.cells import VICTIM, victim_name
 from foolflow.data.reading import read_json
 from foolflow.statistics.budget import Budget
 from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
@@ -25,11 +25,14 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """
     inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
     parts, budget = [], Budget(spec["norm"], spec["epsilon"])
-    left_out: dict[str, None] = {}
+    left_out: list[str] = []
+    several_seeds = len({victim["seed"] for victim in spec["victims"]}) > 1
     for victim, inspection, plan in inputs:
         planned = read_json(plan)
-        not_run = {one["attack"]: None for one in planned["attacks"] if one["images"] == 0}
-        left_out |= not_run
+        not_run = [one["attack"] for one in planned["attacks"] if one["images"] == 0]
+        if not_run:
+            name = victim_name(victim, several_seeds=several_seeds)
+            left_out.append(f"Not run on {name}, which has no gradient: {', '.join(not_run)}.")
         tried = [
             Tried(
                 **{key: one[key] for key in ("name", "counts", "distance")},
@@ -40,7 +43,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
         ]
         parts.append(_rows(victim, tried, read_json(inspection), planned, budget))
     sets = {one["name"]: one["set"] for one in spec["attacks"]}
-    return tabulate(pd.concat(parts, ignore_index=True), budget, sets, list(left_out))
+    return tabulate(pd.concat(parts, ignore_index=True), budget, sets, left_out)
 
 
 def _rows(
@@ -66,7 +69,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
 
     data: `summarise` of each victim, with dataset, model, defense, seed, within, available and warnings.
     budget: the bound.  sets: the name of each attack's adversarial sets.
-    left_out: the attacks that did not run.
+    left_out: a sentence for each victim on which attacks did not run.
     """
     data = with_spread(data, ("model", "defense", "attack"), "accuracy")
     ball = ball_in_words(budget.norm, budget.epsilon)
@@ -92,7 +95,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
     answers = [
         sentence
         for _, rows in data.groupby(["model", "defense", "seed"], sort=False)
-        for sentence in _answers(rows, _name(rows.iloc[0], several_seeds), ball)
+        for sentence in _answers(rows, victim_name(rows.iloc[0], several_seeds=several_seeds), ball)
     ]
     limited = data.dropna(subset="available")
     limited = limited[limited["n"] < limited["available"]]
@@ -107,7 +110,7 @@ def tabulate(data: pd.DataFrame, budget: Budget, sets: Mapping[str, str], left_o
         notes=[
             *(f"[{number}] {text}." for number, text in enumerate(notes, start=1)),
             f"{WORST}: correct under every attack within {ball}, on the images that all of these attacks tried.",
-            *([f"Not run, because the model has no gradient: {', '.join(left_out)}."] if left_out else []),
+            *left_out,
             *(["The budget limited the number of images of some attacks."] if len(limited) else []),
             *spread_note(data),
             "fooled: of the images that were classified correctly before the attack.",
@@ -142,11 +145,6 @@ def _links(row: Row, sets: Mapping[str, str], counting: Sequence[str], budget: B
     return {**dict.fromkeys(columns, made), "fooled %": fooled, "median distance": to_images(row, sets[row["attack"]])}
 
 
-def _name(row: pd.Series, several_seeds: bool) -> str:
-    name = str(row["model"]) if row["defense"] == "none" else f"{row['model']} behind {row['defense']}"
-    return f"{name} (seed {row['seed']})" if several_seeds else name
-
-
 def _size(row: pd.Series, ball: str) -> str:
     return "none" if row["attack"] == CLEAN else ball if row["within"] else "of any size"
 
@@ -156,8 +154,10 @@ def _median(row: pd.Series) -> str:
         return ""
     if pd.isna(row["median"]):
         return ""
-    median, low, high = (_distance(row[key]) for key in ("median", "median_low", "median_high"))
-    return f"{NORMS[row['distance']]} {median} ({low} to {high})"
+    median = f"{NORMS[row['distance']]} {_distance(row['median'])}"
+    if pd.isna(row["median_low"]):  # too few images
+        return median
+    return f"{median} ({_distance(row['median_low'])} to {_distance(row['median_high'])})"
 
 
 def _distance(value: float) -> str:

@@ -149,7 +149,7 @@ def _three_ways(data: pd.DataFrame, attack: str, literal: str) -> Iterator[str]:
             for name in ("success", "success_8bit", "success_literal")
         )
         yield (
-            f"On {dataset}, over {counted(len(rows), 'network')}: {success} % reach their target with {attack}, "
+            f"On {dataset}, over {counted(len(rows), 'victim')}: {success} % reach their target with {attack}, "
             f"{rounded} % after rounding to 8 bits, and {at_tau} % with {literal}."
         )
 
@@ -165,7 +165,7 @@ def _agreement(data: pd.DataFrame, name: str) -> list[str]:
         (_name(row, data), deviation(*_comparable(row, name), row[f"published_success_{name}"]))
         for _, row in data.iterrows()
     ]
-    return agreement(name, ("success rate", "success rates"), compared)
+    return agreement(name, "success rate", compared)
 
 
 def _comparable(row: Any, name: str) -> tuple[float, float, float]:

@@ -112,7 +112,8 @@ def _display(lines: Sequence[pd.DataFrame]) -> pd.DataFrame:
         line |= {"filter": first["method"] or "none", "strength": f"{first['parameter']} {first['value']}".strip()}
         line |= {"n": f"{first['n']:,}", "clean %": percent(first["clean"])}
         for row in rows.to_dict("records"):
-            line[_column(row)] = f"{percent(row['success'], 1)} ({percent_interval(row['low'], row['high'], 1)})"
+            interval = percent_interval(row["low"], row["high"], 1)
+            line[_column(row)] = "" if pd.isna(row["success"]) else f"{percent(row['success'], 1)} ({interval})"
         found.append(line)
     return pd.DataFrame(found).fillna("")
 
@@ -123,7 +124,8 @@ def _findings(rows: pd.DataFrame, where: str) -> Iterator[str]:
     rows: of one victim's filters.  where: how the sentences begin.
     """
     for (kind, attack), each in rows.groupby(["kind", "attack"], sort=False):
-        bare, known = each[each["method"] == ""], each[each["method"] != ""].dropna(subset="success")
+        measured = each.dropna(subset="success")
+        bare, known = measured[measured["method"] == ""], measured[measured["method"] != ""]
         if known.empty:
             continue
         low = known.nsmallest(1, "success").iloc[0]

@@ -65,16 +65,16 @@ def extremes(rows: pd.DataFrame, rate: str, names: Sequence[str], digits: int = 
     if known.empty:
         return ""
 
-    def of(row: pd.Series) -> str:
-        images = f"images of {row['name']}"
-        return rate_with_n(row[rate], row["n"], row["low"], row["high"], digits, images)
+    def of(rows: pd.DataFrame) -> str:
+        if len(rows) > 1:
+            return f"{tied_rate(rows, rate, digits)} of {listed(rows['name'].tolist())}"
+        row = rows.iloc[0]
+        return rate_with_n(row[rate], row["n"], row["low"], row["high"], digits, f"images of {row['name']}")
 
-    top, bottom = known.nlargest(1, rate).iloc[0], known.nsmallest(1, rate).iloc[0]
-    if len(known) == 1:
+    top, bottom = (known[known[rate] == value] for value in (known[rate].max(), known[rate].min()))
+    if len(top) == len(known):
         return of(top)
-    if top[rate] == bottom[rate]:
-        return f"{tied_rate(known, rate, digits)} of {listed(known['name'].tolist())}"
-    return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top, bottom)}"
+    return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top.iloc[0], bottom.iloc[0])}"
 
 
 def random_note(victims: Mapping[str, int]) -> list[str]:
@@ -87,10 +87,10 @@ def random_note(victims: Mapping[str, int]) -> list[str]:
     ]
 
 
-def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[str, float | None]]) -> list[str]:
+def agreement(source: str, measure: str, compared: Sequence[tuple[str, float | None]]) -> list[str]:
     """Return one sentence on how published values compare with ours; nothing if none were published.
 
-    source: its name.  measure: what was published, in singular and plural.
+    source: its name.  measure: what was published.
     compared: for each row its name, and the deviation from `foolflow.tables.writing.deviation`.
     """
     known = [(name, difference) for name, difference in compared if difference is not None]
@@ -100,11 +100,10 @@ def agreement(source: str, measure: tuple[str, str], compared: Sequence[tuple[st
     inside = sum(difference == 0 for _, difference in known)
     if len(known) == 1:
         where = "within" if inside else "outside"
-        words = f"{start}: the {measure[0]} lies {where} our 95 % interval"
+        words = f"{start}: the {measure} lies {where} our 95 % interval"
     else:
         many = "all" if inside == len(known) else "none of" if not inside else f"{inside} of"
-        verb = "lies" if inside == 1 else "lie"
-        words = f"{start}: {many} {len(known)} {measure[1]} {verb} within our 95 % intervals"
+        words = f"{start}: the {measure} lies within our 95 % interval in {many} {len(known)} comparisons"
     apart = [_apart(known, sign) for sign in (1, -1)]
     return ["; ".join([words, *(one for one in apart if one)]) + "."]
 

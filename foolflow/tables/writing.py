@@ -126,7 +126,7 @@ def _finite(number: float | None) -> float | None:
 _NUMBER = re.compile(
     r"(?:L[012∞] )?"  # the norm of a distance
     rf"(?:[<>≤≥] ?)?(?P<sign>[-+{MINUS}]?)"
-    r"(?P<size>∞|\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?=$|[\s(%])"
+    r"(?P<size>∞|\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?)(?P<levels>/255)?(?=$|[\s(%])"
 )
 _CLOCK = re.compile(r"(?P<whole>\d+):(?P<rest>\d\d) (?P<unit>min|h)\b")
 
@@ -134,8 +134,8 @@ _CLOCK = re.compile(r"(?P<whole>\d+):(?P<rest>\d\d) (?P<unit>min|h)\b")
 def leading_number(text: str) -> float | None:
     """Return the number that the text of a cell begins with, or None.
 
-    `12.3 (10 to 15)`, `∞`, `1,234`, `< 1e-300`, `L2 0.5 (0.4 to 0.6)`, `+1.4 higher`. Durations such as `12:05 min` and
-    `3:20 h` are in seconds, like `43 s`.
+    `12.3 (10 to 15)`, `∞`, `1,234`, `< 1e-300`, `L2 0.5 (0.4 to 0.6)`, `+1.4 higher`, `8/255`. Durations such as
+    `12:05 min` and `3:20 h` are in seconds, like `43 s`.
     """
     clock = _CLOCK.match(text)
     if clock:
@@ -145,6 +145,7 @@ def leading_number(text: str) -> float | None:
     if found is None:
         return None
     size = float("inf") if found["size"] == "∞" else float(found["size"].replace(",", ""))
+    size /= 255 if found["levels"] else 1
     return -size if found["sign"] in ("-", MINUS) else size
 
 

@@ -138,9 +138,13 @@ def test_random_judges_are_named_with_their_number_of_passes(tmp_path):
     for cell, attrs in ((LENET, {}), (SQUEEZED, {"draws": 10})):
         path = tmp_path / f"judgements/defenses/{folder(cell)}/records.parquet"
         path.parent.mkdir(parents=True)
-        records = pd.DataFrame({"attack": ["fgsm"]})
+        records = pd.DataFrame({"attack": ["fgsm"], "source": [f"{cell['model']}/{cell['defense']}"]})
         records.attrs |= attrs
         records.to_parquet(path)
         paths.append(path)
-    assert Artefacts({"judgements": paths}).random_victims() == {"lenet/squeezed": 10}
-    assert Artefacts({"judgements": paths[:1]}).random_victims() == Artefacts({}).random_victims() == {}
+    artefacts = Artefacts({"judgements": paths})
+    artefacts.records(LENET | {"attack": "fgsm"})
+    assert artefacts.random_victims() == {}
+    artefacts.records(SQUEEZED | {"attack": "fgsm"})
+    assert artefacts.random_victims() == {f"{SQUEEZED['dataset']}/lenet/squeezed": 10}
+    assert artefacts.random_victims() == {}  # for the next table, of which nothing was read

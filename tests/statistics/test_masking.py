@@ -23,7 +23,7 @@ def signs(iterative=60, **evidence):
 @pytest.mark.parametrize("kind", ["transferred", "black-box", "adaptive"])
 def test_an_attack_that_is_unexpectedly_stronger_is_a_sign_of_masking(kind):
     (sign,) = signs(stronger=((kind, outcomes("other", 30)),))
-    assert sign == f"{kind} other leaves an accuracy of 30.0%, white-box pgd 60.0% on the same images"
+    assert sign == f"{kind} other leaves an accuracy of 30.0 %, white-box pgd 60.0 % on the same images"
     assert signs(stronger=((kind, outcomes("other", 57)),)) == []
     assert signs(stronger=((kind, outcomes("other", 90)),)) == []
 
@@ -36,7 +36,7 @@ def test_a_single_step_that_fools_more_than_many_steps_is_a_sign_of_masking():
 def test_catastrophic_overfitting_is_detected():
     """The victim classifies its own FGSM images correctly, but not those made on another network."""
     (sign,) = signs(single_step=outcomes("fgsm", 98), single_step_transferred=outcomes("fgsm", 34))
-    assert sign == "transferred fgsm leaves an accuracy of 34.0%, white-box fgsm 98.0% on the same images"
+    assert sign == "transferred fgsm leaves an accuracy of 34.0 %, white-box fgsm 98.0 % on the same images"
     assert signs(single_step=outcomes("fgsm", 70), single_step_transferred=outcomes("fgsm", 90)) == []
 
 
@@ -45,7 +45,7 @@ def test_a_single_step_collapse_is_detected_and_explained():
     evidence = Evidence(iterative=outcomes("pgd", 6, n, 990), single_step=outcomes("fgsm", 706, n, 990))
     (sign,) = signs_of_masking(evidence)
     assert sign == (
-        "a single-step collapse: white-box pgd leaves an accuracy of 0.6%, fgsm 70.6% on the same images, so the "
+        "a single-step collapse: white-box pgd leaves an accuracy of 0.6 %, fgsm 70.6 % on the same images, so the "
         "victim withstands a single step only, as after adversarial training that overfitted to a single step "
         "(catastrophic overfitting), or beyond the radius of its training"
     )
@@ -122,18 +122,18 @@ def test_a_network_that_bends_within_one_step_collapses():
     once = fgsm(Bump(), images, labels, epsilon=epsilon)
     many = pgd(Bump(), images, labels, epsilon=epsilon, steps=40, step_size=0.01)
     (sign,) = signs_of_masking(Evidence(attacked("pgd", many), single_step=attacked("fgsm", once)))
-    assert sign.startswith("a single-step collapse: white-box pgd leaves an accuracy of 0.0%, fgsm 100.0%")
+    assert sign.startswith("a single-step collapse: white-box pgd leaves an accuracy of 0.0 %, fgsm 100.0 %")
 
 
 def test_surviving_a_huge_radius_is_a_sign_of_masking():
-    assert "still leaves an accuracy of 40.0%" in signs(huge=outcomes("pgd_huge", 40))[0]
+    assert "still leaves an accuracy of 40.0 %" in signs(huge=outcomes("pgd_huge", 40))[0]
     assert signs(huge=outcomes("pgd_huge", 2)) == []
 
 
 def test_attacks_on_different_images_are_compared_on_common_ones():
     few = Attacked("other", outcomes("other", 10).outcomes.head(50))
     (sign,) = signs(stronger=(("black-box", few),))
-    assert sign == "black-box other leaves an accuracy of 20.0%, white-box pgd 100.0% on the same images"
+    assert sign == "black-box other leaves an accuracy of 20.0 %, white-box pgd 100.0 % on the same images"
 
 
 def test_both_accuracies_of_a_sign_are_on_the_same_images():
@@ -142,7 +142,7 @@ def test_both_accuracies_of_a_sign_are_on_the_same_images():
     many = outcomes("other", 10, n=200)
     many.outcomes.loc[many.outcomes["index"] >= 50, "prediction"] = 0
     (sign,) = signs_of_masking(Evidence(iterative=few, stronger=(("black-box", many),)))
-    assert sign == "black-box other leaves an accuracy of 20.0%, white-box pgd 80.0% on the same images"
+    assert sign == "black-box other leaves an accuracy of 20.0 %, white-box pgd 80.0 % on the same images"
 
 
 def test_both_accuracies_of_a_collapse_are_on_the_same_images():
@@ -151,7 +151,7 @@ def test_both_accuracies_of_a_collapse_are_on_the_same_images():
     many = outcomes("pgd", 5)
     many.outcomes.loc[many.outcomes["index"] >= 50, "prediction"] = 0
     (sign,) = signs_of_masking(Evidence(iterative=many, single_step=single))
-    assert "white-box pgd leaves an accuracy of 10.0%, fgsm 100.0% on the same images" in sign
+    assert "white-box pgd leaves an accuracy of 10.0 %, fgsm 100.0 % on the same images" in sign
 
 
 def test_a_collapse_is_judged_by_the_clean_accuracy_on_the_same_images():

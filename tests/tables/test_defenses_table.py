@@ -108,7 +108,7 @@ def test_the_comparison_with_published_numbers_names_its_seed_if_there_are_sever
 
 def test_the_summary_of_agreement_counts_each_published_number_once(root, both_protocols):
     (finding,) = [one for one in made(both_protocols, root).findings if one.startswith("Published (students)")]
-    assert "of 7 accuracies" in finding  # three clean ones, two undefended, and one of each defense
+    assert "of 7 comparisons" in finding  # three clean ones, two undefended, and one of each defense
     assert "21.1 points for adversarial_training under fgsm" in finding
 
 
@@ -139,8 +139,8 @@ def test_masking_is_flagged_in_its_row_and_explained_in_a_finding(root):
     (finding,) = [
         finding for finding in table.findings if finding.startswith("Gradient masking is suspected for blind")
     ]
-    assert "adaptive pgd_adaptive leaves an accuracy of 0.0%" in finding
-    assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0%" in finding
+    assert "adaptive pgd_adaptive leaves an accuracy of 0.0 %" in finding
+    assert "pgd_huge, whose radius allows any image to become grey, still leaves an accuracy of 95.0 %" in finding
 
 
 def test_a_single_step_collapse_is_seen_in_a_defense_and_not_in_the_undefended_victim(root):
@@ -155,7 +155,9 @@ def test_a_single_step_collapse_is_seen_in_a_defense_and_not_in_the_undefended_v
     table = made(shown(undefended=7), root, "digits", ROLES)
     assert table.display["gradient masking"].tolist() == ["no sign", "SUSPECTED"]
     (finding,) = [one for one in table.findings if one.startswith("Gradient masking")]
-    assert "a single-step collapse: white-box pgd leaves an accuracy of 1.0%, fgsm 70.0% on the same images" in finding
+    assert (
+        "a single-step collapse: white-box pgd leaves an accuracy of 1.0 %, fgsm 70.0 % on the same images" in finding
+    )
     curved = made(shown(undefended=70), root, "digits", ROLES)
     assert curved.display["gradient masking"].tolist() == ["no sign", "no sign"]
 
@@ -263,8 +265,8 @@ def test_published_numbers_of_defenses_have_verdicts(root):
     assert few["vs. published: fgsm, static"] == "agrees"
     assert many["vs. published: deepfool, static"] == "+83.1 higher"
     assert table.findings[1] == (
-        "Published (students): 1 of 3 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 83.1 "
-        "points for none under deepfool."
+        "Published (students): the accuracy lies within our 95 % interval in 1 of 3 comparisons; ours is higher in 2, "
+        "by up to 83.1 points for none under deepfool."
     )
     assert not any("vs. published" in name for name in made(shown, root, "digits").display)
 

@@ -83,7 +83,7 @@ def test_the_findings_contrast_adversaries_that_do_and_do_not_know_the_detector(
         "under attacks that do not know it, and 10.0 % of 10 clean images (95 % interval 1.8 to 40.4).",
         "With pgd_undetected, an adversary who knows joint_mnist on mnist (CNN) fools the victim undetected on 50.0 "
         "% of 4 images (95 % interval 15.0 to 85.0).",
-        "Published (Xu et al.): all 3 rates lie within our 95 % intervals.",
+        "Published (Xu et al.): the rate lies within our 95 % interval in all 3 comparisons.",
     ]
     shown = table.display.set_index("images")
     assert shown["vs. published: detected"].tolist() == ["agrees", "", "", "agrees", ""]

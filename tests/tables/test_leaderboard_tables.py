@@ -61,7 +61,7 @@ def test_rows_are_sorted_by_rank_and_all_pairs_are_compared():
     assert np.isnan(worst.loc["one", "p_holm_vs_one/none/0"])
     assert "3 exact McNemar tests, one family, corrected after Holm" in table.notes[-1]
     assert table.findings == [
-        "one and two share the first place, with a worst-case accuracy of 100.0 % of 12 images each.",
+        "one and two share first place, with a worst-case accuracy of 100.0 % of 12 images each.",
         "Next is bad, with 0.0 % of 12 images (95 % interval 0.0 to 24.2): a significant difference (exact McNemar "
         "test, Holm-corrected p 0.001).",
         "2 of 3 pairs of victims differ significantly at 5 %. No significant difference: one and two.",
@@ -180,7 +180,7 @@ def test_one_victim_and_victims_that_tie_are_described():
         "A/none is the only victim; its worst-case accuracy is 50.0 % of 2 images (95 % interval 9.5 to 90.5)."
     ]
     tied = tabulate(BOARD, [attempt("A", "fgsm", "+-"), attempt("B", "fgsm", "-+")])
-    assert tied.findings[0] == "A and B share the first place, with a worst-case accuracy of 50.0 % of 2 images each."
+    assert tied.findings[0] == "A and B share first place, with a worst-case accuracy of 50.0 % of 2 images each."
     assert not any(finding.startswith("Next") for finding in tied.findings)
     assert best_cells(tied) == []
     apart = tabulate(BOARD, [attempt("A", "fgsm", STRONG), attempt("B", "fgsm", WEAK)])

@@ -150,7 +150,9 @@ def test_a_smaller_median_that_is_not_significant_is_no_claim():
         [on("CNN", "a", lengths(1)), on("CNN", "b", lengths(1) + noise), on("CNN", "c", lengths(3))]
     )
     (finding,) = table.findings
-    assert finding.startswith("On CNN (mnist, seed 0), no attack is significantly shorter than all others; ")
+    assert finding.startswith(
+        "On CNN (mnist, seed 0), no attack finds significantly shorter perturbations than all others; "
+    )
     assert finding.endswith(
         (", and does not differ significantly from a.", ", and does not differ significantly from b.")
     )
@@ -171,7 +173,8 @@ def test_the_letters_follow_the_tests_where_the_medians_say_otherwise():
 def test_equal_attacks_are_not_told_apart():
     table = minimal.tabulate([on("CNN", "a", [1, 1]), on("CNN", "b", [1, 1])])
     assert table.findings == [
-        "On CNN (mnist, seed 0), no attack is significantly shorter than all others; a has the smallest median, 1.000, "
+        "On CNN (mnist, seed 0), no attack finds significantly shorter perturbations than all others; "
+        "a has the smallest median, 1.000, "
         "and does not differ significantly from b."
     ]
     assert best_cells(table) == []

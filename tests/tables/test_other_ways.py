@@ -87,7 +87,7 @@ def test_findings_say_what_a_target_a_black_box_and_a_control_cost(table):
         "aimed on lenet (mnist, seed 0) (white box, targeted) leaves a significantly higher accuracy than fgsm "
         "(white box) at epsilon 0.1, 0.2, and a significantly lower one at no epsilon (exact McNemar, Holm-corrected, "
         "level 0.05); at epsilon 0.2, 60.00 % next to 40.00 %. There, it reaches its target on 25.5 % of the images "
-        "that were right."
+        "that were classified correctly."
     )
     assert "than fgsm (white box) at no epsilon, and a significantly lower one at no epsilon" in square
     assert "(black box, transfer, made on CNN/none) leaves a significantly higher accuracy" in transferred
@@ -110,5 +110,5 @@ def test_numbers_lead_to_their_images(table):
 def test_seeds_are_families_of_their_own_and_have_a_mean():
     table = tabulate([way("fgsm", "white box", seed=seed, wrong_at={0.1: 30 + 10 * seed}) for seed in (0, 1)])
     assert table.display["accuracy %, mean ± sd over seeds"].tolist() == ["98.00 ± 0.00", "65.00 ± 7.07"] * 2
-    assert any("each network is a family of its own" in note for note in table.notes)
+    assert any("each is a family of its own" in note for note in table.notes)
     assert table.findings == []

@@ -76,7 +76,7 @@ def test_warnings_are_marked_at_their_numbers_and_read_as_sentences(table):
 def test_the_answer_comes_first_and_the_limits_are_named(table):
     assert table.findings[0].startswith("mine classifies 95.0 % of 400 clean images correctly, and 85.0 % of 200 under")
     assert "The budget limited the number of images of some attacks." in table.notes
-    assert "Not run, because the model has no gradient: stadv." in table.notes
+    assert "Not run on mine, which has no gradient: stadv." in table.notes
 
 
 def test_attacks_lead_to_their_sets_and_the_worst_case_to_those_that_count(table):

@@ -256,7 +256,7 @@ def test_success_at_the_papers_tau_and_after_rounding_stand_next_to_success(root
     assert table.data.loc[0, ["success", "success_8bit", "success_literal"]].tolist() == [0.4, 0.2, 0.0]
     assert table.display.loc[0, "paper's tau %"] == "0.00 (0.00 to 43.45)"
     assert table.findings[1] == (
-        "On mnist, over 2 networks: 40.0 % reach their target with stadv, 20.0 % after rounding to 8 bits, and 0.0 to "
+        "On mnist, over 2 victims: 40.0 % reach their target with stadv, 20.0 % after rounding to 8 bits, and 0.0 to "
         "40.0 % with literal (tau 0.05)."
     )
     assert "paper's tau %" not in stadv.tabulate("title", [attacked()], reference).display

@@ -55,7 +55,10 @@ def test_a_drop_of_490_images_is_significant_and_a_drop_of_2_is_not(root):
     assert data.loc[0.05, "p_value"] == pytest.approx(0.5)  # two changes, both for the worse: 2 / 2**2
     assert data.loc[0.05, "p_holm"] == pytest.approx(0.5)
     assert data.loc[0.1, "p_holm"] == pytest.approx(2 * data.loc[0.1, "p_value"])
-    assert "statistically worse from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %" in table.findings[0]
+    assert (
+        "significantly less accurate from epsilon 0.1 on: its accuracy falls from 99.00 % to 50.00 %"
+        in table.findings[0]
+    )
 
 
 def test_the_family_of_a_sweep_is_named_and_seeds_have_a_mean(root):
@@ -67,8 +70,8 @@ def test_the_family_of_a_sweep_is_named_and_seeds_have_a_mean(root):
     # Student's t with one degree of freedom: 12.706 * 0.1414 * sqrt(1.5) is more than 1
     assert table.display["another seed %"].tolist() == ["99.00 to 99.00", "0.00 to 100.00", "0.00 to 0.00"] * 2
     assert (
-        "Published (tutorial): 1 of 3 accuracies lies where another seed of lenet (mnist, fgsm) would; outside are "
-        "those at epsilon 0, 0.3." in table.findings
+        "Published (tutorial): 1 of 3 accuracies lies where another seed of lenet (mnist, fgsm) would, except at "
+        " epsilon 0, 0.3." in table.findings
     )
     controlled = fgsm_sweep.tabulate([sweep({0.1: 500}, noise={0.1: 12})], reference(root, "r4_fgsm_sweep"))
     assert "(1 test), corrected after Holm. Random noise has a family of its own" in controlled.notes[1]
@@ -77,21 +80,21 @@ def test_the_family_of_a_sweep_is_named_and_seeds_have_a_mean(root):
 
 def test_a_harmless_attack_is_called_harmless(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 10})], reference(root, "r4_fgsm_sweep"))
-    assert "is statistically worse at no epsilon" in table.findings[0]
+    assert "is significantly less accurate at no epsilon" in table.findings[0]
 
 
 def test_statistically_worse_from_an_epsilon_on_means_at_every_larger_one(root):
     table = fgsm_sweep.tabulate([sweep({0.05: 300, 0.1: 12, 0.2: 500})], reference(root, "r4_fgsm_sweep"))
-    assert "statistically worse from epsilon 0.2 on" in table.findings[0]
+    assert "significantly less accurate from epsilon 0.2 on" in table.findings[0]
     table = fgsm_sweep.tabulate([sweep({0.1: 500, 0.2: 12})], reference(root, "r4_fgsm_sweep"))
-    assert "statistically worse only at epsilon 0.1 " in table.findings[0]
+    assert "significantly less accurate only at epsilon 0.1 " in table.findings[0]
 
 
 def test_two_sweeps_of_one_victim_are_separate(root):
     both = [sweep({0.1: 500}), sweep({0.1: 400, 0.2: 600}, attack="pgd")]
     table = fgsm_sweep.tabulate(both, reference(root, "r4_fgsm_sweep"))
     assert table.data.groupby("attack")["epsilon"].apply(list).to_dict() == {"fgsm": [0, 0.1], "pgd": [0, 0.1, 0.2]}
-    assert len([finding for finding in table.findings if "statistically worse" in finding]) == 2
+    assert len([finding for finding in table.findings if "significantly less accurate" in finding]) == 2
 
 
 def test_there_is_no_published_column_without_published_numbers(root):
@@ -200,17 +203,19 @@ def test_each_published_accuracy_of_a_sweep_has_a_verdict(root):
     assert table.display["vs. published"].tolist() == ["+0.9 higher", "+4.5 higher", "agrees"]
     assert table.display["vs. published: newer page"].tolist() == ["agrees", "+2.7 higher", "\u22122.3 lower"]
     assert table.findings[1:] == [
-        "Published (tutorial): 1 of 3 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 4.5 "
-        "points for epsilon 0.05.",
-        "Published (newer tutorial): 1 of 3 accuracies lies within our 95 % intervals; ours is 2.7 points higher for "
-        "epsilon 0.05; ours is 2.3 points lower for epsilon 0.1.",
+        "Published (tutorial): the accuracy lies within our 95 % interval in 1 of 3 comparisons; ours is higher in 2, "
+        "by up to 4.5 points for epsilon 0.05.",
+        "Published (newer tutorial): the accuracy lies within our 95 % interval in 1 of 3 comparisons; ours is 2.7 "
+        "points higher for epsilon 0.05; ours is 2.3 points lower for epsilon 0.1.",
     ]
 
 
 def test_a_sweep_with_one_epsilon_that_fools_nothing_has_a_finding(root):
     table = fgsm_sweep.tabulate([sweep({0.1: 10}, dataset="cifar10")], reference(root, "r4_fgsm_sweep"))
     (finding,) = table.findings
-    assert finding.startswith("lenet on cifar10 (seed 0), attacked by fgsm, is statistically worse at no epsilon")
+    assert finding.startswith(
+        "lenet on cifar10 (seed 0), attacked by fgsm, is significantly less accurate at no epsilon"
+    )
     assert not any("vs. published" in column for column in table.display)
 
 
@@ -278,9 +283,10 @@ def test_each_published_accuracy_has_a_verdict_next_to_it(root):
     assert table.display["vs. published: paper"].tolist() == ["agrees", "\u22120.6 lower", ""]
     assert table.display["vs. published: students"].tolist() == ["+15.5 higher", "+7.4 higher", "+15.5 higher"]
     assert table.findings[1:] == [
-        "Published (paper): 1 of 2 test accuracies lies within our 95 % intervals; ours is 0.6 points lower for C.",
-        "Published (students): none of 3 test accuracies lie within our 95 % intervals; ours is higher in 3, by up to "
-        "15.5 points for B.",
+        "Published (paper): the test accuracy lies within our 95 % interval in 1 of 2 comparisons; ours is 0.6 points "
+        "lower for C.",
+        "Published (students): the test accuracy lies within our 95 % interval in none of 3 comparisons; ours is "
+        "higher in 3, by up to 15.5 points for B.",
     ]
     assert any(note.startswith("Vs. published") for note in table.notes)
 

@@ -212,7 +212,7 @@ def test_differences_have_as_many_digits_as_it_takes_to_see_them(difference, tex
 
 
 def test_published_values_are_summed_up_by_how_many_agree():
-    measure = ("accuracy", "accuracies")
+    measure = "accuracy"
     assert agreement("paper", measure, [("A", None)]) == []
     assert agreement("paper", measure, [("A", 0.0), ("B", None)]) == [
         "Published (paper): the accuracy lies within our 95 % interval."
@@ -221,11 +221,11 @@ def test_published_values_are_summed_up_by_how_many_agree():
         "Published (newer page): the accuracy lies outside our 95 % interval; ours is 3.3 points lower for A."
     ]
     assert agreement("paper", measure, [("A", 0.0), ("B", 0.01), ("C", 0.02), ("D", -0.5)]) == [
-        "Published (paper): 1 of 4 accuracies lies within our 95 % intervals; ours is higher in 2, by up to 2.0 points "
-        "for C; ours is 50.0 points lower for D."
+        "Published (paper): the accuracy lies within our 95 % interval in 1 of 4 comparisons; ours is higher in 2, by "
+        "up to 2.0 points for C; ours is 50.0 points lower for D."
     ]
     assert agreement("paper", measure, [("A", 0.0), ("B", 0.0)]) == [
-        "Published (paper): all 2 accuracies lie within our 95 % intervals."
+        "Published (paper): the accuracy lies within our 95 % interval in all 2 comparisons."
     ]
 
 

@@ -254,7 +254,11 @@ CASES = [
         "no flow",
     ),
     (put("studies.stadv.explorations.models", ["x"]), "studies.stadv.explorations.models", "not among the models"),
-    (put("studies.stadv.post_mortem.steps.0.attack", "fgsm"), "studies.stadv.post_mortem.steps.0.attack", "no targets"),
+    (
+        put("studies.stadv.post_mortem.steps.0.attack", "fgsm"),
+        "studies.stadv.post_mortem.steps.0.attack",
+        "needs `targets: random`",
+    ),
     (put(f"{R3}.static", ["x"]), f"{R3}.static", "not among the attacks"),
     (without_attacks(R3), R3, "needs at least one of static, white_box, adaptive"),
     (without_attacks(STRENGTHS), STRENGTHS, "needs at least one of static, adaptive"),

@@ -161,7 +161,7 @@
     const list = document.querySelector(".eight");
     byId("examples-of").textContent = victim.images.length
       ? `${victim.images.length === 1 ? "One image" : `${victim.images.length} images`} of ${victim.name}`
-      : `No image of ${victim.name} was classified correctly before the attack`;
+      : `No image of ${victim.name} on this page was classified correctly before the attack`;
     list.replaceChildren(...victim.images.map(card));
     for (const button of document.querySelectorAll(".victim")) {
       button.setAttribute("aria-pressed", String(button.dataset.victim === victim.key));

@@ -56,6 +56,13 @@ def has_several_sizes(attack: Config) -> bool:
     return isinstance(attack.get("parameters", {}).get(size_name(attack)), list)
 
 
+def several_images(key: str, names: Collection[str], config: Config) -> Iterator[str]:
+    """Yield one line for each named attack that makes several adversarial images of an image: one for each target."""
+    for name in names:
+        if config["attacks"].get(name, {}).get("targets") == "all":
+            yield f"{key}: {name} makes several adversarial images of each image; it needs a single one here"
+
+
 def several_sizes(key: str, names: Collection[str], config: Config) -> Iterator[str]:
     """Yield one line for each named attack with a list of epsilons or strengths, where only one is allowed."""
     for name in names:

@@ -20,12 +20,22 @@ from foolflow.workflow.config.datasets import braces, dataset_problems
 from foolflow.workflow.config.names import Config, unknown
 from foolflow.workflow.config.strings import strings
 
+# Names that would be taken for a column or a row of a table.
+RESERVED = {
+    "models": ("attack", "dataset", "defense", "model", "n", "seed", "source"),
+    "attacks": ("all", "clean", "n"),
+}
+
 
 def reference_problems(config: Config) -> Iterator[str]:
     """Yield one line for each name that refers to nothing, missing file, or invalid parameter.
 
     config: valid by the schema, with its defaults filled in.
     """
+    for kind, names in RESERVED.items():
+        for name in names:
+            if name in config[kind]:
+                yield f"{kind}.{name}: tables have a column or a row of this name; choose another one"
     studied = set(strings(config["studies"]))
     yield from _results_problems(Path(config["results"]))
     for name, dataset in config["datasets"].items():
