@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from foolflow.attacks.border import EXCESS
 from foolflow.attacks.inspection import inspect as facts_about
 from foolflow.attacks.judging import classify, judge
-from foolflow.attacks.kinds import sizes
+from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import built_in, load_attack
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.standard import CONTROLS, NORMS, is_within, minimised_norm, needs_gradient, standard_attacks
@@ -138,14 +138,12 @@ def evaluate(
     class_names: of the model's outputs (default: their numbers).  progress: whether to report on standard error.
     Attacks that need a gradient are left out if the model has none, with a warning. If the model is random, attacks and
     predictions are those of the mean of several passes, with a warning, too.
-    Raises InvalidInput if the images, the labels, the model's output or an attack are not as described.
+    Adversarial images are written to a temporary folder, which is removed with the result.
+    Raises InvalidInput if the images, the labels, norm, epsilon, the model's output or an attack are not as described.
     """
-    if (
-        norm not in NORMS
-        or not isinstance(epsilon, Real | Tensor)
-        or not 0 < epsilon < np.inf
-        or (norm == "linf" and epsilon > 1)
-    ):
+    single = isinstance(epsilon, Real) and not isinstance(epsilon, bool)
+    single = single or (isinstance(epsilon, Tensor) and epsilon.ndim == 0)
+    if norm not in NORMS or not single or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
         raise InvalidInput(
             f"norm {norm!r}: linf or l2; epsilon {epsilon!r}: a number above 0, for linf at most 1, such as 8 / 255"
         )
@@ -232,7 +230,9 @@ def _entry(name: str, given: Any) -> Mapping[str, Any]:
     if len(keys & NAMING) != 1 or keys - NAMING - OTHERS or not isinstance(given.get("parameters", {}), Mapping):
         needed = f"{' or '.join(sorted(NAMING))}, and perhaps {', '.join(sorted(OTHERS))}"
         raise InvalidInput(f"attack {name!r}: {given!r} is neither a function nor a dict with {needed}")
-    load_attack(given, next(iter(sizes(given)), None))
+    if not sizes(given):
+        raise InvalidInput(f"attack {name!r}: {size_name(given)} is an empty list")
+    load_attack(given, sizes(given)[0])
     if "method" in given and ":" not in given["method"]:
         targets = {"targets": None} if "targets" in given else {}
         try:

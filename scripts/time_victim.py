@@ -9,8 +9,10 @@ from pathlib import Path
 
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.device import compute_on, describe_device
+from foolflow.compute.prediction import to_float
 from foolflow.compute.speed import measure_speed
 from foolflow.data.splits import load_split
+from foolflow.defenses.filtered import through_filter
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import write_json
 from foolflow.models.victims import victim_of
@@ -25,9 +27,9 @@ def main(arguments: argparse.Namespace) -> list[Path]:
         split, model=spec["model"], defense=spec["defense"], weights=arguments.weights[0], device=device
     ).victim
     count = default_batch_size(IMAGES, split.images.shape[1:])
-    speed = measure_speed(
-        victim, split.images[:count], split.labels[:count], norm=spec["norm"], epsilon=spec["epsilon"], device=device
-    )
+    images, labels = split.images[:count], split.labels[:count]
+    with through_filter(victim, "auto", to_float(images, device)):  # as the standard attacks go through it
+        speed = measure_speed(victim, images, labels, norm=spec["norm"], epsilon=spec["epsilon"], device=device)
     print(f"{1 / speed['forward']:,.1f} images/s forward, {1 / speed['gradient']:,.1f} images/s in both directions")
     write_json(
         arguments.speed,

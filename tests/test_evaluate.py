@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import foolflow
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.standard import standard_attacks
+from foolflow.defenses.filtered import Filtered
 from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
 
@@ -40,6 +41,44 @@ def test_the_standard_attacks_give_one_table_with_rates_intervals_and_medians(da
     assert table["n"].eq(40).all()
     assert table.loc["minimal_l2", ["median", "median_low", "median_high"]].notna().all()
     assert "only 40 images" in table.loc["pgd", "warnings"]
+
+
+def test_epsilons_may_be_a_list_a_tuple_an_array_or_a_tensor(data):
+    for values in ([0.05, 0.1], (0.05, 0.1), np.array([0.05, 0.1]), torch.tensor([0.05, 0.1])):
+        found = evaluated(*data, attacks={"mine": {"method": "pgd", "parameters": {"epsilon": values, "steps": 3}}})
+        assert found.summary().set_index("attack").loc["mine", "n"] == 40
+    one = evaluated(*data, attacks={"fgsm": {"method": "fgsm", "parameters": {"epsilon": np.float64(0.1)}}})
+    assert 0 < one.worst_case < 0.75
+
+
+def test_an_attack_with_several_epsilons_is_compared_with_the_others(data):
+    """For signs of masking, at the largest epsilon within the ball."""
+    entries = {
+        "pgd": {"method": "pgd", "parameters": {"epsilon": [0.01, 0.1], "steps": 10}},
+        "fgsm": {"method": "fgsm", "parameters": {"epsilon": 0.1}},
+    }
+    table = evaluated(*data, attacks=entries).summary().set_index("attack")
+    assert table.loc["pgd", "accuracy"] <= table.loc["fgsm", "accuracy"]
+
+
+def test_a_model_that_is_never_right_has_an_answer(data):
+    model, images, _ = data
+    with torch.no_grad():
+        wrong = (model(images).argmax(1) + 1) % 5
+    table = evaluated(model, images, wrong).summary().set_index("attack")
+    assert table.loc["clean", "accuracy"] == table.loc["worst case", "accuracy"] == 0
+    assert table["fooled"].isna().all()
+
+
+def test_attacks_go_straight_through_a_filter_that_rounds(data):
+    """Which has no gradient of its own, so that attacks along it would flatter the filter."""
+    model, images, labels = data
+    victim = Filtered(model, lambda given: (given * 15).round() / 15, at=["test"]).eval()
+    found = evaluated(victim, images, labels, epsilon=0.15).summary().set_index("attack")
+    bare = evaluated(model, images, labels, epsilon=0.15).summary().set_index("attack")
+    assert found.loc["pgd_margin", "accuracy"] < found.loc["noise", "accuracy"]
+    assert found.loc["pgd_margin", "accuracy"] <= bare.loc["pgd_margin", "accuracy"] + 0.1
+    assert "zero" not in str(found.loc["clean", "warnings"])
 
 
 def test_the_worst_case_of_a_linear_model_is_the_exact_one(data):
@@ -201,7 +240,7 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
     with torch.no_grad():
         shifted = (model(images).argmax(1) + 1) % 5
     (warning,) = [line for line in evaluated(model, images, shifted).warnings if "chance" in line]
-    assert "with the classes in another order it would be 100.0%" in warning
+    assert "with the classes in another order it would be 100.0 %" in warning
 
 
 @pytest.mark.parametrize(
@@ -221,6 +260,9 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"norm": "l1"}, "linf or l2"),
         ({"epsilon": 0}, "above 0"),
         ({"epsilon": 8}, "for linf at most 1"),
+        ({"epsilon": torch.tensor([0.1, 0.2])}, "a number above 0"),
+        ({"epsilon": True}, "a number above 0"),
+        ({"attacks": {"mine": {"method": "pgd", "parameters": {"epsilon": []}}}}, "epsilon is an empty list"),
         ({"epsilon": "8/255"}, "epsilon '8/255': a number above 0, for linf at most 1, such as 8 / 255"),
         ({"attacks": ["pgd", "magic"]}, "'magic' is not among the standard attacks"),
         ({"attacks": []}, "nothing is not among"),

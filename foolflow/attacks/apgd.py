@@ -122,7 +122,7 @@ class _Points:
     """The R points that climb.
 
     clean, labels, targets, aims: the image of each point and the classes that its loss needs.
-    current, previous, gradient, loss: of the last two steps.  best, best_gradient, best_loss: so far.
+    current, gradient, loss: of the last step.  previous: the point before it.  best, best_gradient, best_loss: so far.
     size: of the steps, in pixel units.  rises: steps that raised the loss since the last checkpoint.
     checked: the best loss at the last checkpoint.  halved: whether the step size was halved there.
     """

@@ -129,7 +129,8 @@ class Attacked(nn.Module):
 
     The model may write into the images it receives; those of the attack do not change. Logits and gradients are finite,
     so that one image cannot spoil the others, nor one pixel the image: where the gradient with respect to a pixel is
-    not finite, it is 0. Where a logit is not finite, all logits of the image are 0, a tie, which is no success.
+    not finite, it is 0. Where a logit is not finite, all logits of the image are 0, a tie, which `is_clear_success`
+    rejects; a test by argmax alone does not.
     """
 
     def __init__(self, network: nn.Module, clean: Tensor, classes: dict[str, Tensor]) -> None:

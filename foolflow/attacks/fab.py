@@ -39,7 +39,8 @@ def fab(
     model: float32 images (N, C, H, W) in [0, 1] to logits (N, classes).
     images: float32 (N, C, H, W) in [0, 1].  labels, targets: int64 (N,). With targets, towards them.
     epsilon: radius within which a perturbation counts as a success, in pixel units; the search for an image ends there.
-        None: the nearest image that fools the model is returned, however far it is.
+        None: the nearest image that fools the model is returned, however far it is. Unlike other attacks,
+        this one takes no list of radii.
     norm: `linf` or `l2`, the norm to minimise.
     target_classes: number of most likely wrong classes to aim at. All of them get 20 % of the steps (40 % in `l2`), the
         better half of them 50 % (70 %), and the best quarter all steps. The paper gives all steps to all classes.

@@ -15,8 +15,9 @@ def to_hyperplane(points: Tensor, slopes: Tensor, gaps: Tensor, norm: str) -> Te
     points: (R, D) in [0, 1].  slopes: (R, D), the normal of the hyperplane, with a largest component of 1.
     gaps: (R,), what the product of slopes and perturbation has to be.  norm: `linf` or `l2`.
     The perturbation goes along the steepest direction and stops at the box pixel by pixel. What it gains is concave and
-    piecewise linear in its size, so Newton's method rises from 0 to the solution, and reaches it in finitely many
-    rounds. This takes a third of the time of sorting the pixels.
+    piecewise linear in its size, so Newton's method rises from 0 to the solution, and would reach it in finitely
+    many rounds; it stops after ROUNDS, perhaps short of the hyperplane. This takes a third of the time of sorting the
+    pixels.
     """
     towards = torch.where(gaps[:, None] < 0, -slopes, slopes)
     room = torch.where(towards > 0, 1 - points, points)

@@ -16,6 +16,7 @@ from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.prediction import in_batches, say, to_float
 from foolflow.compute.randomness import TRIED, draws_of
 from foolflow.data.splits import Split
+from foolflow.defenses.filtered import through_filter
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
 CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
@@ -39,7 +40,8 @@ def inspect(
     """
     draws = draws_of(victim, to_float(split.images[:TRIED], device))
     predictions = classify(victim, split.images, device, draws=draws, report=report).classes.numpy()
-    with frozen(victim):
+    probed = to_float(split.images[: default_batch_size(PROBED, split.images.shape[1:])], device)
+    with frozen(victim), through_filter(victim, "auto", probed):  # as the standard attacks go through it
         problem = why_not_differentiable(victim, to_float(split.images[:1], device))
         if problem is None:
             doubts = _about_gradient(victim, split, device, report)

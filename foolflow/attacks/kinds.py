@@ -44,7 +44,7 @@ KINDS = (*NOISES, *STRENGTHS)
 def corruption_problem(parameters: Mapping[str, Any]) -> str | None:
     """Explain in one line, which begins with the name of a parameter, why `corrupt` rejects it; None if it does not.
 
-    parameters: those of `corrupt`, of the right types; None is as good as missing.
+    parameters: those of `corrupt`, of the right types; None counts as missing.
     """
     kind, draws = parameters.get("kind", "noise"), parameters.get("draws", 1)
     if kind not in KINDS:
@@ -68,7 +68,7 @@ def corruption_problem(parameters: Mapping[str, Any]) -> str | None:
 
 
 def _strength_problem(kind: str, given: Any) -> str | None:
-    allowed, values = STRENGTHS[kind], list(given) if isinstance(given, Iterable) else [given]
+    allowed, values = STRENGTHS[kind], _listed(given)
     for value in values:
         if isinstance(value, bool | str) or not (allowed.least <= value <= allowed.most and math.isfinite(value)):
             most = "" if math.isinf(allowed.most) else f" to {allowed.most:g}"
@@ -88,5 +88,10 @@ def size_name(entry: Mapping[str, Any]) -> str:
 
 def sizes(entry: Mapping[str, Any]) -> list[Any]:
     """Return the epsilons or strengths of an attack's config entry; [None] if it has neither."""
-    given = entry.get("parameters", {}).get(size_name(entry))
-    return given if isinstance(given, list) else [given]
+    return _listed(entry.get("parameters", {}).get(size_name(entry)))
+
+
+def _listed(given: Any) -> list[Any]:
+    """Return the items of a list, a tuple, an array or a tensor; a list of one for a single value."""
+    is_single = isinstance(given, str) or not isinstance(given, Iterable) or not getattr(given, "ndim", 1)
+    return [given] if is_single else list(given)

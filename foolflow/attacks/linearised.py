@@ -228,7 +228,7 @@ def shortest_closing(gradients: Tensor, rise: Tensor, low: Tensor, high: Tensor,
     """Return the shortest p in [low, high] with gradients . p = rise: (N, C, H, W).
 
     If there is none, return the farthest p in that direction. The solution is clip(s * g), or clip(s * sign g) for
-    linf. gradients . p is concave in s, so Newton's method converges from below.
+    linf. gradients . p is concave in s, so Newton's method converges from below; a few steps may stop short.
     """
     direction = gradients if norm == "l2" else gradients.sign()
     gain = gradients * direction

@@ -46,10 +46,10 @@ def pgd_undetected(
 
     Until an image fools the model, its steps are those of `pgd`, so every image that fools it under `pgd` with the same
     parameters does so here too. From then on the steps increase the cross-entropy minus `weight` times the sum over the
-    squeezers of the Kullback-Leibler divergence from the softmax of the image to that of the squeezed image. The square
-    root of the divergence bounds the detector's score (Pinsker), and the divergence keeps a gradient where the two
-    softmaxes are certain of different classes and the score has none. A squeezer without a gradient is the identity in
-    the backward pass.
+    squeezers of the Kullback-Leibler divergence from the softmax of the image to that of the squeezed image. A
+    squeezer's score is at most the square root of twice its divergence (Pinsker), and the divergence keeps a gradient
+    where the two softmaxes are certain of different classes and the score has none. A squeezer without a gradient is
+    the identity in the backward pass.
     The result is the iterate with the lowest detection score among those that fool the model. The score is the largest
     L1 distance over the squeezers (Xu et al. 2017). No threshold is needed. If no iterate fools the model, the last one
     is returned.

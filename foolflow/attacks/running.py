@@ -15,6 +15,7 @@ from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import load_attack
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
+from foolflow.attacks.standard import measures_distance
 from foolflow.compute.acceleration import accelerated
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded
@@ -58,7 +59,7 @@ def run_attack(
     shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
         image, are the same for every k. A shard may be empty. `shards.gather` combines the shards.
     If a batch does not fit in memory, it is attacked in halves. Random numbers that a victim draws during an attack
-    depend only on the batch; the two halves of a batch draw others than the whole.
+    depend only on the batch; a halved batch draws other numbers than the whole.
     Raises InvalidInput if the attack fails, or returns anything except images of the same shape in [0, 1], and if the
     file cannot be written.
     """
@@ -66,7 +67,8 @@ def run_attack(
     each = sizes(entry)
     epsilons = each if size_name(entry) == "epsilon" else [None] * len(each)  # a strength is a detail of the attack
     shape = split.images.shape[1:]
-    dtype = stored_type(len(each) * len(selection.indices), shape)
+    exact = measures_distance(entry)
+    dtype = np.dtype(np.float32) if exact else stored_type(len(each) * len(selection.indices), shape)
     batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]

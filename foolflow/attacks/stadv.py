@@ -105,7 +105,8 @@ def stadv(
     smoothing: of the root in the flow loss, in pixels (see `flow_loss`). Flows are compared without smoothing.
     max_evaluations: for all solvers except `reweighted`, per image and tau.
     value_tolerance, gradient_tolerance: for the two L-BFGS solvers. A search ends when a step lowers the objective by
-        less than this fraction, or no component of the gradient exceeds this value.
+        less than value_tolerance times the larger of the objective and 1, or no component of the gradient exceeds
+        gradient_tolerance.
     learning_rate: of `adam`, in pixels.
     max_flow_loss: an adversarial flow counts only if its flow loss, without smoothing, is at most this. `reweighted`
         leaves an image as soon as it has one. Without a maximum, `flow_loss` of the result shows the success at every

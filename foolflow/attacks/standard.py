@@ -44,6 +44,11 @@ def has_ball(entry: Mapping[str, Any]) -> bool:
     return "epsilon" in entry.get("parameters", {})
 
 
+def measures_distance(entry: Mapping[str, Any]) -> bool:
+    """Whether the distance of an attack's images counts: it has a ball, or looks for the smallest perturbation."""
+    return "function" in entry or has_ball(entry) or minimised_norm(entry) is not None
+
+
 def needs_gradient(entry: Mapping[str, Any]) -> bool:
     """Whether an attack is one of ours that cannot run on a model without a gradient."""
     method = entry.get("method", "")

@@ -81,7 +81,8 @@ class Standing:
         """
         self._iterations[self.rows] += self.per_image
         labels, targets = self.goals()
-        succeeded = is_success(logits.argmax(1), labels, targets)
+        # Logits of 0 alone stand for some that were not finite, which fool nothing.
+        succeeded = is_success(logits.argmax(1), labels, targets) & (logits != 0).any(1)
         if inside is not None:
             succeeded &= inside
         if not succeeded.any():

@@ -10,6 +10,7 @@ from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
 # What PyTorch says where a forward pass leaves the graph of the gradient.
 LEAVES_THE_GRAPH = re.compile(
     r"numpy\(\) on Tensor that requires grad|export tensors that require grad|don't support automatic differentiation"
+    r"|cannot be differentiated"  # as our own OnnxRuntime says
 )
 RNN_ON_GPU = "cudnn RNN backward"  # PyTorch says this where an RNN is in eval mode
 

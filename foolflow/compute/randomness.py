@@ -1,4 +1,4 @@
-"""Victims that draw random numbers: find them out, and average over their draws."""
+"""Detect victims that draw random numbers, and average over their draws."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import say
 
 DRAWS = 10  # over which the attacks and the judgements of a random victim average
-PASSES = 8  # that are compared; a victim that tosses one coin a pass escapes all of them once in 128 times
+PASSES = 8  # that are compared; a victim that tosses one coin per pass goes undetected once in 128 times
 TRIED = 4  # images in each of these passes
 EXACT = 1e-5  # of the largest logit; smaller differences are rounding
 

@@ -23,7 +23,7 @@ MEASURED = (
     *("l0", "l1", "l2", "linf", "ssim"),
 )
 
-# Sets of large images are stored in 8 bits, which is what image files hold, and a quarter of the size.
+# Large sets of large images may be stored in 8 bits, which is what image files hold, and a quarter of the size.
 LARGE_IMAGE = 3 * 64 * 64  # values
 LARGE_SET = 2**30  # bytes as float32
 
@@ -32,7 +32,8 @@ def stored_type(count: int, shape: tuple[int, ...]) -> np.dtype:
     """Return the type in which `count` images of this shape (C, H, W) are stored.
 
     It is uint8 for images of more than LARGE_IMAGE values in sets that would take more than LARGE_SET bytes, and
-    float32 for all others.
+    float32 for all others. Rounding can take an image out of its ball and undo a small perturbation, so it is not for
+    sets whose distances count.
     """
     values = prod(shape)
     return np.dtype(np.uint8 if values > LARGE_IMAGE and 4 * count * values > LARGE_SET else np.float32)

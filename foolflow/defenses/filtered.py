@@ -72,7 +72,8 @@ class StraightThrough(torch.autograd.Function):
 
 @contextmanager
 def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator[None]:
-    """Choose the gradient of the victim's filter inside the context. A victim without a filter is not affected.
+    """Choose the gradient of the victim's filter inside the context. Nothing happens unless the victim itself is
+    a `Filtered`: one inside another module is not seen.
 
     gradient: `own` is the gradient of the filter's code. `straight_through` treats the filter as the identity in the
         backward pass (backward pass differentiable approximation, Athalye et al. 2018, arXiv 1802.00420). `auto` is

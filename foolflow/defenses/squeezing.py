@@ -30,7 +30,7 @@ def score_images(
 
     victim: in eval mode.  images: uint8, or float32 in [0, 1], (N, C, H, W).  squeezers: one or more, by name.
     Returns the `prediction`, int64 (N,); each squeezer's score under its name, float64 (N,); and the joint `score`, the
-    largest of them, float64 (N,).
+    largest of them, float64 (N,). Raises InvalidInput as `in_batches` does.
     """
 
     def score(clean: Tensor) -> tuple[Tensor, Tensor]:

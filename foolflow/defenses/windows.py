@@ -18,7 +18,10 @@ def least(images: Tensor, size: int) -> Tensor:
 
 
 def greatest(images: Tensor, size: int) -> Tensor:
-    """Dilate, else like `least`. The pixel is at the upper left of an even window's centre, to undo `least`'s shift."""
+    """Dilate in the same way as `least` erodes.
+
+    The pixel is at the upper left of an even window's centre, to undo `least`'s shift.
+    """
     height, width = images.shape[-2:]
     before = size - 1 - size // 2
     dilated = dilation(mirrored(images, before, size // 2), images.new_ones(size, size))

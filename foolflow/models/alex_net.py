@@ -16,7 +16,8 @@ class AlexNet(nn.Sequential):
 
     Scaled from 224 to 28 pixels a side: the first convolution has 5 x 5 pixels and stride 1, and not 11 x 11 and 4; the
     layers are narrower and not divided among two GPUs. Responses are normalised after pooling, as in Caffe's version of
-    the network, because that is a quarter of the work.
+    the network, because that is a quarter of the work. As in Caffe, alpha is divided by the 5 channels; in
+    the paper it is not.
     images: (N, channels, height, width) in [0, 1], of at least 15 pixels a side.  Returns logits (N, classes).
     """
 

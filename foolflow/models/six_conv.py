@@ -8,8 +8,9 @@ from foolflow.models.layers import Normalize, height_and_width
 
 
 class SixConv(nn.Sequential):
-    """Three blocks of (conv 3x3, ReLU, conv 3x3, ReLU, max pool 2), stride 1, padding 1; then Dropout and FC.
+    """Three blocks of (conv 3x3, ReLU, conv 3x3, ReLU, max pool 2), stride 1, padding 1; then FC.
 
+    BatchNorm follows each convolution, and Dropout precedes FC if its rate is above 0.
     R3 states neither its widths nor a normalisation; 64, 128, 256 and BatchNorm are our choice.
     images: (N, channels, height, width) in [0, 1].  Returns logits (N, classes).
     mean, std: per channel, applied by the first layer.

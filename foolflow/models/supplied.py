@@ -1,7 +1,7 @@
 """Turn a network that the user supplies into a victim."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -93,9 +93,13 @@ def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Lo
     """Adapt a network in memory, which the caller has put in eval mode and frozen. It is not changed.
 
     images: uint8, or float32 in [0, 1], (N, C, H, W), of which the first two are tried.
-    Returns a victim for images of this shape, on `device`, with its outputs' numbers as class names.
+    Returns a victim for images of this shape, on `device`, with its outputs' numbers as class names. The filter of a
+    `Filtered` stays outside, where `through_filter` finds it.
     Raises InvalidInput if the network does not take the images or does not return logits.
     """
+    if isinstance(network, Filtered):
+        inner = adapt(network.network, images, device=device)
+        return replace(inner, victim=Filtered(inner.victim, network.images_filter, at=network.at).eval())
     channels, height, width = images.shape[1:]
     with seeded("supplied victim", device=device), torch.inference_mode(False), torch.no_grad():
         probes = _probes(channels, height, width, to_float(images[:2], device), device)

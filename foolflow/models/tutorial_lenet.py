@@ -1,4 +1,4 @@
-"""The network of the PyTorch tutorial on FGSM, as it was trained: on normalised images, and used without."""
+"""The network of the PyTorch tutorial on FGSM, trained on normalised images, and used on images that are not."""
 
 from collections.abc import Sequence
 

@@ -81,7 +81,10 @@ def _describe(shape: Spec) -> str:
 
 
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
-    """Build a network behind the filter of its defense, or the bare network if the defense has no filter."""
+    """Build a network behind the filter of its defense, or the bare network if the defense has no filter.
+
+    Raises InvalidInput as `build_model` and `load_filter` do, or if the filter does not return such images.
+    """
     network = build_model(model, shape)
     if not has_filter(defense):
         return network
@@ -117,7 +120,11 @@ def save_victim(path: Path, victim: nn.Module, *, model: Spec, defense: Spec, sh
     """Save the network's weights and what the victim is built from. A filter has no weights."""
     description = {"model": dict(model), "defense": dict(defense), "shape": dict(shape)}
     network = victim.network if isinstance(victim, Filtered) else victim
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # Copies, because the file cannot hold two tensors that share memory, such as tied weights.
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in network.state_dict().items()
+    }
     with whole_file(path) as partial:
         save_file(tensors, partial, metadata={"victim": json.dumps(description, sort_keys=True)})
 
@@ -136,6 +143,7 @@ def load_victim(
     model, defense: as in `build_victim`. They are needed if the victim uses the user's own code, since Foolflow never
     runs code that a weights file names, and for a filter in front of weights that were trained without it.
     shape: the shape of the images to classify, as in `build_model`; None if it is not known yet.
+    Attacks that are called directly follow the filter's own gradient, which is 0 where it rounds: see `through_filter`.
     Raises InvalidInput if the file is missing or damaged, or does not match the architecture or the shape.
     """
     try:

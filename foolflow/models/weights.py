@@ -51,7 +51,7 @@ class Weights:
 def read_weights(path: str) -> Weights:
     """Read a state dict, on the CPU: `.safetensors`, or another of `ENDINGS` through `torch.load(weights_only=True)`.
 
-    Raises InvalidInput if the file is missing, damaged, something else than weights, or not finite.
+    Raises InvalidInput if the file is missing, damaged, something else than weights, or holds NaN.
     """
     file = Path(path)
     if not file.is_file():

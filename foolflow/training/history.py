@@ -8,6 +8,8 @@ from dataclasses import dataclass
 class Epoch:
     """One line of history.csv. Accuracies are fractions; train_accuracy is measured on the batches during training.
 
+    learning_rate: of the last batch.  seconds: of the updates alone, without the measurements.
+
     val_attacked_accuracy, val_pgd_accuracy: only in adversarial training, on the first val images, under the attack of
     the training and under PGD. If the first stays high while the second falls to 0, the network has overfitted to the
     attack of the training (catastrophic overfitting, Wong et al. 2020).

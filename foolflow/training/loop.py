@@ -65,7 +65,7 @@ def train(
     hardening: for adversarial training, the attacks on the batches.
     progress: receives the progress (default: printed to standard output).
     checkpoint: written after each epoch; the training resumes from it if it has the same `fingerprint`.
-    Raises InvalidInput if the loss becomes infinite or NaN.
+    Raises InvalidInput if the loss becomes infinite or NaN, or if the train split holds a single image.
     """
     precision = training_precision(recipe.precision, train_set.images.device)
     progress = progress or Progress("training", "epochs")

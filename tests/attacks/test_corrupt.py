@@ -52,6 +52,26 @@ def test_more_draws_fool_more_images_and_all_stay_in_range(trained):
     assert many.iterations.max() == 10
 
 
+def test_a_draw_whose_logits_are_not_finite_is_no_success(trained):
+    class Overflowing(nn.Module):
+        """Not finite on the first change of an image that it gets."""
+
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+
+        def forward(self, images):
+            self.calls += 1
+            logits = trained.model(images)
+            return logits * float("nan") if self.calls == 2 else logits
+
+    images, labels = trained.images[:100], trained.labels[:100]
+    usual = corrupt(trained.model, images, labels, epsilon=0.4, draws=10)
+    made = corrupt(Overflowing(), images, labels, epsilon=0.4, draws=10)
+    assert made.iterations[labels != 0].max() == 10
+    assert made.success.sum() > 0.5 * usual.success.sum()
+
+
 STRENGTH = {
     "rotation": 30.0,
     "translation": 5.0,

@@ -112,13 +112,15 @@ def test_predictions_of_a_random_victim_do_not_depend_on_a_failed_attempt(traine
     assert torch.equal(halved.logits[:10], first.logits)
 
 
-def test_large_images_are_stored_in_8_bits_and_judged_as_stored(trained, monkeypatch):
+def test_large_sets_whose_distances_do_not_count_are_stored_in_8_bits_and_judged_as_stored(trained, monkeypatch):
     monkeypatch.setattr("foolflow.data.adversarial.LARGE_IMAGE", 100)
     monkeypatch.setattr("foolflow.data.adversarial.LARGE_SET", 4 * 784 * 29)
     images = (trained.images[:30] * 255).round().to(torch.uint8)
     split = Split(images.numpy(), trained.labels[:30].numpy(), tuple("0123456789"))
     cpu = torch.device("cpu")
-    entry = {"method": "deepfool", "parameters": {"overshoot": 0.0}}
+    for counts in ({"method": "deepfool"}, {"method": "fgsm", "parameters": {"epsilon": 0.03}}):
+        assert run_attack(trained.model, split, counts, cpu).stored == "float32"
+    entry = {"method": "stadv", "parameters": {"tau": 0.02, "steps": 20, "restarts": 0}}
     made = run_attack(trained.model, split, entry, cpu)
     assert made.stored == "uint8"
     assert run_attack(trained.model, split, entry | {"images": 29}, cpu).stored == "float32"
@@ -128,7 +130,7 @@ def test_large_images_are_stored_in_8_bits_and_judged_as_stored(trained, monkeyp
     clean = classify(trained.model, images, cpu)
     stored, precise = (judge(trained.model, split, clean, one, cpu) for one in (made, exact))
     assert stored["success"].tolist() == stored["success_8bit"].tolist() == precise["success_8bit"].tolist()
-    assert stored["success"].sum() < precise["success"].sum()
+    assert precise["success"].any()
     levels = stored["linf"] * 255
     assert (levels - levels.round()).abs().max() < 1e-3
 

@@ -12,6 +12,7 @@ from onnx import TensorProto
 
 from foolflow import attacks
 from foolflow.compute.freezing import frozen
+from foolflow.compute.gradients import why_not_differentiable
 from foolflow.errors import InvalidInput
 from foolflow.models.kinds import model_files
 from foolflow.models.supplied import load_supplied
@@ -97,6 +98,10 @@ def test_a_graph_that_cannot_be_converted_runs_without_a_gradient(tmp_path):
         found.victim(IMAGES.clone().requires_grad_())
     with pytest.raises(InvalidInput, match="use attacks without gradients"), frozen(found.victim):
         attacks.fgsm(found.victim, IMAGES, expected.argmax(1), epsilon=0.1)
+    assert "operator Shrink cannot be converted" in why_not_differentiable(found.victim, IMAGES[:1])
+    made = attacks.autoattack(found.victim, IMAGES, expected.argmax(1), epsilon=0.5)  # its part without gradients
+    assert made.images.shape == IMAGES.shape
+    assert made.gradient_evaluations.sum() == 0
     with torch.no_grad():
         assert torch.allclose(found.victim(IMAGES.clone().requires_grad_()), expected, atol=1e-4)
 

@@ -3,6 +3,7 @@ import inspect
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 
 import foolflow
 from foolflow.errors import InvalidInput
@@ -134,3 +135,13 @@ def test_public_functions_document_what_they_raise():
     assert len(functions) > 15
     silent = [one.__name__ for one in functions if "Raises InvalidInput" not in inspect.getdoc(one)]
     assert silent == []
+
+
+def test_tied_weights_are_saved(tmp_path):
+    """A file of safetensors cannot hold tensors that share memory."""
+    layer = torch.nn.Linear(4, 4)
+    network = torch.nn.Sequential(layer, layer)
+    path = tmp_path / "weights.safetensors"
+    save_victim(path, network, model={"python": "mine.py:net"}, defense={}, shape=DIGITS)
+    with safe_open(path, "pt") as file:
+        assert torch.equal(file.get_tensor("0.weight"), file.get_tensor("1.weight"))
