@@ -1,15 +1,16 @@
 """APGD: projected gradient ascent that halves its step size when it stops making progress."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.ball import project, random_start, steepest
-from foolflow.attacks.base import Adversarial, at_each, lead, rival_logits
+from foolflow.attacks.base import Adversarial, at_each, check_choice, lead, rival_logits, rows_of
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.shortest import column
+from foolflow.attacks.standard import NORMS
 from foolflow.attacks.standing import Standing, rounds
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
@@ -59,8 +60,8 @@ def apgd(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("linf", "l2") or loss not in LOSSES:
-        raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: {', '.join(LOSSES)}")
+    check_choice("norm", norm, NORMS)
+    check_choice("loss", loss, LOSSES)
     if steps < 1 or restarts < 1 or target_classes < 0:
         raise InvalidInput(
             f"steps {steps}, restarts {restarts}: at least 1; target_classes {target_classes}: not negative"
@@ -143,12 +144,6 @@ class _Points:
     checked: Tensor
     halved: Tensor
 
-    def at(self, rows: Tensor | None) -> "_Points":
-        if rows is None:
-            return self
-        parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return replace(self, **{name: part[rows] for name, part in parts.items() if part is not None})
-
 
 class _Ascent:
     """One start from a random point of the ball."""
@@ -171,7 +166,7 @@ class _Ascent:
         for count, steps_of_round in schedule[1:]:
             if len(standing) == 0:
                 break
-            points = points.at(standing.narrow(points.best_loss, count))
+            points = rows_of(points, standing.narrow(points.best_loss, count))
             points = self._climb(points.best, points.aims, steps_of_round, LATER_STEP)
         standing.settle(points.best_loss, points.best)
 
@@ -210,7 +205,7 @@ class _Ascent:
             checked=loss,
             halved=torch.ones_like(labels, dtype=torch.bool),
         )
-        return points.at(standing.record(start, logits))
+        return rows_of(points, standing.record(start, logits))
 
     def _step(self, points: _Points, *, first: bool, needed: bool) -> _Points:
         """Take one step. needed: whether there is another one, which needs a gradient."""
@@ -229,7 +224,7 @@ class _Ascent:
         if needed:
             points.gradient = gradient
             points.best_gradient = torch.where(column(better), gradient, points.best_gradient)
-        return points.at(self.standing.record(moved, logits))
+        return rows_of(points, self.standing.record(moved, logits))
 
     def _adapt(self, points: _Points, steps: int) -> None:
         """At a checkpoint, halve the step size of the points that made too little progress, and restart from the best.

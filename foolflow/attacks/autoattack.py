@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.attacks.apgd import apgd
-from foolflow.attacks.base import Adversarial, at_each, conclude, is_success
+from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude, is_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.dichotomy import dichotomy
 from foolflow.attacks.fab import fab
 from foolflow.attacks.square import square
+from foolflow.attacks.standard import NORMS
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
@@ -57,8 +58,7 @@ def autoattack(
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
     """
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    check_choice("norm", norm, NORMS)
     if queries < 1:
         raise InvalidInput(f"queries: {queries} is below 1")
     with torch.no_grad():

@@ -12,10 +12,9 @@ from foolflow.attacks.base import Adversarial, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.gaps import fading_noise, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.attacks.variants import with_defaults
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
-
-DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 
 # The improved variant:
 LAST_RATE = 0.03  # final learning rate as a fraction of the first
@@ -58,11 +57,7 @@ def automatic(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if variant not in DEFAULTS:
-        raise InvalidInput(f"variant: {variant!r} is not improved or published")
-    default_steps, default_rate = DEFAULTS[variant]
-    steps = default_steps if steps is None else steps
-    rate = default_rate if learning_rate is None else learning_rate
+    steps, rate = with_defaults(variant, steps, learning_rate)
     if steps < 1 or not rate > 0 or not 0 < precision < 1:
         raise InvalidInput(
             f"steps {steps}: at least 1; learning_rate {rate}: above 0; precision {precision}: between 0 and 1"

@@ -1,7 +1,8 @@
 """Shared by all attacks: the result type, checks of inputs and logits, margins and success."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from foolflow.compute.acceleration import unaccelerated
 from foolflow.errors import InvalidInput
+
+Rows = TypeVar("Rows", bound=Any)
 
 # The logits of an image vary between batches: by about 1e-6 of what the network builds up, which can be much more than
 # the lead of an uncertain image, and by the spacing of floating-point numbers of their size.
@@ -36,6 +39,21 @@ class Adversarial:
     iterations: Tensor
     gradient_evaluations: Tensor
     details: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def check_choice(name: str, given: str, allowed: Collection[str]) -> None:
+    """Raise InvalidInput unless the parameter `name` has one of the allowed values."""
+    if given not in allowed:
+        *others, last = allowed
+        raise InvalidInput(f"{name}: {given!r} is not {', '.join(others)} or {last}")
+
+
+def rows_of(one: Rows, rows: Tensor | None) -> Rows:
+    """Return a dataclass of tensors (N, ...), or None, with these rows of each. rows: None for all of them."""
+    if rows is None:
+        return one
+    parts = {part.name: getattr(one, part.name) for part in fields(one)}
+    return replace(one, **{name: part[rows] for name, part in parts.items() if part is not None})
 
 
 def check_adversarial(made: Adversarial, images: Tensor) -> None:

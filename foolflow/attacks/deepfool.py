@@ -1,7 +1,7 @@
 """DeepFool."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -9,14 +9,17 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import (
     Adversarial,
+    check_choice,
     clean_scale,
     conclude,
     is_clear_success,
     rival_logits,
     rounding,
+    rows_of,
 )
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.shortest import TINY, dual_length
+from foolflow.attacks.standard import NORMS
 from foolflow.errors import InvalidInput
 
 # Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
@@ -56,8 +59,7 @@ def deepfool(
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
     """
-    if norm not in ("l2", "linf"):
-        raise InvalidInput(f"norm: {norm!r} is not l2 or linf")
+    check_choice("norm", norm, NORMS)
     if steps < 0 or overshoot < 0 or classes < 2 or nearest < 1:
         raise InvalidInput(
             f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2; "
@@ -73,7 +75,7 @@ def deepfool(
             break
         finished = len(active.rows) - len(standing)
         count = active.rivals.shape[1] if step == 0 or step >= HARD else min(nearest, active.rivals.shape[1])
-        active = active.at(standing)
+        active = rows_of(active, standing)
         # Backward passes include the finished images, unless a new forward pass without them costs less.
         if finished * count > len(standing):
             inputs, logits = _forward(model, active.current)
@@ -101,11 +103,6 @@ class _Active:
     lengths: Tensor
     scale: Tensor
     current: Tensor
-
-    def at(self, places: Tensor) -> "_Active":
-        if len(places) == len(self.rows):
-            return self
-        return _Active(*(getattr(self, part.name)[places] for part in fields(self)))
 
 
 def _start(images: Tensor, labels: Tensor, logits: Tensor, classes: int) -> _Active:

@@ -6,15 +6,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, check_choice, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.fixed_norm import descend_at
 from foolflow.attacks.linearised import descend
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import Shortest, length
+from foolflow.attacks.standard import NORMS
+from foolflow.attacks.variants import with_defaults
 from foolflow.errors import InvalidInput
-
-DEFAULTS = {"improved": (100, 1.0), "published": (1000, 0.005)}  # steps, learning rate
 
 
 @for_any_model
@@ -63,11 +63,8 @@ def dichotomy(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("l2", "linf") or variant not in DEFAULTS:
-        raise InvalidInput(f"norm: {norm!r} is not l2 or linf; or variant: {variant!r} is not improved or published")
-    default_steps, default_rate = DEFAULTS[variant]
-    steps = default_steps if steps is None else steps
-    rate = default_rate if learning_rate is None else learning_rate
+    check_choice("norm", norm, NORMS)
+    steps, rate = with_defaults(variant, steps, learning_rate)
     low, high = interval
     if steps < 1 or not rate > 0 or (variant == "improved" and rate > 1):
         raise InvalidInput(f"steps {steps}: at least 1; learning_rate {rate}: above 0, for `improved` at most 1")

@@ -1,14 +1,15 @@
 """FAB: the fast adaptive boundary attack, which looks for the smallest perturbation."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, as_epsilons, is_clear_success, lead, rounding
+from foolflow.attacks.base import Adversarial, as_epsilons, check_choice, is_clear_success, lead, rounding, rows_of
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.hyperplane import to_hyperplane
 from foolflow.attacks.shortest import TINY, column, length
+from foolflow.attacks.standard import NORMS
 from foolflow.attacks.standing import Standing, rounds
 from foolflow.errors import InvalidInput
 
@@ -51,8 +52,7 @@ def fab(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    check_choice("norm", norm, NORMS)
     if steps < 1 or target_classes < 1:
         raise InvalidInput(f"steps {steps}, target_classes {target_classes}: at least 1")
     if epsilon is not None:
@@ -80,12 +80,6 @@ class _Points:
     nearest: Tensor
     least: Tensor
 
-    def at(self, rows: Tensor | None) -> "_Points":
-        if rows is None:
-            return self
-        parts = {part.name: getattr(self, part.name) for part in fields(self)}
-        return replace(self, **{name: part[rows] for name, part in parts.items() if part is not None})
-
 
 def _search(standing: Standing, epsilon: float | None, norm: str, target_classes: int, steps: int) -> None:
     aims = standing.likely_classes(target_classes)
@@ -103,7 +97,7 @@ def _search(standing: Standing, epsilon: float | None, norm: str, target_classes
     )
     schedule = rounds(standing.per_image, steps, SHARES[norm])
     for rank, (count, steps_of_round) in enumerate(schedule):
-        points = points.at(standing.narrow(-points.least, count))
+        points = rows_of(points, standing.narrow(-points.least, count))
         last_round = rank + 1 == len(schedule)
         for step in range(steps_of_round + last_round):
             points = _step(standing, points, epsilon, norm, last=last_round and step == steps_of_round)
@@ -137,7 +131,7 @@ def _step(standing: Standing, points: _Points, epsilon: float | None, norm: str,
     gaps = gap(logits, slice(None)) - NUDGE * rounding(logits, points.labels, points.targets, points.scale)
     kept = standing.record(points.current, logits, inside)
     if kept is not None:
-        points, gradients, gaps, fooled = points.at(kept), gradients[kept], gaps[kept], fooled[kept]
+        points, gradients, gaps, fooled = rows_of(points, kept), gradients[kept], gaps[kept], fooled[kept]
     if not last and len(standing):
         points.current = torch.cat(
             [

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import steepest
-from foolflow.attacks.base import Adversarial, at_each, conclude
+from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude
 from foolflow.attacks.border import for_any_model
-from foolflow.errors import InvalidInput
+from foolflow.attacks.standard import NORMS
 
 
 @for_any_model
@@ -33,8 +33,7 @@ def fgsm(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, an epsilon is negative, the norm is
     unknown, or the model's logits are not finite.
     """
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    check_choice("norm", norm, NORMS)
     direction = steepest(_loss_gradient(model, images, labels, targets), norm)
     if targets is not None:
         direction = -direction

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, at_each, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, Shortest, column, length
+from foolflow.attacks.standard import NORMS
 from foolflow.errors import InvalidInput
 
 
@@ -45,8 +46,7 @@ def fixed_norm(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("l2", "linf"):
-        raise InvalidInput(f"norm: {norm!r} is not l2 or linf")
+    check_choice("norm", norm, NORMS)
     if steps < 1 or not learning_rate > 0:
         raise InvalidInput(f"steps {steps}: at least 1; learning_rate {learning_rate}: above 0")
     with torch.no_grad():

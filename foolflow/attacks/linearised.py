@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from foolflow.attacks.base import rival_logits
+from foolflow.attacks.base import rival_logits, rows_of
 from foolflow.attacks.gaps import ALL, fading_noise, gap
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, column, dual_length, length
@@ -70,9 +70,6 @@ class _Starts:
         zeros = torch.zeros_like(upper)
         return cls(rows, rivals, upper, perturbations, zeros + torch.inf, torch.zeros_like(perturbations), zeros)
 
-    def keep(self, which: Tensor) -> "_Starts":
-        return _Starts(*(part[which] for part in vars(self).values()))
-
 
 # ---- Phases ---------------------------------------------------------------------------------------------------------
 
@@ -93,7 +90,7 @@ def _compete(search: Search, rows: Tensor, logits: Tensor, steps: int) -> None:
     total, step = sum(count for _, count in stages), 0
     for per_image, count in stages:
         if per_image < stages[0][0]:
-            starts = starts.keep(_better_half(starts.estimate, 2 * per_image))
+            starts = rows_of(starts, _better_half(starts.estimate, 2 * per_image))
         for _ in range(count):
             starts = _step(search, starts, search.rate * _share(step, total), per_image, step=step)
             step += 1
@@ -127,7 +124,7 @@ def _refine(search: Search, rows: Tensor, steps: int) -> None:
         stale = torch.where(shorter, 0, stale + 1)
         going = stale < PATIENCE
         if step > SETTLED * steps and not going.all():
-            starts, reference, stale = starts.keep(going), reference[going], stale[going]
+            starts, reference, stale = rows_of(starts, going), reference[going], stale[going]
 
 
 def _share(step: int, total: int) -> float:

@@ -7,15 +7,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import project, random_start, steepest
-from foolflow.attacks.base import (
-    Adversarial,
-    at_each,
-    clean_scale,
-    conclude,
-    is_clear_success,
-    margin,
-)
+from foolflow.attacks.base import Adversarial, at_each, check_choice, clean_scale, conclude, is_clear_success, margin
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.standard import NORMS
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 
@@ -55,8 +49,8 @@ def pgd(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("linf", "l2") or loss not in ("cross_entropy", "margin"):
-        raise InvalidInput(f"norm {norm!r}: linf or l2; loss {loss!r}: cross_entropy or margin")
+    check_choice("norm", norm, NORMS)
+    check_choice("loss", loss, ("cross_entropy", "margin"))
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
     with torch.no_grad():

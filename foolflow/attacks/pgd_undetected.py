@@ -10,14 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import project, random_start, steepest
-from foolflow.attacks.base import (
-    Adversarial,
-    at_each,
-    clean_scale,
-    conclude,
-    is_clear_success,
-)
+from foolflow.attacks.base import Adversarial, at_each, check_choice, clean_scale, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.standard import NORMS
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.filtered import Filtered, through_filter
@@ -60,8 +55,7 @@ def pgd_undetected(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, there is
     no squeezer, or the model's logits are not finite.
     """
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    check_choice("norm", norm, NORMS)
     if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
         raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
     if not 0 <= weight < np.inf:

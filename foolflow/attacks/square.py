@@ -7,9 +7,10 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, at_each, lead
+from foolflow.attacks.base import Adversarial, at_each, check_choice, lead
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.shortest import TINY, column, length
+from foolflow.attacks.standard import NORMS
 from foolflow.attacks.standing import Standing
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
@@ -51,8 +52,7 @@ def square(
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, or the
     model's logits are not finite.
     """
-    if norm not in ("linf", "l2"):
-        raise InvalidInput(f"norm: {norm!r} is not linf or l2")
+    check_choice("norm", norm, NORMS)
     if queries < 1 or not 0 < area <= 1:
         raise InvalidInput(f"queries {queries}: at least 1; area {area}: above 0, at most 1")
     search = _linf if norm == "linf" else _l2

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from foolflow.attacks.adam import descend
 from foolflow.attacks.base import (
     Adversarial,
+    check_choice,
     clean_scale,
     conclude,
     contested,
@@ -125,8 +126,8 @@ def stadv(
         steps = STEPS if automatic else STEPS_AT_FIXED_TAU
     if not automatic and (isinstance(tau, str) or tau < 0):
         raise InvalidInput(f"tau: {tau!r} is neither a number of at least 0 nor auto")
-    if solver not in SOLVERS or init not in INITS:
-        raise InvalidInput(f"solver {solver!r}: one of {', '.join(SOLVERS)}; init {init!r}: one of {', '.join(INITS)}")
+    check_choice("solver", solver, SOLVERS)
+    check_choice("init", init, INITS)
     if init == "shift" and not allow_shift:
         raise InvalidInput("init: shift needs allow_shift: true")
     if solver == "reweighted" and smoothing <= 0:

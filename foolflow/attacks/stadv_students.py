@@ -6,13 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import (
-    Adversarial,
-    clean_scale,
-    conclude,
-    is_clear_success,
-    margin,
-)
+from foolflow.attacks.base import Adversarial, check_choice, clean_scale, conclude, is_clear_success, margin
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, sizes, warp
@@ -67,8 +61,7 @@ def stadv_students(
     if targets is None:
         raise InvalidInput("stadv_students is a targeted attack: it needs targets")
     for name, value in (("scores", scores), ("neighbours", neighbours), ("returned", returned)):
-        if value not in CHOICES[name]:
-            raise InvalidInput(f"{name}: {value!r} is not one of {', '.join(CHOICES[name])}")
+        check_choice(name, value, CHOICES[name])
     if not tau >= 0 or max_evaluations < 1:
         raise InvalidInput(f"tau {tau}: at least 0; max_evaluations {max_evaluations}: at least 1")
     count, _, height, width = images.shape

@@ -26,7 +26,7 @@ FLOATS = {1: torch.float32, 10: torch.float16, 11: torch.float64}
 # Operators that only change the shape or the type of what a softmax returns.
 PASSING = ("Identity", "Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose")
 
-GRADIENT_FREE = "use attacks without gradients: square, corrupt and other black-box attacks"
+REMEDY = "use attacks without gradients: square, corrupt and other black-box attacks"
 
 
 class OnnxRuntime(nn.Module):
@@ -40,7 +40,7 @@ class OnnxRuntime(nn.Module):
 
     def forward(self, images: Tensor) -> Any:
         if images.requires_grad and torch.is_grad_enabled():
-            raise InvalidInput(f"{self.path} cannot be differentiated: {self.obstacle}; {GRADIENT_FREE}")
+            raise InvalidInput(f"{self.path} cannot be differentiated: {self.obstacle}; {REMEDY}")
         outputs = self.session.run(None, {self.input_name: images.detach().cpu().contiguous().numpy()})
         tensors = [torch.from_numpy(np.array(output)).to(images.device) for output in outputs]
         return tensors[0] if len(tensors) == 1 else tensors

@@ -19,7 +19,7 @@ FAR = 0.1  # of accuracy
 FEW = 100  # below this number of images an interval is too wide to rely on
 SINGLE_STEP = "fgsm"
 ITERATIVE = ("pgd_margin", "pgd")  # the attacks whose gradient may be masked, the stronger one first
-GRADIENT_FREE = {"noise": "random"}  # attacks that should not beat an iterative one, with their kind
+CONTROL_KINDS = {"noise": "random"}  # attacks that should not beat an iterative one, with their kind
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
             iterative=_attacked(iterative, budget),
             single_step=next((_attacked(one, budget) for one in tried if one.name == SINGLE_STEP), None),
             stronger=tuple(
-                (GRADIENT_FREE[one.name], _attacked(one, budget)) for one in tried if one.name in GRADIENT_FREE
+                (CONTROL_KINDS[one.name], _attacked(one, budget)) for one in tried if one.name in CONTROL_KINDS
             ),
         )
         signs = [*signs_of_masking(evidence), *_far_stronger(iterative, tried, budget)]
@@ -125,7 +125,7 @@ def _far_stronger(iterative: Tried, tried: Sequence[Tried], budget: Budget) -> I
     """
     before = _attacked(iterative, budget).right()
     for one in tried:
-        if one.counts and one.name not in (*ITERATIVE, SINGLE_STEP, *GRADIENT_FREE):
+        if one.counts and one.name not in (*ITERATIVE, SINGLE_STEP, *CONTROL_KINDS):
             both = on_common_images([before, _attacked(one, budget).right()]).to_numpy()
             own, other = both.mean(axis=0)
             if own - other >= FAR:
