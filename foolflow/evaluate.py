@@ -19,8 +19,9 @@ from foolflow.attacks.inspection import inspect as facts_about
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import built_in, load_attack
+from foolflow.attacks.norms import NORMS, minimised_norm
 from foolflow.attacks.running import run_attack
-from foolflow.attacks.standard import CONTROLS, NORMS, is_within, minimised_norm, needs_gradient, standard_attacks
+from foolflow.attacks.standard import CONTROLS, is_within, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
 from foolflow.compute.modes import in_defaults, usual_modes
 from foolflow.compute.randomness import DRAWS
@@ -224,8 +225,9 @@ def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[s
 
 def _entry(name: str, given: Any) -> Mapping[str, Any]:
     """Return a caller's attack as a config entry. Raises InvalidInput unless it exists and takes its parameters."""
+    through = {"filter_gradient": "auto"}  # as of the standard attacks
     if callable(given):
-        return {"function": given}
+        return through | {"function": given}
     keys = set(given) if isinstance(given, Mapping) else set()
     if len(keys & NAMING) != 1 or keys - NAMING - OTHERS or not isinstance(given.get("parameters", {}), Mapping):
         needed = f"{' or '.join(sorted(NAMING))}, and perhaps {', '.join(sorted(OTHERS))}"
@@ -241,7 +243,7 @@ def _entry(name: str, given: Any) -> Mapping[str, Any]:
             )
         except TypeError as error:
             raise InvalidInput(f"attack {name!r}: {given['method']}: {error}") from error
-    return given
+    return through | dict(given)
 
 
 def _collected(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

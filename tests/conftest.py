@@ -76,8 +76,8 @@ def _one_thread() -> None:  # two threads wait for each other if other programs 
 
 
 @pytest.fixture(autouse=True)
-def _seeded() -> None:  # what a test draws does not depend on the tests before it
-    torch.manual_seed(0)
+def _seeded() -> None:  # what the body of a test draws does not depend on the tests before it
+    torch.manual_seed(1234)  # 0 is the seed of some probes
 
 
 @pytest.fixture(autouse=True)

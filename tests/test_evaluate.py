@@ -59,6 +59,7 @@ def test_an_attack_with_several_epsilons_is_compared_with_the_others(data):
     }
     table = evaluated(*data, attacks=entries).summary().set_index("attack")
     assert table.loc["pgd", "accuracy"] <= table.loc["fgsm", "accuracy"]
+    assert "masking" not in table.loc["pgd", "warnings"]  # which its smallest epsilon alone would suggest
 
 
 def test_a_model_that_is_never_right_has_an_answer(data):
@@ -70,6 +71,14 @@ def test_a_model_that_is_never_right_has_an_answer(data):
     assert table["fooled"].isna().all()
 
 
+@pytest.fixture(params=[torch.float32, torch.float64])
+def default_dtype(request):
+    torch.set_default_dtype(request.param)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("default_dtype")
 def test_attacks_go_straight_through_a_filter_that_rounds(data):
     """Which has no gradient of its own, so that attacks along it would flatter the filter."""
     model, images, labels = data
@@ -79,6 +88,9 @@ def test_attacks_go_straight_through_a_filter_that_rounds(data):
     assert found.loc["pgd_margin", "accuracy"] < found.loc["noise", "accuracy"]
     assert found.loc["pgd_margin", "accuracy"] <= bare.loc["pgd_margin", "accuracy"] + 0.1
     assert "zero" not in str(found.loc["clean", "warnings"])
+    mine = {"mine": {"method": "pgd", "parameters": {"epsilon": 0.15, "loss": "margin", "steps": 40, "restarts": 2}}}
+    own = evaluated(victim, images, labels, epsilon=0.15, attacks=mine).summary().set_index("attack")
+    assert own.loc["mine", "accuracy"] == found.loc["pgd_margin", "accuracy"]
 
 
 def test_the_worst_case_of_a_linear_model_is_the_exact_one(data):

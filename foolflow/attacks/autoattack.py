@@ -14,8 +14,8 @@ from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude, 
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.dichotomy import dichotomy
 from foolflow.attacks.fab import fab
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.square import square
-from foolflow.attacks.standard import NORMS
 from foolflow.compute.gradients import why_not_differentiable
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput

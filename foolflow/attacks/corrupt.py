@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, at_each, conclude, is_success, lead
+from foolflow.attacks.base import Adversarial, at_each, conclude, is_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.corruptions import CORRUPTIONS, Draw
 from foolflow.attacks.kinds import NOISES, STRENGTHS, corruption_problem
@@ -88,8 +88,9 @@ def _corrupted(
         made[standing] = _changed(images[standing], kind, size, plan)
         iterations[standing] += 1
         if plan is not plans[-1]:
-            # At a tie, which logits that are not finite are, the next draw may do better.
-            standing = standing[lead(model(made[standing]), labels[standing], None) <= 0]
+            logits = model(made[standing])
+            # Logits of 0 alone stand for some that were not finite, which fool nothing.
+            standing = standing[(logits.argmax(1) == labels[standing]) | (logits == 0).all(1)]
     found = conclude(model, made, labels, None, iterations, torch.zeros_like(labels))
     if kind in NOISES:
         return found

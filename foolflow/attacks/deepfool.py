@@ -18,8 +18,8 @@ from foolflow.attacks.base import (
     rows_of,
 )
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.shortest import TINY, dual_length
-from foolflow.attacks.standard import NORMS
 from foolflow.errors import InvalidInput
 
 # Each step goes a little too far, as in the authors' code, which adds 1e-4 to the gap. Without this, images would stop
@@ -75,7 +75,7 @@ def deepfool(
             break
         finished = len(active.rows) - len(standing)
         count = active.rivals.shape[1] if step == 0 or step >= HARD else min(nearest, active.rivals.shape[1])
-        active = rows_of(active, standing)
+        active = rows_of(active, standing if finished else None)
         # Backward passes include the finished images, unless a new forward pass without them costs less.
         if finished * count > len(standing):
             inputs, logits = _forward(model, active.current)

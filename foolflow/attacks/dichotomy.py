@@ -10,9 +10,9 @@ from foolflow.attacks.base import Adversarial, check_choice, conclude, is_clear_
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.fixed_norm import descend_at
 from foolflow.attacks.linearised import descend
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import Shortest, length
-from foolflow.attacks.standard import NORMS
 from foolflow.attacks.variants import with_defaults
 from foolflow.errors import InvalidInput
 
@@ -55,7 +55,8 @@ def dichotomy(
     steps: maximum number of gradient evaluations: `improved`: per image (100); `published`: per norm (1,000).
     learning_rate: `improved`: 1, falling along a cosine; `published`: of Adam, 0.005.
     interval: the first bracket, in pixel units. It is widened for images that are not fooled at its upper end, which
-        for `improved` limits the first step alone. No norm below its lower end is tried.
+        for `improved` limits the first step alone. No norm below its lower end is aimed at; clipping,
+        and the search on networks without a useful gradient, may end below it.
     precision: fraction of its upper end at which a bracket is closed.
     seed: of the random directions and of the noise, which are the same for every image.
     Misclassified images are returned unchanged, and so are images for which no adversarial image is found. Finished

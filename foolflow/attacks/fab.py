@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from foolflow.attacks.base import Adversarial, as_epsilons, check_choice, is_clear_success, lead, rounding, rows_of
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.hyperplane import to_hyperplane
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.shortest import TINY, column, length
-from foolflow.attacks.standard import NORMS
 from foolflow.attacks.standing import Standing, rounds
 from foolflow.errors import InvalidInput
 

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.ball import steepest
 from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude
 from foolflow.attacks.border import for_any_model
-from foolflow.attacks.standard import NORMS
+from foolflow.attacks.norms import NORMS
 
 
 @for_any_model

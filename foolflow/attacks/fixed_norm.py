@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, at_each, check_choice, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.search import Search
 from foolflow.attacks.shortest import TINY, Shortest, column, length
-from foolflow.attacks.standard import NORMS
 from foolflow.errors import InvalidInput
 
 

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import Adversarial, at_each, check_choice, clean_scale, conclude, is_clear_success, margin
 from foolflow.attacks.border import for_any_model
-from foolflow.attacks.standard import NORMS
+from foolflow.attacks.norms import NORMS
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput
 

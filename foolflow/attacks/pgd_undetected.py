@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from foolflow.attacks.ball import project, random_start, steepest
 from foolflow.attacks.base import Adversarial, at_each, check_choice, clean_scale, conclude, is_clear_success
 from foolflow.attacks.border import for_any_model
-from foolflow.attacks.standard import NORMS
+from foolflow.attacks.norms import NORMS
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.filtered import Filtered, through_filter

@@ -13,9 +13,9 @@ from foolflow.attacks.base import Adversarial, check_adversarial, unstack
 from foolflow.attacks.counting import passes_counted
 from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import load_attack
+from foolflow.attacks.norms import measures_distance
 from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
-from foolflow.attacks.standard import measures_distance
 from foolflow.compute.acceleration import accelerated
 from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.generators import seeded

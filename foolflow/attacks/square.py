@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from foolflow.attacks.base import Adversarial, at_each, check_choice, lead
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.norms import NORMS
 from foolflow.attacks.shortest import TINY, column, length
-from foolflow.attacks.standard import NORMS
 from foolflow.attacks.standing import Standing
 from foolflow.compute.seeds import derived_seed
 from foolflow.errors import InvalidInput

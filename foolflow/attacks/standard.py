@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from foolflow.attacks.gradient_free import GRADIENT_FREE
+from foolflow.attacks.norms import has_ball, minimised_norm
 
 Entry = dict[str, Any]
 
-NORMS = ("linf", "l2")
-
 CONTROLS = ("noise",)  # random changes of the same size, to compare the attacks with
-
-# Attacks that look for the smallest perturbation, with the norm that they minimise by default.
-MINIMAL = {"dichotomy": "l2", "automatic": "l2", "deepfool": "l2", "fab": "linf"}
 
 
 def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
@@ -39,27 +35,10 @@ def standard_attacks(norm: str, epsilon: float) -> dict[str, Entry]:
     return {name: entry | {"filter_gradient": "auto"} for name, entry in entries.items()}
 
 
-def has_ball(entry: Mapping[str, Any]) -> bool:
-    """Whether an attack stays within a given epsilon, rather than looking for the smallest perturbation."""
-    return "epsilon" in entry.get("parameters", {})
-
-
-def measures_distance(entry: Mapping[str, Any]) -> bool:
-    """Whether the distance of an attack's images counts: it has a ball, or looks for the smallest perturbation."""
-    return "function" in entry or has_ball(entry) or minimised_norm(entry) is not None
-
-
 def needs_gradient(entry: Mapping[str, Any]) -> bool:
     """Whether an attack is one of ours that cannot run on a model without a gradient."""
     method = entry.get("method", "")
     return bool(method) and ":" not in method and method not in GRADIENT_FREE
-
-
-def minimised_norm(entry: Mapping[str, Any]) -> str | None:
-    """Return the norm that one of our attacks minimises, `l2` or `linf`; None for any other attack."""
-    if entry.get("method") not in MINIMAL or has_ball(entry):
-        return None
-    return str(entry.get("parameters", {}).get("norm", MINIMAL[entry["method"]]))
 
 
 def is_within(entry: Mapping[str, Any], norm: str) -> bool:

@@ -1,6 +1,6 @@
 """Leave the modes of PyTorch that the caller is in, so that an attack computes the same wherever it is called from."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -74,9 +74,13 @@ def _usual_defaults() -> Iterator[Defaults]:
 class InDefaults(nn.Module):
     """A network that runs with the given defaults, those of its owner. Inside, attacks run with the usual ones."""
 
-    def __init__(self, network: nn.Module, defaults: Defaults) -> None:
+    def __init__(self, network: Callable[[Tensor], Any], defaults: Defaults) -> None:
         super().__init__()
         self.network, self.defaults = network, defaults
+
+    def of(self, part: Callable[[Tensor], Any]) -> "InDefaults":
+        """Return a part of the network that runs with the same defaults."""
+        return InDefaults(part, self.defaults)
 
     def forward(self, images: Tensor) -> Any:
         with self.defaults.restored():

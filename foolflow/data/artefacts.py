@@ -55,7 +55,9 @@ class Artefacts:
 
     def accuracy(self, cell: Cell) -> dict[str, Any]:
         """Return for each split the number of images `n`, and how many of them are classified correctly, `correct`."""
-        return read_json(self._judged("accuracies", cell))
+        path = self._judged("accuracies", cell)
+        self._used |= {path.with_name("records.parquet")} & set(self.files.get("judgements", ()))
+        return read_json(path)
 
     def split(self, cell: Cell) -> Split:
         """Return the test split of the cell's data set."""
@@ -70,7 +72,7 @@ class Artefacts:
         return tuple(self._judgement(self._judged("judgements", cell)).attrs["class_names"])
 
     def random_victims(self) -> dict[str, int]:
-        """Return the judges that draw random numbers, of those whose records were read since the last call.
+        """Return the judges that draw random numbers, of those that were read since the last call.
 
         Their names are dataset/model/defense, the values the number of passes that are averaged.
         """

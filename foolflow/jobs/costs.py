@@ -187,7 +187,8 @@ def _package(version: str, parameters: Parameters, classes: int) -> Cost:
         "fab-t": (200 * targets, 100 * targets),
         "square": (5000, 0),
     }
-    parts = parameters.get("attacks", PARTS_OF["standard"]) if version == "custom" else PARTS_OF[version]
+    named = parameters.get("attacks") if version == "custom" else PARTS_OF.get(version)
+    parts = [part for part in named or () if part in each] or PARTS_OF["standard"]  # the library reports unknown names
     draws = GRADIENTS if version == "rand" else 1
     starts = [RESTARTS if version in ("plus", "custom") and part in RESTARTED_PARTS else 1 for part in parts]
     forward, backward = ([draws * each[part][way] for part in parts] for way in (0, 1))
@@ -197,7 +198,7 @@ def _package(version: str, parameters: Parameters, classes: int) -> Cost:
         share * forward[0] + 15,
         share * backward[0] + 1,
         sum(map(mul, starts, forward)),
-        sum(map(mul, starts, backward)),
+        sum(map(mul, starts, backward)) + 1,
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from foolflow.compute.generators import seeded
+from foolflow.compute.modes import InDefaults
 from foolflow.compute.prediction import to_float
 from foolflow.defenses.filtered import Filtered
 from foolflow.defenses.kinds import has_filter
@@ -97,9 +98,13 @@ def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Lo
     `Filtered` stays outside, where `through_filter` finds it.
     Raises InvalidInput if the network does not take the images or does not return logits.
     """
-    if isinstance(network, Filtered):
-        inner = adapt(network.network, images, device=device)
-        return replace(inner, victim=Filtered(inner.victim, network.images_filter, at=network.at).eval())
+    outer = network.network if isinstance(network, InDefaults) else network
+    if isinstance(outer, Filtered):
+        body, images_filter = outer.network, outer.images_filter
+        if isinstance(network, InDefaults):
+            body, images_filter = network.of(body), network.of(images_filter)
+        inner = adapt(body, images, device=device)
+        return replace(inner, victim=Filtered(inner.victim, images_filter, at=outer.at).eval())
     channels, height, width = images.shape[1:]
     with seeded("supplied victim", device=device), torch.inference_mode(False), torch.no_grad():
         probes = _probes(channels, height, width, to_float(images[:2], device), device)

@@ -21,7 +21,7 @@ from foolflow.tables.links import to_attacks
 from foolflow.tables.wording import listed
 from foolflow.tables.writing import percent
 
-ANY_SIZE = "all attacks, whatever the size of the change"
+ANY_SIZE = "changes of any size"
 LITTLE = 0.1  # of the clean accuracy; below it there is no robustness to speak of
 KEPT = (  # below which part of the clean accuracy
     (LITTLE, "keeps almost none of its accuracy"),
@@ -75,6 +75,7 @@ class Standing:
 
     clean, worst: its accuracy.
     rank: by the worst case on the images that the board compares; 1 is the best, and equals share a rank.
+    compared: its accuracy in the worst case on the images that the board compares, which may be fewer.
     kept: the part of the images classified correctly when clean that is classified correctly in the worst case, too.
     letters: two victims share one if and only if they do not differ significantly.
     differs: whether the victim differs significantly from each victim in the first place.
@@ -85,6 +86,7 @@ class Standing:
     cell: Cell
     clean: Rate
     worst: Rate
+    compared: Rate
     kept: float
     rank: int
     letters: str
@@ -124,7 +126,7 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
     letters = compact_letters(order, different)
     several_seeds = len({cell["seed"] for cell in spec["attempts"]}) > 1
     standings = []
-    for (key, tried), marks in zip(attacked.items(), letters, strict=True):
+    for (key, tried), marks, common in zip(attacked.items(), letters, compared, strict=True):
         victim = dict(zip(VICTIM, key, strict=True))
         clean, worst, kept, warnings = _rates(tried, right[key]) if table is None else _stated(victim, table)
         standings.append(
@@ -133,6 +135,7 @@ def board(spec: Mapping[str, Any], artefacts: Artefacts, is_shown: IsShown) -> B
                 cell=victim,
                 clean=clean,
                 worst=worst,
+                compared=Rate.of(int(common.sum()), len(common)),
                 kept=kept,
                 rank=0,
                 letters=marks,
@@ -217,8 +220,12 @@ def _rate(row: pd.Series) -> Rate:
 
 
 def _hardest(tried: Sequence[Tried], images: pd.Index) -> str:
-    """Return the attack that leaves the least accuracy on these images, or several."""
-    left = {attack_name(one.cell): one.outcomes["right"].loc[images].mean() for one in tried}
+    """Return the attack that leaves the least accuracy on these images, or several. images: without any, on its own."""
+    right = [one.outcomes["right"] for one in tried]
+    left = {
+        attack_name(one.cell): (found.loc[images] if len(images) else found).mean()
+        for one, found in zip(tried, right, strict=True)
+    }
     return listed([name for name, accuracy in left.items() if accuracy == min(left.values())])
 
 
@@ -274,10 +281,15 @@ def verdict(one: Board) -> str:
     if tied:
         everyone = "both victims" if count == 2 else f"all {count} victims"
         first = everyone if len(tied) == len(others) else listed([best.name, *tied])
-        return f"{where} {first} share the highest worst-case accuracy, {_percent(best.worst.value)}{_compared(one)}."
+        highest = _percent(best.compared.value)
+        if any(victim.worst.n != best.compared.n for victim in one.standings):
+            highest += f" of the {one.compared:,} images that every attack tried"
+        return f"{where} {first} share the highest worst-case accuracy, {highest}{_compared(one)}."
     # Only a test of the difference makes the first one the most robust.
     first_of = "is the most robust" if all(other.differs for other in others) else "has the highest worst-case accuracy"
-    return f"{where} {best.name} {first_of} of {count} victims: it {_keeps(best)}{_compared(one)}."
+    same = all(victim.worst.n == best.compared.n for victim in one.standings)
+    on = "" if same else f", on the {one.compared:,} images that every attack tried"
+    return f"{where} {best.name} {first_of} of {count} victims{on}: it {_keeps(best)}{_compared(one)}."
 
 
 def _compared(one: Board) -> str:

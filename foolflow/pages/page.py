@@ -42,7 +42,7 @@ def render(
     environment.filters |= {"caption": caption, "explained": explained, "json": as_script}
     return environment.get_template("page.html").render(
         title=f"{verdicts[0]} Foolflow" if verdicts else "Foolflow",
-        verdicts=verdicts or ["No attack within the bound was judged, so there is no answer."],
+        verdicts=verdicts or ["No attack that counts was judged, so there is no answer."],
         alone=[len(board.standings) for board in boards] == [1],
         warnings=_warnings(boards),
         boards=[_board(board) for board in boards],

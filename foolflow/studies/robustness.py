@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foolflow.attacks.kinds import size_name
-from foolflow.attacks.standard import is_within, minimised_norm, standard_attacks
+from foolflow.attacks.norms import minimised_norm
+from foolflow.attacks.standard import is_within, standard_attacks
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds_of, victims_of
 from foolflow.workflow.config.names import has_several_sizes, unknown, unknown_victims
 
@@ -31,7 +32,8 @@ def attacks(config: Config) -> dict[str, Any]:
     standard = standard_attacks(study["norm"], study["epsilon"])
     if study["attacks"] == "standard":
         return standard
-    known = standard | config["attacks"]
+    # As the standard attacks do, others go straight through a filter without a gradient unless they say otherwise.
+    known = standard | {name: {"filter_gradient": "auto"} | entry for name, entry in config["attacks"].items()}
     return {name: known[name] for name in study["attacks"]}
 
 

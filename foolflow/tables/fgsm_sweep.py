@@ -226,12 +226,11 @@ def _expected(data: pd.DataFrame, name: str) -> list[str]:
     for (dataset, model, attack), rows in known.groupby(ALIKE[:3], sort=False):
         published = rows[f"published_{name}"]
         outside = rows[(published < rows["another_seed_low"]) | (published > rows["another_seed_high"])]
-        beyond = f", except at {_epsilons(outside)}" if len(outside) else ""
+        beyond = f"; at {_epsilons(outside)}, it does not" if len(outside) else ""
         inside = len(rows) - len(outside)
-        verb = "lies" if inside == 1 else "lie"
         found.append(
-            f"Published ({name.replace('_', ' ')}): {inside} of {len(rows)} accuracies {verb} where another "
-            f"seed of {model} ({dataset}, {attack}) would{beyond}."
+            f"Published ({name.replace('_', ' ')}): at {inside} of {len(rows)} epsilons, the accuracy lies where "
+            f"another seed of {model} ({dataset}, {attack}) would{beyond}."
         )
     return found
 

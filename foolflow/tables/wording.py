@@ -74,11 +74,15 @@ def extremes(rows: pd.DataFrame, rate: str, names: Sequence[str], digits: int = 
     top, bottom = (known[known[rate] == value] for value in (known[rate].max(), known[rate].min()))
     if len(top) == len(known):
         return of(top)
-    return f"{of(top)}, the most, and {of(bottom)}, the least; {overlap(top.iloc[0], bottom.iloc[0])}"
+    apart = f"; {overlap(top.iloc[0], bottom.iloc[0])}" if len(top) == len(bottom) == 1 else ""
+    return f"{of(top)}, the most, and {of(bottom)}, the least{apart}"
 
 
 def random_note(victims: Mapping[str, int]) -> list[str]:
-    """Say over how many passes random victims are averaged; nothing if there are none. victims: by model/defense."""
+    """Say over how many passes random victims are averaged; nothing if there are none.
+
+    victims: the number of passes, by dataset/model/defense.
+    """
     return [
         f"Of these victims, {listed(names)} {'draws' if len(names) == 1 else 'draw'} random numbers: each prediction "
         f"is that of the mean probabilities of {passes} passes."

@@ -64,7 +64,11 @@ class Watch:
         The results folder may also hold plans of an earlier config, which do not count.
         """
         complete = with_defaults(with_numbers(config))
-        self._victims = [Path(*map(str, (victim[key] for key in VICTIM))) for victim in victims(complete)]
+        named = [Path(*map(str, (victim[key] for key in VICTIM))) for victim in victims(complete)]
+        folder = self._results / "robustness"
+        found = [path.parent.relative_to(folder) for path in sorted(folder.glob("*/*/*/*/plan.json"))]
+        # Options of Snakemake may have changed the config.
+        self._victims = [victim for victim in named if victim in found] or found
 
     def tell_limits(self) -> None:
         """Say what the budget limits."""

@@ -69,3 +69,4 @@ def test_margin_and_lead():
 def test_no_attack_depends_on_the_standard_list():
     for name in dir(foolflow.attacks):
         assert "foolflow.attacks.standard" not in closure(f"foolflow.attacks.{name}"), name
+    assert "foolflow.attacks.standard" not in closure("foolflow.attacks.running")

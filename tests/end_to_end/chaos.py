@@ -142,7 +142,7 @@ def disturb(
     disturbed = Disturbed(project, reference, targets, cores)
     outcome, start = disturbed.outcome, time.monotonic()
     disturbed.call()
-    while outcome.kills.total() < kills or not outcome.checked:
+    while outcome.kills.total() < kills or (not outcome.checked and outcome.kills.total() < 10 * kills):
         time.sleep(generator.uniform(0.5, longest))
         assert disturbed.process is not None
         if disturbed.process.poll() is not None:

@@ -88,7 +88,8 @@ def demo(root, tmp_path_factory) -> Project:
     shared = tmp_path_factory.getbasetemp().parent / "demo/foolflow" if several else own
     with FileLock(shared.parent.with_suffix(".lock")):
         if not (shared.parent / "made").exists():
-            said = make(copy_project(root, shared).folder, "demo").stdout
+            project = copy_project(root, shared)
+            said = make(project.folder, "demo").stdout
             (shared / "demo.log").write_text(said)
             (shared.parent / "made").touch()
     if several:

@@ -127,7 +127,7 @@ def test_the_table_of_the_sweep_is_what_the_adversarial_images_do(demo):
     assert table["accuracy"].is_monotonic_decreasing
     assert (table["p_holm"].dropna() < 0.05).all()
     text = (demo.results / "tables/fgsm_sweep.md").read_text()
-    assert "is statistically worse from epsilon 0.05 on" in text
+    assert "is significantly less accurate from epsilon 0.05 on" in text
 
 
 @pytest.mark.parametrize("attack", ["dichotomy", "deepfool"])

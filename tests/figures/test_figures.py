@@ -1,6 +1,7 @@
 """Figures show their data, and equal data give equal bytes. Their appearance is reviewed by people."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -369,3 +370,32 @@ def test_each_filter_has_a_panel_that_begins_without_a_filter():
     clean, success = (bars.lines[0].get_ydata() for bars in blur.containers)
     assert list(clean) == [100, 90, 40]
     assert list(success)[:2] == [100, 70]
+
+
+NEVER_RIGHT = {
+    "attack_sheet": attack_sheet,
+    "flow_arrows": flow_arrows,
+    "sample_grid": sample_grid,
+    "target_grid": target_grid,
+}
+
+
+@pytest.mark.parametrize("module", NEVER_RIGHT.values(), ids=NEVER_RIGHT)
+def test_a_victim_that_is_never_right_has_a_figure_that_says_so(module, tmp_path):
+    records = pd.DataFrame(
+        {
+            "index": [0, 1],
+            "epsilon": 0.1,
+            "label": 0,
+            "clean_prediction": 1,
+            "prediction": 1,
+            "target": 1,
+            "success": True,
+        }
+    )
+    artefacts = SimpleNamespace(
+        records=lambda cell: records, split=lambda cell: None, class_names=lambda cell: ("cat", "dog")
+    )
+    figure = module.build({"title": "A title that is much longer than the figure is wide, " * 3, "cell": {}}, artefacts)
+    assert figure.texts[0].get_text() in ("the victim classifies no image correctly", "the attack fooled no image")
+    save_figure(figure, tmp_path / "a.png", tmp_path / "a.pdf")

@@ -51,6 +51,8 @@ def start(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     (tmp_path / "input").write_text("words")
 
+    running = []
+
     def started(spec=None, **options):
         given = {
             "spec": json.dumps(spec or {}),
@@ -62,15 +64,20 @@ def start(tmp_path):
             "log": "job.log",
         }
         words = [word for name, value in (given | options).items() for word in (f"--{name}", value)]
-        return subprocess.Popen(
-            [sys.executable, "program.py", *words],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+        running.append(
+            subprocess.Popen(
+                [sys.executable, "program.py", *words],
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
+        return running[-1]
 
-    return started
+    yield started
+    for process in running:
+        process.kill()
 
 
 @pytest.fixture

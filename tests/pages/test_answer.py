@@ -12,7 +12,7 @@ NAMES = ("zero", "one", "two")
 def standing(name, clean, worst, differs=False, n=100, rank=2):
     victim = {"dataset": "digits", "model": name, "defense": "none", "seed": 0}
     kept = worst / clean if clean else 0.0
-    rates = Rate.of(clean, n), Rate.of(worst, n)
+    rates = Rate.of(clean, n), Rate.of(worst, n), Rate.of(worst, n)
     return Standing(name, victim, *rates, kept, rank, "b" if differs else "a", differs, "pgd", victim)
 
 
@@ -112,7 +112,7 @@ def test_the_worst_case_is_over_all_attacks_within_the_budget(world):
         assert one.worst.low < one.worst.value < one.worst.high or one.worst.value in (0, 1)
         assert one.hardest == "strong"
     assert built(world).threat == "L∞ 0.2"
-    assert built(world, norm=None, epsilon=None).threat == "all attacks, whatever the size of the change"
+    assert built(world, norm=None, epsilon=None).threat == "changes of any size"
 
 
 def test_a_model_may_be_named_like_a_number(tmp_path):
@@ -146,6 +146,20 @@ def test_a_more_robust_victim_comes_first_and_equals_share_a_rank_and_a_letter(t
         made.judge("digits", (victim, "none", 0), [("fgsm", None)], NAMES, "leaderboard")
     found = [(one.name, one.rank, one.letters, one.differs) for one in built(made).standings]
     assert found == [("robust", 1, "a", False), ("a", 2, "b", True), ("b", 2, "b", True)]
+
+
+def test_victims_attacked_on_different_images_are_ranked_on_those_they_share(tmp_path):
+    """As with a budget. On the three that they share, both are right; the larger set says less of the first one."""
+    made = World(tmp_path)
+    made.add_dataset("digits", NAMES)
+    for victim, count in (("many", 12), ("few", 3)):
+        made.add_set("digits", (victim, "none", 0), Attack("fgsm", (0.05,)), indices=range(count))
+        made.judge("digits", (victim, "none", 0), [("fgsm", None)], NAMES, "leaderboard")
+    found = built(made)
+    assert found.compared == 3
+    assert [one.rank for one in found.standings] == [1, 1]
+    assert {one.worst.n for one in found.standings} == {3, 12}
+    assert "of the 3 images that every attack tried" in verdict(found)
 
 
 def test_the_examples_are_fooled_images_that_the_page_holds(world):

@@ -7,8 +7,9 @@ import ast
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from symtable import symtable
 
 from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
@@ -28,10 +29,10 @@ def python_problems(key: str, reference: str) -> Iterator[str]:
     """Yield the problems of a user's `path/to/file.py:name`."""
     try:
         file, name = split_reference(reference)
-        names = list(_names(ast.parse(file.read_bytes(), filename=str(file)).body))
+        names = _names(file)
         if name not in names and EVERYTHING not in names:
             yield f"{key}: {file} does not define {name!r}; it defines {', '.join(names) or 'nothing'}"
-    except (InvalidInput, SyntaxError) as error:
+    except (InvalidInput, SyntaxError, ValueError) as error:  # a ValueError for what is not text
         yield f"{key}: {error}"
 
 
@@ -112,22 +113,13 @@ def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
         yield f"{key}.method: {peer.DISTRIBUTION} is not installed; {peer.INSTALL}"
 
 
-def _names(body: Iterable[ast.stmt]) -> Iterator[str]:
-    """Yield every name that statements of a user's file define, assign or import; EVERYTHING for `import *`."""
-    for node in body:
-        match node:
-            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield node.name
-            case ast.Import() | ast.ImportFrom():
-                yield from (alias.asname or alias.name for alias in node.names)
-            case ast.Assign() | ast.AnnAssign() | ast.Expr():
-                yield from (
-                    part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-                )
-            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
-                parts = [getattr(node, field, []) for field in ("body", "orelse", "finalbody")]
-                parts += [handler.body for handler in getattr(node, "handlers", [])]
-                yield from (name for part in parts for name in _names(part))
+def _names(file: Path) -> list[str]:
+    """Return every name that the top level of a user's file defines, assigns or imports; EVERYTHING for `import *`."""
+    source = file.read_bytes()
+    symbols = symtable(source.decode("utf-8"), str(file), "exec").get_symbols()
+    names = [one.get_name() for one in symbols if one.is_assigned() or one.is_imported()]
+    imports = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom))
+    return [*names, *(EVERYTHING for node in imports for alias in node.names if alias.name == EVERYTHING)]
 
 
 def _definition(kind: str, module: str, name: str) -> ast.ClassDef | ast.FunctionDef | None:
