@@ -70,8 +70,8 @@ def test_the_family_of_a_sweep_is_named_and_seeds_have_a_mean(root):
     # Student's t with one degree of freedom: 12.706 * 0.1414 * sqrt(1.5) is more than 1
     assert table.display["another seed %"].tolist() == ["99.00 to 99.00", "0.00 to 100.00", "0.00 to 0.00"] * 2
     assert (
-        "Published (tutorial): at 1 of 3 epsilons, the accuracy lies where another seed of lenet (mnist, fgsm) would; at "
-        "epsilon 0, 0.3, it does not." in table.findings
+        "Published (tutorial): at 1 of 3 epsilons, the accuracy lies where another seed of lenet (mnist, fgsm) would; "
+        "at epsilon 0, 0.3, it does not." in table.findings
     )
     controlled = fgsm_sweep.tabulate([sweep({0.1: 500}, noise={0.1: 12})], reference(root, "r4_fgsm_sweep"))
     assert "(1 test), corrected after Holm. Random noise has a family of its own" in controlled.notes[1]
