@@ -67,7 +67,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, across: int) -> str:
             _draw_one(axes, one, colour, line, "" if place else each)
             _draw_control(axes, one, colour, "" if place else CONTROL)
     _draw_published(axes, rows)
-    axes.set(xlabel="epsilon (L-infinity, pixels in [0, 1])", ylim=(0, 101))
+    axes.set(xlabel="epsilon (pixels in [0, 1])", ylim=(0, 101))
     sizes = rows.loc[rows["epsilon"] > 0, "epsilon"]
     if len(sizes) and sizes.max() > WIDE * sizes.min():  # the small ones would lie on top of each other
         axes.set_xscale("symlog", linthresh=sizes.min(), linscale=0.5)
