@@ -18,7 +18,7 @@ from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
 from foolflow.models.kinds import argument_files, for_dataset, is_supplied, model_files, without_training
 from foolflow.studies.contents import boards, contents, judged, read_by_page
-from foolflow.studies.cells import labels, sets_of, study_seeds, trained_defenses, victims_of
+from foolflow.studies.cells import sets_of, study_seeds, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.robustness import set_name as robustness_set
