@@ -142,9 +142,8 @@ def evaluate(
     Adversarial images are written to a temporary folder, which is removed with the result.
     Raises InvalidInput if the images, the labels, norm, epsilon, the model's output or an attack are not as described.
     """
-    single = isinstance(epsilon, Real) and not isinstance(epsilon, bool)
-    single = single or (isinstance(epsilon, Tensor) and epsilon.ndim == 0)
-    if norm not in NORMS or not single or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
+    is_number = isinstance(epsilon, Real | Tensor) and not isinstance(epsilon, bool) and np.ndim(epsilon) == 0
+    if norm not in NORMS or not is_number or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
         raise InvalidInput(
             f"norm {norm!r}: linf or l2; epsilon {epsilon!r}: a number above 0, for linf at most 1, such as 8 / 255"
         )

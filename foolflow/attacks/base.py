@@ -48,6 +48,11 @@ def check_choice(name: str, given: str, allowed: Collection[str]) -> None:
         raise InvalidInput(f"{name}: {given!r} is not {', '.join(others)} or {last}")
 
 
+def has_answer(logits: Tensor) -> Tensor:
+    """Return for which images (N,) the logits (N, K) were finite: `border.Attacked` returns 0 for all others."""
+    return (logits != 0).any(1)
+
+
 def rows_of(one: Rows, rows: Tensor | None) -> Rows:
     """Return a dataclass of tensors (N, ...), or None, with these rows of each. rows: None for all of them."""
     if rows is None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, at_each, conclude, is_success
+from foolflow.attacks.base import Adversarial, at_each, conclude, has_answer, is_success
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.corruptions import CORRUPTIONS, Draw
 from foolflow.attacks.kinds import NOISES, STRENGTHS, corruption_problem
@@ -89,8 +89,7 @@ def _corrupted(
         iterations[standing] += 1
         if plan is not plans[-1]:
             logits = model(made[standing])
-            # Logits of 0 alone stand for some that were not finite, which fool nothing.
-            standing = standing[(logits.argmax(1) == labels[standing]) | (logits == 0).all(1)]
+            standing = standing[(logits.argmax(1) == labels[standing]) | ~has_answer(logits)]
     found = conclude(model, made, labels, None, iterations, torch.zeros_like(labels))
     if kind in NOISES:
         return found

@@ -55,8 +55,8 @@ def dichotomy(
     steps: maximum number of gradient evaluations: `improved`: per image (100); `published`: per norm (1,000).
     learning_rate: `improved`: 1, falling along a cosine; `published`: of Adam, 0.005.
     interval: the first bracket, in pixel units. It is widened for images that are not fooled at its upper end, which
-        for `improved` limits the first step alone. No norm below its lower end is aimed at; clipping,
-        and the search on networks without a useful gradient, may end below it.
+        for `improved` limits the first step alone. The search aims at no norm below its lower end,
+        but clipping, and the search on networks without a useful gradient, may end there.
     precision: fraction of its upper end at which a bracket is closed.
     seed: of the random directions and of the noise, which are the same for every image.
     Misclassified images are returned unchanged, and so are images for which no adversarial image is found. Finished

@@ -10,6 +10,7 @@ from foolflow.attacks.base import (
     Adversarial,
     clean_scale,
     conclude,
+    has_answer,
     is_clear_success,
     is_success,
     rival_logits,
@@ -81,8 +82,7 @@ class Standing:
         """
         self._iterations[self.rows] += self.per_image
         labels, targets = self.goals()
-        # Logits of 0 alone stand for some that were not finite, which fool nothing.
-        succeeded = is_success(logits.argmax(1), labels, targets) & (logits != 0).any(1)
+        succeeded = is_success(logits.argmax(1), labels, targets) & has_answer(logits)
         if inside is not None:
             succeeded &= inside
         if not succeeded.any():

@@ -220,7 +220,7 @@ def _rate(row: pd.Series) -> Rate:
 
 
 def _hardest(tried: Sequence[Tried], images: pd.Index) -> str:
-    """Return the attack that leaves the least accuracy on these images, or several. images: without any, on its own."""
+    """Return the attack that leaves the least accuracy on these images, or several; without images, on its own ones."""
     right = [one.outcomes["right"] for one in tried]
     left = {
         attack_name(one.cell): (found.loc[images] if len(images) else found).mean()

@@ -37,3 +37,7 @@ def prediction_interval(values: np.ndarray) -> tuple[float, float]:
         return float("nan"), float("nan")
     reach = t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) * np.sqrt(1 + 1 / len(values))
     return float(np.mean(values) - reach), float(np.mean(values) + reach)
+
+
+def in_percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

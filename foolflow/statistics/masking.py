@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from foolflow.statistics.intervals import wilson_interval
+from foolflow.statistics.intervals import in_percent, wilson_interval
 from foolflow.statistics.paired import compare_paired
 from foolflow.statistics.robustness import on_common_images
 
@@ -88,14 +88,14 @@ def signs_of_masking(evidence: Evidence) -> Iterator[str]:
         if _beats(other, suspect):
             left, own = on_common_images([other.right(), suspect.right()]).mean()
             yield (
-                f"{kind} {other.attack} leaves an accuracy of {_percent(left)}, "
-                f"white-box {suspect.attack} {_percent(own)} on the same images"
+                f"{kind} {other.attack} leaves an accuracy of {in_percent(left)}, "
+                f"white-box {suspect.attack} {in_percent(own)} on the same images"
             )
     if single is not None and _collapses(single, evidence):
         many, one = on_common_images([iterative.right(), single.right()]).mean()
         yield (
-            f"a single-step collapse: white-box {iterative.attack} leaves an accuracy of {_percent(many)}, "
-            f"{single.attack} {_percent(one)} on the same images, so the victim withstands a single step only, as "
+            f"a single-step collapse: white-box {iterative.attack} leaves an accuracy of {in_percent(many)}, "
+            f"{single.attack} {in_percent(one)} on the same images, so the victim withstands a single step only, as "
             "after adversarial training that overfitted to a single step (catastrophic overfitting), or beyond the "
             "radius of its training"
         )
@@ -104,7 +104,7 @@ def signs_of_masking(evidence: Evidence) -> Iterator[str]:
         if wilson_interval(int(right.sum()), len(right))[0] > NEAR_ZERO:
             yield (
                 f"{evidence.huge.attack}, whose radius allows any image to become grey, "
-                f"still leaves an accuracy of {_percent(right.mean())}"
+                f"still leaves an accuracy of {in_percent(right.mean())}"
             )
 
 
@@ -124,7 +124,3 @@ def _collapses(single: Attacked, evidence: Evidence) -> bool:
         return False
     clean, one, many = on_common_images([single.right_when_clean(), single.right(), iterative.right()]).mean()
     return bool(one >= WITHSTOOD * clean and many < LEFT * one)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import Budget, size_in_words
-from foolflow.statistics.intervals import median_interval, wilson_interval
+from foolflow.statistics.intervals import in_percent, median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
 from foolflow.statistics.robustness import on_common_images, outcomes, worst_case
@@ -130,8 +130,8 @@ def _far_stronger(iterative: Tried, tried: Sequence[Tried], budget: Budget) -> I
             own, other = both.mean(axis=0)
             if own - other >= FAR:
                 yield (
-                    f"{one.name} leaves an accuracy of {_percent(other)}, "
-                    f"{iterative.name} {_percent(own)} on the same images"
+                    f"{one.name} leaves an accuracy of {in_percent(other)}, "
+                    f"{iterative.name} {in_percent(own)} on the same images"
                 )
 
 
@@ -154,18 +154,14 @@ def _radius(records: pd.DataFrame) -> float | None:
 def headline(table: pd.DataFrame, victim: str, ball: str) -> str:
     """Return the answer in one sentence. table: from `summarise`.  ball: the budget in words."""
     clean = table[table["attack"] == CLEAN].iloc[0]
-    words = f"{victim} classifies {_percent(clean['accuracy'])} of {clean['n']:,} clean images correctly"
+    words = f"{victim} classifies {in_percent(clean['accuracy'])} of {clean['n']:,} clean images correctly"
     worst = table[table["attack"] == WORST]
     if worst.empty:
         return f"{words}."
     one = worst.iloc[0]
-    interval = f"95 % interval {_percent(one['low'])} to {_percent(one['high'])}"
-    worst_words = f"{_percent(one['accuracy'])} of {one['n']:,} under the worst attack on each image within {ball}"
+    interval = f"95 % interval {in_percent(one['low'])} to {in_percent(one['high'])}"
+    worst_words = f"{in_percent(one['accuracy'])} of {one['n']:,} under the worst attack on each image within {ball}"
     return f"{words}, and {worst_words} ({interval})."
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
 
 
 def ball_in_words(norm: str, epsilon: float) -> str:

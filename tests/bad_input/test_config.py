@@ -142,7 +142,7 @@ def test_a_norm_may_be_infinite(shipped, schema):
 FILES = {
     "no such function": ("def other(): pass", "mine.py does not define 'attack'; it defines other"),
     "a syntax error": ("def attack(:", "mine.py, line 1)"),
-    "not Python": ("\0", "mine"),
+    "not Python": ("\0", "mine.py"),
     "a variable of a comprehension": ("chosen = [attack for attack in ()]", "it defines chosen"),
 }
 
@@ -171,6 +171,7 @@ def test_a_users_file_is_checked_before_anything_runs(shipped, schema, root, tmp
         "for attack in found:\n    pass",
         "if (attack := make()):\n    pass",
         "match found:\n    case [attack]:\n        pass",
+        "\ufeffdef attack(): pass",  # as some editors begin a file
     ],
 )
 def test_a_name_of_a_users_file_may_come_from_any_statement(shipped, schema, tmp_path, text):

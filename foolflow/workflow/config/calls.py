@@ -7,6 +7,7 @@ import ast
 import importlib
 import importlib.util
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from symtable import symtable
@@ -32,7 +33,7 @@ def python_problems(key: str, reference: str) -> Iterator[str]:
         names = _names(file)
         if name not in names and EVERYTHING not in names:
             yield f"{key}: {file} does not define {name!r}; it defines {', '.join(names) or 'nothing'}"
-    except (InvalidInput, SyntaxError, ValueError) as error:  # a ValueError for what is not text
+    except (InvalidInput, SyntaxError) as error:
         yield f"{key}: {error}"
 
 
@@ -115,8 +116,12 @@ def peer_problems(key: str, entry: Config, *, needed: bool) -> Iterator[str]:
 
 def _names(file: Path) -> list[str]:
     """Return every name that the top level of a user's file defines, assigns or imports; EVERYTHING for `import *`."""
-    source = file.read_bytes()
-    symbols = symtable(source.decode("utf-8"), str(file), "exec").get_symbols()
+    try:
+        with tokenize.open(file) as opened:  # in the file's own encoding
+            source = opened.read()
+        symbols = symtable(source, str(file), "exec").get_symbols()
+    except ValueError as error:
+        raise InvalidInput(f"{file} is not a Python file: {error}") from error
     names = [one.get_name() for one in symbols if one.is_assigned() or one.is_imported()]
     imports = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom))
     return [*names, *(EVERYTHING for node in imports for alias in node.names if alias.name == EVERYTHING)]
