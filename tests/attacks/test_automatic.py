@@ -7,7 +7,7 @@ from foolflow.attacks.automatic import automatic
 from foolflow.attacks.deepfool import deepfool
 from foolflow.attacks.dichotomy import dichotomy
 from foolflow.errors import InvalidInput
-from tests.attacks.test_dichotomy import Masked, norms, two_classes
+from tests.attacks.boundaries import Masked, norms, two_classes
 from tests.conftest import Affine, random_affine
 
 

@@ -1,28 +1,17 @@
 import pytest
 import torch
-from torch import nn
 
 from foolflow.attacks.dichotomy import dichotomy
 from foolflow.attacks.fixed_norm import fixed_norm
 from foolflow.errors import InvalidInput
+from tests.conftest import Affine
 
-
-class Affine(nn.Module):
-    """Two classes; the boundary of an image is at a known distance."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.weights = weights
-
-    def forward(self, images):
-        gap = ((images - 0.5) * self.weights).flatten(1).sum(1) + 0.2
-        return torch.stack([gap, torch.zeros_like(gap)], dim=1)
-
-
+# Two classes; the boundary of an image is at a known distance.
 WEIGHTS = torch.randn(1, 3, 3, generator=torch.Generator().manual_seed(1))
 IMAGES = 0.5 + 0.02 * torch.randn(5, 1, 3, 3, generator=torch.Generator().manual_seed(2))
 LABELS = torch.zeros(5, dtype=torch.int64)
-MODEL = Affine(WEIGHTS)
+SLOPES = torch.stack([WEIGHTS.flatten(), torch.zeros(9)])
+MODEL = Affine(SLOPES, torch.tensor([0.2 - 0.5 * WEIGHTS.sum(), 0])).requires_grad_(False)
 
 
 # Adam changes all pixels about equally, so r ends along the signs of the gradient: in L2, sqrt(9) is lost to ||w||_1.

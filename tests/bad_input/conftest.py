@@ -124,6 +124,16 @@ class Site:
         return ["tabulate", "--spec", json.dumps(spec), *inputs, *outputs]
 
 
+class Executes:
+    """Creates a file when unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
 @dataclass(frozen=True)
 class Case:
     """One invalid input.

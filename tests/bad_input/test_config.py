@@ -10,7 +10,7 @@ from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
 from foolflow.workflow.config.syntax import repeated_keys, syntax_problem
 from tests.end_to_end.conftest import copy_project
-from tests.workflow.test_config import put
+from tests.workflow.edits import put
 
 MODEL = {"architecture": "lenet.LeNet", "training": {"epochs": 1}}
 EXPLORED = "studies.stadv.explorations.parameters"

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from foolflow.data.sources import IDX_FILES
-from tests.bad_input.conftest import EXECUTED, Case, Site, run_inside, table
+from tests.bad_input.conftest import EXECUTED, Case, Executes, Site, run_inside, table
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8)
 LABELS = np.arange(40) % 4
@@ -46,16 +46,6 @@ def npz_bytes(change):
         return call
 
     return make
-
-
-class Executes:
-    """Creates a file when unpickled."""
-
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __reduce__(self):
-        return open, (str(self.file), "w")
 
 
 def pickled_npz(site: Site) -> list:

@@ -13,8 +13,7 @@ from safetensors.torch import save_file
 
 from foolflow.data.splits import Split
 from foolflow.models.victims import build_victim, load_victim, save_victim
-from tests.bad_input.conftest import EXECUTED, MODEL, SHAPE, SIZE, Site, table
-from tests.bad_input.test_data import Executes
+from tests.bad_input.conftest import EXECUTED, MODEL, SHAPE, SIZE, Executes, Site, table
 from tests.saving import save_split
 
 

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from tests.pages.axe import violations
-from tests.pages.test_page import PHONE, WIDE, Page, wait_for
+from tests.pages.opened import PHONE, WIDE, Page
+from tests.waiting import wait_for
 
 STUDIES = ("robustness", "fgsm_sweep", "minimal", "stadv", "defenses", "transfer", "leaderboard", "detection")
 MOST = 3_000_000  # bytes, of the demo's page

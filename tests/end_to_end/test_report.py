@@ -3,12 +3,7 @@
 import re
 import time
 
-
-def wait_for(condition):
-    deadline = time.monotonic() + 20
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return found
+from tests.waiting import wait_for
 
 
 def click(browser, text):

@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
 from foolflow.jobs.command_line import add_input, add_named_inputs, add_output, job_parser, named_inputs
 from foolflow.jobs.error_reporting import system_error
 from foolflow.workflow.code_digest import clear_cache, code_digest
+from tests.waiting import wait_for
 
 PROGRAM = """
 import sys, time
@@ -160,11 +160,7 @@ def test_leftovers_of_a_killed_job_are_removed(run, tmp_path):
 
 
 def wait_until(log, says):
-    for _ in range(600):
-        if log.exists() and says in log.read_text():
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"{log} does not say {says!r}")
+    assert wait_for(lambda: log.exists() and says in log.read_text(), 30), f"{log} does not say {says!r}"
 
 
 def test_a_job_that_waited_for_an_identical_job_has_nothing_left_to_do(start, tmp_path):

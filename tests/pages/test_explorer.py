@@ -14,6 +14,7 @@ from PIL import Image
 from foolflow.pages.gallery import gallery, query
 from tests.pages.axe import violations
 from tests.pages.pages import HOSTILE, Attack, World, command, page, small_world
+from tests.waiting import wait_for
 
 LENET = ("lenet", "none", 0)
 OWN = {"dataset": "digits", "model": "lenet", "defense": "none", "seed": 0}
@@ -115,7 +116,7 @@ class Explorer:
     def shows(self, name, image):
         """Wait until a canvas shows an image, (H, W) or (H, W, C); until it is painted, its size may differ, too."""
         colours = np.broadcast_to(np.atleast_3d(image), (*image.shape[:2], 3))
-        return until(lambda: np.array_equal(self.pixels(name)[:, :, :3], colours))
+        return wait_for(lambda: np.array_equal(self.pixels(name)[:, :, :3], colours))
 
     def pixels(self, name):
         """Return what is painted on a canvas, uint8 (H, W, 4)."""
@@ -132,14 +133,6 @@ class Explorer:
 
     def fits(self):
         return self.script("return document.documentElement.scrollWidth <= window.innerWidth")
-
-
-def until(condition, seconds=5):
-    """Wait for a condition, and return what it last returned."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()) and time.monotonic() < deadline:
-        time.sleep(0.03)
-    return found
 
 
 def judged(world, **wanted):
@@ -248,10 +241,10 @@ def test_thumbnails_are_painted_when_they_are_seen(visit):
         )
 
     explorer.script("document.querySelector('[data-part=grid]').scrollIntoView()")
-    assert until(lambda: painted()[0])
+    assert wait_for(lambda: painted()[0])
     assert not painted()[-1]  # three windows further down
     explorer.script("document.querySelector('[data-part=more]').scrollIntoView()")
-    assert until(lambda: painted()[-1])
+    assert wait_for(lambda: painted()[-1])
 
 
 # ---- Filters ----
@@ -278,7 +271,7 @@ def test_counts_are_those_of_the_records_given_the_other_filters(visit, world):
         words = {"fooled": "Fooled", "resisted": "Resisted", "before": "Wrong before"}[outcome]
         assert all(words in label for label in explorer.labels())
     explorer.press("button[type=reset]")
-    assert until(lambda: explorer.count() == len(everything))
+    assert wait_for(lambda: explorer.count() == len(everything))
     assert explorer.hash() == "#explorer"
 
 
@@ -436,7 +429,7 @@ def test_back_and_forward_walk_through_the_states(visit, browser):
     assert everything > one > other
     for step, expected in (("back", one), ("back", everything), ("forward", one), ("forward", other)):
         explorer.script(f"history.{step}()")
-        assert until(lambda expected=expected: explorer.count() == expected), (
+        assert wait_for(lambda expected=expected: explorer.count() == expected), (
             step,
             expected,
             explorer.text("status"),
@@ -464,7 +457,7 @@ def test_the_number_of_a_table_leads_to_its_images(visit, world):
     assert explorer.count() == len(wanted) > 0
     assert explorer.script("return document.activeElement.id") == "explorer-title"
     explorer.script("history.back()")
-    assert until(lambda: explorer.count() == len(list(judged(world))))
+    assert wait_for(lambda: explorer.count() == len(list(judged(world))))
 
 
 def test_another_hash_of_the_page_changes_nothing(visit):
@@ -560,7 +553,7 @@ def test_views_of_the_flow(visit):
     for view in ("arrows", "grid", "magnitude", "shift"):
         explorer.press(f"input[name=explorer-view][value={view}]")
         label = {"arrows": "arrows", "grid": "warped grid", "magnitude": "magnitude", "shift": "common shift"}[view]
-        assert until(lambda label=label: f"Flow, {label}" in flow_label(explorer))
+        assert wait_for(lambda label=label: f"Flow, {label}" in flow_label(explorer))
         drawn.append(explorer.pixels("flow-canvas").tobytes())
         # The mean of 0.5 sin over the columns is 0.5 * 0.58 for 12 of them, and 0.4 is added.
         down = np.mean(0.5 * np.sin(np.linspace(0, np.pi, 12)) + 0.4)
@@ -573,7 +566,7 @@ def test_views_of_the_flow(visit):
 
 def test_the_colour_of_the_magnitude_grows_with_the_length(visit):
     explorer = visit("#explorer?attack=stadv&view=magnitude")
-    assert until(lambda: "magnitude" in flow_label(explorer))
+    assert wait_for(lambda: "magnitude" in flow_label(explorer))
     line = explorer.pixels("flow-canvas")[300, :, :3].sum(1).astype(int)  # the flow is largest in the middle
     assert line[len(line) // 2] > line[len(line) // 4] > line[5]
 
@@ -599,7 +592,7 @@ def test_the_command_is_copied(visit):
         "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
     )
     explorer.script("document.querySelector('[data-part=copy]').click()")
-    assert until(lambda: explorer.text("copy") in ("Copied", "Selected"))
+    assert wait_for(lambda: explorer.text("copy") in ("Copied", "Selected"))
     if explorer.text("copy") == "Selected":
         assert explorer.script("return getSelection().toString()") == explorer.text("command")
 
@@ -621,7 +614,7 @@ def test_arrows_walk_through_the_list(visit):
     assert explorer.title() == "Test image 2"
     # Many steps are one entry of the history.
     explorer.script("history.back()")
-    assert until(lambda: explorer.title() == "Test image 0")
+    assert wait_for(lambda: explorer.title() == "Test image 0")
 
 
 def test_the_focus_moves_with_the_arrows_within_the_grid(visit):
@@ -658,7 +651,7 @@ def test_f_flickers_between_clean_and_adversarial_in_place(visit):
     explorer.keys("f", at=body)
     assert explorer.part("flicker").get_attribute("aria-pressed") == "true"
     seen = set()
-    assert until(lambda: len(seen.add(explorer.text("made-caption")) or seen) == 2)
+    assert wait_for(lambda: len(seen.add(explorer.text("made-caption")) or seen) == 2)
     assert seen == {"Adversarial", "Clean (flicker)"}
     explorer.keys("f", at=body)
     assert explorer.text("made-caption") == "Adversarial"
@@ -783,11 +776,11 @@ def test_a_thousand_classes_are_a_field_with_suggestions(visit, tmp_path):
     suggested = explorer.browser.find_elements("css selector", "#explorer-class-options option")
     assert len(suggested) == 120  # those that occur
     explorer.keys("class 3\n", at=field)
-    assert until(lambda: explorer.hash() == "#explorer?class=class 3")
+    assert wait_for(lambda: explorer.hash() == "#explorer?class=class 3")
     assert explorer.count() == len([one for one in judged(world) if one["label"] == 3])
     field.clear()
     explorer.keys("class x\t", at=field)
-    assert until(lambda: "No true class is called “class x”" in explorer.text("hint"))
+    assert wait_for(lambda: "No true class is called “class x”" in explorer.text("hint"))
     assert violations(explorer.browser) == []
 
 
@@ -898,7 +891,4 @@ def test_an_address_that_is_pasted_scrolls_to_the_explorer(visit):
         "document.body.prepend(Object.assign(document.createElement('div'), { style: 'height: 3000px' }))"
     )
     explorer.browser.execute_script("window.scrollTo(0, 0); location.hash = '#explorer?attack=pgd'")
-    deadline = time.monotonic() + 5
-    while explorer.browser.execute_script("return scrollY") < 2000 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert explorer.browser.execute_script("return scrollY") > 2000
+    assert wait_for(lambda: explorer.browser.execute_script("return scrollY") > 2000)

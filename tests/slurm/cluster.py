@@ -4,11 +4,12 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.waiting import wait_for
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "scancel")
 PACKAGES = "slurmctld slurmd slurm-client munge"
@@ -65,10 +66,7 @@ def missing_programs() -> list[str]:
 
 
 def wait_until(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still waiting for: {what}"
-        time.sleep(0.1)
+    assert wait_for(condition, seconds), f"after {seconds:.0f} s still waiting for: {what}"
 
 
 @dataclass(frozen=True)

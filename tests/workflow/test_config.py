@@ -13,6 +13,7 @@ from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
 from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
+from tests.workflow.edits import put
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +28,6 @@ def config(root):
 
 def test_the_shipped_config_has_no_problems(config, schema):
     assert problems(config, schema) == []
-
-
-def put(key, value):
-    """Return an edit that sets a dotted key of the config to `value`, or removes it if `value` is None."""
-
-    def edit(config):
-        *path, last = key.split(".")
-        for part in path:
-            config = config[int(part) if isinstance(config, list) else part]
-        if value is None:
-            del config[last]
-        else:
-            config[last] = value
-
-    return edit
 
 
 def corrupted(kind, strength, **others):
@@ -427,6 +413,7 @@ import sys, pathlib, yaml
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.numbers import with_numbers
 from foolflow.workflow.config.schema import load_schema
+from tests.workflow.edits import put
 config = with_numbers(yaml.safe_load(pathlib.Path("config.yaml").read_text()))
 config["attacks"]["fmn"] = {"method": "foolbox:L2FMNAttack", "parameters": {"step": 3}}
 print(problems(config, load_schema()))
