@@ -1,8 +1,8 @@
 """The command `foolflow`: `foolflow evaluate mine.yaml` runs the studies of a config and shows the answer.
 
-It is the same as `snakemake page --replace-workflow-config --configfile mine.yaml`, with the project's Snakefile, all
-cores, one progress line, and the table of the study `robustness` at the end. Every other option is passed on to
-Snakemake.
+It is roughly the same as `snakemake page --replace-workflow-config --configfile mine.yaml`, with the project's
+Snakefile, all cores, one progress line, and the table of the study `robustness` at the end. Every other option is
+passed on to Snakemake, except `--directory`.
 """
 
 import argparse
@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     if importlib.util.find_spec("snakemake") is None:
         raise InvalidInput(SNAKEMAKE)
+    if any(option.startswith("-d") or option.partition("=")[0] == "--directory" for option in options):
+        raise InvalidInput("results are written where this command is called, so it takes no --directory; use cd")
     read = _config(config, options)
     results = _results(read, options)
     os.environ["FOOLFLOW_COMMAND"] = f"foolflow evaluate {shlex.quote(str(config))}"  # the page shows how to repeat it
@@ -128,7 +130,8 @@ def _config(config: Path, options: Sequence[str]) -> dict[str, Any]:
 
 def _results(read: dict[str, Any], options: Sequence[str]) -> Path:
     """Return the results folder of a config that was read."""
-    chosen = [option.removeprefix("results=") for option in options if option.startswith("results=")]  # after --config
+    words = [option.removeprefix("--config=").removeprefix("-C") for option in options]
+    chosen = [word.removeprefix("results=") for word in words if word.startswith("results=")]
     return Path(str([read.get("results", "results"), *chosen][-1]))
 
 

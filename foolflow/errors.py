@@ -18,8 +18,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, RuntimeError):
         words = str(error)
-        known = (
-            "can't allocate memory" in words or words == "could not create a primitive"
-        )  # of the allocator and of oneDNN
+        parts = ("can't allocate memory", "STATUS_ALLOC_FAILED")  # of the allocator; of cuBLAS and cuDNN
+        known = any(part in words for part in parts) or words == "could not create a primitive"  # of oneDNN
         return known or type(error).__name__ == "OutOfMemoryError"
     return isinstance(error, MemoryError)

@@ -19,7 +19,7 @@ from foolflow.attacks.inspection import inspect as facts_about
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import built_in, load_attack
-from foolflow.attacks.norms import NORMS, minimised_norm
+from foolflow.attacks.norms import NORMS, has_ball, minimised_norm
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.standard import CONTROLS, is_within, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 # The keys of a config entry: one of the first, and any of the others.
 NAMING = {"method", "python"}
 OTHERS = {"parameters", "images", "per_class", "targets", "batch_size", "filter_gradient", "samples"}
+
+ALLOWED = dict.fromkeys(("images", "per_class", "batch_size"), "a whole number from 1") | {
+    "samples": "auto, or a whole number from 1",
+    "targets": "random, all, or a class as a whole number from 0",
+}
 
 # The name of a standard attack; or, by any name, a config entry or a function(model, images, labels) -> images.
 Attacks = str | Sequence[str] | Mapping[str, Mapping[str, Any] | Callable[..., Any]]
@@ -66,7 +71,8 @@ class Evaluation:
     def summary(self) -> pd.DataFrame:
         """Return one row for the clean images, one for each attack and one for the worst case.
 
-        The columns are those of `foolflow.statistics.summary.summarise`: rates, intervals, n and medians.
+        The columns are those of `foolflow.statistics.summary.summarise` (rates, intervals, n and, if an attack
+        minimises a distance, medians), and `warnings`.
         """
         return self._table.copy()
 
@@ -211,7 +217,12 @@ def _evaluated(
 def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[str, Any]]:
     standard = standard_attacks(norm, epsilon)
     if isinstance(attacks, Mapping):
-        return {name: _entry(name, one) for name, one in attacks.items()}
+        entries = {name: _entry(name, one) for name, one in attacks.items()}
+        for name, entry in entries.items():
+            listed = sizes(entry)
+            if has_ball(entry) and len(listed) > 1 and min(listed) > Budget(norm, epsilon).largest:
+                raise InvalidInput(f"attack {name!r}: none of its epsilons {listed} is within {epsilon:.4g}")
+        return entries
     if not isinstance(attacks, Iterable):
         kind = type(attacks).__name__
         raise InvalidInput(f"attacks: a {kind}; give a list of names, or a dict of names and functions or entries")
@@ -233,6 +244,7 @@ def _entry(name: str, given: Any) -> Mapping[str, Any]:
         raise InvalidInput(f"attack {name!r}: {given!r} is neither a function nor a dict with {needed}")
     if not sizes(given):
         raise InvalidInput(f"attack {name!r}: {size_name(given)} is an empty list")
+    _check_selection(name, given)
     load_attack(given, sizes(given)[0])
     if "method" in given and ":" not in given["method"]:
         targets = {"targets": None} if "targets" in given else {}
@@ -243,6 +255,24 @@ def _entry(name: str, given: Any) -> Mapping[str, Any]:
         except TypeError as error:
             raise InvalidInput(f"attack {name!r}: {given['method']}: {error}") from error
     return through | dict(given)
+
+
+def _check_selection(name: str, given: Mapping[str, Any]) -> None:
+    """Raise InvalidInput unless the keys of an entry that say what is attacked, and how, are as in a config."""
+    samples, targets = given.get("samples", "auto"), given.get("targets", "random")
+    wrong = [key for key in ("images", "per_class", "batch_size") if key in given and not _is_whole(given[key], 1)]
+    if not (samples == "auto" or _is_whole(samples, 1)):
+        wrong.append("samples")
+    if not (targets in ("random", "all") or _is_whole(targets, 0)):
+        wrong.append("targets")
+    if wrong:
+        raise InvalidInput(f"attack {name!r}: {wrong[0]}: {given[wrong[0]]!r}; {ALLOWED[wrong[0]]}")
+    if "images" in given and "per_class" in given:
+        raise InvalidInput(f"attack {name!r}: images and per_class exclude each other")
+
+
+def _is_whole(value: Any, least: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
 
 
 def _collected(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:

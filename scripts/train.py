@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from foolflow.compute.device import compute_on, describe_device
+from foolflow.compute.generators import seeded
 from foolflow.compute.seeds import derived_seed
 from foolflow.data.splits import Split, load_split
 from foolflow.defenses.loading import load_hardening
@@ -38,8 +39,8 @@ def main(arguments: argparse.Namespace) -> list[Path]:
     spec = arguments.spec
     train_split, val_split = load_split(arguments.train), load_split(arguments.val)
 
-    torch.manual_seed(derived_seed(spec["name"], "weights"))
-    victim = build_victim(spec["model"], spec["defense"], train_split.shape)
+    with seeded(spec["name"], "weights", device=device):
+        victim = build_victim(spec["model"], spec["defense"], train_split.shape)
     recipe = Recipe(**spec["model"]["training"] | spec["defense"].get("training", {}))
     print(f"{spec['name']}: {recipe}", flush=True)
     remove_partials(arguments.checkpoint)

@@ -13,6 +13,7 @@ from foolflow.defenses.filtered import Filtered
 from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
 
+FGSM = {"method": "fgsm", "parameters": {"epsilon": 0.1}}
 FAST = ["noise", "fgsm", "pgd_margin"]
 
 
@@ -294,6 +295,18 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
             "unexpected keyword argument 'depth'",
         ),
         ({"attacks": {"mine": {"method": "pgd", "targets": "random", "parameters": {}}}}, "'epsilon'"),
+        *(
+            ({"attacks": {"mine": FGSM | {key: value}}}, f"'mine': {key}: ")
+            for key, value in [
+                *(("targets", "next"), ("targets", -1), ("targets", True), ("images", 0), ("images", "5")),
+                *(("per_class", 1.5), ("batch_size", "100"), ("samples", 0), ("samples", "10")),
+            ]
+        ),
+        ({"attacks": {"mine": FGSM | {"images": 2, "per_class": 2}}}, "images and per_class exclude each other"),
+        (
+            {"attacks": {"mine": {"method": "fgsm", "parameters": {"epsilon": [0.3, 0.2]}}}, "epsilon": 0.1},
+            r"'mine': none of its epsilons \[0.3, 0.2\] is within 0.1",
+        ),
         ({"class_names": ["a", "b"]}, "2 class_names"),
         ({"model": 3}, "cannot be called"),
     ],

@@ -18,6 +18,7 @@ from foolflow.attacks.selection import select
 from foolflow.attacks.shards import share
 from foolflow.compute.acceleration import accelerated
 from foolflow.compute.batch_size import default_batch_size
+from foolflow.compute.freezing import frozen
 from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
@@ -99,6 +100,7 @@ def run_attack(
         ]
 
     with ExitStack() as stack:
+        stack.enter_context(frozen(victim))  # first, since acceleration tries the layers as they will run
         stack.enter_context(accelerated(victim, shape))
         rows = _Rows(sum(map(len, batches)), len(each))
         for done, batch in enumerate(batches):

@@ -20,7 +20,7 @@ from torch.autograd.graph import Node
 from torch.nn.functional import conv2d, fold, linear
 
 TRIED = 2  # images on which a model is tried, a bright one and a dark one
-# The most by which an output may change, as a fraction of what it differs by between these two images. A constant that
+# The most by which an output may change, as a fraction of its difference between these two images. A constant that
 # all images share, such as the logit of a masked class, says nothing about how exact the others have to be.
 TOLERANCE = 1e-5
 SPACINGS = 2  # of floating-point numbers of the size of the output, which may be added to this

@@ -1,11 +1,16 @@
 """Detect victims that draw random numbers, and average over their draws."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import say
+from foolflow.models.adapters import as_module
+from foolflow.models.outputs import logits_of
 
 DRAWS = 10  # over which the attacks and the judgements of a random victim average
 PASSES = 8  # that are compared; a victim that tosses one coin per pass goes undetected once in 128 times
@@ -57,12 +62,16 @@ class Expected(nn.Module):
         self.victim, self.samples = victim, samples
 
     def forward(self, images: Tensor) -> Tensor:
-        total = self.victim(images)
+        total = logits_of(self.victim(images), len(images))
         for _ in range(self.samples - 1):
-            total = total + self.victim(images)
+            total = total + logits_of(self.victim(images), len(images))
         return total / self.samples
 
 
-def expected(victim: nn.Module, samples: int) -> nn.Module:
-    """Return the victim itself for one sample, and otherwise an `Expected`."""
-    return victim if samples == 1 else Expected(victim, samples)
+def expected(victim: Callable[[Tensor], Any], samples: int) -> nn.Module:
+    """Return the victim itself for one sample, and otherwise an `Expected`.
+
+    victim: any model that an attack takes, a module or a function.
+    """
+    network = as_module(victim)
+    return network if samples == 1 else Expected(network, samples)

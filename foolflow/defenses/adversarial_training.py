@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from foolflow.errors import InvalidInput
+
 
 def adversarial_training(
     logits_of: Callable[[Tensor], Tensor],
@@ -32,15 +34,20 @@ def adversarial_training(
     images: float32 (N, C, H, W) in [0, 1], in random order.  labels: int64 (N,).
     generator: draws the random starts; on the same device as the images.
     progress: fraction of the training that is over, 0 to 1.
-    epsilon: radius in pixel units.  step_size: in pixel units; by default epsilon for one step without a random start,
-        1.25 epsilon for one step with it (Wong et al.), and 2.5 epsilon / steps for several steps.
+    epsilon: radius in pixel units, at most 1.  steps: 1 or more.
+    step_size: in pixel units; by default epsilon for one step without a random start, 1.25 epsilon for one step with it
+        (Wong et al.), and 2.5 epsilon / steps for several steps.
     random_start: radius of the cube from which the starts are drawn, as a multiple of epsilon; True is 1.
     project: whether each step ends inside the ball.
     share: fraction of the batch to attack, 0 to 1.
     warm_up: fraction of the training over which epsilon and step_size rise linearly from 0.
     Returns float32 (N, C, H, W) in [0, 1].
+    Raises InvalidInput if a parameter is out of range.
     """
+    _check_ranges(epsilon, steps, step_size, random_start, share, warm_up)
     attacked = round(share * len(images))
+    if attacked == 0:  # of a small last batch
+        return images
     clean, truth = images[:attacked], labels[:attacked]
     if step_size is None:
         step_size = (1.25 if random_start else 1.0) * epsilon if steps == 1 else 2.5 * epsilon / steps
@@ -58,3 +65,19 @@ def adversarial_training(
         if project:
             offset = offset.clamp(-epsilon, epsilon)
     return torch.cat([(clean + offset).clamp(0, 1), images[attacked:]])
+
+
+def _check_ranges(
+    epsilon: float, steps: int, step_size: float | None, random_start: bool | float, share: float, warm_up: float
+) -> None:
+    allowed = {
+        f"epsilon: {epsilon} is not above 0 and at most 1": 0 < epsilon <= 1,
+        f"steps: {steps} is not a whole number from 1": isinstance(steps, int) and steps >= 1,
+        f"step_size: {step_size} is not above 0": step_size is None or step_size > 0,
+        f"random_start: {random_start} is below 0": random_start >= 0,
+        f"share: {share} is not from 0 to 1": 0 <= share <= 1,
+        f"warm_up: {warm_up} is not from 0 to 1": 0 <= warm_up <= 1,
+    }
+    for problem, holds in allowed.items():
+        if not holds:
+            raise InvalidInput(f"adversarial_training: {problem}")

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from foolflow.data.artefacts import Artefacts
 from foolflow.figures.images import show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style, nothing_to_show
-from foolflow.figures.text import class_name, columns, limited
+from foolflow.figures.text import COLUMNS_PER_INCH, class_name, columns, limited
 from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import size_in_words
 
 COLUMNS = 10
 EPSILONS = 12
 SMALLEST, LARGEST = 0.78, 1.4  # width of a column in inches
-COLUMNS_PER_INCH = 15.5  # of a class name in a title
 
 
 @dataclass(frozen=True)

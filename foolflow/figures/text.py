@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from foolflow.figures.fonts import ZERO_WIDTH
 
 LONGEST = 16  # columns of text: a Chinese, Japanese or Korean character takes two
+COLUMNS_PER_INCH = 15.5  # of a class name in a title
 BLANK = "(blank)"
 # Isolate a right-to-left name, so that what surrounds it keeps its order: `true → predicted` must not be reversed.
 ISOLATE, END_ISOLATE = "\u2068", "\u2069"

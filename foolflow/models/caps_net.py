@@ -18,7 +18,7 @@ class CapsNet(nn.Module):
     The length of a class capsule, between 0 and 1, says how likely its class is. The logit is the logarithm of the odds
     of that length: with the squashing function |v| = |s|^2 / (1 + |s|^2), it is log |s|^2. The class with the longest
     capsule therefore has the largest logit, and cross-entropy has a gradient where a length is almost 0 or 1.
-    images: (N, channels, height, width) in [0, 1], of at least 18 pixels a side.  Returns logits (N, classes).
+    images: (N, channels, height, width) in [0, 1], of at least 17 pixels a side.  Returns logits (N, classes).
     routings: number of iterations of the routing, of which the gradient passes through all.
     """
 

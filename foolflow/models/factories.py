@@ -13,8 +13,6 @@ from foolflow.models.layers import height_and_width
 from foolflow.models.weights import Weights, last_width, load_into, named_for, other_number_of_classes, read_weights
 from foolflow.workflow.plugins import failed, load_object
 
-FACTORIES = ("architecture", "python", "torchvision", "timm")
-
 # Arguments that would load other weights than the user's.
 LOADING = ("weights", "weights_backbone", "pretrained", "pretrained_backbone", "checkpoint_path", "pretrained_cfg")
 
@@ -28,7 +26,7 @@ def network_with_weights(
 ) -> tuple[nn.Module, tuple[str, ...], int | None]:
     """Build a network and load its weights.
 
-    model: a config entry with one of `FACTORIES`, `weights` and `arguments`.
+    model: a config entry with one of `foolflow.models.kinds.FACTORIES`, `weights` and `arguments`.
     channels, size: of the images, for our own architectures.  name: of the network, for error messages.
     Returns the network, notices for the user, and the number of channels that it was built for (None: not known).
     Raises InvalidInput if the network cannot be built or the weights do not fit it.

@@ -7,7 +7,9 @@ from typing import Any
 
 from foolflow.workflow.config.strings import strings
 
-SUPPLIED = ("weights", "torchscript", "onnx")  # a model with one of these keys is the user's, and is never trained
+FACTORIES = ("architecture", "python", "torchvision", "timm")  # what builds a network
+GRAPHS = ("torchscript", "onnx")  # files that hold one
+SUPPLIED = ("weights", *GRAPHS)  # a model with one of these keys is the user's, and is never trained
 TRAINING = ("training", "training_on", "one_seed")  # keys of a model that is trained here
 
 # In an ONNX file, each external tensor names its file: the entry ("location", name) of a protocol buffer.

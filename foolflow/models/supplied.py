@@ -19,7 +19,8 @@ from foolflow.jobs.error_reporting import line_in_user_file
 from foolflow.models import onnx_graph, torchscript
 from foolflow.models.adapters import Adapted, OneByOne, Ordered, float_type
 from foolflow.models.class_order import class_order, read_classes
-from foolflow.models.factories import FACTORIES, network_with_weights
+from foolflow.models.factories import network_with_weights
+from foolflow.models.kinds import FACTORIES, GRAPHS
 from foolflow.models.layers import height_and_width
 from foolflow.models.outputs import (
     WithoutSoftmax,
@@ -115,7 +116,7 @@ def adapt(network: nn.Module, images: np.ndarray, *, device: torch.device) -> Lo
 
 def describe(model: Spec) -> str:
     """Return a short name of a model entry for messages, such as `torchvision resnet18`."""
-    key = next(key for key in (*FACTORIES, "torchscript", "onnx") if key in model)
+    key = next(key for key in (*FACTORIES, *GRAPHS) if key in model)
     return f"{key} {model[key]}"
 
 

@@ -16,6 +16,7 @@ from foolflow.defenses.filtered import Filtered
 from foolflow.defenses.kinds import has_filter
 from foolflow.defenses.loading import load_filter
 from foolflow.errors import InvalidInput, in_one_line, is_out_of_memory
+from foolflow.jobs.error_reporting import line_in_user_file
 from foolflow.jobs.files import whole_file
 from foolflow.models.architectures import architecture
 from foolflow.models.kinds import is_supplied
@@ -40,8 +41,11 @@ def build_model(model: Spec, shape: Spec) -> nn.Module:
     name, build = _architecture(model)
     try:
         network = build(shape["channels"], shape["size"], shape["classes"], **model.get("arguments", {}))
+    except InvalidInput:
+        raise
     except Exception as error:  # the user's class may raise anything
-        raise InvalidInput(f"model {name} cannot be built for {_describe(shape)}: {in_one_line(error)}") from error
+        problem = f"model {name} cannot be built for {_describe(shape)}: {in_one_line(error)}"
+        raise InvalidInput(f"{problem}{line_in_user_file(error)}") from error
     if not isinstance(network, nn.Module):
         raise InvalidInput(f"model {name} is a {type(network).__name__}, not a torch.nn.Module")
     _check_output(network, f"model {name}", shape)
@@ -65,7 +69,8 @@ def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
     except Exception as error:  # the user's code may raise anything
         if is_out_of_memory(error):
             raise
-        raise InvalidInput(f"{name} fails on images of {_describe(shape)}: {in_one_line(error)}") from error
+        problem = f"{name} fails on images of {_describe(shape)}: {in_one_line(error)}"
+        raise InvalidInput(f"{problem}{line_in_user_file(error)}") from error
     finally:
         network.train(was_training)
     if not isinstance(logits, Tensor) or logits.shape != (2, shape["classes"]):

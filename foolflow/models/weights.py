@@ -147,7 +147,7 @@ def _state_dict(file: Path, content: Any) -> tuple[State, tuple[str, ...]]:
         if averaged:
             found, notices = _state_dict(file, content[averaged[0]])
             return found, (*notices, f"{file}: the weights are those of the moving average, {averaged[0]!r}.")
-        if tensors:  # a state dict with something beside the tensors, such as the version of the program
+        if tensors:  # a state dict with something besides the tensors, such as the version of the program
             return tensors, ()
     shown = f"the keys {', '.join(map(str, list(content)[:5]))}" if isinstance(content, Mapping) else _type(content)
     raise InvalidInput(f'{file} holds {shown} and no state dict; save one: torch.save(model.state_dict(), "x.pth")')

@@ -50,7 +50,8 @@ def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> p
         fooled, fooled_low, fooled_high: the fraction of the correctly classified images that the attack fooled; NaN if
             there are none.
         distance: the norm of the median.  median, median_low, median_high: the distance at which half of the correctly
-            classified images are fooled, with its 95 % interval; infinite if fewer are.
+            classified images are fooled, with its 95 % interval; infinite if fewer are. There are no such columns if no
+            attack minimises a distance.
     """
     found = {one.name: outcomes(one.records, budget if one.counts else None) for one in tried}
     rows = [_row(CLEAN, n, correct)]

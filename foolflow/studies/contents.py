@@ -8,7 +8,7 @@ from typing import Any
 
 from foolflow.data.cells import model_and_defense, source_of
 from foolflow.defenses.kinds import GRADIENTS
-from foolflow.models.kinds import for_dataset
+from foolflow.models.kinds import FACTORIES, GRAPHS, for_dataset
 from foolflow.statistics.budget import size_in_words
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
@@ -120,7 +120,7 @@ def _source(name: str, entry: Mapping[str, Any]) -> str:
 
 
 def _network(entry: Mapping[str, Any], datasets: Sequence[str]) -> str:
-    kind = next(key for key in ("architecture", "python", "torchvision", "timm", "torchscript", "onnx") if key in entry)
+    kind = next(key for key in (*FACTORIES, *GRAPHS) if key in entry)
     given = f"{kind} {entry[kind]}{_arguments(entry.get('arguments', {}))}"
     if "weights" in entry:
         return f"{given}, weights {entry['weights']}"

@@ -2,16 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from foolflow.compute.batch_size import default_batch_size
 from foolflow.compute.device import training_precision
 from foolflow.compute.freezing import frozen
+from foolflow.compute.generators import seeded
+from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import to_float
 from foolflow.compute.seeds import derived_seed
 from foolflow.defenses.hardening import Harden, Hardening
@@ -22,10 +25,12 @@ from foolflow.training.checkpoints import load_checkpoint, optimizer_tensors, re
 from foolflow.training.history import Epoch, best_epoch, is_out_of_patience
 from foolflow.training.recipe import Recipe, learning_rate_factor, loss_function, make_optimizer
 
-EVALUATION_BATCH = 500
-ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
+EVALUATION_BATCH = 500  # of small images, like the next
 ATTACKED_BATCH = 250
-INITIALIZED_ON = 5000  # train images
+ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
+INITIALIZED_ON = 5000 * 3 * 32 * 32  # values of the first train images
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ def train(
 ) -> Trained:
     """Train `model` in place, from its current weights, on the device of `train_set`.
 
-    The order of the images, their augmentation and dropout depend only on `seed` and the number of the epoch, so a
-    training run that resumes at any epoch ends with the same weights as an uninterrupted one.
+    The order of the images, their augmentation and whatever the model draws depend only on `seed` and the number of the
+    epoch, so a training run that resumes at any epoch ends with the same weights as an uninterrupted one.
     hardening: for adversarial training, the attacks on the batches.
     progress: receives the progress (default: printed to standard output).
     checkpoint: written after each epoch; the training resumes from it if it has the same `fingerprint`.
@@ -114,9 +119,11 @@ class DataDependent(Protocol):
 
 
 def _initialize(model: nn.Module, train_set: Labelled) -> None:
+    images = train_set.images
     for module in model.modules():
         if isinstance(module, DataDependent):
-            module.initialize_from(to_float(train_set.images[:INITIALIZED_ON], train_set.images.device))
+            count = max(1, INITIALIZED_ON // images[0].numel())
+            module.initialize_from(to_float(images[:count], images.device))
 
 
 def _copy_state(model: nn.Module) -> dict[str, Tensor]:
@@ -151,15 +158,17 @@ class _Training:
         seconds = time.perf_counter() - start
         if not math.isfinite(train_loss):
             raise InvalidInput(f"the loss is {train_loss} in epoch {number}: lower the learning rate of this model")
-        val_loss, val_accuracy = self._evaluate()
+        with seeded(self.seed, "val", device=self.device):
+            val_loss, val_accuracy = self._evaluate()
         if not math.isfinite(val_loss):  # the last update may have diverged
             raise InvalidInput(
                 f"the val loss is {val_loss} after epoch {number}: lower the learning rate of this model"
             )
         attacked = {}
         if self.hardening is not None:
-            attacked["val_attacked_accuracy"] = self._attacked_accuracy(self.hardening.same)
-            attacked["val_pgd_accuracy"] = self._attacked_accuracy(self.hardening.pgd)
+            with seeded(self.seed, "attacked val", device=self.device):
+                attacked["val_attacked_accuracy"] = self._attacked_accuracy(self.hardening.same)
+                attacked["val_pgd_accuracy"] = self._attacked_accuracy(self.hardening.pgd)
         return Epoch(
             epoch=number,
             learning_rate=self.optimizer.param_groups[0]["lr"],
@@ -178,8 +187,7 @@ class _Training:
         total_loss = torch.zeros((), device=self.device)
         correct = torch.zeros((), device=self.device)
         self.model.train()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derived_seed(self.seed, "dropout", number))
+        with seeded(self.seed, "dropout", number, device=self.device):
             batches = list(_shuffled(count, self.recipe.batch_size, derived_seed(self.seed, "order", number)))
             if not batches:
                 raise InvalidInput("the train split holds a single image; a training needs two or more")
@@ -225,25 +233,35 @@ class _Training:
     def _evaluate(self) -> tuple[float, float]:
         """Return loss and accuracy on the val split, in eval mode."""
         self.model.eval()
-        loss = correct = 0.0
         images, labels = self.val_set.images, self.val_set.labels
-        for batch, truth in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-            logits = self._logits(batch)
-            loss += self.loss_of(logits, truth).item() * len(truth)
-            correct += (logits.argmax(1) == truth).sum().item()
-        return loss / len(labels), correct / len(labels)
+
+        def measure(rows: range) -> tuple[float, float]:
+            truth = labels[rows.start : rows.stop]
+            logits = self._logits(images[rows.start : rows.stop])
+            return self.loss_of(logits, truth).item() * len(truth), (logits.argmax(1) == truth).sum().item()
+
+        losses, correct = zip(*self._in_batches(measure, labels, EVALUATION_BATCH), strict=True)
+        return sum(losses) / len(labels), sum(correct) / len(labels)
 
     def _attacked_accuracy(self, harden: Harden) -> float:
         """Return the accuracy on the first val images under attack, with the same random starts after each epoch."""
         self.model.eval()
         images, labels = self.val_set.images[:ATTACKED_VAL], self.val_set.labels[:ATTACKED_VAL]
         starts, trained = self._generator("attacked val"), 1.0
-        correct = 0
-        for batch, truth in zip(images.split(ATTACKED_BATCH), labels.split(ATTACKED_BATCH), strict=True):
-            attacked = self._attacked(harden, batch, truth, starts, trained)
+
+        def measure(rows: range) -> int:
+            truth = labels[rows.start : rows.stop]
+            attacked = self._attacked(harden, images[rows.start : rows.stop], truth, starts, trained)
             with torch.no_grad():
-                correct += int((self._logits(attacked).argmax(1) == truth).sum())
-        return correct / len(labels)
+                return int((self._logits(attacked).argmax(1) == truth).sum())
+
+        return sum(self._in_batches(measure, labels, ATTACKED_BATCH)) / len(labels)
+
+    def _in_batches(self, measure: Callable[[range], T], labels: Tensor, largest: int) -> list[T]:
+        """Call `measure` on the rows of each batch, of `largest` small images, or of fewer if memory runs out."""
+        size = default_batch_size(largest, tuple(self.val_set.images.shape[1:]))
+        batches = [range(len(labels))[first : first + size] for first in range(0, len(labels), size)]
+        return [one for rows in batches for one in in_halves_if_needed(measure, rows, self.progress.write)]
 
     def _attacked(
         self, harden: Harden, images: Tensor, labels: Tensor, starts: torch.Generator, progress: float

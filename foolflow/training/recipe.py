@@ -34,8 +34,8 @@ class Recipe:
 def learning_rate_factor(schedule: str, progress: float) -> float:
     """Return the fraction of the peak learning rate at `progress` (0 to 1) through the training.
 
-    `one_cycle` rises linearly for the first fifth and then falls to 0 along a cosine (after Smith 2018). `cosine`
-    falls to 0 along a cosine; `constant` stays.
+    `one_cycle` rises linearly for the first fifth and then falls to 0 along a cosine (after Smith 2018). It starts at
+    0, so the first update changes nothing. `cosine` falls to 0 along a cosine; `constant` stays.
     """
     if schedule == "constant":
         return 1.0

@@ -7,9 +7,9 @@ from typing import Any
 
 from tabulate import tabulate
 
+from foolflow.attacks.planning import FEWEST
 from foolflow.jobs.progress import duration
 
-FEWEST = 10  # images that an attack gets whatever the budget, as in foolflow/attacks/planning.py, which imports torch
 OVER = "the budget would allow fewer than 10 images; expect more time"
 STARTING = "starting the jobs takes more time"
 

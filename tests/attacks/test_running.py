@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from foolflow.attacks import running
 from foolflow.attacks.corrupt import corrupt
 from foolflow.attacks.fgsm import fgsm
 from foolflow.attacks.judging import classify, judge, to_8_bits
 from foolflow.attacks.warp import flow_loss
+from foolflow.compute.acceleration import accelerated
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from tests.saving import run_attack
@@ -186,3 +188,14 @@ def test_several_draws_of_a_victim_that_is_not_random_change_nothing_else(traine
     assert "fooled_share" not in plain
     assert plain["prediction"].equals(records["prediction"])
     assert np.allclose(plain["confidence"], records["confidence"])
+
+
+def test_acceleration_tries_the_victim_as_it_will_run_frozen(trained, monkeypatch):
+    def tried(victim, shape):
+        assert not any(parameter.requires_grad for parameter in victim.parameters())
+        return accelerated(victim, shape)
+
+    monkeypatch.setattr(running, "accelerated", tried)
+    trained.model.requires_grad_(True)
+    run(trained, {"method": "fgsm", "parameters": {"epsilon": 0.1}}, count=4)
+    assert all(parameter.requires_grad for parameter in trained.model.parameters())

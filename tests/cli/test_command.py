@@ -255,6 +255,7 @@ def test_the_results_folder_is_the_one_that_snakemake_gets(config):
     read = cli._config(config, [])
     assert cli._results(read, ["--cores", "2"]) == Path("results")
     assert cli._results(read, ["--config", "results=out", "device=cpu"]) == Path("out")
+    assert cli._results(read, ["--config=results=out"]) == cli._results(read, ["-Cresults=out"]) == Path("out")
 
 
 def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tmp_path):
@@ -269,3 +270,12 @@ def test_the_answer_shows_the_table_and_its_notes_and_ends_by_naming_the_page(tm
     assert "[1] A note." in lines
     assert str(tmp_path / "tables/robustness.csv") in lines[-2]
     assert lines[-1] == f"The page with the images: {tmp_path / 'index.html'}"
+
+
+@pytest.mark.parametrize("options", [["-d", "elsewhere"], ["-delsewhere"], ["--directory", "x"], ["--directory=x"]])
+def test_another_working_directory_is_rejected_in_one_line(config, capsys, options):
+    """The command would look for the results in this one."""
+    assert cli.main(["evaluate", str(config), *options]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "foolflow: results are written where this command is called, so it takes no --directory; use cd"
+    ]

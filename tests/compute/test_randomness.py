@@ -119,3 +119,17 @@ def test_an_attack_on_the_mean_is_stronger_than_on_one_draw():
             return (victim.body(made.images).argmax(1) != labels).float().mean().item()
 
     assert fooled(100) > fooled(1) + 0.2
+
+
+def test_the_mean_of_a_function_freezes_the_module_that_it_calls_and_takes_any_output():
+    body = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 5)).train()
+    before = {name: tensor.clone() for name, tensor in body.state_dict().items()}
+    images, labels = IMAGES, torch.zeros(len(IMAGES), dtype=torch.int64)
+
+    def normalised(x):
+        assert not body.training
+        return {"logits": body(x / 2)}
+
+    fgsm(expected(normalised, 3), images, labels, epsilon=0.2)
+    assert body.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in body.state_dict().items())

@@ -3,6 +3,7 @@ import torch
 
 from foolflow.attacks.fgsm import fgsm
 from foolflow.defenses.adversarial_training import adversarial_training
+from foolflow.errors import InvalidInput
 from tests.conftest import random_affine
 
 
@@ -69,3 +70,34 @@ def test_the_radius_and_the_step_rise_during_the_warm_up(case):
     assert torch.allclose(at(0.25, epsilon=0.2, warm_up=0.5), at(1.0, epsilon=0.1), atol=1e-6)
     for progress in (0.5, 0.75, 1.0):
         assert torch.equal(at(progress, epsilon=0.2, warm_up=0.5), at(1.0, epsilon=0.2))
+
+
+def test_a_share_that_rounds_to_no_image_leaves_the_batch_alone(case):
+    _, images, labels = case
+
+    def fails(_):
+        raise AssertionError("the network was called")
+
+    found = adversarial_training(fails, images[:2], labels[:2], torch.Generator(), epsilon=0.1, share=0.2)
+    assert torch.equal(found, images[:2])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epsilon": 8},
+        {"epsilon": 0},
+        {"epsilon": -0.1},
+        {"epsilon": 0.1, "steps": 0},
+        {"epsilon": 0.1, "steps": 1.5},
+        {"epsilon": 0.1, "step_size": 0},
+        {"epsilon": 0.1, "random_start": -1},
+        {"epsilon": 0.1, "share": 50},
+        {"epsilon": 0.1, "share": float("nan")},
+        {"epsilon": 0.1, "warm_up": -0.1},
+    ],
+    ids=str,
+)
+def test_parameters_out_of_range_are_rejected(case, wrong):
+    with pytest.raises(InvalidInput, match=f"adversarial_training: {list(wrong)[-1]}: "):
+        attacked(*case, **wrong)

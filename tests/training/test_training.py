@@ -1,8 +1,10 @@
 import os
+import random
 import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -67,6 +69,74 @@ def test_a_training_resumed_after_any_epoch_ends_with_the_same_weights(digits_sp
         for name, tensor in undisturbed.model.state_dict().items():
             assert torch.equal(tensor, resumed.model.state_dict()[name]), name
         assert [row.val_accuracy for row in resumed.history] == [row.val_accuracy for row in undisturbed.history]
+
+
+class Drawing(nn.Module):
+    """A network that adds noise of PyTorch, NumPy and Python to its images, in eval mode, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = fresh()
+
+    def forward(self, images):
+        noise = torch.randn(()) + np.random.standard_normal() + random.gauss(0, 1)
+        return self.body(images + 0.1 * noise)
+
+
+def test_a_training_of_a_random_network_is_repeated_and_resumed_exactly(digits_splits, tmp_path):
+    data, recipe = [labelled(digits_splits[name]) for name in ("train", "val")], Recipe(epochs=3)
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    undisturbed = train(Drawing(), *data, recipe, seed=5, **QUIET)
+
+    def stop(line):
+        if line.startswith("epoch   2/"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Drawing(), *data, recipe, seed=5, checkpoint=checkpoint, progress=progress_to(stop))
+    for generator in (torch.manual_seed, np.random.seed, random.seed):
+        generator(8)  # another process has another state
+    resumed = train(Drawing(), *data, recipe, seed=5, checkpoint=checkpoint, **QUIET)
+    for name, tensor in undisturbed.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    assert [row.val_loss for row in resumed.history] == [row.val_loss for row in undisturbed.history]
+
+
+class Counting(nn.Module):
+    """A network that notes how many images it gets at once in eval mode."""
+
+    def __init__(self, most=None):
+        super().__init__()
+        self.body, self.most, self.seen = nn.Sequential(nn.Flatten(), nn.LazyLinear(2)), most, []
+
+    def forward(self, images):
+        if not self.training:
+            self.seen.append(len(images))
+            if self.most is not None and len(images) > self.most:
+                raise MemoryError
+        return self.body(images)
+
+
+def measured(size, model):
+    images = torch.zeros(40, 1, size, size, dtype=torch.uint8)
+    data = Labelled(images, torch.arange(40) % 2)
+    torch.manual_seed(3)
+    model(data.images[:2].float())  # its first weights
+    return train(model, data, data, Recipe(epochs=1, batch_size=8), seed=1, hardening=HARDENING, **QUIET)
+
+
+def test_large_val_images_are_measured_a_few_at_a_time():
+    model = Counting()
+    measured(400, model)  # 160,000 pixels; 9 images have about as many as 500 of CIFAR-10
+    assert max(model.seen) == 9
+
+
+def test_val_images_that_do_not_fit_in_memory_are_halved():
+    model = Counting(most=10)
+    whole, halved = measured(4, Counting()), measured(4, model)
+    assert {40, 20, 10} <= set(model.seen)
+    assert halved.history[0].val_loss == pytest.approx(whole.history[0].val_loss, rel=1e-5)
+    assert halved.history[0].val_pgd_accuracy is not None
 
 
 def test_a_resumed_adversarial_training_ends_with_the_same_weights(digits_splits, tmp_path):
