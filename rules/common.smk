@@ -50,7 +50,7 @@ config["attacks"] |= explored_attacks(config) | robustness_attacks(config)
 
 
 def with_signature(function):
-    """Store the signature of a function of many jobs, which Snakemake works out several times for each of them."""
+    """Cache the function's signature; Snakemake would otherwise inspect it several times per job."""
     function.__signature__ = signature(function)
     return function
 
@@ -251,6 +251,7 @@ def squeezer_modules(squeezers):
     return [module for entry in squeezers for module in own_or_builtin(entry, "defenses", entry.get("method"))]
 
 
+INSPECTED = "<results>/robustness/{dataset}/{model}/{defense}/{seed}"
 PLANS = {robustness_set(name): name for name in robustness_plan(config)}
 
 
@@ -259,7 +260,7 @@ def planned_images(wildcards):
     """Return the file with the number of images that a plan gives an attack; nothing for an attack without a plan."""
     if wildcards.attack not in PLANS:
         return []
-    file = f"<results>/robustness/{{dataset}}/{{model}}/{{defense}}/{{seed}}/images/{PLANS[wildcards.attack]}.json"
+    file = f"{INSPECTED}/images/{PLANS[wildcards.attack]}.json"
     return [file.format(**wildcards)]
 
 
@@ -321,7 +322,8 @@ def images_of(study):
 
 def other_splits(wildcards):
     """Return the splits, besides test, on which the study shows this victim's accuracy."""
-    shown = getattr(study_module(wildcards.study), "victims", lambda config: [])(config)
+    study = study_module(wildcards.study)
+    shown = study.victims(config) if getattr(study, "SHOWS_ALL_SPLITS", False) else []
     victim = {**wildcards, "seed": int(wildcards.seed)}
     wanted = any(all(row[key] == victim[key] for key in row) for row in shown)
     others = [part for part in splits_of(config["datasets"][wildcards.dataset]) if part != "test"]

@@ -59,8 +59,8 @@ rule split_dataset:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=more_each_attempt(4000),
+        runtime=more_each_attempt(60),
     params:
         program=program,
         code=split_code,

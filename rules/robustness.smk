@@ -2,7 +2,6 @@ from foolflow.studies import robustness
 
 ROBUSTNESS_TABLES = robustness.tables(config, None)
 ROBUSTNESS_FIGURES = robustness.figures(config)
-INSPECTED = "<results>/robustness/{dataset}/{model}/{defense}/{seed}"
 
 
 rule inspect_victim:

@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 
 if __name__ == "__main__":
     parser = job_parser(__doc__)
-    # The parts are temporary, so the record lists the inputs that an undivided run has.
+    # The parts are temporary, so the record lists what they were made from, apart from a plan.
     add_input(parser, "--images", help="the test split")
     add_victim(parser)
     parser.add_argument("--parts", type=Path, nargs="+", required=True, help="the folders of all parts, in order")

@@ -76,10 +76,12 @@ def main(arguments: argparse.Namespace) -> list[Path]:
 
 
 def fingerprint(arguments: argparse.Namespace) -> str:
-    """Hash everything that determines the weights of a checkpoint: the spec, the code and the images."""
+    """Hash everything that determines the weights of a checkpoint: the spec, the code, the images and the files that
+    arguments of the model name.
+    """
     parts = [json.dumps(arguments.spec, sort_keys=True), arguments.code]
-    for split in (arguments.train, arguments.val):
-        with split.open("rb") as file:
+    for path in (arguments.train, arguments.val, *arguments.named):
+        with path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

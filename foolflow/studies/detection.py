@@ -74,8 +74,13 @@ def _spec(config: Config) -> dict[str, Any]:
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, attacks with several epsilons, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
+    earlier = set()
     for index, detection in enumerate(config["studies"]["detection"]["detections"]):
         key = f"studies.detection.detections.{index}"
+        same = tuple(detection[field] for field in ("dataset", "model", "detector"))
+        if same in earlier:
+            yield f"{key}: another one has the same data set, model and detector"
+        earlier.add(same)
         adaptive = detection.get("adaptive", [])
         yield from unknown(f"{key}.dataset", [detection["dataset"]], "datasets", config["datasets"])
         yield from unknown(f"{key}.model", [detection["model"]], "models", config["models"])

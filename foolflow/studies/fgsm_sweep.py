@@ -110,8 +110,13 @@ def _samples(sweep: Cell) -> Exhibit:
 
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, attacks without the epsilons that a sweep needs, and controls that are none."""
+    earlier = set()
     for index, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
         key = f"studies.fgsm_sweep.sweeps.{index}"
+        same = tuple(sweep[field] for field in ("dataset", "model", "attack"))
+        if same in earlier:
+            yield f"{key}: another one has the same data set, model and attack"
+        earlier.add(same)
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
             yield from unknown(f"{key}.{field}", [sweep[field]], kind, config[kind])
         yield from several_images(f"{key}.attack", [sweep["attack"]], config)

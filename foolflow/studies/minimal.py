@@ -21,6 +21,7 @@ from foolflow.workflow.config.names import several_sizes, unknown
 TITLE = "Minimal perturbations"
 QUESTION = "How far is the nearest adversarial image, and which attack finds it?"
 ACCURACY = "Accuracy of the networks"
+SHOWS_ALL_SPLITS = True  # the table of accuracies has train and val besides test
 RESERVED = ("accuracy", "attacks", "speed", "security", "fixed_norm")  # names of the study's other tables and figures
 
 

@@ -11,6 +11,7 @@ TITLE = "stAdv"
 QUESTION = (
     "Can an image be moved a little, instead of changed pixel by pixel, until it is classified as any class one likes?"
 )
+SHOWS_ALL_SPLITS = True  # the table of accuracies has train and val besides test
 FLOWING = ("stadv", "stadv_students")  # our methods that move pixels by a flow
 
 

@@ -14,12 +14,13 @@ from foolflow.tables.wording import counted
 from foolflow.tables.writing import Table
 
 HARDENED = 0.5  # the share of images that resist a short attack on an adversarially trained victim, as a guess
+PASSES = 2  # of a judgement: over the images as they are, and rounded to 8 bits
 
 NOTES = (
     "Estimated core-hours. Trainings: every epoch at the speed of two batches, without the measurements after it. "
-    "Attacks: the number of passes that each typically needs, at the speed of the untrained victim. Judgements: one "
-    f"pass per image. Each training and attack: {OVERHEAD:.0f} s to start. Not counted: tables, figures, detectors and "
-    "the page.",
+    "Attacks: the number of passes that each typically needs, at the speed of the untrained victim. Judgements: two "
+    f"passes per adversarial image. Each training and attack: {OVERHEAD:.0f} s to start. Not counted: tables, figures, "
+    "detectors and the page.",
     f"Most attacks take far longer on images that resist. On victims that were trained against attacks, {HARDENED:.0%} "
     "of the images are assumed to resist, on the others none. `if all resist` assumes that every image does.",
     "What several studies share is counted in the first of them.",
@@ -82,6 +83,8 @@ def _row(
     judging = sum(
         number_of_images(one["entry"], speed_of(one)["classes"], images["test"][one["dataset"]])
         * len(sizes(one["entry"]))
+        * PASSES
+        * speed_of(one)["draws"]
         * speed_of(one)["forward"]
         for one in study["judgements"]
     )

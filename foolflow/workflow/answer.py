@@ -10,7 +10,7 @@ from tabulate import tabulate
 from foolflow.attacks.planning import FEWEST
 from foolflow.jobs.progress import duration
 
-OVER = "the budget would allow fewer than 10 images; expect more time"
+OVER = f"the budget would allow fewer than {FEWEST} images; expect more time"
 STARTING = "starting the jobs takes more time"
 
 

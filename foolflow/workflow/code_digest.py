@@ -117,17 +117,27 @@ def _users_code(folder: Path, parts: Sequence[str]) -> Iterator[str]:
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Yield the level and dotted names of imports, and attributes of the package (`foolflow.attacks.fgsm`) as names."""
+    """Yield the level and dotted names of imports, and attributes of the package (`foolflow.attacks.fgsm`, also through
+    another name of a part of it) as names.
+    """
+    parts = {"foolflow": "foolflow"}  # of the package, by the names that they have here
+    attributes = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
+            parts |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom):
             above = f"{node.module}." if node.module else ""
             yield from ((node.level, f"{above}{alias.name}") for alias in node.names)
+            if node.level == 0:
+                parts |= {alias.asname or alias.name: f"{above}{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute):
-            name = ast.unparse(node)
-            if name.startswith("foolflow."):
-                yield 0, name
+            attributes.append(ast.unparse(node))
+    for attribute in attributes:
+        first, _, rest = attribute.partition(".")
+        name = f"{parts.get(first, first)}.{rest}"
+        if name.startswith("foolflow."):
+            yield 0, name
 
 
 def _drop_inert_code(tree: ast.Module) -> None:

@@ -68,7 +68,8 @@ def _artefacts(results: Path, recorded: Collection[str]) -> Iterator[str]:
     for stage in STAGES:
         for file in sorted((results / stage).rglob("*")):
             path = file.relative_to(results)
-            temporary = file.name.startswith((".", "checkpoint")) or "shards" in path.parts
+            is_part = path.parts[6:7] == ("shards",)  # of an attack
+            temporary = is_part or file.name.startswith((".", "checkpoint"))
             if file.is_file() and not temporary and not any(str(part) in recorded for part in (path, *path.parents)):
                 yield path.as_posix()
 

@@ -189,6 +189,17 @@ def test_data_that_a_study_needs_must_exist(shipped, schema):
     assert problems(config, schema) == ["datasets.mine.path: nowhere.npz does not exist"]
 
 
+@pytest.mark.parametrize(
+    "key", ["studies.leaderboard.boards.0.transfer_from", "studies.fgsm_sweep.comparisons.0.transfer.sources"]
+)
+def test_a_model_that_a_study_names_with_its_defense_must_exist(shipped, schema, key):
+    config = copy.deepcopy(shipped)
+    config["models"]["mine"] = {"architecture": "lenet.LeNet", "weights": "nowhere.pth"}
+    assert problems(config, schema) == []
+    put(key, ["mine/none"])(config)
+    assert problems(config, schema) == ["models.mine.weights: nowhere.pth does not exist"]
+
+
 REPEATED = {
     "a name": ("models:\n  a: 1\n  b: 2\n  a: 3\n", "line 4: models.a is given twice; keep one"),
     "at the top": ("models: {}\nattacks: {}\nmodels: {}\n", "line 3: models is given twice; keep one"),

@@ -3,6 +3,7 @@ import random
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from foolflow.training.checkpoints import load_checkpoint, save_checkpoint
 from foolflow.training.loop import Labelled, train
 from foolflow.training.recipe import Recipe, learning_rate_factor, make_optimizer
 from foolflow.workflow.code_digest import closure
+from scripts.train import fingerprint
 from tests.conftest import DIGITS, labelled
 
 
@@ -180,6 +182,22 @@ def test_a_checkpoint_of_another_recipe_is_ignored(digits_splits, tmp_path):
         progress=progress_to(lines.append),
     )
     assert not any("resumed" in line for line in lines)
+
+
+def test_every_file_that_a_training_reads_is_part_of_its_checkpoints_fingerprint(tmp_path):
+    files = {name: tmp_path / name for name in ("train", "val", "init.pth")}
+    for path in files.values():
+        path.write_text("before")
+
+    def found():
+        given = {"spec": {}, "code": "c", "train": files["train"], "val": files["val"], "named": [files["init.pth"]]}
+        return fingerprint(SimpleNamespace(**given))
+
+    seen = {found()}
+    for path in files.values():
+        path.write_text("after")
+        seen.add(found())
+    assert len(seen) == 4
 
 
 def test_a_damaged_checkpoint_is_ignored(tmp_path):

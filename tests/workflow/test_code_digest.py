@@ -148,6 +148,23 @@ def test_a_users_file_reaches_files_next_to_it_and_attributes_of_the_package(tre
     }
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        "import foolflow as ff\nx = ff.part.deep.VALUE\n",
+        "from foolflow import part\nx = part.deep.VALUE\n",
+        "from foolflow import part as other\n\ndef attack():\n    return other.deep.VALUE\n",
+        "import foolflow.part as other\nx = other.deep.VALUE\n",
+    ],
+)
+def test_attributes_are_followed_through_other_names_of_the_package(tree, user):
+    (tree / "foolflow/part").mkdir()
+    for file in ("__init__", "deep"):
+        (tree / f"foolflow/part/{file}.py").write_text("VALUE = 1\n")
+    (tree / "mine.py").write_text(user)
+    assert "foolflow.part.deep" in closure("mine.py")
+
+
 def test_a_users_package_is_followed_from_module_to_module(tree):
     package = tree / "mine/package"
     (package / "deep").mkdir(parents=True)

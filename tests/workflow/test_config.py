@@ -34,6 +34,21 @@ def corrupted(kind, strength, **others):
     return {"method": "corrupt", "parameters": {"kind": kind, "strength": strength, **others}}
 
 
+def again(key):
+    """Return an edit that adds to a list another entry like the first, with fewer attacks or without the control."""
+
+    def edit(config):
+        for part in key.split("."):
+            config = config[part]
+        config.insert(1, copy.deepcopy(config[0]))
+        if "attacks" in config[0]:
+            config[1]["attacks"] = config[0]["attacks"][:1]
+        else:
+            config[1].pop("control", None)
+
+    return edit
+
+
 def without_attacks(key):
     """Return an edit that removes all attacks from a part of the config."""
 
@@ -145,6 +160,8 @@ CASES = [
     (put("attacks.deepfool.parameters.steps", True), "attacks.deepfool.parameters.steps", "not of type int"),
     (put("defenses.feature_squeezing.parameters.size", "3"), "defenses.feature_squeezing.parameters.size", "int"),
     (put("models.MLP_bn.arguments.batch_norm", "yes"), "models.MLP_bn.arguments.batch_norm", "not of type bool"),
+    (again("studies.detection.detections"), "studies.detection.detections.1", "same data set, model and detector"),
+    (again("studies.fgsm_sweep.sweeps"), "studies.fgsm_sweep.sweeps.1", "same data set, model and attack"),
     (put("device", "gpu"), "device", "not one of auto, cpu, cuda"),
     (put("seeds", []), "seeds", "[]"),
     (put("seeds", [1, 1]), "seeds", "non-unique"),

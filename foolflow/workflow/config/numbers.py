@@ -19,9 +19,9 @@ def with_numbers(config: Config) -> dict[str, Any]:
     """Return a copy of `config` in which text that is exactly a number, such as `5e-2` or `8/255`, is that number.
 
     Text is a number where the project's schema takes one. Where the schema leaves a value open, as in `parameters` and
-    `arguments`, text is a number if YAML cannot have read it as one: with an exponent, or a fraction. A name, a path or
-    a title is never a number. Quotes make no difference: Snakemake reads the files, and it does not report quotes.
-    A whole number without a point, such as `1e3`, is an int.
+    `arguments`, text is a number if YAML cannot have read it as one: with an exponent, or a fraction, even if it is
+    meant as a path, such as 2024/05. A name, a path or a title elsewhere is never a number. Quotes make no difference:
+    Snakemake reads the files, and it does not report quotes. A whole number without a point, such as `1e3`, is an int.
     """
     schema = load_schema()
     return _converted(config, [schema], schema["$defs"])

@@ -36,7 +36,8 @@ def reference_problems(config: Config) -> Iterator[str]:
         for name in names:
             if name in config[kind]:
                 yield f"{kind}.{name}: tables have a column or a row of this name; choose another one"
-    studied = set(strings(config["studies"]))
+    named = list(strings(config["studies"]))
+    studied = {*named, *(text.partition("/")[0] for text in named)}  # model/defense names a model
     yield from _results_problems(Path(config["results"]))
     for name, dataset in config["datasets"].items():
         yield from dataset_problems(f"datasets.{name}", dataset, needed=name in studied)
