@@ -396,3 +396,12 @@ def test_the_examples_of_a_filter_are_classified_by_the_victim_with_that_filter(
             expected = victim(clean).softmax(1).max(1).values
         shown = [confidence for _, confidence in panels[f"clean, {name}"]]
         assert shown == pytest.approx(expected.tolist(), abs=1e-4), name
+
+
+@pytest.mark.parametrize(("study", "splits"), [("robustness", {"test"}), ("minimal", {"train", "val", "test"})])
+def test_a_victim_is_judged_on_the_splits_that_its_study_shows(demo, study, splits):
+    records = list((demo.results / f"provenance/judgements/{study}").rglob("*.json"))
+    assert records
+    for record in records:
+        inputs = json.loads(record.read_text())["inputs"]
+        assert {Path(name).stem for name in inputs if name.startswith("data/")} == splits
