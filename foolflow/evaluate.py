@@ -272,7 +272,7 @@ def _check_selection(name: str, given: Mapping[str, Any]) -> None:
 
 
 def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= least
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= least)
 
 
 def _collected(images: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
