@@ -53,8 +53,15 @@ def test_the_last_row_is_the_sum_of_the_studies():
     studies = [study("one", [VICTIM | {"epochs": 1}]), study("two", judgements=rows)]
     table = costs_table(studies, measured("none"))
     assert table.display.iloc[-1]["study"] == "all"
-    assert table.data["judging"].tolist() == pytest.approx([0, 40 * 2 * 0.5 / 3600])
+    assert table.data["judging"].tolist() == pytest.approx([0, 2 * 40 * 2 * 0.5 / 3600])
     assert "one takes the most" in table.findings[0]
+
+
+def test_a_random_victim_judges_over_several_draws():
+    judged, given = [study(judgements=[VICTIM | {"entry": FGSM}])], measured("none")
+    once = costs_table(judged, given).data["judging"]
+    given["speeds"][0]["draws"] = 10
+    assert costs_table(judged, given).data["judging"].tolist() == pytest.approx((10 * once).tolist())
 
 
 @pytest.mark.parametrize(
