@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sets_of
-from foolflow.workflow.config.names import several_sizes, unknown
+from foolflow.workflow.config.names import repeated, several_sizes, unknown
 
 TITLE = "Detection by feature squeezing"
 QUESTION = "Can adversarial images be found instead of corrected, even if the attacker knows the detector?"
@@ -72,15 +72,12 @@ def _spec(config: Config) -> dict[str, Any]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown names, attacks with several epsilons, and adaptive attacks on a different detector."""
+    """Report repeated entries, unknown names, several epsilons, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
-    earlier = set()
-    for index, detection in enumerate(config["studies"]["detection"]["detections"]):
+    detections = config["studies"]["detection"]["detections"]
+    yield from repeated("studies.detection.detections", detections, ("dataset", "model", "detector"))
+    for index, detection in enumerate(detections):
         key = f"studies.detection.detections.{index}"
-        same = tuple(detection[field] for field in ("dataset", "model", "detector"))
-        if same in earlier:
-            yield f"{key}: another one has the same data set, model and detector"
-        earlier.add(same)
         adaptive = detection.get("adaptive", [])
         yield from unknown(f"{key}.dataset", [detection["dataset"]], "datasets", config["datasets"])
         yield from unknown(f"{key}.model", [detection["model"]], "models", config["models"])

@@ -6,7 +6,7 @@ from typing import Any
 from foolflow.attacks.kinds import STRENGTHS, size_name
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection, sources_with
 from foolflow.studies.controls import control_problems
-from foolflow.workflow.config.names import several_images, unknown, unknown_pairs
+from foolflow.workflow.config.names import repeated, several_images, unknown, unknown_pairs
 
 TITLE = "FGSM sweep"
 QUESTION = "How fast does accuracy fall as FGSM is allowed larger changes to each pixel?"
@@ -109,14 +109,11 @@ def _samples(sweep: Cell) -> Exhibit:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Report unknown names, attacks without the epsilons that a sweep needs, and controls that are none."""
-    earlier = set()
-    for index, sweep in enumerate(config["studies"]["fgsm_sweep"]["sweeps"]):
+    """Report repeated sweeps, unknown names, attacks without a list of epsilons, and controls that are none."""
+    sweeps = config["studies"]["fgsm_sweep"]["sweeps"]
+    yield from repeated("studies.fgsm_sweep.sweeps", sweeps, ("dataset", "model", "attack"))
+    for index, sweep in enumerate(sweeps):
         key = f"studies.fgsm_sweep.sweeps.{index}"
-        same = tuple(sweep[field] for field in ("dataset", "model", "attack"))
-        if same in earlier:
-            yield f"{key}: another one has the same data set, model and attack"
-        earlier.add(same)
         for field, kind in (("dataset", "datasets"), ("model", "models"), ("attack", "attacks")):
             yield from unknown(f"{key}.{field}", [sweep[field]], kind, config[kind])
         yield from several_images(f"{key}.attack", [sweep["attack"]], config)

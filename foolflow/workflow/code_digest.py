@@ -120,22 +120,22 @@ def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Yield the level and dotted names of imports, and attributes of the package (`foolflow.attacks.fgsm`, also through
     another name of a part of it) as names.
     """
-    parts = {"foolflow": "foolflow"}  # of the package, by the names that they have here
+    meant = {"foolflow": "foolflow"}  # what each name that the file imports stands for
     attributes = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((0, alias.name) for alias in node.names)
-            parts |= {alias.asname: alias.name for alias in node.names if alias.asname}
+            meant |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom):
             above = f"{node.module}." if node.module else ""
             yield from ((node.level, f"{above}{alias.name}") for alias in node.names)
             if node.level == 0:
-                parts |= {alias.asname or alias.name: f"{above}{alias.name}" for alias in node.names}
+                meant |= {alias.asname or alias.name: f"{above}{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Attribute):
             attributes.append(ast.unparse(node))
     for attribute in attributes:
         first, _, rest = attribute.partition(".")
-        name = f"{parts.get(first, first)}.{rest}"
+        name = f"{meant.get(first, first)}.{rest}"
         if name.startswith("foolflow."):
             yield 0, name
 

@@ -69,3 +69,13 @@ def several_sizes(key: str, names: Collection[str], config: Config) -> Iterator[
         attack = config["attacks"].get(name, {})
         if has_several_sizes(attack):
             yield f"{key}: {name} has a list of {size_name(attack)}s; it needs a single one here"
+
+
+def repeated(key: str, entries: Sequence[Config], fields: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each entry of a list whose `fields` are those of an earlier one."""
+    earlier = set()
+    for index, entry in enumerate(entries):
+        same = tuple(entry[field] for field in fields)
+        if same in earlier:
+            yield f"{key}.{index}: an earlier one has the same {', '.join(fields)}"
+        earlier.add(same)
