@@ -25,7 +25,7 @@ PARTITIONS = {"main": {"max_runtime": 600}, "gpus": {"max_runtime": 600, "max_gp
 GPU = "gres:gpu:pretended:1"
 # CPUs, memory, time, GPUs, partition. For a group: the largest request of its jobs, and the sum of their times.
 REQUESTS = {
-    "split_dataset": ("2", "2000M", "00:30:00", "", "main"),
+    "split_dataset": ("2", "4000M", "01:00:00", "", "main"),
     "train_victim": ("1", "4000M", "04:00:00", GPU, "gpus"),
     "attack_victim": ("1", "6000M", "02:00:00", GPU, "gpus"),
     "judge_victim": ("1", "4000M", "01:00:00", GPU, "gpus"),
