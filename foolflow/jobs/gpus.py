@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 def visible_gpus() -> list[str]:
     """Return the GPUs in CUDA_VISIBLE_DEVICES or, if it is not set, the numbers of those that NVIDIA's driver lists.
 
-    PyTorch could list them, but takes seconds to import.
+    A Slurm job for which it is not set was given no GPU. PyTorch could list them, but takes seconds to import.
     """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "" if "SLURM_JOB_ID" in os.environ else None)
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
     devices = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
@@ -29,10 +29,11 @@ def own_gpu() -> Iterator[str | None]:
 
     Waits while all GPUs are taken. A job releases its GPU when it ends, even if it is killed. In the block,
     CUDA_VISIBLE_DEVICES lists only the reserved GPU, so enter it before CUDA is initialised. Yields None and changes
-    nothing if there is no GPU, or under Slurm, which assigns GPUs itself.
+    nothing if there is no GPU, or if Slurm has assigned this job its GPU. Within an allocation of several GPUs, on which
+    `salloc` lets Snakemake run its jobs, each of them still needs one of its own.
     """
-    gpus = [] if "SLURM_JOB_ID" in os.environ else visible_gpus()
-    if not gpus:
+    gpus = visible_gpus()
+    if not gpus or ("SLURM_JOB_ID" in os.environ and len(gpus) == 1):
         yield None
         return
     gpu, lock = _claim(gpus)
@@ -52,7 +53,9 @@ def own_gpu() -> Iterator[str | None]:
 
 def _claim(gpus: list[str]) -> tuple[str, FileLock]:
     """Wait for a free GPU. Return its name and its lock."""
-    folder = Path(tempfile.gettempdir()) / f"foolflow-{os.getuid()}"
+    # Slurm may number the GPUs of each allocation from 0: GPU 0 of another allocation is another GPU.
+    allocation = os.environ.get("SLURM_JOB_ID")
+    folder = Path(tempfile.gettempdir()) / "-".join(filter(None, ("foolflow", str(os.getuid()), allocation)))
     folder.mkdir(mode=0o700, exist_ok=True)
     announced = False
     while True:

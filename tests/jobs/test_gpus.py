@@ -60,6 +60,15 @@ def test_a_job_waits_while_all_gpus_are_taken_and_gets_that_of_a_killed_job(mach
         job.wait()
 
 
+def test_jobs_within_an_allocation_of_several_gpus_do_not_share_one(machine):
+    holders = [start(machine | {"SLURM_JOB_ID": job}, 60) for job in ("7", "7", "8", "8")]
+    taken = [job.stdout.readline().split()[0] for job in holders]
+    assert sorted(taken[:2]) == sorted(taken[2:]) == ["3", "GPU-5e"]
+    for job in holders:
+        job.kill()
+        job.wait()
+
+
 def test_the_environment_is_unchanged_under_slurm_and_without_gpus(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
@@ -67,6 +76,8 @@ def test_the_environment_is_unchanged_under_slurm_and_without_gpus(monkeypatch, 
     with own_gpu() as gpu:
         assert gpu is None
         assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert visible_gpus() == []  # a Slurm job that was given none, on whatever machine
     monkeypatch.delenv("SLURM_JOB_ID")
     for hidden in ("", "-1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
