@@ -24,7 +24,7 @@ from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.robustness import set_name as robustness_set
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
-from foolflow.workflow.commands import as_json, as_options, as_spec
+from foolflow.workflow.commands import as_json, as_options, as_spec, to_remake
 from foolflow.workflow.commands import program as program_param
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
@@ -495,11 +495,15 @@ def command_to_remake():
     """Return the command that makes a file of the results again, with {} in the place of the file."""
     if command := os.environ.get("FOOLFLOW_COMMAND", ""):  # set by `foolflow evaluate`
         return f"{command} --forcerun {{}}"
-    overlays = " --workflow-profile profiles/demo" if globals().get("OVERLAYS") else ""
-    files = [str(file) for file in workflow.overwrite_configfiles]
-    given = f" --configfile {' '.join(map(quote, files))}" if files else ""
-    replaced = " --replace-workflow-config" if workflow.config_settings.replace_workflow_config else ""
-    return f"snakemake {{}} --force --cores all{overlays}{replaced}{given}"
+    snakefile, given = Path(workflow.main_snakefile), workflow.config_settings
+    return to_remake(
+        snakefile,
+        Path.cwd(),
+        profile=snakefile.parent if globals().get("OVERLAYS") else None,  # profiles/demo, or a profile like it
+        files=workflow.overwrite_configfiles,
+        values=given.config,
+        replace=given.replace_workflow_config,
+    )
 
 
 def report_beside(page):

@@ -29,8 +29,8 @@ def own_gpu() -> Iterator[str | None]:
 
     Waits while all GPUs are taken. A job releases its GPU when it ends, even if it is killed. In the block,
     CUDA_VISIBLE_DEVICES lists only the reserved GPU, so enter it before CUDA is initialised. Yields None and changes
-    nothing if there is no GPU, or if Slurm has assigned this job its GPU. Within an allocation of several GPUs, on which
-    `salloc` lets Snakemake run its jobs, each of them still needs one of its own.
+    nothing if there is no GPU, or if Slurm has assigned this job its GPU. If Snakemake runs its jobs within an
+    allocation of several GPUs, each of them still needs one of its own.
     """
     gpus = visible_gpus()
     if not gpus or ("SLURM_JOB_ID" in os.environ and len(gpus) == 1):

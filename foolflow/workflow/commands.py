@@ -1,17 +1,19 @@
-"""Build parts of the shell commands that the rules run."""
+"""Build parts of the shell commands that the rules run, and the command that a reader of the page can run."""
 
 import base64
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterable
-from shlex import quote
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from shlex import join, quote
 from typing import Any
 
 from foolflow.jobs.command_line import PACKED
 from foolflow.workflow.project import project_folder
 
 LONGEST = 20_000  # characters of a spec or of a list of inputs that is not packed
+PLACES = ("data_mirror", "device")  # keys of the config that say where a run reads and computes, not what
 
 
 def program(deployment: Iterable[Any]) -> Callable[[Any, Any], str]:
@@ -54,3 +56,38 @@ def as_spec(value: Any) -> str:
     if len(text) <= LONGEST:
         return text
     return PACKED + base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+
+
+def to_remake(
+    snakefile: Path,
+    folder: Path,
+    *,
+    profile: Path | None = None,
+    files: Sequence[Path] = (),
+    values: Mapping[str, Any] | None = None,
+    replace: bool = False,
+) -> str:
+    """Return the command, run in `folder`, that makes a file of the results again, with {} in the place of the file.
+
+    snakefile, profile, files, values, replace: what this run was called with, namely -s, --workflow-profile,
+    --configfile, --config and --replace-workflow-config. Values of --config that change no result are not repeated.
+    """
+
+    def named(path: Path) -> str:
+        return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+    if profile:  # which names its Snakefile
+        words = ["--workflow-profile", named(profile)]
+    else:
+        words = [] if snakefile == folder / "Snakefile" else ["-s", named(snakefile)]
+    if replace:
+        words += ["--replace-workflow-config"]
+    if files:
+        words += ["--configfile", *map(str, files)]
+    if given := {key: value for key, value in (values or {}).items() if key not in PLACES}:
+        words += ["--config", *(f"{key}={_of_config(value)}" for key, value in given.items())]
+    return f"snakemake {{}} --force --cores all {join(words)}".rstrip()
+
+
+def _of_config(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -4,12 +4,13 @@ import json
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from foolflow.jobs.command_line import add_named_inputs, job_parser, named_inputs, read_spec
 from foolflow.workflow import commands
-from foolflow.workflow.commands import LONGEST, as_json, as_options, as_spec, program
+from foolflow.workflow.commands import LONGEST, as_json, as_options, as_spec, program, to_remake
 
 PYTHON = sys.executable
 AWKWARD = ["a b.csv", "it's.csv", 'say "so".csv', "$HOME.csv", "back\\slash.csv", "new\nline.csv", "*.csv", "-x;ls.csv"]
@@ -80,3 +81,33 @@ def test_packed_and_plain_specs_are_read_back(count):
     text = as_spec(spec)
     assert read_spec(text) == spec
     assert (text == as_json(spec)) == (len(as_json(spec)) <= LONGEST)
+
+
+HERE = Path("/my project")
+
+
+@pytest.mark.parametrize(
+    ("snakefile", "options", "expected"),
+    [
+        (HERE / "Snakefile", {}, []),
+        (HERE / "robust/Snakefile", {}, ["-s", "robust/Snakefile"]),
+        (Path("/the tool/Snakefile"), {}, ["-s", "/the tool/Snakefile"]),
+        (
+            HERE / "profiles/demo/Snakefile",
+            {"profile": HERE / "profiles/demo"},
+            ["--workflow-profile", "profiles/demo"],
+        ),
+        (
+            HERE / "Snakefile",
+            {"files": [Path("it's mine.yaml"), Path("b.yaml")], "replace": True},
+            ["--replace-workflow-config", "--configfile", "it's mine.yaml", "b.yaml"],
+        ),
+        (
+            HERE / "Snakefile",
+            {"values": {"device": "cuda", "data_mirror": "/data", "results": "my results", "seeds": [0, 1]}},
+            ["--config", "results=my results", "seeds=[0, 1]"],
+        ),
+    ],
+)
+def test_the_command_of_the_page_repeats_the_call(snakefile, options, expected):
+    assert words(to_remake(snakefile, HERE, **options)) == ["snakemake", "{}", "--force", "--cores", "all", *expected]
