@@ -212,6 +212,41 @@ def test_the_tables_of_minimal_follow_from_the_published_records(root):
             assert row["clean"] == pytest.approx(len(right) / len(rows))
 
 
+def test_the_tables_of_stadv_follow_from_the_published_records(root):
+    """Without Foolflow's statistics: each count, and the medians of the successes."""
+    folder = root / "docs/results/stadv"
+    records = pd.read_parquet(folder / "records.parquet").astype({"seed": int})
+    found = dict(list(records.groupby(["dataset", "model", "attack"], observed=True)))
+
+    def rates(rows):
+        right = rows[rows["clean_prediction"] == rows["label"]]
+        return len(right), right["success"].mean(), right["success_8bit"].mean()
+
+    success = pd.read_csv(folder / "stadv_success.csv")
+    assert success["success_as_students"].notna().any()
+    for row in success.to_dict("records"):
+        attacked = found[row["dataset"], row["model"], "stadv"]
+        assert (row["n"], row["success"], row["success_8bit"]) == pytest.approx(rates(attacked))
+        won = attacked[
+            (attacked["clean_prediction"] == attacked["label"]) & (attacked["prediction"] == attacked["target"])
+        ]
+        for size in ("flow_loss", "displacement", "shift", "deformation", "ssim", "l2"):
+            assert row[f"median_{size}"] == pytest.approx(won[size].median(), rel=1e-6)
+        if pd.notna(row["success_literal"]):
+            assert row["success_literal"] == pytest.approx(
+                rates(found[row["dataset"], row["model"], "stadv_literal"])[1]
+            )
+        if pd.notna(row["success_as_students"]):
+            theirs = found[row["dataset"], row["model"], "students"]
+            wrong = theirs["prediction"] != theirs["label"]
+            assert (row["as_students_n"], row["success_as_students"]) == pytest.approx((len(theirs), wrong.mean()))
+
+    steps = pd.read_csv(folder / "stadv_post_mortem.csv")
+    for row in steps[2:].to_dict("records"):  # the first two count as the students did
+        attacked = found["mnist", row["model"], row["attack"]]
+        assert (row["n"], row["success"]) == pytest.approx(rates(attacked)[:2])
+
+
 def test_every_link_and_picture_of_the_documents_is_there(root):
     documents = [*root.glob("*.md"), *(root / "docs").rglob("*.md")]
     for document in documents:
