@@ -43,6 +43,21 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
     ]
 
 
+def unbounded_cells(config: Config, entry: Config) -> list[Cell]:
+    """Return the cells of the attacks without an epsilon that were made on the victims themselves, each set once."""
+    found = {
+        (cell["model"], cell["defense"], cell["seed"], cell["attack"]): cell
+        for cell in reversed(table_cells(config, entry))
+        if cell["kind"] != "static" and _is_unbounded(config["attacks"][cell["attack"]])
+    }
+    return list(found.values())[::-1]
+
+
+def _is_unbounded(attack: Config) -> bool:
+    """Whether it looks for any perturbation that fools the victim; a corruption does not look for one."""
+    return "epsilon" not in attack.get("parameters", {}) and attack.get("method") != "corrupt"
+
+
 def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
     """Whether an adaptive attack repeats a white-box attack, because the victim has no filter to adapt to."""
     adaptive, *white_box = [
@@ -126,6 +141,7 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
     return [
         *(_table(config, entry, reference) for entry in evaluated),
         *(_cost(config, entry) for entry in evaluated),
+        *(_distances(entry, found) for entry in evaluated if (found := unbounded_cells(config, entry))),
         *(_strengths(config, entry) for entry in strengths(config)),
     ]
 
@@ -157,6 +173,12 @@ def _cost(config: Config, entry: Config) -> Exhibit:
     }
     words = labels(f"table: cost of the defenses, {entry['name']}", victims_of(about))
     return exhibit(f"defenses_cost_{entry['name']}", "defenses_cost", spec, "defenses_cost.rst", words)
+
+
+def _distances(entry: Config, about: list[Cell]) -> Exhibit:
+    spec = {"title": f"How far the images had to move: {entry['title']}", "cells": about}
+    words = labels(f"table: distances, {entry['name']}", about)
+    return exhibit(f"defenses_distances_{entry['name']}", "defenses_distances", spec, "defenses_distances.rst", words)
 
 
 def _strengths(config: Config, entry: Config) -> Exhibit:

@@ -52,6 +52,7 @@ def test_every_study_is_there(demo):
         *minimal,
         "defenses_r3",
         "defenses_cost_r3",
+        "defenses_distances_r3",
         "strengths_r3",
         "detection",
         *boards,

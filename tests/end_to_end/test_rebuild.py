@@ -46,7 +46,7 @@ TABLES = {
     "minimal": tuple(
         f"minimal_{name}" for name in ("accuracy", "attacks", "speed", "published", "linf", "protected", "fixed_norm")
     ),
-    "defenses": ("defenses_r3", "defenses_cost_r3", "strengths_r3"),
+    "defenses": ("defenses_r3", "defenses_cost_r3", "defenses_distances_r3", "strengths_r3"),
     "detection": ("detection",),
     "transfer": ("transfer/digits_zoo",),
     "leaderboard": BOARDS,

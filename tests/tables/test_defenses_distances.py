@@ -1,0 +1,92 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from foolflow.studies.defenses import unbounded_cells
+from foolflow.tables.defenses_distances import Attacked, tabulate
+
+N = 60
+
+
+def attacked(defense, sizes, fooled=N, attack="stadv", seed=0, wrong=0, flow=True):
+    """Return an attack on N images: `wrong` clean errors, then `fooled` successes, at these distances."""
+    index = np.arange(N)
+    success = (index >= wrong) & (index < wrong + fooled)
+    sizes = np.broadcast_to(np.asarray(sizes, float), N)
+    records = pd.DataFrame(
+        {"index": index, "label": 0, "clean_prediction": (index < wrong).astype(int), "success": success}
+        | {"l2": sizes, "ssim": 1 - sizes / 100}
+        | ({"flow_loss": 10 * sizes, "displacement": sizes, "shift": 0.0, "deformation": sizes} if flow else {})
+    )
+    cell = {"dataset": "mnist", "model": "B", "defense": defense, "seed": seed, "attack": attack, "kind": "adaptive"}
+    return Attacked(cell | {"source": None}, records)
+
+
+def test_an_image_that_is_not_fooled_is_infinitely_far():
+    table = tabulate("title", [attacked("none", np.arange(1, N + 1)), attacked("hard", 2, fooled=20)])
+    easy, hard = table.data.to_dict("records")
+    assert (easy["n"], easy["fooled"], easy["median_l2"], easy["median_flow_loss"]) == (N, N, 30, 300)
+    assert easy["median_ssim"] == pytest.approx(0.7)
+    assert easy["median_ssim_low"] < 0.7 < easy["median_ssim_high"]
+    assert (hard["fooled"], hard["median_l2"], hard["median_l2_high"]) == (20, np.inf, np.inf)
+    assert np.isnan(hard["median_ssim"])
+    assert pd.isna(hard["times_none"])
+    shown = table.display.set_index("defense")
+    assert shown.loc["hard", "median flow loss"] == "∞"
+    assert shown.loc["hard", "median SSIM"] == ""
+    assert table.findings == [
+        "hard: stadv fools 33.3 % of the images, too few for a median; significantly farther than without the defense."
+    ]
+
+
+def test_the_main_size_is_compared_with_the_undefended_victim_on_the_images_that_both_get_right():
+    table = tabulate(
+        "title",
+        [
+            attacked("none", np.linspace(1, 2, N)),
+            attacked("far", np.linspace(3, 6, N)),
+            attacked("near", np.linspace(0.1, 0.2, N), wrong=10, fooled=50),
+            attacked("none", 4, attack="deepfool", flow=False),
+            attacked("same", 4, attack="deepfool", flow=False),
+        ],
+    )
+    data = table.data.set_index(["defense", "attack"])
+    assert data.loc[("far", "stadv"), "times_none"] == pytest.approx(3)
+    assert data["compared"].tolist() == ["flow_loss"] * 3 + ["l2"] * 2
+    assert data.loc[("near", "stadv"), ["n", "success"]].tolist() == [50, 1]
+    assert data["holm_p"].isna().tolist() == [True, False, False, True, False]
+    assert data.loc[("same", "deepfool"), ["times_none", "holm_p"]].tolist() == [1, 1]
+    first, second, third = table.findings
+    assert first.endswith("3.00 times that without the defense; significantly farther than without the defense.")
+    assert "significantly nearer than" in second
+    assert third == (
+        "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00, 1.00 times that without the defense; "
+        "not significantly nearer or farther than without the defense."
+    )
+    assert "3 Wilcoxon signed-rank tests, one family" in table.notes[1]
+
+
+def test_a_victim_without_a_correct_image_or_an_undefended_one_has_no_comparison():
+    table = tabulate("title", [attacked("none", 1, wrong=N, fooled=0), attacked("hard", 1), attacked("a", 1, seed=1)])
+    assert table.data["holm_p"].isna().all()
+    assert table.display["n"].tolist() == ["0", "60", "60"]
+    assert table.findings == []
+
+
+def test_only_attacks_without_an_epsilon_on_the_victims_themselves_are_listed_once():
+    config = {
+        "seeds": [0],
+        "models": {"B": {"architecture": "stadv.B"}},
+        "defenses": {"blur": {"method": "gaussian_blur", "at": ["test"]}},
+        "attacks": {
+            "deepfool": {"method": "deepfool"},
+            "pgd": {"method": "pgd", "parameters": {"epsilon": 0.1}},
+            "moved": {"method": "corrupt", "parameters": {"kind": "translation", "strength": 3}},
+            "stadv": {"method": "stadv", "parameters": {"tau": "auto"}},
+        },
+        "studies": {"defenses": {"evaluations": []}},
+    }
+    entry = {"dataset": "mnist", "models": ["B"], "defenses": ["none", "blur"], "static": ["deepfool"]}
+    entry |= {"white_box": ["pgd", "stadv"], "adaptive": ["stadv"], "black_box": ["moved"]}
+    found = [(cell["defense"], cell["kind"], cell["attack"]) for cell in unbounded_cells(config, entry)]
+    assert found == [("none", "white_box", "stadv"), ("blur", "white_box", "stadv")]
