@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
     if importlib.util.find_spec("snakemake") is None:
         raise InvalidInput(SNAKEMAKE)
-    if any(option.startswith("-d") or option.partition("=")[0] == "--directory" for option in options):
+    if any(option.startswith(("-d", "--dir")) for option in options):  # Snakemake accepts abbreviations
         raise InvalidInput("results are written where this command is called, so it takes no --directory; use cd")
     read = _config(config, options)
     results = _results(read, options)

@@ -6,7 +6,7 @@ import os
 import sys
 from inspect import signature
 from itertools import pairwise
-from shlex import quote
+from shlex import join, quote, split
 from types import SimpleNamespace
 
 import yaml
@@ -24,7 +24,7 @@ from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.robustness import set_name as robustness_set
 from foolflow.studies.stadv import explored_attacks
 from foolflow.workflow.code_digest import code_digest
-from foolflow.workflow.commands import as_json, as_options, as_spec, to_remake
+from foolflow.workflow.commands import as_json, as_options, as_spec, config_options, to_remake
 from foolflow.workflow.commands import program as program_param
 from foolflow.workflow.config.checks import problems
 from foolflow.workflow.config.defaults import with_defaults
@@ -493,9 +493,9 @@ def paths_of_exhibits(kind, ending):
 
 def command_to_remake():
     """Return the command that makes a file of the results again, with {} in the place of the file."""
-    if command := os.environ.get("FOOLFLOW_COMMAND", ""):  # set by `foolflow evaluate`
-        return f"{command} --forcerun {{}}"
     snakefile, given = Path(workflow.main_snakefile), workflow.config_settings
+    if command := os.environ.get("FOOLFLOW_COMMAND", ""):  # set by `foolflow evaluate`
+        return join([*split(command), *config_options(given.config), "--forcerun"]) + " {}"
     return to_remake(
         snakefile,
         Path.cwd(),

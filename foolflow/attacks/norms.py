@@ -17,6 +17,13 @@ def has_ball(entry: Mapping[str, Any]) -> bool:
     return "epsilon" in entry.get("parameters", {})
 
 
+def epsilon_norm(entry: Mapping[str, Any]) -> str | None:
+    """Return the norm of an attack's epsilons; None for strengths, and for attacks that are not ours and do not say."""
+    if size_name(entry) != "epsilon" or ":" in entry.get("method", ":"):
+        return None
+    return str(entry.get("parameters", {}).get("norm", "linf"))
+
+
 def minimised_norm(entry: Mapping[str, Any]) -> str | None:
     """Return the norm that one of our attacks minimises, `l2` or `linf`; None for any other attack."""
     if entry.get("method") not in MINIMAL or has_ball(entry):

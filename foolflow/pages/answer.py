@@ -269,7 +269,7 @@ def verdict(one: Board) -> str:
     best, *others = one.standings
     where = f"On {one.dataset}, {f'within {one.threat}' if one.bounded else 'under all attacks of this run'},"
     if not others:
-        return f"{where} {best.name} {_keeps(best)}."
+        return f"{where} {best.name} {_keeps(one)}."
     count = 1 + len(others)
     if best.kept < LITTLE:
         none = "neither victim" if count == 2 else f"none of {count} victims"
@@ -289,7 +289,7 @@ def verdict(one: Board) -> str:
     first_of = "is the most robust" if all(other.differs for other in others) else "has the highest worst-case accuracy"
     same = all(victim.worst.n == best.compared.n for victim in one.standings)
     on = "" if same else f", on the {one.compared:,} images that every attack tried"
-    return f"{where} {best.name} {first_of} of {count} victims{on}: it {_keeps(best)}{_compared(one)}."
+    return f"{where} {best.name} {first_of} of {count} victims{on}: it {_keeps(one)}{_compared(one)}."
 
 
 def _compared(one: Board) -> str:
@@ -306,14 +306,17 @@ def _compared(one: Board) -> str:
     return f"; {listed(alike)} {'do' if len(alike) > 1 else 'does'} not differ significantly"
 
 
-def _keeps(one: Standing) -> str:
-    """Say what the worst case leaves of the clean accuracy."""
+def _keeps(board: Board) -> str:
+    """Say what the worst case leaves of the clean accuracy of the best victim."""
+    one = board.standings[0]
     words = next(words for limit, words in KEPT if one.kept < limit)
+    if board.bounded:  # otherwise, the sentence has said so
+        words += " under attack"
     worst, clean = (
         _percent(rate.value) if one.worst.n == one.clean.n else f"{_percent(rate.value)} of {rate.n:,} images"
         for rate in (one.worst, one.clean)
     )
-    return f"{words} under attack: {worst} instead of {clean}"
+    return f"{words}: {worst} instead of {clean}"
 
 
 def _percent(value: float) -> str:

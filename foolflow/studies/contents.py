@@ -96,7 +96,7 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
     seeds = dict.fromkeys(cell["seed"] for cell in rows)
     found = [
         ("Data", [(name, _source(name, config["datasets"][name])) for name in datasets]),
-        ("Models", [(name, _network(config["models"][name], list(datasets))) for name in models]),
+        ("Models", [(name, _network(config["models"][name], _datasets_of(name, rows))) for name in models]),
         ("Defenses", [(name, _defense(config["defenses"][name])) for name in defenses]),
         (
             "Attacks",
@@ -111,6 +111,12 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
         ("Training seeds", [(str(seed), "") for seed in seeds] if len(seeds) > 1 else []),
     ]
     return [(heading, entries) for heading, entries in found if entries]
+
+
+def _datasets_of(model: str, cells: Sequence[Cell]) -> list[str]:
+    """Return the data sets on which these cells need the model, as a victim or as a source."""
+    needed = (cell for cell in cells if model in (cell["model"], model_and_defense(source_of(cell))[0]))
+    return list(dict.fromkeys(cell["dataset"] for cell in needed))
 
 
 def _source(name: str, entry: Mapping[str, Any]) -> str:

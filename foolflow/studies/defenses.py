@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.attacks.norms import has_ball
 from foolflow.defenses.kinds import has_filter
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import (
@@ -55,7 +56,7 @@ def unbounded_cells(config: Config, entry: Config) -> list[Cell]:
 
 def _is_unbounded(attack: Config) -> bool:
     """Whether it looks for any perturbation that fools the victim; a corruption does not look for one."""
-    return "epsilon" not in attack.get("parameters", {}) and attack.get("method") != "corrupt"
+    return not has_ball(attack) and attack.get("method") != "corrupt"
 
 
 def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
@@ -176,7 +177,7 @@ def _cost(config: Config, entry: Config) -> Exhibit:
 
 
 def _distances(entry: Config, about: list[Cell]) -> Exhibit:
-    spec = {"title": f"How far the images had to move: {entry['title']}", "cells": about}
+    spec = {"title": f"How much attacks without a bound change the images: {entry['title']}", "cells": about}
     words = labels(f"table: distances, {entry['name']}", about)
     return exhibit(f"defenses_distances_{entry['name']}", "defenses_distances", spec, "defenses_distances.rst", words)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.attacks.kinds import STRENGTHS, size_name
+from foolflow.attacks.norms import epsilon_norm
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, selection, sources_with
 from foolflow.studies.controls import control_problems
 from foolflow.workflow.config.names import repeated, several_images, unknown, unknown_pairs
@@ -127,17 +128,15 @@ def problems(config: Config) -> Iterator[str]:
         if sweep["modified_epsilon"] not in epsilons:
             yield f"{key}.modified_epsilon: {sweep['modified_epsilon']} is not among the epsilons {epsilons}"
         yield from control_problems(
-            f"{key}.control", sweep.get("control"), config, like=sweep["attack"], norm=_norm(attack), epsilons=epsilons
+            f"{key}.control",
+            sweep.get("control"),
+            config,
+            like=sweep["attack"],
+            norm=epsilon_norm(attack),
+            epsilons=epsilons,
         )
     for index, comparison in enumerate(entries(config, "fgsm_sweep", "comparisons")):
         yield from _comparison_problems(f"studies.fgsm_sweep.comparisons.{index}", comparison, config)
-
-
-def _norm(attack: Config) -> str | None:
-    """Return the norm of an attack's epsilons; None for strengths, and for attacks that are not ours and do not say."""
-    if size_name(attack) != "epsilon" or ":" in attack.get("method", ":"):
-        return None
-    return str(attack.get("parameters", {}).get("norm", "linf"))
 
 
 def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterator[str]:
@@ -160,7 +159,7 @@ def _comparison_problems(key: str, comparison: Config, config: Config) -> Iterat
             if selection(attack) != selection(first):
                 chosen = f"{name}: {selection(attack)}, {comparison['white_box'][0]}: {selection(first)}"
                 yield f"{key}.{field}: all must run on the same images ({chosen})"
-            norm, first_norm = _norm(attack), _norm(first)
+            norm, first_norm = epsilon_norm(attack), epsilon_norm(first)
             if norm is not None and first_norm is not None and norm != first_norm:
                 chosen = f"{name} has norm {norm}, {comparison['white_box'][0]} has {first_norm}"
                 yield f"{key}.{field}: {chosen}; all epsilons must be in one norm"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foolflow.attacks.kinds import size_name
-from foolflow.attacks.norms import minimised_norm
+from foolflow.attacks.norms import epsilon_norm, minimised_norm
 from foolflow.attacks.standard import is_within, standard_attacks
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds_of, victims_of
 from foolflow.workflow.config.names import has_several_sizes, unknown, unknown_victims
@@ -136,10 +136,6 @@ def figures(config: Config) -> list[Exhibit]:
     ]
 
 
-def _norm(entry: Config) -> str:
-    return str(entry.get("parameters", {}).get("norm", "linf"))
-
-
 def problems(config: Config) -> Iterator[str]:
     """Report unknown names, and attacks that cannot be judged within the study's ball."""
     study, key = studied(config), "studies.robustness"
@@ -155,7 +151,7 @@ def problems(config: Config) -> Iterator[str]:
         epsilon = entry.get("parameters", {}).get("epsilon", study["epsilon"])
         if has_several_sizes(entry):
             yield f"{key}.attacks: {name} has a list of {size_name(entry)}s; it needs a single one here"
-        elif _norm(entry) == study["norm"] and epsilon > study["epsilon"]:
+        elif epsilon_norm(entry) == study["norm"] and epsilon > study["epsilon"]:
             yield f"{key}.attacks: {name} has epsilon {epsilon}, the study {study['epsilon']}; it would never count"
         if "targets" in entry:
             yield f"{key}.attacks: {name} has targets; this study counts any wrong class, so leave them out"

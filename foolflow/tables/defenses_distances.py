@@ -73,8 +73,8 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
             "same images, with 95 % intervals from the order statistics; an image that is not fooled is infinitely far "
             "(∞: fewer than half were fooled). L2 in pixel units, where white is 1; the flow loss, the displacement of "
             "the pixel that moves farthest, the shift of the whole image and the deformation, which is what remains "
-            "without the shift, in pixels. SSIM: the structural similarity that half of the images have or fall below, "
-            "empty if fewer than half were fooled.",
+            "without the shift, in pixels. SSIM: the structural similarity at or above which half of the images are "
+            "fooled, empty if fewer than half are.",
             "'Times undefended': the median flow loss (stAdv) or L2 (other attacks), divided by that on the undefended "
             "victim of the same seed. p: the distances of the images that both classify correctly are compared image "
             f"by image: {counted(int(tested.sum()), 'Wilcoxon signed-rank test')}, one family, corrected after Holm.",

@@ -56,10 +56,10 @@ def _tested(rows: pd.DataFrame, top: pd.DataFrame, follower: pd.Series) -> str:
         above = of_seed.loc[of_seed["defense"].isin(top["defense"]), ["model", "defense"]]
         if len(below) and len(above):
             names = [versus(f"{model}/{defense}/{seed}") for model, defense in above.itertuples(index=False)]
-            found.append(max((below.iloc[0].get(name, np.nan) for name in names), default=np.nan))
+            found.append(np.max([below.iloc[0].get(name, np.nan) for name in names]))  # NaN if one was not compared
     found = [p_value for p_value in found if not np.isnan(p_value)]
     if not found:
-        return "no image in common, so the difference is not tested"
+        return "the difference is not tested"
     if len(found) == 1:
         differs = "a significant difference" if found[0] < SIGNIFICANT else "no significant difference"
         return f"{differs} (exact McNemar test, Holm-corrected p {p_text(found[0])})"

@@ -28,7 +28,8 @@ from foolflow.training.recipe import Recipe, learning_rate_factor, loss_function
 EVALUATION_BATCH = 500  # of small images, like the next
 ATTACKED_BATCH = 250
 ATTACKED_VAL = 1000  # val images that are attacked after each epoch of adversarial training
-INITIALIZED_ON = 5000 * 3 * 32 * 32  # values of the first train images
+INITIALIZED_ON = 5000  # train images at most, the first ones
+INITIALIZED_ON_VALUES = INITIALIZED_ON * 3 * 32 * 32  # in these images, so fewer of them if they are large
 
 T = TypeVar("T")
 
@@ -122,7 +123,7 @@ def _initialize(model: nn.Module, train_set: Labelled) -> None:
     images = train_set.images
     for module in model.modules():
         if isinstance(module, DataDependent):
-            count = max(1, INITIALIZED_ON // images[0].numel())
+            count = min(INITIALIZED_ON, max(1, INITIALIZED_ON_VALUES // images[0].numel()))
             module.initialize_from(to_float(images[:count], images.device))
 
 

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from foolflow.attacks.planning import FEWEST
 from foolflow.jobs.progress import duration
 
-OVER = f"the budget would allow fewer than {FEWEST} images; expect more time"
+OVER = "the budget would allow fewer images than an attack gets at least; expect more time"
 STARTING = "starting the jobs takes more time"
 
 
@@ -59,6 +59,6 @@ def planned(plans: Sequence[dict[str, Any]], dry_run: str) -> str:
     for plan in plans:
         taken = sum(one["seconds"] for one in plan["attacks"])
         if plan["budget"] is not None and taken > 1.1 * plan["budget"]:
-            cut = any(one["images"] <= FEWEST and one["images"] < one["available"] for one in plan["attacks"])
-            lines.append(f"{plan['victim']}: {OVER if cut else STARTING} than {duration(plan['budget'])}.")
+            fewest = any(one["images"] <= FEWEST for one in plan["attacks"])
+            lines.append(f"{plan['victim']}: {OVER if fewest else STARTING} than {duration(plan['budget'])}.")
     return "\n".join(lines)

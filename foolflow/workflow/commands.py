@@ -84,10 +84,11 @@ def to_remake(
         words += ["--replace-workflow-config"]
     if files:
         words += ["--configfile", *map(str, files)]
-    if given := {key: value for key, value in (values or {}).items() if key not in PLACES}:
-        words += ["--config", *(f"{key}={_of_config(value)}" for key, value in given.items())]
-    return f"snakemake {{}} --force --cores all {join(words)}".rstrip()
+    return f"snakemake {{}} --force --cores all {join([*words, *config_options(values or {})])}".rstrip()
 
 
-def _of_config(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def config_options(values: Mapping[str, Any]) -> list[str]:
+    """Return the words of --config for those of its values that change a result."""
+    given = {key: value for key, value in values.items() if key not in PLACES}
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    return ["--config", *(f"{key}={text}" for key, text in texts.items())] if texts else []
