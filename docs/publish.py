@@ -34,7 +34,11 @@ RECORDS = {
     "minimal": (
         *("attack", "index", "epsilon", "label", "clean_prediction", "prediction", "success"),
         *("l1", "l2", "linf", "iterations", "gradient_evaluations"),
-    )
+    ),
+    "stadv": (
+        *("attack", "index", "label", "target", "clean_prediction", "prediction", "success", "success_8bit"),
+        *("flow_loss", "displacement", "shift", "deformation", "ssim", "l2", "gradient_evaluations"),
+    ),
 }
 # The studies of config.yaml whose tables and figures make a page here
 MADE_BY = {
@@ -73,7 +77,10 @@ FILES = {
             for part in ("accuracy", "success", "explorations", "post_mortem")
             for ending in ("csv", "md")
         },
-        **{f"stadv_{part}.png": f"figures/stadv_{part}.png" for part in ("accuracy", "explorations", "post_mortem")},
+        **{
+            f"stadv_{part}.png": f"figures/stadv_{part}.png"
+            for part in ("accuracy", "explorations", "flow_budget", "post_mortem")
+        },
         **{
             f"{kind}_{dataset}_{model}.png": f"figures/{kind}/{dataset}/{model}/none/0/{attack}.png"
             for kind, attack in (("target_grid", "stadv_grid"), ("attack_sheet", "stadv"), ("flow", "stadv"))

@@ -16,6 +16,7 @@ from foolflow.statistics.intervals import wilson_interval
 ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = ROOT / "docs/results"
 CLOSE = 0.02  # two percentage points
+R1_DATASETS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 SPLIT_SIZES = {  # R2's
     "train": 50000,
     "val": 10000,
@@ -63,20 +64,41 @@ def compared(published: Path = PUBLISHED) -> list[Compared]:
 
 
 def _stadv(accuracies: list[dict[str, Any]], successes: list[dict[str, Any]]) -> Iterator[Compared]:
-    """R1's numbers and its paper's, the students' next to their own layers where those were trained."""
-    for group, quantity, rows, column in (
-        ("R1 accuracy", "accuracy", accuracies, "test"),
-        ("R1 success", "success of stAdv, its tau found for each image", successes, "success"),
-    ):
-        prefix = "published_" if column == "test" else "published_success_"
-        by_name = {(row["dataset"], row["model"]): row for row in rows}
-        for source in ("paper", "students"):
-            for (dataset, model), row in by_name.items():
-                known = row[f"{prefix}{source}"]
-                built = by_name.get((dataset, f"{model}_students"), row) if source == "students" else row
-                if not model.endswith("_students") and pd.notna(known):
-                    what = f"{_title(dataset)}, {model} ({source}): {quantity}"
-                    yield Compared(group, what, known, built[column], built["low"], built["high"], True)
+    """R1's numbers and its paper's, the students' next to their own networks, attacked and counted as they did.
+
+    The paper's success stands next to both of ours: at its tau, taken literally, and with tau found for each image.
+    """
+    for row in accuracies:
+        if pd.notna(known := row["published_paper"]):
+            yield Compared("R1 accuracy", _of_r1(row, "paper", "accuracy"), known, *_columns(row, "test", ""), True)
+        if _is_students(row):
+            known, what = row["published_students"], _of_r1(row, "students", "accuracy")
+            yield Compared("R1 students' accuracy", what, known, *_columns(row, "test", ""), True)
+    for row in successes:
+        if pd.notna(known := row["published_success_paper"]):
+            for group, how, columns in (
+                ("R1 paper's tau", "at its tau, taken literally", ("success_literal", "literal_")),
+                ("R1 success", "its tau found for each image", ("success", "")),
+            ):
+                what = _of_r1(row, "paper", f"success of stAdv, {how}")
+                yield Compared(group, what, known, *_columns(row, *columns), True)
+        if _is_students(row):
+            what = _of_r1(row, "students", "success of their attack, counted as they did")
+            ours = _columns(row, "success_as_students", "as_students_")
+            yield Compared("R1 students' success", what, row["published_success_students"], *ours, True)
+
+
+def _is_students(row: dict[str, Any]) -> bool:
+    return row["model"].endswith("_students") and row["dataset"] in R1_DATASETS
+
+
+def _of_r1(row: dict[str, Any], source: str, quantity: str) -> str:
+    return f"{R1_DATASETS[row['dataset']]}, {row['model'].removesuffix('_students')} ({source}): {quantity}"
+
+
+def _columns(row: dict[str, Any], value: str, prefix: str) -> tuple[float, float, float]:
+    """Return a value and its interval, whose columns have a prefix."""
+    return row[value], row[f"{prefix}low"], row[f"{prefix}high"]
 
 
 def _zoo(rows: list[dict[str, Any]]) -> Iterator[Compared]:
@@ -119,10 +141,6 @@ def _sweep(rows: list[dict[str, Any]]) -> Iterator[Compared]:
 
 def _with_interval(accuracy: float, n: int) -> tuple[float, float, float]:
     return accuracy, *wilson_interval(round(accuracy * n), n)
-
-
-def _title(dataset: str) -> str:
-    return {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}[dataset]
 
 
 def table(numbers: list[Compared], reasons: Mapping[str, str]) -> Iterator[str]:
