@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -85,3 +86,9 @@ def compare_distances(one: np.ndarray, other: np.ndarray) -> DistanceComparison:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values of a family of tests, adjusted after Holm (1979), in the given order."""
     return [float(value) for value in multipletests(list(p_values), method="holm")[1]] if p_values else []
+
+
+def holm_of_known(p_values: pd.Series) -> pd.Series:
+    """Correct the p-values of a column as one family. Rows without one, which were not tested, keep NaN."""
+    known = p_values.dropna()
+    return pd.Series(holm(known.tolist()), index=known.index, dtype=float).reindex(p_values.index)

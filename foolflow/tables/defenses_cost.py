@@ -10,7 +10,7 @@ from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import UNDEFENDED, VICTIM
 from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
+from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm_of_known
 from foolflow.statistics.robustness import on_common_images
 from foolflow.tables.links import links, to_victim
 from foolflow.tables.wording import counted, duration
@@ -57,7 +57,7 @@ def tabulate(title: str, victims: Sequence[Defended]) -> Table:
     undefended = {(one.model, one.seed): one for one in victims if one.defense == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get((one.model, one.seed))) for one in victims])
     tested = data["p_value"].notna()
-    data["holm_p"] = pd.Series(holm(data.loc[tested, "p_value"].tolist()), index=data.index[tested], dtype=float)
+    data["holm_p"] = holm_of_known(data["p_value"])
     display = _display(data)
     return Table(
         title=title,

@@ -12,7 +12,7 @@ from foolflow.data.cells import UNDEFENDED, VICTIM
 from foolflow.statistics.attempts import right_before
 from foolflow.statistics.intervals import median_interval, wilson_interval
 from foolflow.statistics.minimal import distances, quantile
-from foolflow.statistics.paired import SIGNIFICANT, compare_distances, holm
+from foolflow.statistics.paired import SIGNIFICANT, compare_distances, holm_of_known
 from foolflow.tables.links import links, to_images
 from foolflow.tables.wording import counted
 from foolflow.tables.writing import Table, p_text, percent, percent_intervals, without_empty_columns
@@ -58,7 +58,7 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
     undefended = {_opponent(one): one for one in attacked if one.cell["defense"] == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get(_opponent(one))) for one in attacked])
     tested = data["p_value"].notna()
-    data["holm_p"] = pd.Series(holm(data.loc[tested, "p_value"].tolist()), index=data.index[tested], dtype=float)
+    data["holm_p"] = holm_of_known(data["p_value"])
     display = _display(data)
     return Table(
         title=title,
@@ -180,14 +180,11 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         seed = f" (seed {row['seed']})" if several["seed"] else ""
         size, median = SIZES[row["compared"]], row[f"median_{row['compared']}"]
         way = "nearer" if row["nearer"] else "farther"
-        found = (
-            f"significantly {way} than" if row["holm_p"] < SIGNIFICANT else "not significantly nearer or farther than"
-        )
-        ratio = "" if pd.isna(row["times_none"]) else f", {row['times_none']:.2f} times that without the defense"
-        distance = (
-            f"with a median {size} of {_number(median)}{ratio}" if np.isfinite(median) else "too few for a median"
-        )
-        yield (
-            f"{victim}{seed}: {row['attack']} fools {percent(row['success'], 1)} % of the images, {distance}; "
-            f"{found} without the defense."
-        )
+        found = f"significantly {way}" if row["holm_p"] < SIGNIFICANT else "not significantly nearer or farther"
+        distance = f"with a median {size} of {_number(median)}" if np.isfinite(median) else "too few for a median"
+        if pd.isna(row["times_none"]):
+            compared = f"; {found} than without the defense"
+        else:
+            compared = f", {row['times_none']:.2f} times that without the defense ({found})"
+        fooled = f"{row['attack']} fools {percent(row['success'], 1)} % of the images"
+        yield f"{victim}{seed}: {fooled}, {distance}{compared}."

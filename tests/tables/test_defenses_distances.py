@@ -57,11 +57,11 @@ def test_the_main_size_is_compared_with_the_undefended_victim_on_the_images_that
     assert data["holm_p"].isna().tolist() == [True, False, False, True, False]
     assert data.loc[("same", "deepfool"), ["times_none", "holm_p"]].tolist() == [1, 1]
     first, second, third = table.findings
-    assert first.endswith("3.00 times that without the defense; significantly farther than without the defense.")
-    assert "significantly nearer than" in second
+    assert first.endswith("3.00 times that without the defense (significantly farther).")
+    assert "(significantly nearer)" in second
     assert third == (
-        "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00, 1.00 times that without the defense; "
-        "not significantly nearer or farther than without the defense."
+        "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00, 1.00 times that without the defense "
+        "(not significantly nearer or farther)."
     )
     assert "3 Wilcoxon signed-rank tests, one family" in table.notes[1]
 
