@@ -34,7 +34,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(digits_splits):
     model = Airbench(1, size, 10, widths=(8, 16, 16))
     recipe = Recipe(epochs=5, optimizer="sgd", learning_rate=0.3, momentum=0.9, norm_bias_rate=8, batch_size=64)
     trained = train(model, *data, recipe, seed=0)
-    assert trained.history[-1].val_accuracy > 0.6
+    assert trained.history[-1].train_accuracy > 0.9
     still = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
     assert "1.weight" in still
     assert len(still) == 7  # whitening and six BatchNorms
