@@ -16,7 +16,7 @@ from foolflow.attacks.peers.sources import installed
 from foolflow.data.sources import DOWNLOADS, READERS, SPLITS, class_folders_of, source_files, source_folders, splits_of
 from foolflow.jobs.gpus import visible_gpus
 from foolflow.data.cells import source_of
-from foolflow.models.kinds import argument_files, for_dataset, is_supplied, model_files, without_training
+from foolflow.models.kinds import argument_files, is_supplied, model_files, of_one_victim, without_training
 from foolflow.studies.contents import boards, contents, judged, read_by_page
 from foolflow.studies.cells import sets_of, study_seeds, trained_defenses, victims_of
 from foolflow.studies.robustness import attacks as robustness_plan
@@ -194,16 +194,15 @@ def named_files(wildcards):
 
 def timed_entries(victim):
     """Return the config entries that a victim is trained or loaded from."""
-    model = config["models"][victim["model"]]
-    trained = model if is_supplied(model) else for_dataset(model, victim["dataset"])
-    return {"model": trained, "defense": defense_entry(victim["defense"])}
+    model = of_one_victim(config["models"][victim["model"]])
+    return {"model": model, "defense": defense_entry(victim["defense"])}
 
 
 def train_spec(wildcards):
     return as_json(
         {
             "name": "victims/{dataset}/{model}/{defense}/{seed}".format(**wildcards),
-            "model": for_dataset(config["models"][wildcards.model], wildcards.dataset),
+            "model": of_one_victim(config["models"][wildcards.model]),
             "defense": defense_entry(wildcards.defense),
         }
     )

@@ -10,7 +10,7 @@ from foolflow.workflow.config.strings import strings
 FACTORIES = ("architecture", "python", "torchvision", "timm")  # what builds a network
 GRAPHS = ("torchscript", "onnx")  # files that hold one
 SUPPLIED = ("weights", *GRAPHS)  # a model with one of these keys is the user's, and is never trained
-TRAINING = ("training", "training_on", "one_seed")  # keys of a model that is trained here
+TRAINING = ("training", "one_seed")  # keys of a model that is trained here
 
 # In an ONNX file, each external tensor names its file: the entry ("location", name) of a protocol buffer.
 _LOCATION = re.compile(rb"\x0a\x08location\x12(?=(.))", re.DOTALL)
@@ -27,10 +27,9 @@ def without_training(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in TRAINING}
 
 
-def for_dataset(model: Mapping[str, Any], dataset: str) -> dict[str, Any]:
-    """Return the config entry of a model that is trained on one data set: `training` as `training_on` changes it."""
-    changes = model.get("training_on", {}).get(dataset, {})
-    return without_training(model) | {"training": {**model["training"], **changes}}
+def of_one_victim(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a model's config entry concerns each of its victims: all but how many seeds it is trained with."""
+    return {key: value for key, value in model.items() if key != "one_seed"}
 
 
 def model_files(model: Mapping[str, Any]) -> list[str]:

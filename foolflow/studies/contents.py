@@ -2,13 +2,13 @@
 
 import importlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from foolflow.data.cells import model_and_defense, source_of
 from foolflow.defenses.kinds import GRADIENTS
-from foolflow.models.kinds import FACTORIES, GRAPHS, for_dataset
+from foolflow.models.kinds import FACTORIES, GRAPHS
 from foolflow.statistics.budget import size_in_words
 from foolflow.studies import leaderboard, robustness
 from foolflow.studies.cells import Cell, Config, Exhibit
@@ -96,7 +96,7 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
     seeds = dict.fromkeys(cell["seed"] for cell in rows)
     found = [
         ("Data", [(name, _source(name, config["datasets"][name])) for name in datasets]),
-        ("Models", [(name, _network(config["models"][name], _datasets_of(name, rows))) for name in models]),
+        ("Models", [(name, _network(config["models"][name])) for name in models]),
         ("Defenses", [(name, _defense(config["defenses"][name])) for name in defenses]),
         (
             "Attacks",
@@ -113,27 +113,20 @@ def setup(config: Config, cells: Iterable[Cell]) -> list[tuple[str, list[tuple[s
     return [(heading, entries) for heading, entries in found if entries]
 
 
-def _datasets_of(model: str, cells: Sequence[Cell]) -> list[str]:
-    """Return the data sets on which these cells need the model, as a victim or as a source."""
-    needed = (cell for cell in cells if model in (cell["model"], model_and_defense(source_of(cell))[0]))
-    return list(dict.fromkeys(cell["dataset"] for cell in needed))
-
-
 def _source(name: str, entry: Mapping[str, Any]) -> str:
     read = {name: "", "folder": f"images in {entry.get('path')}", "npz": f"arrays in {entry.get('path')}"}
     sizes = [f"{key} {_value(entry[key])}" for key in ("size", "resize", "crop", "channels") if key in entry]
     return ", ".join(part for part in (read.get(entry["source"], entry["source"]), "test split", *sizes) if part)
 
 
-def _network(entry: Mapping[str, Any], datasets: Sequence[str]) -> str:
+def _network(entry: Mapping[str, Any]) -> str:
     kind = next(key for key in (*FACTORIES, *GRAPHS) if key in entry)
     given = f"{kind} {entry[kind]}{_arguments(entry.get('arguments', {}))}"
     if "weights" in entry:
         return f"{given}, weights {entry['weights']}"
     if "training" not in entry:
         return given
-    epochs = sorted({for_dataset(entry, dataset)["training"]["epochs"] for dataset in datasets})
-    return f"{given}, trained here for at most {' or '.join(map(str, epochs))} epochs"
+    return f"{given}, trained here for at most {entry['training']['epochs']} epochs"
 
 
 def _defense(entry: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from foolflow.data.cells import VICTIM, source_of
 from foolflow.defenses.kinds import TRAINING
-from foolflow.models.kinds import for_dataset, is_supplied
+from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import Cell, Config, sets_of, trained_defenses, victims_of
 from foolflow.studies.contents import study_module
 
@@ -70,5 +70,5 @@ def _defense(config: Config, name: str) -> Mapping[str, Any]:
 
 
 def _epochs(config: Config, victim: Cell) -> int:
-    recipe = for_dataset(config["models"][victim["model"]], victim["dataset"])["training"]
+    recipe = config["models"][victim["model"]]["training"]
     return int((recipe | _defense(config, victim["defense"]).get("training", {}))["epochs"])

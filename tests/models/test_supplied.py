@@ -13,7 +13,7 @@ from foolflow.compute.freezing import frozen
 from foolflow.data.splits import Split
 from foolflow.defenses.filtered import Filtered
 from foolflow.errors import InvalidInput
-from foolflow.models.kinds import for_dataset, is_supplied, model_files, without_training
+from foolflow.models.kinds import is_supplied, model_files, of_one_victim, without_training
 from foolflow.models.supplied import load_supplied
 from foolflow.models.victims import build_victim, save_victim, victim_of
 from tests.models.supplying import entry, net
@@ -376,22 +376,15 @@ def test_the_files_of_a_model(tmp_path):
     assert model_files(model) == [weights, names, table]
     assert is_supplied(model)
     assert not is_supplied({"architecture": "mlp.MLP", "training": {}})
-
-
-def test_a_training_on_one_data_set_changes_the_training_there_and_nowhere_else():
-    model = {
-        "architecture": "mlp.MLP",
-        "arguments": {"widths": [8]},
-        "training": {"epochs": 3, "learning_rate": 0.1},
-        "training_on": {"fashion_mnist": {"epochs": 5, "label_smoothing": 0.1}},
-    }
-    built = without_training(model)
-    assert built == {"architecture": "mlp.MLP", "arguments": {"widths": [8]}}
-    assert for_dataset(model, "mnist") == built | {"training": {"epochs": 3, "learning_rate": 0.1}}
-    changed = {"epochs": 5, "learning_rate": 0.1, "label_smoothing": 0.1}
-    assert for_dataset(model, "fashion_mnist") == built | {"training": changed}
     assert model_files({"architecture": "mlp.MLP", "training": {}}) == []
     assert model_files({"torchscript": "no.pt", "classes": ["a", "b"]}) == ["no.pt"]
+
+
+def test_how_many_seeds_a_model_is_trained_with_concerns_no_victim():
+    built = {"architecture": "mlp.MLP", "arguments": {"widths": [8]}}
+    trained = built | {"training": {"epochs": 3, "learning_rate": 0.1}}
+    assert of_one_victim(trained | {"one_seed": True}) == of_one_victim(trained) == trained
+    assert without_training(trained | {"one_seed": True}) == built
 
 
 def test_code_that_reads_strides_keeps_its_layout(tmp_path):

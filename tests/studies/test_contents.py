@@ -92,11 +92,10 @@ def test_a_supplied_model_and_a_folder_are_described():
     assert "robustness-stadv" not in attacks  # it has no bound, so it is no part of the worst case
 
 
-def test_a_folder_named_folder_and_a_training_of_its_own_for_a_data_set_are_described():
-    training = {"training": {"epochs": 20}, "training_on": {"folder": {"epochs": 60}}}
+def test_a_folder_named_folder_is_described():
     config = complete(
         {
-            "models": {"mine": {"architecture": "lenet.LeNet", **training}},
+            "models": {"mine": {"architecture": "lenet.LeNet", "training": {"epochs": 20}}},
             "datasets": {"folder": {"source": "folder", "path": "photos", "val": 10}},
             "studies": {"robustness": {"dataset": "folder", "models": ["mine"], "norm": "linf", "epsilon": "8/255"}},
         }
@@ -104,7 +103,7 @@ def test_a_folder_named_folder_and_a_training_of_its_own_for_a_data_set_are_desc
     (section,) = contents(config)
     setup = dict(section["setup"])
     assert setup["Data"] == [("folder", "images in photos, test split")]
-    assert setup["Models"] == [("mine", "architecture lenet.LeNet, trained here for at most 60 epochs")]
+    assert setup["Models"] == [("mine", "architecture lenet.LeNet, trained here for at most 20 epochs")]
 
 
 def test_each_pair_of_a_victim_and_a_set_is_judged_once(config):

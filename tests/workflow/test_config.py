@@ -83,12 +83,6 @@ CASES = [
     (put("models.lenet.training.optimizer", "adamw"), "models.lenet.training.optimizer", "not one of adam, sgd"),
     (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "does not match"),
     (
-        put("models.A.training_on", {"emnist": {"epochs": 2}}),
-        "models.A.training_on",
-        "'emnist' is not among the datasets",
-    ),
-    (put("models.A.training_on", {"mnist": {"epochs": 0}}), "models.A.training_on.mnist.epochs", "minimum of 1"),
-    (
         put("models.A.training.augmentation", {"pad": 2, "flip": "often"}),
         "models.A.training.augmentation.flip",
         "often",

@@ -43,7 +43,6 @@ def reference_problems(config: Config) -> Iterator[str]:
         yield from dataset_problems(f"datasets.{name}", dataset, needed=name in studied)
     for name, model in config["models"].items():
         yield from _model_problems(f"models.{name}", model, needed=name in studied)
-        yield from unknown(f"models.{name}.training_on", model.get("training_on", {}), "datasets", config["datasets"])
     for name, defense in config["defenses"].items():
         yield from _defense_problems(f"defenses.{name}", defense)
     for name, attack in config["attacks"].items():
