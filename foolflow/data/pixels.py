@@ -14,6 +14,7 @@ from foolflow.errors import InvalidInput, in_one_line
 # Photos of some cameras are MPO files, JPEG files with further pictures attached. JPEG includes them.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 DEEP_MODES = ("I", "F")  # Pillow's modes with more than 8 bits per channel; converting them clips instead of scaling
+DEEP = ";16"  # in what Pillow decodes; it keeps the upper 8 bits of colour images without a word
 GREY_MODES = ("1", "L", "LA", "La")
 WHITE = (255, 255, 255, 255)
 
@@ -54,7 +55,7 @@ def look_at(file: Path) -> Look:
         with Image.open(file, formats=FORMATS) as image:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             colour = _has_colour(image)
-            deep = image.mode.startswith(DEEP_MODES)
+            deep = image.mode.startswith(DEEP_MODES) or any(DEEP in str(tile.args) for tile in image.tile)
             transparent = not deep and frames == 1 and _is_transparent(image)
             turned = _orientation(image) in UPRIGHT
             swapped = _orientation(image) >= 5 and turned

@@ -1,5 +1,8 @@
 """An image file becomes the pixels that a viewer shows and that torchvision's transforms make."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -160,6 +163,26 @@ def test_cmyk_one_bit_and_palette_images(tmp_path):
 def test_deep_images_are_refused(tmp_path, mode):
     path = saved(Image.new(mode, (8, 8), 300), tmp_path / "deep.tif")
     with pytest.raises(InvalidInput, match=r"deep\.tif has more than 8 bits per channel"):
+        look_at(path)
+
+
+def png_with_16_bits(colour_type: int, channels: int) -> bytes:
+    """Return a PNG that Pillow cannot write. colour_type: 0 is grey, 2 RGB, 4 grey with alpha, 6 RGBA."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + bytes(range(8 * channels)) for _ in range(4))
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + pixels + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_pngs_with_16_bits_per_channel_are_refused_whatever_their_channels(tmp_path, colour_type, channels):
+    path = tmp_path / "deep.png"
+    path.write_bytes(png_with_16_bits(colour_type, channels))
+    with pytest.raises(InvalidInput, match=r"deep\.png has more than 8 bits per channel"):
         look_at(path)
 
 
