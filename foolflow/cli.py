@@ -36,7 +36,8 @@ STARTS_NO_JOB = (
 )
 STARTS_NO_JOB_SHORT = re.compile("-[aFfkp]*[DlnStv]")
 NOTHING_TO_DO = "Nothing to be done"  # begins Snakemake's message that all files are up to date
-EXAMPLE = """models:   { mine: { torchvision: resnet18, weights: resnet18.pth } }
+EXAMPLE = """models:
+  mine: { torchvision: resnet18, weights: resnet18.pth, mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }
 datasets: { photos: { source: folder, path: photos, resize: 256, crop: 224 } }
 studies:  { robustness: { dataset: photos, models: [mine], norm: linf, epsilon: 8/255 } }"""
 
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "evaluate",
         help="attack the models of a config and show how robust they are",
         description="Attack the models of a config and show how robust they are. Other options go to Snakemake.",
-        epilog=f"A config needs no more than this:\n\n{EXAMPLE}",
+        epilog=f"A config needs no more than this (mean, std: how the input was normalised in training):\n\n{EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     evaluate.add_argument("config", type=Path, help="the config, a YAML file that contains the study `robustness`")

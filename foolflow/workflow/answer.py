@@ -10,8 +10,8 @@ from tabulate import tabulate
 from foolflow.attacks.planning import FEWEST
 from foolflow.jobs.progress import duration
 
-OVER = "the budget would allow fewer images than an attack gets at least; expect more time"
-STARTING = "starting the jobs takes more time"
+OVER = f"no attack gets fewer than {FEWEST} images, so this takes longer"
+STARTING = "with the time to start the jobs, this takes longer"
 
 
 def answer(results: Path) -> str:
@@ -60,5 +60,7 @@ def planned(plans: Sequence[dict[str, Any]], dry_run: str) -> str:
         taken = sum(one["seconds"] for one in plan["attacks"])
         if plan["budget"] is not None and taken > 1.1 * plan["budget"]:
             fewest = any(one["images"] <= FEWEST for one in plan["attacks"])
-            lines.append(f"{plan['victim']}: {OVER if fewest else STARTING} than {duration(plan['budget'])}.")
+            lines.append(
+                f"{plan['victim']}: {OVER if fewest else STARTING} than the budget of {duration(plan['budget'])}."
+            )
     return "\n".join(lines)

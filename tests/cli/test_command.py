@@ -246,11 +246,11 @@ def test_the_plan_names_jobs_images_time_and_memory():
     assert "4 min on one core" in text
     assert "700 MB" in text
     slow = PLAN | {"budget": 60.0}
-    assert "starting the jobs takes more time than 60 s" in planned([slow], "")
+    assert "with the time to start the jobs, this takes longer than the budget of 60 s" in planned([slow], "")
     few = slow | {"attacks": [one | {"images": 10} for one in PLAN["attacks"]]}
-    assert "fewer images than an attack gets at least" in planned([few], "")
+    assert "no attack gets fewer than 10 images" in planned([few], "")
     all_of_them = slow | {"attacks": [one | {"images": 8, "available": 8} for one in PLAN["attacks"]]}
-    assert "expect more time than 60 s" in planned([all_of_them], "")
+    assert "so this takes longer than the budget of 60 s" in planned([all_of_them], "")
 
 
 def test_the_results_folder_is_the_one_that_snakemake_gets(config):
