@@ -8,12 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.style import COLOURS, GREY, heading, house_style, panels
+from foolflow.figures.style import COLOURS, GREY, WIDTH, heading, house_style
 from foolflow.figures.text import limited, shorten, shorten_all
 
-MODELS = 40
+MODELS = 40  # in a panel
 LONGEST = 24  # columns of the name of a model
 MARKERS = ("s", "D", "^")
+ROW = 0.32  # inches of a model
+BETWEEN_SEEDS = 0.2  # of a row
 # Published accuracies on other splits, which cannot be compared with our test accuracy.
 HIDDEN = ("published_train", "published_val")
 
@@ -24,40 +26,55 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
 
 
 def draw(title: str, table: pd.DataFrame) -> Figure:
-    """Draw a panel per data set. table: the CSV of an accuracy table."""
+    """Draw a panel per data set, one below the other, each with its own models. table: the CSV of an accuracy table."""
     published = [
         name
         for name in map(str, table.columns)
         if name.startswith("published_") and name not in HIDDEN and table[name].notna().any()
     ]
-    datasets = list(table["dataset"].unique())
+    models = {dataset: list(rows["model"].unique()) for dataset, rows in table.groupby("dataset", sort=False)}
+    shown = {dataset: names[:MODELS] for dataset, names in models.items()}
+    title += limited(sum(map(len, shown.values())), sum(map(len, models.values())), "models")
+    heights = [len(names) + 2 for names in shown.values()]  # with the space for the title and the axis
     with house_style():
-        models = list(table["model"].unique())
-        shown = models[:MODELS]
-        title += limited(len(shown), len(models), "models")
-        figure, each = panels(len(datasets), height=0.38 * len(shown) + 1.6, alone=5.4)
-        for axes, dataset in zip(each, datasets, strict=True):
-            _draw_panel(axes, table[(table["dataset"] == dataset) & table["model"].isin(shown)], shown, published)
-            axes.set_title(shorten(dataset, LONGEST), loc="left")
-        handles, labels = each[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
+        figure = Figure(figsize=(0.7 * WIDTH, ROW * sum(heights) + 1.2), layout="constrained")
+        each = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, (dataset, names) in zip(each, shown.items(), strict=True):
+            _draw_panel(axes, table[(table["dataset"] == dataset) & table["model"].isin(names)], names, published)
+            axes.set_title(shorten(str(dataset), LONGEST), loc="left")
+        each[-1].set_xlabel("test accuracy (%)")
+        found = {
+            label: handle for axes in each for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=min(len(found), 2))
         heading(figure, title)
         return figure
 
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, models: list[str], published: list[str]) -> None:
-    """Draw the rows of a data set. models: from top to bottom, in all panels."""
+    """Draw the rows of a data set. models: from top to bottom. The training seeds of a model are below each other."""
     places = {model: place for place, model in enumerate(models)}
-    heights = rows["model"].map(places)
+    seeds = list(rows["seed"].unique())
+    offsets = {seed: BETWEEN_SEEDS * (place - (len(seeds) - 1) / 2) for place, seed in enumerate(seeds)}
+    heights = rows["model"].map(places) + rows["seed"].map(offsets)
+    several = f" (a dot for each of {len(seeds)} training seeds)" if len(seeds) > 1 else ""
     errors = [100 * (rows["test"] - rows["low"]), 100 * (rows["high"] - rows["test"])]
     axes.errorbar(
-        100 * rows["test"], heights, xerr=errors, fmt="o", color=COLOURS[0], capsize=3, label="Foolflow, 95 % interval"
+        100 * rows["test"],
+        heights,
+        xerr=errors,
+        fmt="o",
+        markersize=6 if len(seeds) == 1 else 4,
+        color=COLOURS[0],
+        capsize=3 if len(seeds) == 1 else 1.5,
+        label=f"Foolflow, 95 % interval{several}",
     )
+    first = rows.drop_duplicates("model")  # a published value is one, whatever the number of seeds here
     for marker, column in zip(MARKERS, published, strict=False):
-        known = rows[column].notna()
+        known = first[first[column].notna()]
         axes.plot(
-            100 * rows.loc[known, column],
-            heights[known],
+            100 * known[column],
+            known["model"].map(places),
             marker,
             color=GREY,
             markerfacecolor="none",
@@ -65,4 +82,3 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, models: list[str], published: li
         )
     axes.set_yticks(list(places.values()), shorten_all(models, LONGEST))
     axes.set_ylim(len(places) - 0.5, -0.5)
-    axes.set_xlabel("test accuracy (%)")

@@ -40,7 +40,7 @@ class Example:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw the figure of one victim. spec: as for the table, and victim."""
+    """Draw the figure of one victim. spec: as for the table, victim, and several_seeds, whether its seed is named."""
     victim, budget = spec["victim"], Budget(spec["norm"], spec["epsilon"])
     cells = {one["name"]: victim | {"attack": one["set"]} for one in spec["attacks"] if one["counts"]}
     cells = {name: cell for name, cell in cells.items() if name not in CONTROLS} or cells
@@ -54,7 +54,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
         clean = split.images[record["index"]].astype(np.float32) / 255
         shown.append(example(record, clean, adversarial, names, name))
     ball = ball_in_words(spec["norm"], spec["epsilon"])
-    return draw(f"{victim_name(victim)} on {victim['dataset']}, attacked within {ball}", shown)
+    name = victim_name(victim, several_seeds=spec["several_seeds"])
+    return draw(f"{name} on {victim['dataset']}, attacked within {ball}", shown)
 
 
 def example(

@@ -243,7 +243,7 @@ def _squeezed(index: int, cell: Cell, name: str) -> Exhibit:
         "squeezed",
         {"title": title, "index": index, "filter": name},
         "squeezed.rst",
-        labels(f"figure: filtered by {name} (seed {cell['seed']})", [cell]),
+        labels(f"figure: images of {cell['attack']} filtered by {name} (seed {cell['seed']})", [cell]),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from foolflow.attacks.kinds import size_name
 from foolflow.attacks.norms import epsilon_norm, minimised_norm
 from foolflow.attacks.standard import is_within, standard_attacks
+from foolflow.data.cells import UNDEFENDED
 from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, seeds_of, victims_of
 from foolflow.workflow.config.names import has_several_sizes, unknown, unknown_victims
 
@@ -124,16 +125,27 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
 
 def figures(config: Config) -> list[Exhibit]:
     shown = spec(config)
+    several_seeds = len({victim["seed"] for victim in victims(config)}) > 1
     return [
         exhibit(
             "robustness/{model}/{defense}/{seed}".format(**victim),
             "examples",
-            shown | {"victim": victim},
+            shown | {"victim": victim, "several_seeds": several_seeds},
             "examples.rst",
-            labels("figure: eight images", [cell for cell in cells(config) if victims_of([cell]) == [victim]]),
+            labels(
+                f"figure: eight images{_which(victim, several_seeds)}",
+                [cell for cell in cells(config) if victims_of([cell]) == [victim]],
+            ),
         )
         for victim in victims(config)
     ]
+
+
+def _which(victim: Cell, several_seeds: bool) -> str:
+    """Return what tells this victim from the others of its model, in brackets, if anything does."""
+    defense = [f"defense {victim['defense']}"] if victim["defense"] != UNDEFENDED else []
+    seed = [f"seed {victim['seed']}"] if several_seeds else []
+    return f" ({', '.join(defense + seed)})" if defense + seed else ""
 
 
 def problems(config: Config) -> Iterator[str]:

@@ -49,6 +49,7 @@ ACCURACY = pd.DataFrame(
     {
         "dataset": ["mnist", "mnist", "fashion_mnist", "fashion_mnist"],
         "model": ["A", "B"] * 2,
+        "seed": 0,
         "test": [0.99, 0.98, 0.92, 0.91],
         "low": [0.985, 0.975, 0.91, 0.90],
         "high": [0.995, 0.985, 0.93, 0.92],
@@ -240,6 +241,24 @@ def test_the_dots_show_every_data_set_but_no_published_train_accuracy():
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["mnist", "fashion_mnist"]
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert labels == {"Foolflow, 95 % interval", "published: paper"}
+
+
+def test_a_panel_of_dots_has_the_models_of_its_data_set_alone():
+    table = pd.concat([ACCURACY, ACCURACY.iloc[:1].assign(dataset="cifar10", model="six_conv")])
+    named = [[label.get_text() for label in axes.get_yticklabels()] for axes in accuracy_dots.draw("title", table).axes]
+    assert named == [["A", "B"], ["A", "B"], ["six_conv"]]
+
+
+def test_the_seeds_of_a_model_have_dots_of_their_own_and_one_published_value():
+    seeds = pd.concat([ACCURACY.iloc[:2].assign(seed=seed) for seed in (0, 1, 2)])
+    figure = accuracy_dots.draw("title", seeds)
+    (axes,) = figure.axes
+    ours, published = axes.containers[0][0], axes.lines[-1]
+    assert len(set(ours.get_ydata())) == 6
+    assert len(published.get_ydata()) == 1
+    assert (
+        "3 training seeds" in figure.legends[0].get_texts()[-1].get_text() + figure.legends[0].get_texts()[0].get_text()
+    )
 
 
 def test_the_best_epoch_is_marked(tmp_path):

@@ -50,6 +50,20 @@ def test_the_title_of_a_figure_says_what_it_shows_and_keeps_the_names_of_the_con
     assert not {re.split("[ :]", title)[0].casefold() for title in titles.values()} & names
 
 
+def test_no_two_figures_of_a_section_have_the_same_title(config):
+    robust = {"dataset": "photos", "models": ["mine"], "defenses": ["none", "jpeg"], "norm": "linf", "epsilon": "8/255"}
+    given = {
+        "models": {"mine": {"architecture": "lenet.LeNet", "training": {"epochs": 1}}},
+        "datasets": {"photos": {"source": "folder", "path": "photos", "val": 10}},
+        "defenses": {"jpeg": {"method": "jpeg", "at": ["test"], "parameters": {"quality": 75}}},
+        "studies": {"robustness": robust | {"seeds": [0, 1]}},
+    }
+    for section in [*contents(config), *contents(complete(given))]:
+        titles = [figure["title"] for figure in section["figures"]]
+        assert len(titles) == len(set(titles)), section["name"]
+    assert "Eight images (defense jpeg, seed 1): mine on photos" in titles
+
+
 def test_the_setup_describes_what_the_config_says(config):
     setup = {one["name"]: dict(one["setup"]) for one in contents(config)}
     assert ("fgsm", "fgsm with epsilon 0.1, norm linf, at most 1,000 images") in setup["robustness"]["Attacks"]
