@@ -452,6 +452,11 @@ def test_a_single_figure_needs_only_what_it_is_made_of(planned):
     )
 
 
+def test_a_victim_is_inspected_before_it_is_attacked(planned):
+    made = planned.outdated("results/demo/attacks/digits/lenet/none/0/robustness-noise/adversarial.safetensors")
+    assert inspected() <= made
+
+
 def test_each_study_is_a_target_that_makes_its_tables_and_figures(planned):
     assert shown(*TABLES) <= planned.outdated(*TABLES)
 
