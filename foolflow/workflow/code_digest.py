@@ -19,6 +19,7 @@ from pathlib import Path
 from foolflow.workflow.project import PACKAGE, project_folder
 
 PLUMBING = "foolflow.jobs"
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of a statement that hold statements
 
 
 @cache
@@ -131,28 +132,37 @@ def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield from ((node.level, f"{above}{alias.name}") for alias in node.names)
             if node.level == 0:
                 meant |= {alias.asname or alias.name: f"{above}{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Attribute):
-            attributes.append(ast.unparse(node))
-    for attribute in attributes:
-        first, _, rest = attribute.partition(".")
-        name = f"{meant.get(first, first)}.{rest}"
+        elif isinstance(node, ast.Attribute) and (chain := _chain(node)):
+            attributes.append(chain)
+    for first, *rest in attributes:
+        name = ".".join([meant.get(first, first), *rest])
         if name.startswith("foolflow."):
             yield 0, name
 
 
+def _chain(node: ast.expr) -> list[str]:
+    """Return the parts of `a.b.c`, or an empty list if it does not begin with a name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return [node.id, *reversed(parts)] if isinstance(node, ast.Name) else []
+
+
 def _drop_inert_code(tree: ast.Module) -> None:
     """Remove docstrings and the `if TYPE_CHECKING:` blocks."""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not isinstance(body, list):
-            continue
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        body = getattr(node, "body", [])
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False
         ):
             body.pop(0)
         body[:] = [kept for child in body for kept in _without_type_checking(child)]
-        if not body and not isinstance(node, ast.Module):
+        if "body" in node._fields and not body and not isinstance(node, ast.Module):
             body.append(ast.Pass())
+        pending += (inner for name in _BLOCKS for inner in getattr(node, name, ()))
 
 
 def _without_type_checking(node: ast.stmt) -> list[ast.stmt]:
