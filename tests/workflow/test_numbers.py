@@ -117,6 +117,7 @@ def test_what_is_no_such_number_stays_text_in_a_users_parameters(text):
         {"results": "8/255"},
         {"data_mirror": "1/2"},
         {"datasets": {"1e3": {"source": "npz", "path": "8/255", "val": 3}}},
+        {"models": {"mine": {"classes": ["1e3", "1/2", "-.5", "cat"]}}},
         {"studies": {"minimal": {"models": ["1e3"], "perturbation": {"attack": "1e3"}}}},
         {"studies": {"defenses": {"evaluations": [{"title": "1/2", "name": "1e3", "models": ["5e-2"]}]}}},
     ],

@@ -46,7 +46,8 @@ def _converted(value: Any, described: Sequence[Config], definitions: Config) -> 
 
 def _fits(text: str, number: float, types: set[str]) -> bool:
     """Whether `text`, which is `number`, stands where the schema allows these `types`; if there are none, anything."""
-    if types and "number" not in types and not ("integer" in types and isinstance(number, int)):
+    takes_integers = "integer" in types and "string" not in types  # if both, text is a name, such as that of a class
+    if types and "number" not in types and not (takes_integers and isinstance(number, int)):
         return False
     may_be_text = not types or "string" in types
     return not may_be_text or "/" in text or _MISREAD.fullmatch(text) is not None
