@@ -29,7 +29,8 @@ def adversarial_training(
     One step without a random start is FGSM adversarial training (Goodfellow et al. 2015, arXiv 1412.6572). One step
     with a random start is the method of Wong et al. (2020, arXiv 2001.03994). One step of epsilon from a start in twice
     the radius, without projection, is N-FGSM (de Jorge et al. 2022, arXiv 2202.01181). Several steps are PGD
-    adversarial training (Madry et al. 2018, arXiv 1706.06083).
+    adversarial training (Madry et al. 2018, arXiv 1706.06083). The start and each step are clipped to [0, 1], as in the
+    code of Wong et al. and of N-FGSM: what lies beyond would cost a saturated pixel part of its step.
     logits_of: the network in its current state, in eval mode and with frozen weights.
     images: float32 (N, C, H, W) in [0, 1], in random order.  labels: int64 (N,).
     generator: draws the random starts; on the same device as the images.
@@ -53,18 +54,19 @@ def adversarial_training(
         step_size = (1.25 if random_start else 1.0) * epsilon if steps == 1 else 2.5 * epsilon / steps
     risen = min(1.0, progress / warm_up) if warm_up else 1.0
     epsilon, step_size = risen * epsilon, risen * step_size
-    offset = torch.zeros_like(clean)
+    points = clean
     if random_start:
         radius = random_start * epsilon
-        offset.uniform_(-radius, radius, generator=generator)
+        points = (clean + torch.empty_like(clean).uniform_(-radius, radius, generator=generator)).clamp(0, 1)
     for _ in range(steps):
-        inputs = (clean + offset).clamp(0, 1).requires_grad_()
+        inputs = points.detach().requires_grad_()
         loss = cross_entropy(logits_of(inputs), truth, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, inputs)
-        offset = offset + step_size * gradient.sign()
+        points = points + step_size * gradient.sign()
         if project:
-            offset = offset.clamp(-epsilon, epsilon)
-    return torch.cat([(clean + offset).clamp(0, 1), images[attacked:]])
+            points = clean + (points - clean).clamp(-epsilon, epsilon)
+        points = points.clamp(0, 1)
+    return torch.cat([points, images[attacked:]])
 
 
 def _check_ranges(

@@ -58,6 +58,32 @@ def test_n_fgsm_steps_from_a_start_in_a_larger_cube_without_projection(case):
     assert torch.allclose(projected, images + (found - images).clamp(-0.1, 0.1), atol=1e-6)
 
 
+def down(images):
+    """Return logits whose loss, for the label 0, rises as any pixel falls."""
+    mean = images.flatten(1).mean(1)
+    return torch.stack([mean, -mean], dim=1)
+
+
+@pytest.mark.parametrize(("model", "saturated"), [(down, 1.0), (lambda images: -down(images), 0.0)], ids=["1", "0"])
+@pytest.mark.parametrize("more", [{}, {"random_start": 2, "project": False}], ids=["Wong et al.", "N-FGSM"])
+def test_a_saturated_pixel_steps_from_the_box_and_not_from_a_start_beyond_it(model, saturated, more):
+    images, labels = torch.full((5, 1, 8, 8), saturated), torch.zeros(5, dtype=torch.int64)
+    found = attacked(model, images, labels, **{"epsilon": 0.3, "step_size": 0.3, "random_start": True} | more)
+    assert (found - images).abs().min() >= 0.3 - 1e-6
+
+
+@pytest.mark.parametrize("saturated", [0.0, 1.0])
+def test_a_step_out_of_the_box_does_not_count_against_the_next_one(saturated):
+    images, labels = torch.full((2, 1, 8, 8), saturated), torch.zeros(2, dtype=torch.int64)
+    signs = iter([-1, 1] if saturated else [1, -1])
+
+    def first_outwards(inputs):
+        return next(signs) * down(inputs)
+
+    found = attacked(first_outwards, images, labels, epsilon=0.3, steps=2, step_size=0.2)
+    assert torch.allclose((found - images).abs(), torch.tensor(0.2))
+
+
 def test_the_radius_and_the_step_rise_during_the_warm_up(case):
     model, images, labels = case
     parameters = {"steps": 3, "random_start": True}
