@@ -80,9 +80,14 @@ def _check_output(network: nn.Module, name: str, shape: Spec) -> None:
         raise InvalidInput(f"{name} returns logits that are not finite for uniformly grey images")
 
 
+def _dimensions(shape: Spec) -> tuple[int, int, int, int]:
+    """Return the channels, height, width and classes, which do not depend on how `size` is written."""
+    return shape["channels"], *height_and_width(shape["size"]), shape["classes"]
+
+
 def _describe(shape: Spec) -> str:
-    height, width = height_and_width(shape["size"])
-    return f"{shape['channels']} x {height} x {width} pixels and {shape['classes']} classes"
+    channels, height, width, classes = _dimensions(shape)
+    return f"{channels} x {height} x {width} pixels and {classes} classes"
 
 
 def build_victim(model: Spec, defense: Spec, shape: Spec) -> Filtered | nn.Module:
@@ -157,7 +162,7 @@ def load_victim(
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InvalidInput(f"{path} is not a victim saved by foolflow: {in_one_line(error)}") from error
-    if shape is not None and description["shape"] != shape:
+    if shape is not None and _dimensions(description["shape"]) != _dimensions(shape):
         found, needed = _describe(description["shape"]), _describe(shape)
         raise InvalidInput(f"{path} is a victim for {found}; the images have {needed}; train it on this data set")
     for part, given in (("model", model), ("defense", defense)):

@@ -70,6 +70,25 @@ def test_a_victim_survives_saving_and_loading(tmp_path):
     assert torch.allclose(loaded(images), victim(images), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("saved", "same", "other"),
+    [
+        (28, (28, [28, 28], (28, 28)), 32),
+        ([28, 28], (28, [28, 28]), [28, 32]),
+        ([24, 36], ([24, 36], (24, 36)), (36, 24)),
+    ],
+)
+def test_a_shape_may_name_its_size_in_any_way(tmp_path, saved, same, other):
+    path, model = tmp_path / "weights.safetensors", {"architecture": "mlp.MLP"}
+    shape = {"channels": 1, "size": saved, "classes": 10}
+    save_victim(path, build_victim(model, {}, shape), model=model, defense={}, shape=shape)
+    for size in same:
+        foolflow.load_victim(path, shape={"size": size, "classes": 10, "channels": 1})
+    for wrong in ({"size": other}, {"channels": 3}, {"classes": 9}):
+        with pytest.raises(InvalidInput, match="train it on this data set"):
+            foolflow.load_victim(path, shape=shape | wrong)
+
+
 def test_a_defended_victim_keeps_its_filter(tmp_path):
     defense = {"method": "median_filter", "at": ["test"], "parameters": {"size": 3}}
     path = tmp_path / "weights.safetensors"
