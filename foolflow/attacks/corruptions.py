@@ -119,6 +119,8 @@ def jpeg(images: Tensor, quality: float, draw: Draw) -> Tensor:
 
     The encoder takes one image at a time, on the CPU.
     """
+    if len(images) == 0:  # NumPy cannot stack no images
+        return images
     pixels = (images * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     coded = np.stack([_recoded(one, int(quality)) for one in pixels])
     return torch.from_numpy(coded).to(images.device).permute(0, 3, 1, 2).float() / 255

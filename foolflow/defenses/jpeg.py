@@ -25,6 +25,8 @@ def jpeg(images: Tensor, *, quality: int) -> Tensor:
         raise InvalidInput(f"jpeg: quality must be from 1 to 100, not {quality}")
     if images.shape[1] not in (1, 3):
         raise InvalidInput(f"jpeg: images have {images.shape[1]} channels; 1 or 3 are needed")
+    if len(images) == 0:  # kornia's codec rejects an empty batch
+        return images
     coded = recompressed(images.detach(), quality, NO_DRAW).to(images)
     if not (images.requires_grad and torch.is_grad_enabled()):
         return coded

@@ -215,6 +215,14 @@ def test_jpeg_at_full_quality_is_near_the_image_and_less_quality_is_further_away
     assert (CORRUPTIONS["jpeg"](images, 100.0, Draw(0)) - images).abs().max() < (3 if channels == 1 else 9) / 255
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_empty_batch_stays_empty(kind):
+    for plan in (Draw(0), Draw(0, "l2"), Draw(0, up_to=True)):
+        made = CORRUPTIONS[kind](torch.empty(0, 3, 16, 17), EXAMPLES[kind], plan)
+        assert made.shape == (0, 3, 16, 17)
+        assert made.dtype == torch.float32
+
+
 @settings(max_examples=40)
 @given(
     kind=st.sampled_from(KINDS),

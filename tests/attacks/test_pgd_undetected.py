@@ -54,6 +54,16 @@ def test_images_stay_in_the_ball_and_in_range(trained, norm, epsilon):
     assert torch.equal(made.success, trained.model(made.images).argmax(1) != labels)
 
 
+@pytest.mark.parametrize(
+    "squeezer",
+    [{"method": "jpeg", "parameters": {"quality": 75}}, {"method": "low_pass", "parameters": {"cutoff": 0.4}}],
+    ids=lambda squeezer: squeezer["method"],
+)
+def test_an_empty_batch_passes_through_every_squeezer(trained, squeezer):
+    made = pgd_undetected(trained.model, trained.images[:0], trained.labels[:0], epsilon=0.1, squeezers=[squeezer])
+    assert made.images.shape == (0, *trained.images.shape[1:])
+
+
 def test_without_weight_it_still_returns_the_iterate_with_the_lowest_score(trained):
     images, labels = trained.images[:COUNT], trained.labels[:COUNT]
     few, many = (

@@ -127,6 +127,15 @@ def test_a_filter_keeps_shape_type_and_range(squeeze, shape):
 
 
 @every_filter
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("needs_gradient", [False, True])
+def test_an_empty_batch_stays_empty(squeeze, channels, needs_gradient):
+    squeezed = squeeze(torch.empty(0, channels, 16, 17, requires_grad=needs_gradient))
+    assert squeezed.shape == (0, channels, 16, 17)
+    assert squeezed.dtype == torch.float32
+
+
+@every_filter
 def test_a_filtered_image_does_not_depend_on_its_batch(squeeze):
     images = noise(5, 3, 32, 32)
     alone = torch.cat([squeeze(image[None]) for image in images])
