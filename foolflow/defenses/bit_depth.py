@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from foolflow.errors import InvalidInput
+from foolflow.defenses.whole import check_whole
 
 MAX_BITS = 8  # bits per channel of the data sets
 
@@ -11,10 +11,9 @@ MAX_BITS = 8  # bits per channel of the data sets
 def bit_depth(images: Tensor, *, bits: int) -> Tensor:
     """Round each value to the nearest of 2^bits levels from 0 to 1. The gradient is 0 everywhere.
 
-    images: (N, C, H, W) in [0, 1].  bits: 1 to 8.
-    Raises InvalidInput if bits is out of range.
+    images: (N, C, H, W) in [0, 1].  bits: a whole number, 1 to 8.
+    Raises InvalidInput if bits is no such number.
     """
-    if not 1 <= bits <= MAX_BITS:
-        raise InvalidInput(f"bit_depth: bits must be from 1 to {MAX_BITS}, not {bits}")
+    check_whole("bit_depth: bits", bits, least=1, most=MAX_BITS)
     steps = 2**bits - 1
     return torch.round(images * steps) / steps

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from foolflow.defenses.borders import mirrored
 from foolflow.defenses.bounds import bounded
+from foolflow.defenses.whole import check_whole
 from foolflow.errors import InvalidInput
 
 TRUNCATE = 4.0  # radius of the window in standard deviations, SciPy's default
@@ -17,13 +18,13 @@ def gaussian_blur(images: Tensor, *, sigma: float, size: int | None = None) -> T
 
     Images are mirrored beyond their border.
     images: (N, C, H, W) in [0, 1].  sigma: standard deviation in pixels, above 0.
-    size: width of the window in pixels, odd; by default it extends 4 sigma to each side.
+    size: width of the window in pixels, an odd number; by default it extends 4 sigma to each side.
     Raises InvalidInput if sigma or size is out of range.
     """
     if not 0 < sigma < math.inf:
         raise InvalidInput(f"gaussian_blur: sigma must be above 0 and finite, not {sigma}")
-    if size is not None and (size < 1 or size % 2 == 0):
-        raise InvalidInput(f"gaussian_blur: size must be odd and at least 1, not {size}")
+    if size is not None:
+        check_whole("gaussian_blur: size", size, least=1, odd=True)
     radius = int(TRUNCATE * sigma + 0.5) if size is None else size // 2
     height, width = images.shape[-2:]
     blurred = gaussian_blur2d(mirrored(images, radius, radius), 2 * radius + 1, (sigma, sigma))

@@ -7,6 +7,7 @@ from torch import Tensor
 from foolflow.attacks.corruptions import Draw
 from foolflow.attacks.corruptions import jpeg as recompressed
 from foolflow.defenses.filtered import StraightThrough
+from foolflow.defenses.whole import check_whole
 from foolflow.errors import InvalidInput
 
 NO_DRAW = Draw(seed=0)  # the codec draws no random numbers
@@ -18,11 +19,10 @@ def jpeg(images: Tensor, *, quality: int) -> Tensor:
     Rounding has no gradient. The backward pass takes that of a differentiable codec instead (Reich et al. 2024,
     arXiv 2309.06978), which attacks follow further than the identity (`filter_gradient: straight_through`). Of a grey
     image, that codec codes three equal channels.
-    images: (N, C, H, W) in [0, 1], C = 1 or 3.  quality: 1 to 100, on the scale of Pillow and libjpeg.
-    Raises InvalidInput if quality is out of range or the images have another number of channels.
+    images: (N, C, H, W) in [0, 1], C = 1 or 3.  quality: a whole number, 1 to 100, on the scale of Pillow and libjpeg.
+    Raises InvalidInput if quality is no such number or the images have another number of channels.
     """
-    if not 1 <= quality <= 100:
-        raise InvalidInput(f"jpeg: quality must be from 1 to 100, not {quality}")
+    check_whole("jpeg: quality", quality, least=1, most=100)
     if images.shape[1] not in (1, 3):
         raise InvalidInput(f"jpeg: images have {images.shape[1]} channels; 1 or 3 are needed")
     if len(images) == 0:  # kornia's codec rejects an empty batch

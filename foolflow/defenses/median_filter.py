@@ -4,7 +4,7 @@ from kornia.filters import median_blur
 from torch import Tensor
 
 from foolflow.defenses.borders import mirrored
-from foolflow.errors import InvalidInput
+from foolflow.defenses.whole import check_whole
 
 
 def median_filter(images: Tensor, *, size: int) -> Tensor:
@@ -12,11 +12,10 @@ def median_filter(images: Tensor, *, size: int) -> Tensor:
 
     Images are mirrored beyond their border. The pixel is at the lower right of the centre of an even window, whose
     median is the upper of the two middle values. The gradient goes to the pixels that supply the medians.
-    images: (N, C, H, W).  size: in pixels, 1 or more.
-    Raises InvalidInput if size is less than 1.
+    images: (N, C, H, W).  size: in pixels, a whole number from 1.
+    Raises InvalidInput if size is no such number.
     """
-    if size < 1:
-        raise InvalidInput(f"median_filter: size must be at least 1, not {size}")
+    check_whole("median_filter: size", size, least=1)
     half = size // 2
     if size % 2:
         padded = mirrored(images, half, half)

@@ -2,17 +2,16 @@
 
 from torch import Tensor
 
+from foolflow.defenses.whole import check_whole
 from foolflow.defenses.windows import greatest, least
-from foolflow.errors import InvalidInput
 
 
 def opening(images: Tensor, *, size: int) -> Tensor:
     """Take the minimum, then the maximum over size x size squares, like scipy.ndimage.grey_opening.
 
     Images are mirrored beyond their border. The gradient goes to the pixels that supply the values.
-    images: (N, C, H, W) in [0, 1].  size: in pixels, 1 or more.
-    Raises InvalidInput if size is less than 1.
+    images: (N, C, H, W) in [0, 1].  size: in pixels, a whole number from 1.
+    Raises InvalidInput if size is no such number.
     """
-    if size < 1:
-        raise InvalidInput(f"opening: size must be at least 1, not {size}")
+    check_whole("opening: size", size, least=1)
     return greatest(least(images, size), size)

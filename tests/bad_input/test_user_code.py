@@ -212,10 +212,16 @@ def images_filter(body: str, call=Site.judge):
     return make
 
 
+def built_in(method: str, **parameters):
+    """Put a filter of Foolflow in front of the victim."""
+    return lambda site: site.judge(defense={"method": method, "at": ["test"], "parameters": parameters})
+
+
 @table(
     ("it raises", images_filter("raise KeyError('no')"), "squeeze failed: KeyError: 'no' (", "squeeze.py, line 3)"),
     ("wrong shape", images_filter("return images[:, :, 1:]"), "filter returns (2, 1, 7, 8) for images"),
     ("nothing", images_filter("pass"), "filter returns NoneType"),
+    ("a fraction of a bit", built_in("bit_depth", bits=1.5), "bits must be a whole number from 1 to 8, not 1.5"),
     ("NaN", images_filter("return images * float('nan')"), "returns logits that are not finite"),
     (
         "it raises later",

@@ -15,5 +15,5 @@ def test_median_filter_equals_scipys(size):
 
 
 def test_a_size_below_1_is_rejected():
-    with pytest.raises(InvalidInput, match="size must be at least 1, not 0"):
+    with pytest.raises(InvalidInput, match="size must be a whole number of at least 1, not 0"):
         median_filter(torch.rand(1, 1, 4, 4), size=0)
