@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from foolflow.data.arrays import array_names, pairs_of
 from foolflow.data.layout import class_folder_names, image_files, parts_of
 from foolflow.errors import InvalidInput
 
@@ -55,13 +57,15 @@ DOWNLOADS = {
 def splits_of(dataset: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the splits of a data set: train, val and test, or test alone if it is only for evaluation.
 
-    A data set is only for evaluation if no val images are set aside and its folder has none.
+    A data set is only for evaluation if no val images are set aside and its folder or npz file has none.
     """
-    if dataset["source"] == "folder":
-        try:
+    try:
+        if dataset["source"] == "folder":
             return SPLITS if "train" in parts_of(dataset) else ("test",)
-        except InvalidInput:  # the job reports it
-            pass
+        if dataset["source"] == "npz":
+            return SPLITS if "train" in pairs_of(dataset, array_names(Path(dataset["path"]))) else ("test",)
+    except InvalidInput:  # the job reports it
+        pass
     return SPLITS if "val" in dataset else ("test",)
 
 

@@ -84,6 +84,7 @@ def few(val: int = 8, test: int | None = 8):
     return make
 
 
+PARTS = {f"{name}_{part}": array for part in ("train", "val", "test") for name, array in (("x", IMAGES), ("y", LABELS))}
 NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
 
 
@@ -114,6 +115,7 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
     ("one class", npz(labels=LABELS * 0), "all images are of one class, '0'"),
     ("one image of a class", npz(labels=np.array([1] + [0] * 39)), "cannot be set aside", "least populated class"),
     ("more val images than there are", few(val=1000, test=8), "val: 1000 of 32 images cannot be set aside"),
+    ("val images to set aside and given", npz(**PARTS), "val: 8 images", "has its own, in x_val; remove `val:`"),
     ("no number of test images", few(test=None), "set `test` to the number of images to set aside"),
 )
 def test_arrays(refused, case):

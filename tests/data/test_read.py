@@ -102,6 +102,67 @@ def test_the_test_images_of_an_npz_with_train_images(tmp_path):
         read_npz(tmp_path / "b.npz")
 
 
+def save_parts(path, *parts, **more):
+    """Save three images of each of two classes for each of the parts, all of the part's own grey level."""
+    arrays = {}
+    for level, part in enumerate(parts):
+        images, arrays[f"y_{part}"] = arrays_of([0, 1])
+        arrays[f"x_{part}"] = np.full_like(images, level)
+    np.savez(path, **arrays, **more)
+
+
+def levels(splits):
+    return {part: set(split.images.flat) for part, split in splits.items()}
+
+
+def test_the_val_images_of_an_npz_are_its_val_split(tmp_path):
+    save_parts(tmp_path / "a.npz", "train", "val", "test")
+    dataset = {"source": "npz", "path": str(tmp_path / "a.npz")}
+    source = npz.read(dataset, tmp_path)
+    assert levels(source) == {"train": {0}, "val": {1}, "test": {2}}
+    assert tuple(source) == splits_of(dataset)
+    assert levels(divide(source, dataset, 0)) == levels(source)
+    assert {split.notices for split in source.values()} == {()}
+
+
+@pytest.mark.parametrize(
+    ("parts", "counts", "words"),
+    [
+        (("train", "val", "test"), {"val": 2}, "val: 2 images would be set aside, but {path} has its own, in x_val;"),
+        (("train", "test"), {"val": 2, "test": 3}, "test: 3 images would be set aside, but {path} has its own, in x_"),
+        (("train", "val"), {}, "{path} has no array 'x_test'"),
+    ],
+)
+def test_images_are_not_set_aside_in_place_of_those_of_the_npz(tmp_path, parts, counts, words):
+    path = tmp_path / "a.npz"
+    save_parts(path, *parts)
+    with pytest.raises(InvalidInput, match=r"^[^\n]+$") as caught:
+        npz.read({"source": "npz", "path": str(path)} | counts, path)
+    assert words.format(path=path) in str(caught.value)
+
+
+def test_val_images_without_labels_are_an_error(tmp_path):
+    save_parts(tmp_path / "a.npz", "train", "test", x_val=GOOD)
+    with pytest.raises(InvalidInput, match="has no array 'y_val'"):
+        npz.read({"path": str(tmp_path / "a.npz")}, tmp_path)
+
+
+def test_a_notice_names_the_arrays_of_an_npz_that_are_passed_over(tmp_path):
+    save_parts(tmp_path / "a.npz", "train", "test", x_valid=GOOD, y_valid=LABELS)
+    for entry in ({}, {"val": 2}):
+        splits = npz.read({"path": str(tmp_path / "a.npz")} | entry, tmp_path)
+        expected = (f"{tmp_path / 'a.npz'}: arrays passed over: x_valid, y_valid",)
+        assert {split.notices for split in splits.values()} == {expected}
+
+
+def test_the_splits_of_an_npz_that_cannot_be_read_follow_the_config(tmp_path):
+    (tmp_path / "a.npz").write_text("hello")
+    for path in ("a.npz", "nowhere.npz"):
+        dataset = {"source": "npz", "path": str(tmp_path / path)}
+        assert splits_of(dataset) == ("test",)
+        assert splits_of(dataset | {"val": 2}) == ("train", "val", "test")
+
+
 def test_class_names_of_an_npz(tmp_path):
     images, labels = arrays_of([0, 1])
     np.savez(tmp_path / "a.npz", images=images, labels=labels, class_names=np.array(["Katze", "犬", "emu"]))

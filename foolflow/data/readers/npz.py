@@ -2,7 +2,7 @@
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.lib import format as npy
 from PIL import Image
 
+from foolflow.data.arrays import pairs_of
 from foolflow.data.pixels import Fit, pixels_of
 from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput, in_one_line
@@ -21,30 +22,37 @@ MOST_CLASSES = 1_000_000
 
 
 def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
-    """Return `train` from the arrays `images` and `labels`, or `train` and `test` from `x_train`, `y_train`, ...
+    """Return `train` from the arrays `images` and `labels`, or the splits from `x_train`, `y_train`, `x_val`, ...
 
-    Without `val:`, the images are not trained on: `test` is enough, from `x_test` and `y_test` or `images` and
-    `labels`, and its labels may have gaps, since they number the outputs of a model.
+    Without `val:` and val images, the images are not trained on: `test` is enough, from `x_test` and `y_test` or
+    `images` and `labels`, and its labels may have gaps, since they number the outputs of a model. See `pairs_of`.
     Images: uint8, or floats in [0, 1]; (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. Labels: 0, 1, 2, ...
     An array `class_names` of texts is optional. dataset: `path`; `channels`, to convert the images; and see `Fit`.
-    Raises InvalidInput if the file is missing, damaged or too large, or an array is missing or has the wrong form.
+    Raises InvalidInput if the file is missing, damaged or too large, an array is missing or has the wrong form, or
+    images would be set aside although the file has its own.
     """
     path = Path(dataset["path"])
     arrays = _load(path)
-    trains = "val" in dataset
-    pairs = {"train": ("images", "labels")} if trains else {"test": ("images", "labels")}
-    if "x_train" in arrays or "x_test" in arrays:
-        pairs = {part: (f"x_{part}", f"y_{part}") for part in (("train", "test") if trains else ("test",))}
+    pairs = pairs_of(dataset, arrays)
     for name in (name for pair in pairs.values() for name in pair):
         if name not in arrays:
             raise InvalidInput(f"{path} has no array {name!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}")
     for _, labels in pairs.values():
         if not np.issubdtype(arrays[labels].dtype, np.integer):
             raise InvalidInput(f"{path}: {labels} are {arrays[labels].dtype}; whole numbers are needed")
-    if trains:
+    if "train" in pairs:
         _check_gaps(arrays[pairs["train"][1]], f"{path}: {pairs['train'][1]}")
     names = _class_names(arrays, pairs, path)
-    return {part: _split(arrays[x], arrays[y], names, f"{path}: {x}", dataset) for part, (x, y) in pairs.items()}
+    splits = {part: _split(arrays[x], arrays[y], names, f"{path}: {x}", dataset) for part, (x, y) in pairs.items()}
+    notices = _notices_of_arrays(arrays, pairs, path)
+    return {part: replace(split, notices=(*notices, *split.notices)) for part, split in splits.items()}
+
+
+def _notices_of_arrays(arrays: Iterable[str], pairs: Mapping[str, tuple[str, str]], path: Path) -> tuple[str, ...]:
+    """Return a line about the arrays that are passed over, other than the train images of an evaluation."""
+    known = {"class_names", "x_train", "y_train"}.union(*pairs.values())
+    others = sorted(set(arrays) - known)
+    return (f"{path}: arrays passed over: {', '.join(others)}",) if others else ()
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:
