@@ -20,6 +20,7 @@ from foolflow.defenses.filtered import through_filter
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
 CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
+ENOUGH = 20  # images to judge by whether another order would be better
 PROBED = 16  # images whose gradients are looked at; fewer if they are large
 
 
@@ -74,18 +75,29 @@ def _about_chance(predictions: np.ndarray, split: Split, class_names: Sequence[s
         f"the accuracy on clean images is {100 * accuracy:.1f} %, close to chance ({100 * chance:.1f} %); "
         "check `mean` and `std`, the order of `classes`, and how the images are resized and cropped"
     )
-    best = _best_accuracy(predictions, split.labels, len(class_names))
-    if best > accuracy + CLEAR_GAIN:
+    best = _accuracy_in_best_order(predictions, split.labels, len(class_names))
+    # A constant prediction, which a wrong `mean` may cause, would be the most frequent class in another order.
+    constant = float(np.bincount(split.labels).max() / len(split))
+    if len(split) >= ENOUGH and best > max(accuracy, constant) + CLEAR_GAIN:
         warning += f"; with the classes in another order it would be {100 * best:.1f} %, so `classes` is probably wrong"
     return [warning]
 
 
-def _best_accuracy(predictions: np.ndarray, labels: np.ndarray, classes: int) -> float:
-    """Return the accuracy with the outputs in the order that suits the labels best."""
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (predictions, labels), 1)
-    rows, columns = linear_sum_assignment(counts, maximize=True)
-    return float(counts[rows, columns].sum() / len(labels))
+def _accuracy_in_best_order(predictions: np.ndarray, labels: np.ndarray, classes: int) -> float:
+    """Return the accuracy with the outputs in the order that suits the labels best.
+
+    The order is fitted to half of the images of each class and scored on the other half, then the other way round. On
+    the images that it was fitted to, an order explains random predictions, too, if there are few images of each class.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    halves = (by_class[::2], by_class[1::2])
+    correct = 0
+    for fitted, scored in (halves, halves[::-1]):
+        counts = np.zeros((classes, classes), np.int64)
+        np.add.at(counts, (predictions[fitted], labels[fitted]), 1)
+        _, label_of = linear_sum_assignment(counts, maximize=True)
+        correct += int((label_of[predictions[scored]] == labels[scored]).sum())
+    return correct / len(labels)
 
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device, report: Callable[[str], None]) -> list[str]:
