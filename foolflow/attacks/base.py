@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from foolflow.compute.acceleration import unaccelerated
 from foolflow.errors import InvalidInput
+from foolflow.models.outputs import is_masked
 
 Rows = TypeVar("Rows", bound=Any)
 
@@ -124,7 +125,8 @@ def rounding(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tens
     logits: (N, K).  labels, targets: int64 (N,).  scale: (N,), the `clean_scale` of these images.
     """
     spacing = torch.finfo(logits.dtype).eps * contested(logits, labels, targets)
-    built_up = logits.amax(1) - logits.median(1).values  # a masked class or a common offset changes nothing
+    typical = logits.masked_fill(is_masked(logits), torch.nan).nanmedian(1).values
+    built_up = logits.amax(1) - typical  # masked classes and a common offset change nothing
     return torch.maximum(torch.maximum(ROUNDING * scale, SPACINGS * spacing), BUILT_UP * built_up)
 
 

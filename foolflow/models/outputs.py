@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 from foolflow.errors import InvalidInput
 
 ROW_TOLERANCE = 1e-3  # of the sum of a row of probabilities
+MASKED = 1e3  # times the size of the two highest logits: a logit that lies farther below them masks its class
 
 SOFTMAX = (
     torch.softmax,
@@ -64,6 +65,15 @@ def _described(output: Any) -> str:
     if isinstance(output, Mapping):
         return f"a dict of {', '.join(map(str, list(output)[:5]))}"
     return f"a {type(output).__name__}"
+
+
+def is_masked(logits: Tensor) -> Tensor:
+    """Return which of the logits (N, K) only mask their class, as -1e9 does: bool (N, K). K is at least 2.
+
+    They say nothing about the size of the other logits, nor about their rounding errors.
+    """
+    highest = logits.topk(2, dim=1).values
+    return highest[:, :1] - logits > MASKED * highest.abs().amax(1, keepdim=True)
 
 
 def are_close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:

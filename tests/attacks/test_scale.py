@@ -12,8 +12,8 @@ from tests.attacks.cases import CASES, Changed
 COUNT = 24
 
 
-def with_class(value):
-    return lambda logits: torch.cat([logits, logits.new_full((len(logits), 1), value)], 1)
+def with_class(value, count=1):
+    return lambda logits: torch.cat([logits, logits.new_full((len(logits), count), value)], 1)
 
 
 def never_predicted(logits):
@@ -25,6 +25,8 @@ EXTRA_CLASSES = {
     "-1e9": with_class(-1e9),
     "-1e30": with_class(-1e30),
     "the least float32": with_class(torch.finfo(torch.float32).min),
+    "as many again at -1e9": with_class(-1e9, 10),
+    "990 at -1e9": with_class(-1e9, 990),
     "never predicted": never_predicted,
 }
 
@@ -81,25 +83,27 @@ def test_a_success_is_clear_if_it_exceeds_the_rounding_of_the_two_logits_compare
         return is_clear_success(torch.tensor([logits]), labels, None, scale).item()
 
     assert clear(1.0, 1.001, -1e9)
+    assert clear(1.0, 1.001, -1e9, -1e9, -1e9)
     assert not clear(1.0, 1.00001, -1e9)
     assert not clear(1e6, 1e6 + 0.125, 0.0)
     assert clear(1e6, 1e6 + 1, 0.0)
 
 
+@pytest.mark.parametrize("masked", [1, 2, 8])
 @pytest.mark.parametrize(
     ("classes", "expected"),
     [(3, "deepfool"), (3, "dichotomy"), (3, "dichotomy, linf"), (3, "automatic"), (2, "deepfool"), (2, "dichotomy")],
 )
-def test_few_classes_and_a_masked_one(classes, expected):
+def test_few_classes_and_masked_ones(classes, expected, masked):
     torch.manual_seed(0)
     images = torch.rand(8, 1, 8, 8)
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
     labels = network(images).argmax(1)
     alone = CASES[expected].run(network, images, labels)
-    masked = CASES[expected].run(Changed(network, with_class(-1e9)), images, labels)
+    among_masked = CASES[expected].run(Changed(network, with_class(-1e9, masked)), images, labels)
     assert alone.success.all()
-    assert masked.success.all()
-    distances = [(made.images - images).flatten(1).norm(dim=1) for made in (alone, masked)]
+    assert among_masked.success.all()
+    distances = [(made.images - images).flatten(1).norm(dim=1) for made in (alone, among_masked)]
     assert torch.allclose(*distances, rtol=1e-3)
 
 
