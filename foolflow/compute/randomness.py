@@ -10,12 +10,12 @@ from foolflow.compute.generators import seeded
 from foolflow.compute.memory import in_halves_if_needed
 from foolflow.compute.prediction import say
 from foolflow.models.adapters import as_module
-from foolflow.models.outputs import logits_of
+from foolflow.models.outputs import are_close, logits_of
 
 DRAWS = 10  # over which the attacks and the judgements of a random victim average
 PASSES = 8  # that are compared; a victim that tosses one coin per pass goes undetected once in 128 times
 TRIED = 4  # images in each of these passes
-EXACT = 1e-5  # of the largest logit; smaller differences are rounding
+EXACT = 1e-5  # of the largest logit (see `are_close`); smaller differences are rounding
 
 
 @torch.no_grad()
@@ -33,12 +33,8 @@ def is_random(victim: nn.Module, images: Tensor) -> bool:
     def differs(rows: range) -> bool:
         with seeded("is it random?", device=images.device):
             first = victim(tried[rows.start : rows.stop].clone())
-            scale = first.nan_to_num(0, 0, 0).abs().max()
             for _ in range(PASSES - 1):
-                again = victim(tried[rows.start : rows.stop].clone())
-                if again.shape != first.shape or not torch.allclose(
-                    again, first, rtol=0, atol=EXACT * float(scale), equal_nan=True
-                ):
+                if not are_close(victim(tried[rows.start : rows.stop].clone()), first, EXACT):
                     return True
         return False
 

@@ -77,9 +77,16 @@ def is_masked(logits: Tensor) -> Tensor:
 
 
 def are_close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
-    """Return whether logits agree. tolerance: relative to the largest finite one that is wanted."""
-    scale = float(wanted.nan_to_num(posinf=0, neginf=0).abs().max())
-    return found.shape == wanted.shape and torch.allclose(found, wanted, rtol=0, atol=tolerance * scale, equal_nan=True)
+    """Return whether logits (N, K) agree.
+
+    tolerance: relative to the largest logit that is wanted, finite and not masked. A masked one, which can be much
+        larger, may also differ by this share of itself.
+    """
+    finite = wanted.nan_to_num(posinf=0, neginf=0)
+    scale = float(finite.masked_fill(is_masked(finite), 0).abs().max())
+    return found.shape == wanted.shape and torch.allclose(
+        found, wanted, rtol=tolerance, atol=tolerance * scale, equal_nan=True
+    )
 
 
 def are_probabilities(logits: Tensor) -> bool:

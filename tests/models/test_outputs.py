@@ -16,7 +16,11 @@ INFINITE = float("inf")
         ([1.0, 2.0, -INFINITE], [1.0, 2.0, INFINITE], False),
         ([1.0, float("nan")], [1.0, float("nan")], True),
         ([1.0], [1.0, 2.0], False),
+        ([1.0, 2.0, -1e9], [1.0, 2.0001, -1e9], True),
+        ([5.0, -2.0, -1e9], [1.0, 2.0, -1e9], False),
+        ([1.0, 2.0, -1e9], [1.0, 2.0, -1e9 - 64], True),  # adjacent float32 numbers
+        ([1.0, 2.0, -1e9], [1.0, 2.0, -1e8], False),
     ],
 )
-def test_logits_are_compared_on_the_scale_of_the_finite_ones(found, wanted, close):
+def test_logits_are_compared_on_the_scale_of_those_that_mask_no_class(found, wanted, close):
     assert are_close(torch.tensor([found]), torch.tensor([wanted]), 1e-4) == close
