@@ -38,10 +38,11 @@ class RepeatedGrey(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """Permute (N, C, H, W) to (N, H, W, C)."""
+    """Copy (N, C, H, W) to (N, H, W, C)."""
 
     def forward(self, images: Tensor) -> Tensor:
-        return images.permute(0, 2, 3, 1).contiguous()
+        # Not `contiguous`, which copies nothing if there is one channel.
+        return images.permute(0, 2, 3, 1).clone(memory_format=torch.contiguous_format)
 
 
 class Adapted(nn.Module):

@@ -1,10 +1,11 @@
 from functools import partial
 from typing import NamedTuple
 
+import pytest
 import torch
 from torch import nn
 
-from foolflow.models.adapters import as_module, modules_of
+from foolflow.models.adapters import Adapted, as_module, modules_of
 
 MODEL, OTHER = nn.Linear(2, 2), nn.Linear(2, 2)
 
@@ -82,3 +83,18 @@ def test_a_variable_without_a_value_hides_the_others():
 def test_the_modules_of_a_function_are_parts_of_it():
     module = as_module(lambda x: MODEL(x) + OTHER(x))
     assert set(module.parameters()) == {*MODEL.parameters(), *OTHER.parameters()}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("takes", [1, 3])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("mean", [None, (0.0,), (0.5,)])
+@pytest.mark.parametrize("grad", [False, True])
+def test_a_network_may_write_into_what_it_receives(channels, takes, layout, mean, grad):
+    network = as_module(lambda x: x.mul_(2).flatten(1))
+    adapted = Adapted(network, channels=channels, takes=takes, mean=mean, layout=layout)
+    images = torch.rand(3, channels, 4, 4, requires_grad=grad)
+    kept = images.detach().clone()
+    first = adapted(images)
+    assert torch.equal(images, kept)
+    assert torch.equal(adapted(images), first)
