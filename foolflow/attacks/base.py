@@ -29,7 +29,7 @@ class Adversarial:
     predictions: int64 (N,), the classes that the model predicts for `images`.
     success: bool (N,): the prediction is wrong or, for a targeted attack, is the target.
     iterations: int64 (N,), number of steps on each image; of `apgd`, `fab` and `square` the points that were tried,
-        with the start.
+        with the start; of `stadv` and `stadv_students` the gradients, of which a solver may use several for one step.
     gradient_evaluations: int64 (N,), number of backward passes of each image.
     details: further results that are specific to the attack: named tensors (N, ...).
     """

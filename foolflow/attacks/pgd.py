@@ -81,7 +81,7 @@ def _attack(
     seed: int,
 ) -> Adversarial:
     adversarial = images.clone()
-    evaluations = torch.zeros_like(labels)
+    iterations, evaluations = torch.zeros_like(labels), torch.zeros_like(labels)
     standing = torch.arange(len(images), device=images.device)
     for restart in range(restarts):
         if len(standing) == 0:
@@ -100,6 +100,7 @@ def _attack(
             elif fooled.any():
                 leaving = standing[fooled]
                 adversarial[leaving] = current[fooled]
+                iterations[leaving] += step
                 evaluations[leaving] += step + int(gradient is not None)
                 keep = (~fooled).nonzero().squeeze(1)
                 standing, clean, truth, scale = standing[keep], clean[keep], truth[keep], scale[keep]
@@ -112,9 +113,10 @@ def _attack(
                 moved = current.add(steepest(gradient, norm), alpha=step_size)
                 current = project(moved, clean, epsilon, norm)
         adversarial[standing[~reached]] = current[~reached]
+        iterations[standing] += steps
         evaluations[standing] += steps
         standing, scale = standing[~reached], scale[~reached]
-    return conclude(model, adversarial, labels, targets, evaluations, evaluations)
+    return conclude(model, adversarial, labels, targets, iterations, evaluations)
 
 
 def _ascent_direction(

@@ -66,6 +66,22 @@ def test_fooled_images_leave_the_batch_and_need_no_more_gradients(trained):
     assert (standing.gradient_evaluations[~wrong] == 14).all()
 
 
+def test_steps_are_counted_and_not_the_gradient_at_the_point_that_fools():
+    """Two classes, dark and bright. A step covers less than the distance to the boundary, and two cover more."""
+    model = random_affine(0, classes=2)
+    model.weight.data = torch.tensor([[-1.0], [1.0]]).repeat(1, 16)
+    model.bias.data = torch.tensor([8.0, -8.0])
+    images = torch.tensor([0.8, 0.54, 0.2]).view(3, 1, 1, 1).expand(3, 1, 4, 4)
+    labels = torch.tensor([0, 1, 0])  # misclassified, near the boundary, far from it
+    parameters = {"epsilon": 0.08, "step_size": 0.04, "restarts": 2}
+    made = pgd(model, images, labels, steps=7, **parameters)
+    assert made.success.tolist() == [True, True, False]
+    assert made.iterations.tolist() == [0, 2, 14]
+    assert made.gradient_evaluations.tolist() == [1, 3, 14]
+    whole = pgd(model, images, labels, steps=7, early_stop=False, **parameters)
+    assert whole.iterations.tolist() == whole.gradient_evaluations.tolist() == [7, 7, 14]
+
+
 @pytest.mark.parametrize("change", [{}, {"targeted": True}, {"norm": "l2", "epsilon": 2.0}, {"loss": "margin"}])
 def test_without_an_early_stop_the_same_images_are_fooled_by_more(trained, change):
     from foolflow.attacks.base import margin
