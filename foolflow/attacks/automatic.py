@@ -8,7 +8,7 @@ from itertools import repeat
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, conclude, is_clear_success, unless_lost
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.gaps import fading_noise, gap
 from foolflow.attacks.shortest import TINY, Shortest, column, length
@@ -82,7 +82,7 @@ def automatic(
     iterations = torch.zeros_like(labels)
     iterations[rows] = steps
     made = conclude(model, shortest.images, labels, targets, iterations, iterations)
-    return replace(made, details={"norms": length(shortest.images - images, "l2")})
+    return replace(made, details={"norms": unless_lost(length(shortest.images - images, "l2"), made)})
 
 
 def _descend_on_confidence(

@@ -31,7 +31,8 @@ class Adversarial:
     iterations: int64 (N,), number of steps on each image; of `apgd`, `fab` and `square` the points that were tried,
         with the start; of `stadv` and `stadv_students` the gradients, of which a solver may use several for one step.
     gradient_evaluations: int64 (N,), number of backward passes of each image.
-    details: further results that are specific to the attack: named tensors (N, ...).
+    details: further results that are specific to the attack: named tensors (N, ...). What describes the perturbation,
+        such as a flow or a norm, is that of `images`, and 0 where the original is returned.
     """
 
     images: Tensor
@@ -164,6 +165,16 @@ def conclude(
     predictions = torch.where(finite, logits.argmax(1), -1)
     success = finite & is_success(predictions, labels, targets)
     return Adversarial(images, predictions, success, iterations, gradient_evaluations)
+
+
+def unless_lost(values: Tensor, made: Adversarial) -> Tensor:
+    """Return values (N, ...) that describe a perturbation, with 0 for each image that `for_any_model` replaces by the
+    original because its logits are not finite.
+
+    made: what `conclude` returned.
+    """
+    lost = (made.predictions < 0).view(-1, *[1] * (values.ndim - 1))
+    return values.masked_fill(lost, 0)
 
 
 def as_epsilons(epsilon: float | Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_choice, conclude, is_clear_success
+from foolflow.attacks.base import Adversarial, check_choice, conclude, is_clear_success, unless_lost
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.fixed_norm import descend_at
 from foolflow.attacks.linearised import descend
@@ -82,7 +82,7 @@ def dichotomy(
         descend(search, rows, logits)
     adversarial = search.shortest.images
     made = conclude(model, adversarial, labels, targets, search.iterations, search.evaluations)
-    return replace(made, details={"norms": length(adversarial - images, norm)})
+    return replace(made, details={"norms": unless_lost(length(adversarial - images, norm), made)})
 
 
 def _bisect(search: Search, rows: Tensor) -> None:

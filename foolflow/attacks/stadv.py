@@ -21,6 +21,7 @@ from foolflow.attacks.base import (
     lead,
     rival_logits,
     rounding,
+    unless_lost,
 )
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.bounds import Bounds
@@ -186,8 +187,8 @@ def stadv(
         _solve_until_fooled(search, solve, starts, fixed_tau or 0.0)
     adversarial = warp(images, search.best_flow).clamp(0, 1)
     made = conclude(model, adversarial, labels, targets, search.evaluations, search.evaluations)
-
-    details = {"flow": search.best_flow, **sizes(search.best_flow)}
+    flow = unless_lost(search.best_flow, made)
+    details = {"flow": flow, **sizes(flow)}
     return replace(made, details=details if automatic else details | {"objective": search.best_objective})
 
 

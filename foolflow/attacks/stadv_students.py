@@ -6,7 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.attacks.base import Adversarial, check_choice, clean_scale, conclude, is_clear_success, margin
+from foolflow.attacks.base import (
+    Adversarial,
+    check_choice,
+    clean_scale,
+    conclude,
+    is_clear_success,
+    margin,
+    unless_lost,
+)
 from foolflow.attacks.border import for_any_model
 from foolflow.attacks.scipy_lbfgs import minimise_each
 from foolflow.attacks.warp import flow_loss, sizes, warp
@@ -91,6 +99,7 @@ def stadv_students(
     flow = {"best": best_flow, "last": last, "converged": last * converged[:, None, None, None]}[returned]
     evaluations = torch.from_numpy(ends.evaluations).to(images.device)
     made = conclude(model, warp(images, flow).clamp(0, 1), labels, targets, evaluations, evaluations)
+    flow = unless_lost(flow, made)
     return replace(made, details={"flow": flow, **sizes(flow), "converged": converged})
 
 

@@ -332,6 +332,24 @@ def test_logits_that_are_not_finite_are_no_success(name, value):
         is_same(without_row(made, 2), attacked(name, model, images[others], labels[others]))
 
 
+@pytest.mark.parametrize("name", ["dichotomy", "automatic", "stadv", "stadv, bounded", "stadv_students"])
+def test_details_describe_the_original_where_it_is_returned(plain, name):
+    images, body = batch(), network()
+
+    def model(x):
+        """Fail on everything except the originals, unless a gradient is wanted, as it is not when an attack ends."""
+        original = (x[:, None] == images).flatten(2).all(2).any(1)
+        return body(x) if torch.is_grad_enabled() else body(x).masked_fill(~original[:, None], torch.nan)
+
+    made = attacked(name, model, images, classes_of(body, images))
+    assert torch.equal(made.images, images)
+    assert not made.success.any()
+    of_perturbation = made.details.keys() - {"converged"}
+    assert any((plain[name].details[detail] > 0).any() for detail in of_perturbation)
+    for detail in of_perturbation:
+        assert (made.details[detail] == 0).all(), detail
+
+
 @every_attack
 def test_an_original_image_whose_logits_are_not_finite_is_rejected(name):
     images, body = batch(), network()
