@@ -55,7 +55,9 @@ def run_attack(
 
     split: the test split.
     entry: the attack's entry in the config. With `samples` above 1, the attack sees the mean of that many passes of the
-        victim; with `auto`, the default, of DRAWS passes of a random victim and of one pass of any other.
+        victim; with `auto`, the default, of DRAWS passes of a random victim and of one pass of any other. Whether the
+        victim is random and, with `filter_gradient: auto`, whether its filter has a gradient, shows on the first TRIED
+        images of the selection.
     path: the file to write, batch by batch, so that memory does not grow with the number of images.
     shard: (i, k) runs the i-th (from 0) of k nearly equal parts of the batches. The batches, and the result for each
         image, are the same for every k. A shard may be empty. `shards.gather` combines the shards.
@@ -73,7 +75,8 @@ def run_attack(
     batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]
-    samples = _samples(victim, split.images[selection.indices[:TRIED]], entry, device)
+    first_images = to_float(split.images[selection.indices[:TRIED]], device)  # the same ones for every shard
+    samples = _samples(victim, first_images, entry)
     model = expected(victim, samples)
     in_all = len(each) * passes(entry, len(split.class_names), draws=samples).forward
     progress = progress or Progress("attack", "batches")
@@ -86,10 +89,7 @@ def run_attack(
         clean = to_float(split.images[indices], device)
         truth = torch.from_numpy(split.labels[indices]).to(device)
         targets = None if selection.targets is None else torch.from_numpy(selection.targets[rows]).to(device)
-        with (
-            seeded("attack", batch.start, device=device),
-            through_filter(victim, entry.get("filter_gradient", "own"), clean),
-        ):
+        with seeded("attack", batch.start, device=device):
             at_each = list(_attack_at_each(model, clean, truth, targets, entry, each))
         for adversarial in at_each:
             check_adversarial(adversarial, clean)
@@ -102,6 +102,10 @@ def run_attack(
     with ExitStack() as stack:
         stack.enter_context(frozen(victim))  # first, since acceleration tries the layers as they will run
         stack.enter_context(accelerated(victim, shape))
+        if batches:
+            with seeded("filter", device=device):  # which may draw random numbers
+                # Not for each batch, so that no result depends on the other images of a batch.
+                stack.enter_context(through_filter(victim, entry.get("filter_gradient", "own"), first_images))
         rows = _Rows(sum(map(len, batches)), len(each))
         for done, batch in enumerate(batches):
 
@@ -120,10 +124,10 @@ def run_attack(
     return load_set(path)
 
 
-def _samples(victim: nn.Module, images: np.ndarray, entry: Mapping[str, Any], device: torch.device) -> int:
-    """Return how many passes the attack averages over. images: of the selection, the same ones for every shard."""
+def _samples(victim: nn.Module, images: Tensor, entry: Mapping[str, Any]) -> int:
+    """Return how many passes the attack averages over. images: of the selection."""
     samples = entry.get("samples", "auto")
-    return draws_of(victim, to_float(images, device)) if samples == "auto" else samples
+    return draws_of(victim, images) if samples == "auto" else samples
 
 
 class _Rows:

@@ -9,6 +9,7 @@ from foolflow.attacks.judging import classify, judge, to_8_bits
 from foolflow.attacks.warp import flow_loss
 from foolflow.compute.acceleration import accelerated
 from foolflow.data.splits import Split
+from foolflow.defenses.filtered import Filtered
 from foolflow.errors import InvalidInput
 from tests.saving import run_attack
 
@@ -188,6 +189,26 @@ def test_several_draws_of_a_victim_that_is_not_random_change_nothing_else(traine
     assert "fooled_share" not in plain
     assert plain["prediction"].equals(records["prediction"])
     assert np.allclose(plain["confidence"], records["confidence"])
+
+
+@pytest.mark.parametrize("first", ["smooth", "rounded"])
+def test_the_gradient_of_a_filter_is_chosen_once_for_all_batches(trained, first):
+    """The filter has a gradient on half of the images only, which are in the same batch or not."""
+    pixels_of_all, labels = pixels(trained)
+    images = pixels_of_all.numpy().copy()
+    images[:30, 0, 0, 0], images[30:, 0, 0, 0] = (255, 0) if first == "smooth" else (0, 255)
+    split = Split(images, labels.numpy(), NAMES)
+
+    def half_rounded(x):
+        return torch.where(x[:, :, :1, :1] > 0.5, x, (3 * x).round() / 3)
+
+    victim = Filtered(trained.model, half_rounded, at=["test"]).eval()
+    entry = {"method": "fgsm", "parameters": {"epsilon": 0.1}, "filter_gradient": "auto"}
+    parts, whole = (run_attack(victim, split, entry | {"batch_size": size}, CPU).tensors["images"] for size in (30, 60))
+    assert np.array_equal(parts, whole)
+    unchanged = np.isclose(whole, images / 255, atol=1e-3).reshape(60, -1).all(1)
+    assert unchanged.sum() == (30 if first == "smooth" else 0)  # without a gradient, FGSM does nothing
+    assert not victim.straight_through
 
 
 def test_acceleration_tries_the_victim_as_it_will_run_frozen(trained, monkeypatch):
