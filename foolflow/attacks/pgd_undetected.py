@@ -20,6 +20,8 @@ from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import squeezing_scores
 from foolflow.errors import InvalidInput
 
+TRIED = 4  # images of noise, on which a squeezer has a gradient or not
+
 
 @for_any_model
 def pgd_undetected(
@@ -76,10 +78,12 @@ def pgd_undetected(
         iterations = torch.full_like(labels, steps * restarts)
         return conclude(model, search.best, labels, targets, iterations, search.evaluations)
 
+    # Not the images themselves, so that no result depends on the other images of a batch.
+    tried = torch.rand((TRIED, *images.shape[1:]), generator=torch.Generator().manual_seed(0)).to(images)
     with ExitStack() as stack:
         for view in views:
             stack.enter_context(frozen(view))
-            stack.enter_context(through_filter(view, "auto", images))
+            stack.enter_context(through_filter(view, "auto", tried))
         return at_each(epsilon, attack)
 
 

@@ -6,6 +6,7 @@ from foolflow.attacks.pgd_undetected import pgd_undetected
 from foolflow.defenses.loading import load_filter
 from foolflow.defenses.squeezing import score_images
 from foolflow.errors import InvalidInput
+from tests.attacks.cases import ImageByImage
 from tests.conftest import random_affine
 
 SQUEEZERS = [
@@ -123,3 +124,20 @@ def test_parameters_out_of_range_are_rejected(change, word):
     parameters = {"epsilon": 0.1, "squeezers": SQUEEZERS} | change
     with pytest.raises(InvalidInput, match=word):
         pgd_undetected(random_affine(0), torch.rand(2, 1, 4, 4), torch.zeros(2, dtype=torch.int64), **parameters)
+
+
+def test_the_gradient_of_a_squeezer_does_not_depend_on_the_batch(trained, tmp_path):
+    """The squeezer has a gradient on some images only. Alone, each image would decide for itself."""
+    code = "import torch\ndef half_rounded(x):\n    return torch.where(x[:, :, :1, :1] > 0.5, x, (3 * x).round() / 3)\n"
+    (tmp_path / "squeezer.py").write_text(code)
+    images, labels = trained.images[:8].clone(), trained.labels[:8]
+    images[:, 0, 0, 0] = torch.tensor([0.0, 1.0]).repeat(4)
+    model = ImageByImage(trained.model)
+
+    def attacked(rows):
+        squeezers = [{"python": f"{tmp_path / 'squeezer.py'}:half_rounded"}]
+        return pgd_undetected(model, images[rows], labels[rows], epsilon=0.3, steps=8, squeezers=squeezers).images
+
+    together = attacked(slice(None))
+    for row in range(8):
+        assert torch.equal(attacked(slice(row, row + 1))[0], together[row])
