@@ -121,7 +121,7 @@ def contested(logits: Tensor, labels: Tensor, targets: Tensor | None = None) -> 
 
 
 def rounding(logits: Tensor, labels: Tensor, targets: Tensor | None, scale: Tensor) -> Tensor:
-    """Return a bound of the rounding error of the lead: (N,).
+    """Return a bound of the rounding error of the lead: (N,). A network that computes in half precision can exceed it.
 
     logits: (N, K).  labels, targets: int64 (N,).  scale: (N,), the `clean_scale` of these images.
     """
