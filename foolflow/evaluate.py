@@ -19,7 +19,7 @@ from foolflow.attacks.inspection import inspect as facts_about
 from foolflow.attacks.judging import classify, judge
 from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import built_in, load_attack
-from foolflow.attacks.norms import NORMS, has_ball, minimised_norm
+from foolflow.attacks.norms import NORMS, epsilon_norm, has_ball, minimised_norm
 from foolflow.attacks.running import run_attack
 from foolflow.attacks.standard import CONTROLS, is_within, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
@@ -99,8 +99,9 @@ class Evaluation:
 
         counting = [one for one in self._tried if one.counts and one.name not in CONTROLS] or self._tried
         records = {one.name: one.records for one in counting}
+        norms = {one.name: one.epsilon_norm for one in counting}
         shown = []
-        for attack, row in choose(records, Budget(self.norm, self.epsilon), count):
+        for attack, row in choose(records, Budget(self.norm, self.epsilon), norms, count):
             record = records[attack].iloc[row]
             clean = from_stored(self._split.images[record["index"]])
             (adversarial,) = self._sets[attack].images(slice(row, row + 1))
@@ -200,7 +201,7 @@ def _evaluated(
             victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
         )
         records = judge(victim, split, clean, sets[name], device, origin=name, draws=draws, report=report)
-        tried.append(Tried(name, records, is_within(entry, norm), minimised_norm(entry)))
+        tried.append(Tried(name, records, is_within(entry, norm), minimised_norm(entry), epsilon_norm(entry)))
         right = (records["prediction"] == records["label"]).mean()
         report(f"{name}: {right:.1%} of {len(records):,} images are still classified correctly")
     budget = Budget(norm, epsilon)
@@ -220,7 +221,8 @@ def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[s
         entries = {name: _entry(name, one) for name, one in attacks.items()}
         for name, entry in entries.items():
             listed = sizes(entry)
-            if has_ball(entry) and len(listed) > 1 and min(listed) > Budget(norm, epsilon).largest:
+            same_norm = has_ball(entry) and epsilon_norm(entry) == norm
+            if same_norm and len(listed) > 1 and min(listed) > Budget(norm, epsilon).largest:
                 raise InvalidInput(f"attack {name!r}: none of its epsilons {listed} is within {epsilon:.4g}")
         return entries
     if not isinstance(attacks, Iterable):

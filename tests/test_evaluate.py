@@ -63,6 +63,19 @@ def test_an_attack_with_several_epsilons_is_compared_with_the_others(data):
     assert "masking" not in table.loc["pgd", "warnings"]  # which its smallest epsilon alone would suggest
 
 
+def test_of_epsilons_of_another_norm_each_image_within_the_ball_counts(data):
+    steps = {"method": "pgd", "parameters": {"norm": "linf", "epsilon": [0.03, 0.9], "steps": 3}}
+    found = evaluated(*data, norm="l2", epsilon=1.0, attacks={"other": steps})
+    records = found.records("other")
+    fooled = (records["prediction"] != records["label"]) & (records["l2"] <= 1.0)
+    assert (records["epsilon"][fooled] < 0.9).any()
+    wrong = fooled | (records["clean_prediction"] != records["label"])
+    assert found.worst_case == pytest.approx(1 - wrong.groupby(records["index"]).any().mean())
+    assert found.show(2).axes
+    large = {"method": "pgd", "parameters": {"norm": "l2", "epsilon": [0.5, 1.0], "steps": 3}}
+    assert evaluated(*data, attacks={"other": large}).worst_case <= 0.75
+
+
 def test_a_model_that_is_never_right_has_an_answer(data):
     model, images, _ = data
     with torch.no_grad():

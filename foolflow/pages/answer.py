@@ -173,7 +173,7 @@ def _attacked(cells: Sequence[Cell], artefacts: Artefacts, budget: Budget | None
         tried = found.setdefault(tuple(cell[key] for key in VICTIM), [])
         if cell["attack"] in artefacts.attacks(cell):
             records = artefacts.records(cell)
-            tried.append(Tried(cell, records, outcomes(records, budget)))
+            tried.append(Tried(cell, records, outcomes(records, budget, cell.get("epsilon_norm"))))
     return {key: tried for key, tried in found.items() if tried}
 
 
@@ -238,6 +238,7 @@ def _examples(tried: Sequence[Tried], budget: Budget | None, is_shown: IsShown, 
     """Choose eight of the images that the page stores: fooled ones first, of different classes."""
     attacks = [one for one in tried if shown_attack(one.cell["attack"]) not in CONTROLS] or tried
     cells = {attack_name(one.cell): one.cell for one in attacks}
+    norms = {attack_name(one.cell): one.cell.get("epsilon_norm") for one in attacks}
     records = {}
     for one in attacks:
         stored = [row for row in range(len(one.records)) if is_shown(one.cell, row)]
@@ -245,7 +246,7 @@ def _examples(tried: Sequence[Tried], budget: Budget | None, is_shown: IsShown, 
             records[attack_name(one.cell)] = one.records.iloc[stored].assign(row=stored)
     return [
         _example(cells[name], name, records[name].iloc[place], artefacts.class_names(cells[name]))
-        for name, place in choose(records, budget)
+        for name, place in choose(records, budget, norms)
     ]
 
 

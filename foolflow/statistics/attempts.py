@@ -15,6 +15,7 @@ class Attempt:
 
     source: the victim that the images were made on, as model/defense; None: the victim itself.
     records: from `judge`, row i for image i of the adversarial set.
+    epsilon_norm: the norm of the attack's epsilons; None: unknown, or it has none.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Attempt:
     attack: str
     source: str | None
     records: pd.DataFrame
+    epsilon_norm: str | None = None
 
     @property
     def victim(self) -> str:
@@ -35,9 +37,19 @@ def right_before(records: pd.DataFrame) -> pd.Series:
 
 
 def load_attempts(cells: Sequence[Cell], artefacts: Artefacts) -> list[Attempt]:
-    """Load the attempt of each cell. cells: dataset and the fields of an Attempt except its records."""
+    """Load the attempt of each cell. cells: dataset and the fields of an Attempt except its records.
+
+    Without a budget, the norm of the epsilons may be missing.
+    """
     keys = ("model", "defense", "seed", "attack", "source")
-    return [Attempt(**{key: cell[key] for key in keys}, records=artefacts.records(cell)) for cell in cells]
+    return [
+        Attempt(
+            **{key: cell[key] for key in keys},
+            records=artefacts.records(cell),
+            epsilon_norm=cell.get("epsilon_norm"),
+        )
+        for cell in cells
+    ]
 
 
 def short_names(victims: Sequence[str]) -> dict[str, str]:

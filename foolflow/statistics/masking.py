@@ -24,11 +24,13 @@ class Attacked:
 
     outcomes: one row per image, with index, label, clean_prediction and prediction (under attack).
     radius: of its ball; None: the same as that of the attacks that it is compared with.
+    norm: of the radius; None: the same, too.
     """
 
     attack: str
     outcomes: pd.DataFrame
     radius: float | None = None
+    norm: str | None = None
 
     def right(self) -> pd.Series:
         """Return for each image whether the victim classifies it correctly under the attack."""
@@ -42,7 +44,9 @@ class Attacked:
         return (self.outcomes[column] == self.outcomes["label"]).set_axis(self.outcomes["index"])
 
     def fits_into(self, other: "Attacked") -> bool:
-        """Whether this attack's ball is no larger than the other's."""
+        """Whether this attack's ball is no larger than the other's. Balls of different norms never fit."""
+        if None not in (self.norm, other.norm) and self.norm != other.norm:
+            return False
         return self.radius is None or other.radius is None or self.radius <= other.radius
 
 
@@ -55,7 +59,8 @@ class Evidence:
     single_step_undefended: the same attack on the undefended victim, made on that victim. If it is known, a collapse
     counts only if the victim withstands the single step better than that.
     stronger: attacks that should not beat the iterative one unless the gradient is masked, each with its kind:
-    transferred, black-box, adaptive.  huge: a white-box attack with a radius at which any image can become grey.
+    transferred, black-box, adaptive. One with a larger ball, or that moves pixels, may win without any masking, so it
+    is ignored.  huge: a white-box attack with a radius at which any image can become grey.
     """
 
     iterative: Attacked
@@ -78,7 +83,7 @@ class Roles:
 def signs_of_masking(evidence: Evidence) -> Iterator[str]:
     """Yield one sentence for each sign of masking."""
     iterative, single, transferred = evidence.iterative, evidence.single_step, evidence.single_step_transferred
-    suspicions = [(kind, other, iterative) for kind, other in evidence.stronger]
+    suspicions = [(kind, other, iterative) for kind, other in evidence.stronger if other.fits_into(iterative)]
     if single is not None:
         if single.fits_into(iterative):
             suspicions.append(("single-step attack", single, iterative))

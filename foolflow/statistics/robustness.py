@@ -10,19 +10,22 @@ from foolflow.statistics.attempts import right_before
 from foolflow.statistics.budget import Budget
 
 
-def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
+def outcomes(records: pd.DataFrame, budget: Budget | None, epsilon_norm: str | None = None) -> pd.DataFrame:
     """Summarise one attack: return one row per image, indexed and sorted by the image's index in the test split.
 
     records: as in an Attempt.  budget: a larger perturbation does not count as a success; None: no limit.
+    epsilon_norm: the norm of the attack's epsilons; None: unknown, or it has none.
     Columns:
         clean: the victim classifies the clean image correctly.
         right: it also does so under the attack. A clean error stays an error, because an adversary may leave the image
-            unchanged. With several epsilons, the largest one within the budget counts. With several adversarial images
-            of one image, such as one for each target, a single success is enough.
+            unchanged. With several epsilons, see `counting_epsilon`. With several adversarial images of one image,
+            such as one for each target, a single success is enough.
         row: a row of the records, that of a successful adversarial image if there is one.
     Raises InvalidInput if no epsilon is within the budget.
     """
-    table = _at_largest_epsilon(records.reset_index(drop=True), budget)
+    table = records.reset_index(drop=True)
+    epsilon = counting_epsilon(table, budget, epsilon_norm)
+    table = table if epsilon is None else table[table["epsilon"] == epsilon]
     clean = right_before(table)
     within = True if budget is None else table[budget.norm] <= budget.largest
     fooled = clean & (table["prediction"] != table["label"]) & within
@@ -31,14 +34,21 @@ def outcomes(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
     return found[~found.index.duplicated()].sort_index()
 
 
-def _at_largest_epsilon(records: pd.DataFrame, budget: Budget | None) -> pd.DataFrame:
+def counting_epsilon(records: pd.DataFrame, budget: Budget | None, epsilon_norm: str | None) -> float | None:
+    """Return which of several epsilons counts, the largest within the budget; None if all records count.
+
+    They do unless the epsilons are known to be of the budget's norm: the size of an image in one norm does not follow
+    from its epsilon in another, so the measured perturbation of each adversarial image decides.
+    records, budget, epsilon_norm: as for `outcomes`.
+    Raises InvalidInput if no epsilon is within the budget.
+    """
     epsilons = np.sort(records["epsilon"].dropna().unique())
-    if len(epsilons) < 2:
-        return records
+    if len(epsilons) < 2 or (budget is not None and epsilon_norm != budget.norm):
+        return None
     within = epsilons if budget is None else epsilons[epsilons <= budget.largest]
     if len(within) == 0:
         raise InvalidInput(f"none of the attack's epsilons {epsilons.tolist()} is within the budget")
-    return records[records["epsilon"] == within[-1]]
+    return float(within[-1])
 
 
 def in_common(found: Sequence[pd.DataFrame]) -> pd.Index:

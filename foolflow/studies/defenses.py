@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.attacks.norms import has_ball
+from foolflow.attacks.norms import epsilon_norm, has_ball
 from foolflow.defenses.kinds import has_filter
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import (
@@ -35,6 +35,7 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
     return [
         {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
+        | {"epsilon_norm": epsilon_norm(config["attacks"][attack])}
         for model in entry["models"]
         for defense in entry["defenses"]
         for seed in seeds_of(config, "defenses", model)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from foolflow.attacks.norms import epsilon_norm
 from foolflow.statistics.budget import size_in_words
 from foolflow.statistics.summary import ball_in_words
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sources_with
@@ -22,6 +23,7 @@ def attempts(config: Config, board: Config) -> list[Cell]:
     return [
         {"dataset": board["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
+        | {"epsilon_norm": epsilon_norm(config["attacks"][attack])}
         for model in board["models"]
         for defense in board["defenses"]
         for seed in seeds_of(config, "leaderboard", model)
@@ -76,8 +78,10 @@ def problems(config: Config) -> Iterator[str]:
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
         yield from unknown_pairs(f"{key}.transfer_from", board.get("transfer_from", []), config)
         for name in board["attacks"]:
-            given = config["attacks"].get(name, {}).get("parameters", {}).get("epsilon", [])
+            entry = config["attacks"].get(name, {})
+            given = entry.get("parameters", {}).get("epsilon", [])
             epsilons = given if isinstance(given, list) else [given]
-            if "epsilon" in board and epsilons and min(epsilons) > board["epsilon"]:
+            same_norm = "norm" in board and epsilon_norm(entry) == board["norm"]
+            if same_norm and epsilons and min(epsilons) > board["epsilon"]:
                 only = ", ".join(map(size_in_words, epsilons))
                 yield f"{key}.epsilon: {name} has no epsilon up to {size_in_words(board['epsilon'])}, only {only}"

@@ -97,10 +97,15 @@ def _described(config: Config) -> dict[str, Any]:
 
     counts: the attack is part of the worst case, and only its perturbations within the study's ball count.
     distance: the norm of which the median is shown; None: no median.
+    epsilon_norm: the norm of the attack's epsilons; None: unknown, or it has none.
     """
     found = {}
     for name, entry in attacks(config).items():
-        found[name] = {"counts": is_within(entry, studied(config)["norm"]), "distance": minimised_norm(entry)}
+        found[name] = {
+            "counts": is_within(entry, studied(config)["norm"]),
+            "distance": minimised_norm(entry),
+            "epsilon_norm": epsilon_norm(entry),
+        }
     return found
 
 

@@ -15,7 +15,7 @@ from foolflow.statistics.budget import Budget
 from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
-from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
+from foolflow.statistics.robustness import counting_epsilon, in_common, outcomes, ranks, worst_case
 from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
@@ -90,7 +90,7 @@ def standings(board: Board, attempts: Sequence[Attempt]) -> list[Standing]:
 
     Raises InvalidInput if the attacks of the board have no image in common.
     """
-    judged = [(attempt, outcomes(attempt.records, board.budget)) for attempt in attempts]
+    judged = [(attempt, outcomes(attempt.records, board.budget, attempt.epsilon_norm)) for attempt in attempts]
     images = in_common([found for _, found in judged])
     if images.empty:
         raise InvalidInput(f"board {board.name}: its attacks have no image in common")
@@ -259,7 +259,7 @@ def _links_of(board: Board, standing: Standing) -> dict[str, Link]:
     victim = to_victim(cell)
     found = {"n": victim, f"{CLEAN} %": victim}
     for name, tried in standing.tried.items():
-        (attempt, outcome), *more = tried
+        (attempt, _), *more = tried
         found[f"{name} %"] = (
             to_attacks(cell, (one.attack for one, _ in tried), board.budget)
             if more or name == WORST
@@ -267,18 +267,11 @@ def _links_of(board: Board, standing: Standing) -> dict[str, Link]:
                 cell,
                 attempt.attack,
                 source=attempt.source,
-                epsilon=_epsilon(attempt, outcome),
+                epsilon=counting_epsilon(attempt.records, board.budget, attempt.epsilon_norm),
                 budget=board.budget,
             )
         )
     return found
-
-
-def _epsilon(attempt: Attempt, outcome: pd.DataFrame) -> float | None:
-    """Return the epsilon of the rows that count, if the set has several."""
-    if attempt.records["epsilon"].nunique() < 2:
-        return None
-    return float(attempt.records["epsilon"].iloc[outcome["row"].iloc[0]])
 
 
 def _findings(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair, float]) -> Iterator[str]:
@@ -363,7 +356,7 @@ def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) 
     if board.budget is not None:
         counts = (
             f"Only a perturbation {board.threat} counts as a success; of an attack with several epsilons, the largest "
-            "within that budget is used."
+            "within that budget is used or, if they are of another norm, the worst of them on each image."
         )
     notes = [
         f"Accuracy on the {data['n'].iloc[0]:,} test images that all attacks of the board have in common, with "

@@ -21,7 +21,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
     spec: norm and epsilon of the ball; victims, a list of cells in the order of the inputs `inspections` and `plans`;
-    attacks, a list of name, set, counts and distance.
+    attacks, a list of name, set, counts, distance and epsilon_norm.
     """
     inputs = zip(spec["victims"], artefacts.files["inspections"], artefacts.files["plans"], strict=True)
     parts, budget = [], Budget(spec["norm"], spec["epsilon"])
@@ -35,7 +35,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
             left_out.append(f"Not run on {name}, which has no gradient: {', '.join(not_run)}.")
         tried = [
             Tried(
-                **{key: one[key] for key in ("name", "counts", "distance")},
+                **{key: one[key] for key in ("name", "counts", "distance", "epsilon_norm")},
                 records=artefacts.records(victim | {"attack": one["set"]}),
             )
             for one in spec["attacks"]

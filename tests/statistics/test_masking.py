@@ -9,11 +9,11 @@ from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from tests.conftest import random_affine
 
 
-def outcomes(attack, standing, n=100, clean=100, radius=None):
+def outcomes(attack, standing, n=100, clean=100, radius=None, norm=None):
     """Return outcomes in which the first `standing` of n images stay correct, and the first `clean` are when clean."""
     index = np.arange(n)
     predictions = {"clean_prediction": (index >= clean).astype(int), "prediction": (index >= standing).astype(int)}
-    return Attacked(attack, pd.DataFrame({"index": index, "label": 0, **predictions}), radius)
+    return Attacked(attack, pd.DataFrame({"index": index, "label": 0, **predictions}), radius, norm)
 
 
 def signs(iterative=60, **evidence):
@@ -102,6 +102,16 @@ def test_balls_of_different_sizes_are_compared_in_the_direction_that_means_somet
     assert list(signs_of_masking(Evidence(iterative=iterative, single_step=beyond))) == []
     within = outcomes("fgsm", 20, radius=0.1)
     assert "single-step attack fgsm" in next(signs_of_masking(Evidence(iterative=iterative, single_step=within)))
+    assert list(signs_of_masking(Evidence(iterative=iterative, stronger=(("random", beyond),)))) == []
+
+
+def test_balls_of_different_norms_are_not_compared():
+    iterative, single = outcomes("pgd", 20, radius=1.0, norm="l2"), outcomes("fgsm", 90, radius=1.5, norm="linf")
+    assert list(signs_of_masking(Evidence(iterative=iterative, single_step=single))) == []
+    stronger = outcomes("noise", 1, radius=0.3, norm="linf")
+    assert list(signs_of_masking(Evidence(iterative=iterative, stronger=(("random", stronger),)))) == []
+    same = outcomes("noise", 1, radius=0.3, norm="l2")
+    assert len(list(signs_of_masking(Evidence(iterative=iterative, stronger=(("random", same),))))) == 1
 
 
 def test_a_network_that_bends_within_one_step_collapses():

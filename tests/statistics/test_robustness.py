@@ -63,11 +63,20 @@ def test_the_largest_epsilon_within_the_budget_counts():
             records([0, 0], epsilon=0.2, linf=0.2),
         ]
     )
-    assert right(sweep, Budget("linf", 0.25)) == [True, True]
-    assert right(sweep, Budget("linf", 0.1)) == [False, True]
-    assert right(sweep, None) == [True, False]
+    assert right(sweep, Budget("linf", 0.25), "linf") == [True, True]
+    assert right(sweep, Budget("linf", 0.1), "linf") == [False, True]
+    assert right(sweep, None) == right(sweep, None, "linf") == [True, False]
     with pytest.raises(InvalidInput, match=r"epsilons \[0.1, 0.2, 0.3\] is within"):
-        outcomes(sweep, Budget("linf", 0.05))
+        outcomes(sweep, Budget("linf", 0.05), "linf")
+
+
+@pytest.mark.parametrize("norm", ["linf", None])
+def test_epsilons_of_another_norm_are_not_compared_with_the_budget(norm):
+    """The larger one is below the budget, too, but its images are beyond it."""
+    sweep = pd.concat([records([1, 0], epsilon=0.03, l2=0.9), records([1, 1], epsilon=0.9, l2=[20.0, 0.8])])
+    assert right(sweep, Budget("l2", 1.0), norm) == [False, False]
+    assert right(sweep, Budget("l2", 1.0), "l2") == [True, False]
+    assert right(sweep, Budget("l2", 0.01), norm) == [True, True]
 
 
 def test_one_success_among_several_images_is_enough_and_its_row_is_reported():

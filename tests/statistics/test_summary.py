@@ -11,7 +11,7 @@ from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, head
 BUDGET = Budget("linf", 0.1)
 
 
-def records(fooled, *, linf=0.1, l2=1.0, wrong=0, first=0):
+def records(fooled, *, linf=0.1, l2=1.0, wrong=0, first=0, epsilon=np.nan):
     """Build the records of an attack on len(fooled) images, of which the first `wrong` are clean errors."""
     count = len(fooled)
     label = np.zeros(count, int)
@@ -20,7 +20,7 @@ def records(fooled, *, linf=0.1, l2=1.0, wrong=0, first=0):
     return pd.DataFrame(
         {
             "index": np.arange(first, first + count),
-            "epsilon": np.nan,
+            "epsilon": epsilon,
             "label": label,
             "clean_prediction": clean,
             "prediction": prediction,
@@ -31,8 +31,8 @@ def records(fooled, *, linf=0.1, l2=1.0, wrong=0, first=0):
     )
 
 
-def tried(name, fooled, *, counts=True, distance=None, **more):
-    return Tried(name, records(fooled, **more), counts, distance)
+def tried(name, fooled, *, counts=True, distance=None, norm=None, **more):
+    return Tried(name, records(fooled, **more), counts, distance, norm)
 
 
 def rows(table):
@@ -116,6 +116,16 @@ def test_a_minimal_perturbation_beyond_the_budget_is_no_sign_of_masking():
     assert not warnings_of([tried("pgd", weak), far], BUDGET)
     assert not warnings_of([tried("pgd", weak), little], BUDGET)
     assert "gradient masking" in warnings_of([tried("pgd", weak), near], BUDGET)["pgd"][0]
+
+
+def test_an_iterative_attack_of_another_norm_is_not_suspected():
+    """Its images leave the ball, so attacks that stay within it fool more images."""
+    weak, strong = [0] * 200, [1] * 200
+    other = tried("pgd", weak, epsilon=1.0, norm="l2")
+    controls = [tried("fgsm", strong, epsilon=0.1, norm="linf"), tried("noise", strong, epsilon=0.1, norm="linf")]
+    assert not warnings_of([other, *controls, tried("minimal_linf", strong, norm="linf")], BUDGET)
+    same = tried("pgd", weak, epsilon=0.1, norm="linf")
+    assert len(warnings_of([same, *controls, tried("minimal_linf", strong, norm="linf")], BUDGET)["pgd"]) == 3
 
 
 def test_the_headline_names_accuracies_numbers_and_the_bound():

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from foolflow.data.cells import VICTIM, model_and_defense, source_of
-from foolflow.studies import defenses
+from foolflow.studies import defenses, leaderboard
 from foolflow.studies.cells import seeds_of, sets_of, study_seeds, victims_of
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
@@ -93,6 +93,17 @@ def test_a_matrix_compares_victims_of_the_same_seed():
     assert "A" in {cell["model"] for cell in cells}
     assert "B" not in {cell["model"] for cell in cells}
     assert "B/none" not in {cell["source"] for cell in cells}
+
+
+def test_a_board_compares_only_epsilons_of_its_own_norm_with_its_bound():
+    config = config_with()
+    (board, *_) = config["studies"]["leaderboard"]["boards"]
+    config["studies"]["leaderboard"]["boards"] = [board | {"attacks": ["large"], "norm": "linf", "epsilon": 0.1}]
+    config["attacks"] |= {"large": {"method": "pgd", "parameters": {"norm": "l2", "epsilon": [0.5, 1.0]}}}
+    assert list(leaderboard.problems(config)) == []
+    assert {cell["epsilon_norm"] for cell in leaderboard.cells(config)} == {"l2"}
+    config["attacks"]["large"]["parameters"]["norm"] = "linf"
+    assert "large has no epsilon up to 0.1" in next(leaderboard.problems(config))
 
 
 @pytest.mark.parametrize("study", ["fgsm_sweep", "leaderboard"])

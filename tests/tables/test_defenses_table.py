@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -186,6 +188,8 @@ def test_an_attack_without_an_epsilon_is_not_a_sign_of_masking(root):
     assert made(shown, root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]
     bounded = [cell("honest", "white_box", "pgd", 20), cell("honest", "adaptive", "pgd_adaptive", 100)]
     assert made(bounded, root, roles=ROLES).display["gradient masking"].tolist() == ["SUSPECTED"]
+    suspect, stronger = (replace(one, epsilon_norm=norm) for one, norm in zip(bounded, ("l2", "linf"), strict=True))
+    assert made([suspect, stronger], root, roles=ROLES).display["gradient masking"].tolist() == ["no sign"]
 
 
 def test_the_best_defense_and_the_flattery_of_static_attacks_are_reported(root):

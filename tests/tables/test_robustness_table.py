@@ -13,9 +13,9 @@ from foolflow.tables.writing import best_cells
 
 VICTIM = {"dataset": "photos", "model": "mine", "defense": "none", "seed": 0}
 ATTACKS = [
-    {"name": "pgd", "set": "robustness-pgd", "counts": True, "distance": None},
-    {"name": "minimal_l2", "set": "robustness-minimal_l2", "counts": False, "distance": "l2"},
-    {"name": "stadv", "set": "robustness-stadv", "counts": False, "distance": None},
+    {"name": "pgd", "set": "robustness-pgd", "counts": True, "distance": None, "epsilon_norm": "linf"},
+    {"name": "minimal_l2", "set": "robustness-minimal_l2", "counts": False, "distance": "l2", "epsilon_norm": None},
+    {"name": "stadv", "set": "robustness-stadv", "counts": False, "distance": None, "epsilon_norm": "linf"},
 ]
 
 
