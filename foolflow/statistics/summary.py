@@ -55,8 +55,8 @@ def summarise(n: int, correct: int, tried: Sequence[Tried], budget: Budget) -> p
         fooled, fooled_low, fooled_high: the fraction of the correctly classified images that the attack fooled; NaN if
             there are none.
         distance: the norm of the median.  median, median_low, median_high: the distance at which half of the correctly
-            classified images are fooled, with its 95 % interval; infinite if fewer are. There are no such columns if no
-            attack minimises a distance.
+            classified images are fooled, into any wrong class, with its 95 % interval; infinite if fewer are. There are
+            no such columns if no attack minimises a distance.
     """
     found = {one.name: one.outcomes(budget if one.counts else None) for one in tried}
     rows = [_row(CLEAN, n, correct)]
@@ -94,7 +94,8 @@ def _median(one: Tried) -> dict[str, Any]:
     if one.distance is None:
         return {}
     right = one.records[right_before(one.records)]
-    values = right[one.distance].where(right["success"], np.inf)
+    fooled = right["prediction"] != right["label"]
+    values = right[one.distance].where(fooled, np.inf).groupby(right["index"]).min()  # of several targets, the nearest
     low, high = median_interval(values.to_numpy())
     return {"distance": one.distance, "median": quantile(values, 0.5), "median_low": low, "median_high": high}
 

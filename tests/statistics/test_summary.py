@@ -80,6 +80,15 @@ def test_the_median_counts_failures_as_infinitely_far():
     assert rows(summarise(4, 4, [few], BUDGET)).loc["minimal_l2", "median"] == np.inf
 
 
+def test_the_median_is_over_images_and_any_wrong_class_fools():
+    """As in the fraction that is fooled next to it, although the success of a targeted attack is to reach its class."""
+    each = records([1, 1, 0, 1, 1, 0], l2=[3.0, 1.0, 0.5, 2.0, 4.0, 0.5]).assign(index=[0, 0, 0, 1, 1, 2])
+    each["success"] &= each["l2"] > 2
+    one = Tried("minimal_l2", each, counts=False, distance="l2")
+    found = rows(summarise(3, 3, [one], BUDGET)).loc["minimal_l2"]
+    assert (found["fooled"], found["median"]) == (pytest.approx(2 / 3), 2)
+
+
 def test_too_few_images_are_mentioned_at_their_rows_only():
     found = warnings_of([tried("pgd", [0] * 30), tried("stadv", [0] * 200, counts=False)], BUDGET)
     assert set(found) == {"pgd", WORST}
