@@ -21,6 +21,7 @@ from foolflow.attacks.kinds import size_name, sizes
 from foolflow.attacks.loading import built_in, load_attack
 from foolflow.attacks.norms import NORMS, epsilon_norm, has_ball, minimised_norm
 from foolflow.attacks.running import run_attack
+from foolflow.attacks.selection import select
 from foolflow.attacks.standard import CONTROLS, is_within, needs_gradient, standard_attacks
 from foolflow.compute.freezing import frozen
 from foolflow.compute.modes import in_defaults, usual_modes
@@ -147,7 +148,8 @@ def evaluate(
     Attacks that need a gradient are left out if the model has none, with a warning. If the model is random, attacks and
     predictions are those of the mean of several passes, with a warning, too.
     Adversarial images are written to a temporary folder, which is removed with the result.
-    Raises InvalidInput if the images, the labels, norm, epsilon, the model's output or an attack are not as described.
+    Raises InvalidInput if the images, the labels, norm, epsilon, the model's output or an attack are not as described,
+    and if the attacks that count have no image in common.
     """
     is_number = isinstance(epsilon, Real | Tensor) and not isinstance(epsilon, bool) and np.ndim(epsilon) == 0
     if norm not in NORMS or not is_number or not 0 < epsilon < np.inf or (norm == "linf" and epsilon > 1):
@@ -191,11 +193,10 @@ def _evaluated(
     folder = tempfile.TemporaryDirectory(prefix="foolflow-")
     tried: list[Tried] = []
     sets: dict[str, AdversarialSet] = {}
-    left_out: list[str] = []
+    left_out = [name for name, entry in entries.items() if needs_gradient(entry) and not facts["differentiable"]]
+    entries = {name: entry for name, entry in entries.items() if name not in left_out}
+    _check_common_images(entries, split, norm)
     for name, entry in entries.items():
-        if needs_gradient(entry) and not facts["differentiable"]:
-            left_out.append(name)
-            continue
         watch = Progress(name, "batches", report)
         sets[name] = run_attack(
             victim, split, entry, device, Path(folder.name) / f"{len(sets)}.safetensors", progress=watch
@@ -213,6 +214,20 @@ def _evaluated(
     table["warnings"] = ["; ".join(by_row.get(name, [])) for name in table["attack"]]
     said = list(dict.fromkeys(line for lines in by_row.values() for line in lines))
     return Evaluation(norm, epsilon, said, split.class_names, split, table, tried, sets, folder)
+
+
+def _check_common_images(entries: Mapping[str, Mapping[str, Any]], split: Split, norm: str) -> None:
+    """Raise InvalidInput if the attacks that count have no image in common. Checks this before any of them runs."""
+    chosen = {
+        name: set(select(split.labels, len(split.class_names), entry).indices)
+        for name, entry in entries.items()
+        if is_within(entry, norm)
+    }
+    if chosen and not set.intersection(*chosen.values()):
+        raise InvalidInput(
+            f"attacks: {', '.join(chosen)} have no image in common, so there is no worst case; change their images, "
+            "per_class or targets"
+        )
 
 
 def _entries(attacks: Attacks, norm: str, epsilon: float) -> dict[str, Mapping[str, Any]]:

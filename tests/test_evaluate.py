@@ -76,6 +76,16 @@ def test_of_epsilons_of_another_norm_each_image_within_the_ball_counts(data):
     assert evaluated(*data, attacks={"other": large}).worst_case <= 0.75
 
 
+def test_attacks_without_an_image_in_common_have_no_worst_case(data):
+    model, images, labels = data
+    label = int(labels[0])
+    entries = {"first": FGSM | {"images": 1}, "others": FGSM | {"targets": label}}
+    with pytest.raises(InvalidInput, match=r"^attacks: first, others have no image in common, so there is no worst"):
+        evaluated(model, images, labels, attacks=entries)
+    unbounded = {"method": "dichotomy", "targets": label, "parameters": {"norm": "l2"}}
+    assert evaluated(model, images, labels, attacks=entries | {"others": unbounded}).summary()["n"].tolist()[-1] == 1
+
+
 def test_a_model_that_is_never_right_has_an_answer(data):
     model, images, _ = data
     with torch.no_grad():

@@ -102,13 +102,13 @@ def _median(one: Tried) -> dict[str, Any]:
 
 def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
     """Return warnings about the numbers, by the name of the row that they concern."""
-    images = {one.name: one.records["index"].nunique() for one in tried}
+    images = {one.name: set(one.records["index"]) for one in tried}
     if counting := [images[one.name] for one in tried if one.counts]:
-        images[WORST] = min(counting)
+        images[WORST] = set.intersection(*counting)
     found = {
-        name: [f"only {count} image{'' if count == 1 else 's'}, so the interval is wide"]
-        for name, count in images.items()
-        if count < FEW
+        name: [f"only {len(each)} image{'' if len(each) == 1 else 's'}, so the interval is wide"]
+        for name, each in images.items()
+        if len(each) < FEW
     }
     iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)
     if iterative is not None:

@@ -108,6 +108,13 @@ def test_the_worst_case_is_as_small_as_its_smallest_attack_and_has_no_warning_of
     assert found[WORST] == ["only 20 images, so the interval is wide"]
 
 
+def test_the_worst_case_is_as_small_as_what_its_attacks_have_in_common():
+    found = warnings_of([tried("pgd", [0] * 120), tried("fgsm", [0] * 110, first=80)], BUDGET)
+    assert found == {WORST: ["only 40 images, so the interval is wide"]}
+    found = warnings_of([tried("pgd", [0] * 120), tried("fgsm", [0] * 110, first=120)], BUDGET)
+    assert found == {WORST: ["only 0 images, so the interval is wide"]}
+
+
 def test_an_attack_that_beats_the_iterative_one_is_a_sign_of_masking_at_the_iterative_one():
     weak, strong = [0] * 200, [1] * 50 + [0] * 150
     found = warnings_of([tried("fgsm", strong), tried("pgd", weak), tried("noise", weak)], BUDGET)
