@@ -22,7 +22,7 @@ from foolflow.tables.letters import LETTERS, lettered
 from foolflow.tables.letters import MEANING as MEANING_OF_LETTERS
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import spread_note, spread_text, with_spread
-from foolflow.tables.wording import counted
+from foolflow.tables.wording import ALL_COUNT, counted
 from foolflow.tables.writing import VERSUS, Table, percent, verdict, verdict_note, without_empty_columns
 
 MEANING = {  # of the kinds of attacks, in the order of the study
@@ -58,6 +58,13 @@ class Cell:
     @property
     def victim(self) -> tuple[str, str, int]:
         return self.model, self.defense, self.seed
+
+    def withstood(self) -> pd.Series:
+        """Return for each image of the test split whether the victim classifies it correctly, clean and attacked.
+
+        An adversary may leave the image unchanged, so in the worst case a clean error is an error.
+        """
+        return _right(self.outcomes, "clean_prediction") & _right(self.outcomes, "prediction")
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
@@ -106,7 +113,7 @@ def tabulate(
     display = _display(data, roles)
     compared = contests(
         {
-            victim: {(cell.kind, cell.attack): _right(cell.outcomes, "prediction") for cell in found}
+            victim: {(cell.kind, cell.attack): cell.withstood() for cell in found}
             for victim, found in counting.items()
             if victim[1] != UNDEFENDED
         }
@@ -147,7 +154,7 @@ def _counting(cells: Sequence[Cell]) -> list[Cell]:
 def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
     """Measure the accuracy under all attacks that count, on the images that all of them attacked."""
     clean = _right(cells[0].outcomes, "clean_prediction")
-    right = worst_case([_right(cell.outcomes, "prediction") for cell in cells])
+    right = worst_case([cell.withstood() for cell in cells])
     return _measures(victim, WORST, "all", right, clean[clean.index.isin(right.index)])
 
 
@@ -158,7 +165,7 @@ def _letters(counting: Mapping[tuple[str, str, int], Sequence[Cell]]) -> pd.Data
     are not compared.
     """
     victims = ["/".join(map(str, victim)) for victim in counting]
-    worst = [worst_case([_right(cell.outcomes, "prediction") for cell in cells]) for cells in counting.values()]
+    worst = [worst_case([cell.withstood() for cell in cells]) for cells in counting.values()]
     both = on_common_images(worst).to_numpy()
     order = np.argsort(-both.sum(axis=0), kind="stable").tolist()
     return lettered(victims, order, compare_all(list(both.T)) if len(both) else {})
@@ -339,11 +346,12 @@ def _notes(
         f" {roles.huge}, whose radius only reveals gradient masking, does not count." if roles and roles.huge else ""
     )
     notes = [
-        "Accuracy in percent on the attacked images, with its Wilson 95 % interval; clean errors count as errors. "
+        f"Accuracy in percent on the attacked images, with its Wilson 95 % interval. {ALL_COUNT} "
         "'Loss' is the mean cross-entropy of the true class on the same images. "
         "All numbers of a row are on its n images; attacks that ran on fewer images have rows of their own. 'Worst "
         "case' is the accuracy under all attacks on the victim that have an epsilon (the others are unbounded; they "
-        f"count only if no attack has one), on the images that all of them attacked.{not_counted}",
+        "count only if no attack has one), on the images that all of them attacked. There, an image counts as right "
+        f"only if it is also right when clean, because an adversary may leave it unchanged.{not_counted}",
         "; ".join(f"'{kind.replace('_', ' ')}': {MEANING[kind]}" for kind in kinds)
         + (
             ". An adaptive cell is empty if the victim has no filter: the attack is then the white-box one."
@@ -368,8 +376,8 @@ def _notes(
     if compared:
         notes.append(
             "The strongest static attack on each defended victim was compared with the strongest one made on the "
-            f"victim itself, image by image ({counted(len(compared), 'exact McNemar test')}, a family of its own, "
-            "corrected after Holm)."
+            f"victim itself, image by image, as in the worst case ({counted(len(compared), 'exact McNemar test')}, "
+            "a family of its own, corrected after Holm)."
         )
     notes += spread_note(data)
     notes += verdict_note(display)

@@ -15,7 +15,7 @@ from foolflow.statistics.intervals import prediction_interval, wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import agreement, counted
+from foolflow.tables.wording import ALL_COUNT, agreement, counted
 from foolflow.tables.writing import (
     VERSUS,
     Table,
@@ -91,7 +91,7 @@ def tabulate(sweeps: Sequence[Sweep], reference: Mapping[str, Any]) -> Table:
         ],
         images=links(display, shown),
         notes=[
-            "Every attacked image counts; errors on clean images count as errors. Intervals are Wilson's. "
+            f"{ALL_COUNT} Intervals are Wilson's. "
             "'8 bits': the same images rounded to 256 levels. 'Modified set': read back by torchvision from the PNG "
             "files of the modified data set and classified anew.",
             *_tests_note(of_sweeps),

@@ -15,7 +15,7 @@ from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT, compare_paired, holm
 from foolflow.tables.links import Link, Row, links, to_images
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import counted
+from foolflow.tables.wording import ALL_COUNT, counted
 from foolflow.tables.writing import Table, p_text, percent, percent_intervals, without_empty_columns
 
 CONTROL = "control"  # the way that chooses nothing against the victim
@@ -70,9 +70,9 @@ def tabulate(ways: Sequence[Way]) -> Table:
         findings=[sentence for rows in of_victims for sentence in _findings(rows)],
         images=links(display, [_links(row) for row in data.to_dict("records")]),
         notes=[
-            "Every attacked image counts; errors on clean images count as errors. Any wrong class is an error, also of "
-            "a targeted attack. Intervals are Wilson's. Target reached: of the images that are classified correctly "
-            "when clean. Mean L2 and L∞: distance of these images from the clean ones, in pixel units. "
+            f"{ALL_COUNT} Any wrong class is an error, also of a targeted attack. Intervals are Wilson's. "
+            "Target reached: of the images that are classified correctly when clean. Mean L2 and L∞: "
+            "distance of these images from the clean ones, in pixel units. "
             "White box: with the gradients of the network. Black box: without, from its outputs for many queries, or "
             "with images made on another network. Control: a change that is not chosen against the network.",
             _tests_note(of_victims),

@@ -8,6 +8,10 @@ from foolflow.tables.writing import percent, percent_interval, points
 
 MOST = 5  # parts of a list in a sentence
 NORMS = {"l1": "L1", "l2": "L2", "linf": "L∞"}
+ALL_COUNT = (  # a note on the accuracy under a single attack
+    "Every attacked image counts, including those that are misclassified when clean; one of these that the attack "
+    "turns right counts as right."
+)
 
 
 def listed(names: Sequence[str]) -> str:

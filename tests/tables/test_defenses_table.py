@@ -122,6 +122,20 @@ def test_the_worst_case_counts_images_that_stay_correct_under_every_attack(cells
     assert row(made(cells[1:2], root), "none", "worst case", "all")["accuracy"] == pytest.approx(0.05)
 
 
+def test_the_worst_case_counts_a_clean_error_that_the_attacks_correct_as_an_error(root):
+    """An adversary may leave the image unchanged. A single attack is described as it is."""
+    shown = [cell("none", "static", "fgsm", 90)]
+    shown += [cell("trained", kind, "fgsm", wrong) for kind, wrong in (("static", 2), ("white_box", 1))]
+    table = made(shown, root, "digits")
+    assert row(table, "trained", "white_box", "fgsm")["accuracy"] == pytest.approx(0.99)
+    assert row(table, "trained", "worst case", "all")["accuracy"] == pytest.approx(0.95)
+    (finding,) = [one for one in table.findings if one.startswith("Of the attacks in the worst case")]
+    assert "an accuracy of 95.0 % of 100" in finding
+    assert "leaves 95.0 % of 100 images" in finding
+    corrected = [cell("trained", "white_box", "fgsm", 0), cell("other", "white_box", "fgsm", 5)]
+    assert row(made(corrected, root), "trained", "worst case", "all")["p_holm_vs_six_conv/other/0"] == 1
+
+
 def test_each_defense_is_compared_with_none_under_the_same_attack(cells, root):
     data = made(cells, root).data
     assert data["holm_p"].notna().sum() == 1
