@@ -31,17 +31,22 @@ def evaluations(config: Config) -> dict[str, Any]:
 
 
 def table_cells(config: Config, entry: Config) -> list[Cell]:
-    """Return a cell for every victim of an evaluation under every attack, grouped by victim and kind."""
+    """Return a cell for every victim of an evaluation under every attack, grouped by victim and kind.
+
+    repeats: of an adaptive attack, the white-box attack that it repeats on a victim without a filter, where it does not
+    run; None: there is none.
+    """
     return [
         {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
         | {"epsilon_norm": epsilon_norm(config["attacks"][attack])}
+        | {"repeats": _repeated(config, entry, attack) if kind == "adaptive" else None}
         for model in entry["models"]
         for defense in entry["defenses"]
         for seed in seeds_of(config, "defenses", model)
         for kind in KINDS
         for attack in entry.get(kind, [])
-        if kind != "adaptive" or not _is_repeated(config, entry, defense, attack)
+        if kind != "adaptive" or _has_filter(config, defense) or _repeated(config, entry, attack) is None
     ]
 
 
@@ -60,13 +65,18 @@ def _is_unbounded(attack: Config) -> bool:
     return not has_ball(attack) and attack.get("method") != "corrupt"
 
 
-def _is_repeated(config: Config, entry: Config, defense: str, attack: str) -> bool:
-    """Whether an adaptive attack repeats a white-box attack, because the victim has no filter to adapt to."""
-    adaptive, *white_box = [
-        {key: value for key, value in config["attacks"][name].items() if key != "filter_gradient"}
-        for name in (attack, *entry.get("white_box", []))
-    ]
-    return not _has_filter(config, defense) and "filter_gradient" in config["attacks"][attack] and adaptive in white_box
+def _repeated(config: Config, entry: Config, attack: str) -> str | None:
+    """Return the white-box attack that an adaptive one repeats if the victim has no filter to adapt to."""
+    if "filter_gradient" not in config["attacks"][attack]:
+        return None
+    adaptive = _without_filter(config["attacks"][attack])
+    return next(
+        (name for name in entry.get("white_box", []) if _without_filter(config["attacks"][name]) == adaptive), None
+    )
+
+
+def _without_filter(attack: Config) -> Config:
+    return {key: value for key, value in attack.items() if key != "filter_gradient"}
 
 
 def _has_filter(config: Config, defense: str) -> bool:

@@ -40,6 +40,7 @@ class Cell:
     outcomes: one row per image, with index, epsilon (NaN: none), label, clean_prediction and clean_loss; under attack,
     prediction, prediction_8bit (after rounding the image to 8 bits) and loss.
     epsilon_norm: the norm of the epsilons; None: unknown.
+    repeats: the white-box attack that an adaptive one repeats on a victim without a filter; None: it repeats none.
     """
 
     model: str
@@ -49,6 +50,7 @@ class Cell:
     attack: str
     outcomes: pd.DataFrame
     epsilon_norm: str | None = None
+    repeats: str | None = None
 
     @property
     def radius(self) -> float:
@@ -70,10 +72,10 @@ class Cell:
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
-    spec: title; dataset; cells with kind and epsilon_norm; roles, the attacks that reveal gradient masking, or None;
-    reference.
+    spec: title; dataset; cells with kind, epsilon_norm and repeats; roles, the attacks that reveal gradient masking, or
+    None; reference.
     """
-    keys = ("model", "defense", "seed", "kind", "attack", "epsilon_norm")
+    keys = ("model", "defense", "seed", "kind", "attack", "epsilon_norm", "repeats")
     cells = [Cell(**{key: cell[key] for key in keys}, outcomes=artefacts.records(cell)) for cell in spec["cells"]]
     roles = None if spec["roles"] is None else Roles(**spec["roles"])
     return tabulate(spec["title"], spec["dataset"], cells, roles, spec["reference"])
@@ -86,7 +88,7 @@ def tabulate(
 
     The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `counts` tells which cells are
     part of it. `holm_p` compares the accuracy with that of the undefended victim of the same seed under the same
-    attack, on the same images.
+    attack, on the same images. An adaptive attack is the same there as the white-box attack that it repeats.
     """
     published = reference["accuracy"].get(dataset, {})
     # The attack with a huge radius only reveals masking; it does not measure robustness.
@@ -204,7 +206,9 @@ def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
     undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
     p_values: dict[int, float] = {}
     for index, cell in enumerate(cells):
-        other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack))
+        other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack)) or undefended.get(
+            (cell.model, cell.seed, "white_box", cell.repeats or "")
+        )
         if other is not None and other is not cell and cell.attack != excluding:
             both = on_common_images([_right(one.outcomes, "prediction") for one in (other, cell)]).to_numpy()
             p_values[index] = compare_paired(both[:, 0], both[:, 1]).p_value
@@ -362,7 +366,8 @@ def _notes(
     tests = int(data["holm_p"].notna().sum())
     if tests:
         notes.append(
-            "Each defense was compared with none under the same attack, image by image: "
+            "Each defense was compared with none under the same attack, image by image (an adaptive attack with the "
+            "white-box one that it repeats on a victim without a filter): "
             f"{counted(tests, 'exact McNemar test')}, one family over all defenses, attacks and seeds of this table, "
             "corrected after Holm."
         )

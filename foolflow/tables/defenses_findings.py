@@ -119,11 +119,19 @@ def _not_different(data: pd.DataFrame) -> list[str]:
         f"{row['attack']} (p = {p_text(row['holm_p'])})"
         for row in tested[tested["holm_p"] >= SIGNIFICANT].to_dict("records")
     ]
-    if not same:
-        return [
-            f"Each defense differs significantly from none at 5 % under every attack ({counted(len(tested), 'test')})."
-        ]
-    return [f"Not significantly different from the undefended victim at 5 %: {'; '.join(same)}."]
+    untested = _untested(data)
+    rest = f" Not tested: {listed(untested)}." if untested else ""
+    if same:
+        return [f"Not significantly different from the undefended victim at 5 %: {'; '.join(same)}.{rest}"]
+    every = "every attack that was tested" if untested else "every attack"
+    tests = counted(len(tested), "test")
+    return [f"Each defense differs significantly from none at 5 % under {every} ({tests}).{rest}"]
+
+
+def _untested(data: pd.DataFrame) -> list[str]:
+    """Return the attacks under which some defended victim was not compared with the undefended one."""
+    rows = data[(data["defense"] != UNDEFENDED) & (data["kind"] != WORST) & data["holm_p"].isna()]
+    return list(dict.fromkeys(rows["kind"].str.replace("_", " ") + " " + rows["attack"]))
 
 
 def _agreement(data: pd.DataFrame) -> list[str]:

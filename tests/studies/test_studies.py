@@ -83,6 +83,12 @@ def test_only_an_adaptive_attack_repeats_a_white_box_attack():
     entry = {"dataset": "mnist", "models": ["A"], "defenses": ["none"], "white_box": ["pgd"], "adaptive": ["adaptive"]}
     config = {"attacks": attacks, "seeds": [0], "studies": {"defenses": {}}, "models": {"A": {}}, "defenses": {}}
     assert [(cell["kind"], cell["attack"]) for cell in defenses.table_cells(config, entry)] == [("white_box", "pgd")]
+    config["defenses"] = {"median": {"method": "median_filter", "at": ["test"]}}
+    (white_box, adaptive) = defenses.table_cells(config, entry | {"defenses": ["median"]})
+    assert (white_box["repeats"], adaptive["repeats"]) == (None, "pgd")
+    del attacks["adaptive"]["filter_gradient"]  # it runs on every victim
+    everywhere = defenses.table_cells(config, entry | {"defenses": ["none", "median"]})
+    assert [cell["repeats"] for cell in everywhere] == [None] * 4
 
 
 def test_a_matrix_compares_victims_of_the_same_seed():

@@ -142,6 +142,30 @@ def test_each_defense_is_compared_with_none_under_the_same_attack(cells, root):
     assert row(made(cells, root), "feature_squeezing", "static", "fgsm")["holm_p"] < 1e-10
 
 
+def test_an_adaptive_attack_is_compared_with_the_white_box_attack_that_it_repeats_without_a_filter(root):
+    shown = [cell("none", "white_box", "pgd", 90), cell("squeeze", "white_box", "pgd", 20)]
+    adaptive = cell("squeeze", "adaptive", "pgd_adaptive", 88)
+    table = made([*shown, replace(adaptive, repeats="pgd")], root, "digits")
+    assert row(table, "squeeze", "adaptive", "pgd_adaptive")["holm_p"] == 0.5  # two images of 100
+    same = "Not significantly different from the undefended victim at 5 %: squeeze under adaptive pgd_adaptive"
+    assert table.findings[-1].startswith(same)
+    (note,) = [one for one in table.notes if one.startswith("Each defense")]
+    assert "an adaptive attack with the white-box one that it repeats on a victim without a filter" in note
+
+
+def test_attacks_that_were_not_compared_with_none_are_named(root):
+    shown = [cell(name, "white_box", "pgd", wrong) for name, wrong in (("none", 90), ("squeeze", 20))]
+    assert made(shown, root, "digits").findings[-1] == (
+        "Each defense differs significantly from none at 5 % under every attack (1 test)."
+    )
+    others = [cell("squeeze", "adaptive", "pgd_adaptive", 88)]
+    others += [cell(name, "white_box", "pgd_huge", 100) for name in ("none", "squeeze")]
+    assert made([*shown, *others], root, "digits", ROLES).findings[-1] == (
+        "Each defense differs significantly from none at 5 % under every attack that was tested (1 test). Not tested: "
+        "adaptive pgd_adaptive and white box pgd_huge."
+    )
+
+
 def test_masking_is_flagged_in_its_row_and_explained_in_a_finding(root):
     shown = [
         cell("none", "white_box", "pgd", 100),
@@ -231,7 +255,10 @@ def test_the_best_defense_and_the_flattery_of_static_attacks_are_reported(root):
         "100 images (95 % interval 71.1 to 86.7) on the same images: 10.0 points more (exact McNemar test, "
         "Holm-corrected p 0.002).",
     ]
-    assert table.findings[3] == "Each defense differs significantly from none at 5 % under every attack (4 tests)."
+    assert table.findings[3] == (
+        "Each defense differs significantly from none at 5 % under every attack that was tested (4 tests). Not tested: "
+        "static deepfool and adaptive pgd_adaptive."
+    )
 
 
 def test_a_defense_without_a_significant_difference_is_named(root):
