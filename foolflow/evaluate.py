@@ -32,8 +32,8 @@ from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
 from foolflow.models.adapters import as_module
 from foolflow.models.supplied import adapt
-from foolflow.statistics.budget import Budget
-from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+from foolflow.statistics.budget import Budget, ball_in_words
+from foolflow.statistics.summary import CLEAN, WORST, Tried, headline, summarise, warnings_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,9 +14,8 @@ from foolflow.data.cells import victim_name
 from foolflow.figures.images import bare, show_image
 from foolflow.figures.style import RIGHT, WIDTH, WRONG, heading, house_style
 from foolflow.figures.text import COLUMNS_PER_INCH, class_name, confidence, shorten
-from foolflow.statistics.budget import Budget
+from foolflow.statistics.budget import Budget, ball_in_words
 from foolflow.statistics.examples import choose
-from foolflow.statistics.summary import ball_in_words
 
 SMALLEST, LARGEST = 0.95, 1.7  # width of a column in inches
 

@@ -9,13 +9,13 @@ import pandas as pd
 from foolflow.attacks.standard import CONTROLS
 from foolflow.data.artefacts import NAMES, Artefacts
 from foolflow.data.cells import VICTIM, Cell, victim_name
-from foolflow.statistics.budget import Budget
+from foolflow.statistics.budget import Budget, ball_in_words
 from foolflow.statistics.examples import choose
 from foolflow.statistics.groups import compact_letters, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import in_common, outcomes, ranks, worst_case
-from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
+from foolflow.statistics.summary import CLEAN, WORST
 from foolflow.studies.robustness import shown_attack
 from foolflow.tables.links import to_attacks
 from foolflow.tables.wording import listed

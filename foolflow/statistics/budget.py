@@ -23,3 +23,8 @@ def size_in_words(value: float) -> str:
     over_255 = round(value * 255)
     short = f"{value:g}"
     return f"{over_255}/255" if len(short) > 6 and abs(value * 255 - over_255) < 1e-4 and over_255 else short
+
+
+def ball_in_words(norm: str, epsilon: float) -> str:
+    """Return for instance `L∞ 8/255` or `L2 0.5`."""
+    return f"{'L∞' if norm == 'linf' else 'L2'} {size_in_words(epsilon)}"

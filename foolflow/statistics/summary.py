@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from foolflow.statistics.attempts import right_before
-from foolflow.statistics.budget import Budget, size_in_words
+from foolflow.statistics.budget import Budget
 from foolflow.statistics.intervals import in_percent, median_interval, wilson_interval
 from foolflow.statistics.masking import Attacked, Evidence, signs_of_masking
 from foolflow.statistics.minimal import quantile
@@ -171,8 +171,3 @@ def headline(table: pd.DataFrame, victim: str, ball: str) -> str:
     interval = f"95 % interval {in_percent(one['low'])} to {in_percent(one['high'])}"
     worst_words = f"{in_percent(one['accuracy'])} of {one['n']:,} under the worst attack on each image within {ball}"
     return f"{words}, and {worst_words} ({interval})."
-
-
-def ball_in_words(norm: str, epsilon: float) -> str:
-    """Return for instance `L∞ 8/255` or `L2 0.5`."""
-    return f"{'L∞' if norm == 'linf' else 'L2'} {size_in_words(epsilon)}"

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from foolflow.attacks.norms import epsilon_norm
-from foolflow.statistics.budget import size_in_words
-from foolflow.statistics.summary import ball_in_words
+from foolflow.statistics.budget import ball_in_words, size_in_words
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sources_with
 from foolflow.workflow.config.names import invalid_names, unknown, unknown_pairs
 

@@ -11,12 +11,12 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.errors import InvalidInput
 from foolflow.statistics.attempts import Attempt, load_attempts, short_names
-from foolflow.statistics.budget import Budget
+from foolflow.statistics.budget import Budget, ball_in_words
 from foolflow.statistics.groups import Pair, compare_all
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.statistics.paired import SIGNIFICANT
 from foolflow.statistics.robustness import counting_epsilon, in_common, outcomes, ranks, worst_case
-from foolflow.statistics.summary import CLEAN, WORST, ball_in_words
+from foolflow.statistics.summary import CLEAN, WORST
 from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text

@@ -9,8 +9,8 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import VICTIM, victim_name
 from foolflow.data.reading import read_json
-from foolflow.statistics.budget import Budget
-from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+from foolflow.statistics.budget import Budget, ball_in_words
+from foolflow.statistics.summary import CLEAN, WORST, Tried, headline, summarise, warnings_of
 from foolflow.tables.links import Link, Row, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
 from foolflow.tables.wording import NORMS, listed, rate_with_n

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.statistics.budget import Budget
+from foolflow.statistics.budget import Budget, ball_in_words
 from foolflow.statistics.intervals import wilson_interval
-from foolflow.statistics.summary import CLEAN, WORST, Tried, ball_in_words, headline, summarise, warnings_of
+from foolflow.statistics.summary import CLEAN, WORST, Tried, headline, summarise, warnings_of
 
 BUDGET = Budget("linf", 0.1)
 
