@@ -4,6 +4,7 @@ can change a number: it must not import science, and science may use only a few 
 
 import ast
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -177,3 +178,11 @@ def test_editing_other_code_rebuilds_exactly_the_jobs_that_run_it(copied):
         assert changed == {program for program in PROGRAMS if name in reached[program]}, name
         path.write_text(text, encoding="utf-8")
     assert digests() == before
+
+
+def test_planning_loads_neither_pytorch_nor_scipy():
+    """Each call of Snakemake, and each job on a cluster, imports what the rules import."""
+    studies = [f"foolflow.studies.{path.stem}" for path in (ROOT / "foolflow/studies").glob("[a-z]*.py")]
+    program = f"import sys, {', '.join(studies)}; print(*({{'torch', 'scipy'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
