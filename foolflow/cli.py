@@ -2,7 +2,7 @@
 
 It is roughly the same as `snakemake page --replace-workflow-config --configfile mine.yaml`, with the project's
 Snakefile, all cores, one progress line, and the table of the study `robustness` at the end. Every other option is
-passed on to Snakemake, except `--directory`.
+passed on to Snakemake, except `--directory` and `--configfile`.
 """
 
 import argparse
@@ -68,6 +68,11 @@ def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
         raise InvalidInput(SNAKEMAKE)
     if any(option.startswith(("-d", "--dir")) for option in options):  # Snakemake accepts abbreviations
         raise InvalidInput("results are written where this command is called, so it takes no --directory; use cd")
+    if any(option.startswith("--configf") for option in options):  # it would replace the config, not add to it
+        raise InvalidInput(
+            f"{config} is the whole config, so this takes no --configfile; "
+            "write everything in that file, or change single keys with --config"
+        )
     read = _config(config, options)
     results = _results(read, options)
     os.environ["FOOLFLOW_COMMAND"] = f"foolflow evaluate {shlex.quote(str(config))}"  # the page shows how to repeat it

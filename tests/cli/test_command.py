@@ -281,3 +281,13 @@ def test_another_working_directory_is_rejected_in_one_line(config, capsys, optio
     assert capsys.readouterr().err.splitlines() == [
         "foolflow: results are written where this command is called, so it takes no --directory; use cd"
     ]
+
+
+@pytest.mark.parametrize("options", [["--configfile", "more.yaml"], ["--configfile=more.yaml"], ["--configfiles", "x"]])
+def test_a_second_config_is_rejected_in_one_line(config, capsys, options):
+    """Snakemake would read it in the place of the first."""
+    assert cli.main(["evaluate", str(config), *options]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"foolflow: {config} is the whole config, so this takes no --configfile; "
+        "write everything in that file, or change single keys with --config"
+    ]
