@@ -61,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidInput as error:
         print(f"foolflow: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _evaluate(config: Path, options: Sequence[str], *, plan: bool) -> int:
@@ -160,7 +163,8 @@ def _cores(options: Sequence[str]) -> int:
 def _run(command: Sequence[str], watch: Any) -> tuple[int, bool]:
     """Run Snakemake. Show its messages above one line with the progress.
 
-    Return the exit status, and whether all files were up to date before.
+    Return the exit status, and whether all files were up to date before. Raises KeyboardInterrupt once Snakemake has
+    ended after Ctrl-C.
     """
     nothing_to_do = threading.Event()
     with subprocess.Popen(
@@ -172,19 +176,26 @@ def _run(command: Sequence[str], watch: Any) -> tuple[int, bool]:
         interrupted = False
         while True:
             try:
-                job.wait(timeout=1)
+                _follow(job, watch)
+                reader.join()
                 break
-            except subprocess.TimeoutExpired:
-                watch.update()
             except KeyboardInterrupt:  # Snakemake has received it, too, and ends its jobs
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 interrupted = True
-        reader.join()
     watch.close(failed=job.returncode != 0 and not interrupted)
     if interrupted:
-        watch.message("interrupted; run the same command again to go on")
-        return 128 + signal.SIGINT, False
+        raise KeyboardInterrupt
     return job.returncode, nothing_to_do.is_set()
+
+
+def _follow(job: subprocess.Popen[str], watch: Any) -> None:
+    """Show the progress until Snakemake ends."""
+    while True:
+        try:
+            job.wait(timeout=1)
+            return
+        except subprocess.TimeoutExpired:
+            watch.update()
 
 
 def _pass_on(lines: IO[str], watch: Any, nothing_to_do: threading.Event) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -156,6 +157,20 @@ def test_an_older_answer_is_not_shown_as_new(config, monkeypatch, capsys, up_to_
 def test_snakemake_says_whether_there_was_anything_to_do(tmp_path, message):
     watch = Watch(tmp_path, 1, io.StringIO())
     assert cli._run([sys.executable, "-c", f"print({message!r})"], watch) == (0, message.startswith("Nothing"))
+
+
+@pytest.mark.parametrize("during", ["the progress line", "the dry run of the plan"])
+def test_an_interrupt_at_any_moment_ends_the_command_in_one_line(config, monkeypatch, capsys, during):
+    def interrupted(*ignored, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(config.parent)
+    monkeypatch.setattr(cli.signal, "signal", lambda *ignored: None)
+    seconds = 1.5 if during == "the progress line" else 0
+    monkeypatch.setattr(cli, "_snakemake", lambda *given: [sys.executable, "-c", f"import time; time.sleep({seconds})"])
+    monkeypatch.setattr(*((Watch, "update") if seconds else (cli.subprocess, "run")), interrupted)
+    assert cli.main(["evaluate", str(config), "--plan"]) == 128 + signal.SIGINT
+    assert capsys.readouterr().err == "interrupted; run the same command again to go on\n"
 
 
 def test_without_snakemake_one_line_says_what_to_install(config, capsys, monkeypatch):
