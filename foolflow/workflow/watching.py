@@ -19,6 +19,7 @@ EVERY = 30.0  # seconds between two lines, where a line cannot be rewritten
 PROGRESS = re.compile(r": ([\d,.]+) of ([\d,.]+) batches")  # as foolflow.jobs.progress writes it
 # The lines that concern the user: of the config check and of jobs. The others are Snakemake's own.
 TOLD = re.compile(r"^config: |(^|: )(error|notice): |: another job is producing it;")
+REASON = re.compile(r"^config: |(^|: )error: ")  # those that say why a run fails
 KEPT = 40  # last lines, to show if a run fails without a reason among them
 
 
@@ -50,7 +51,7 @@ class Watch:
         """Take a line of Snakemake or of a job. Show it above the progress if it concerns the user."""
         self._last.append(line)
         if TOLD.search(line):
-            self._explained = self._explained or "notice: " not in line
+            self._explained = self._explained or REASON.search(line) is not None
             self.message(line)
 
     def message(self, line: str) -> None:

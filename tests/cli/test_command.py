@@ -237,7 +237,8 @@ def test_what_concerns_the_user_stands_above_the_line_and_the_rest_is_left_out(r
 def test_a_failure_that_nothing_explains_shows_what_snakemake_wrote(run, failed):
     terminal = io.StringIO()
     watch = Watch(run, 1, terminal)
-    for line in [*SNAKEMAKE, "photos: notice: 3 files"]:
+    waits = "results/a: another job is producing it; waiting for that job to end"
+    for line in [*SNAKEMAKE, "photos: notice: 3 files", waits]:
         watch.heard(line)
     watch.close(failed=failed)
     assert ("RuleException:" in terminal.getvalue()) == failed
