@@ -76,9 +76,9 @@ CASES = {
     ),
     "an evaluation's": (
         put("studies.defenses.evaluations.0.name", "../x"),
-        "evaluations.0.name: '../x' does not match",
+        "evaluations.0.name: '../x' is not a usable name: letters",
     ),
-    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' does not match"),
+    "a board's": (put("studies.leaderboard.boards.0.name", "../x"), "boards.0.name: '../x' is not a usable name"),
     "examples of filters without any defense": (
         put("studies.defenses.evaluations.0.defenses", ["none"]),
         "evaluations.0.examples: shows images before and after a filter, but no defense listed here has one (none)",

@@ -72,6 +72,7 @@ DETECTION = "studies.detection.detections.0"
 MATRIX = "studies.transfer.matrices.0"
 BOARD = "studies.leaderboard.boards.0"
 NPZ = {"source": "npz", "path": "x.npz"}
+SQUEEZED = {"method": "pgd_undetected", "parameters": {"epsilon": 0.1, "squeezers": [{"method": "JPEG"}]}}
 CASES = [
     # (edit, key that the line starts with, words in the line)
     (put("epochs", 3), "epochs", "unknown key; allowed are attacks"),
@@ -81,7 +82,7 @@ CASES = [
     (put("models.lenet.training.epochs", None), "models.lenet.training.epochs", "missing"),
     (put("models.lenet.training.learning_rate", -1), "models.lenet.training.learning_rate", "-1"),
     (put("models.lenet.training.optimizer", "adamw"), "models.lenet.training.optimizer", "not one of adam, sgd"),
-    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "does not match"),
+    (put("models.lenet.architecture", "LeNet"), "models.lenet.architecture", "of the form module.Class, such as lenet"),
     (
         put("models.A.training.augmentation", {"pad": 2, "flip": "often"}),
         "models.A.training.augmentation.flip",
@@ -98,7 +99,8 @@ CASES = [
     (put("models.lenet.python", "a.py:A"), "models.lenet", "architecture and python are given"),
     (put("models.CNN.arguments", {"batchnorm": True}), "models.CNN.arguments.batchnorm", "takes filters, dropout"),
     (put("models.mine", {"python": "no.py:Net", "training": {"epochs": 1}}), "models.mine.python", "does not exist"),
-    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "does not match"),
+    (put("models.mine", {"python": "Net", "training": {"epochs": 1}}), "models.mine.python", "not of the form path"),
+    (put("attacks.mine", {"python": "my.pkg.attack"}), "attacks.mine.python", "of the form path/to/file.py:name"),
     (
         put("models.mine", {"python": "foolflow/compute/seeds.py:Net", "training": {"epochs": 1}}),
         "models.mine.python",
@@ -107,7 +109,9 @@ CASES = [
     (put("models.a/b", {"architecture": "lenet.LeNet", "training": {"epochs": 1}}), "models.a/b", "not a usable name"),
     (put("attacks.fgsm.method", None), "attacks.fgsm", "needs method or python; neither is given"),
     (put("attacks.fgsm.method", "fsgm"), "attacks.fgsm", "available: apgd, autoattack, automatic, corrupt"),
-    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' does not match"),
+    (put("attacks.fgsm.method", "keras:FGSM"), "attacks.fgsm.method", "'keras:FGSM' is not the name of an attack or "),
+    (put("defenses.d", {"method": "JPEG", "at": ["test"]}), "defenses.d", "no 'JPEG'; available: "),
+    (put("attacks.mine", SQUEEZED), "attacks.mine.parameters.squeezers.0", "no 'JPEG'; available: "),
     (put("attacks.fgsm.parameters.epsilon", -0.1), "attacks.fgsm.parameters.epsilon", "above 0"),
     (put("attacks.fgsm.parameters.epsilon", []), "attacks.fgsm.parameters.epsilon", "list of such numbers"),
     (put("attacks.fgsm.parameters", {}), "attacks.fgsm.parameters.epsilon", "missing; fgsm needs it"),
@@ -293,7 +297,7 @@ CASES = [
     (put(f"{MATRIX}.attack", "x"), f"{MATRIX}.attack", "not among the attacks"),
     (put(f"{MATRIX}.attack", "fgsm_sweep"), f"{MATRIX}.attack", "makes several adversarial images of each"),
     (put(f"{MATRIX}.attack", "stadv_grid"), f"{MATRIX}.attack", "makes several adversarial images of each"),
-    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "does not match"),
+    (put(f"{MATRIX}.name", "a/b"), f"{MATRIX}.name", "'a/b' is not a usable name: letters"),
     (put(f"{BOARD}.name", "mnist_l2"), "studies.leaderboard.boards", "'mnist_l2' is used more than once"),
     (put(f"{BOARD}.defenses", ["x"]), f"{BOARD}.defenses", "not among the defenses"),
     (put(f"{BOARD}.attacks", ["x"]), f"{BOARD}.attacks", "not among the attacks"),
@@ -349,9 +353,10 @@ def test_a_control_may_be_left_out_or_null(config, schema):
     assert {cell["attack"] for cell in fgsm_sweep.cells(config)} == {"fgsm_sweep", "fgsm_sweep_fine"}
 
 
-def test_a_wrong_type_is_reported_once(config, schema):
-    config["attacks"]["fgsm"] = "hello"
-    assert problems(config, schema) == ["attacks.fgsm: 'hello' is not of type 'object'"]
+@pytest.mark.parametrize("key", ["attacks.fgsm", "datasets.mnist", "defenses.jpeg", "models.lenet", "studies.minimal"])
+def test_a_wrong_type_is_reported_once(config, schema, key):
+    put(key, "hello")(config)
+    assert problems(config, schema) == [f"{key}: 'hello' is not of type 'object'"]
 
 
 def test_a_config_needs_only_what_it_uses(schema):

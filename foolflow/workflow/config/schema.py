@@ -76,7 +76,8 @@ def _explained(error: Any) -> Iterator[str]:
                 yield f"{key}: {' and '.join(error.validator_value['required'])} exclude each other"
         case "not" if "required" in error.validator_value:
             name = error.validator_value["required"][0]
-            yield f"{join(key, name)}: not for this source, which has published {name} images"
+            if isinstance(error.instance, dict):
+                yield f"{join(key, name)}: not for this source, which has published {name} images"
         case "dependentRequired":
             for name in sorted(error.instance.keys() & error.validator_value.keys()):
                 for other in error.validator_value[name]:
@@ -97,6 +98,8 @@ def _explained(error: Any) -> Iterator[str]:
             yield f"{key}: {error.instance} is not above 0"
         case "pattern" if key == "results":
             yield f"results: {error.instance!r} is not a usable folder: no leading ~, no trailing /, none of {{}}<>"
+        case "pattern" if "description" in error.schema:
+            yield f"{key}: {error.instance!r} is not {error.schema['description']}"
         case "pattern":
             yield f"{key}: {error.instance!r} does not match {error.validator_value}"
         case _:
