@@ -1,6 +1,7 @@
 """Invalid configs beyond those of tests/workflow/test_config.py: harmful names, numbers and folders."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import yaml
@@ -43,6 +44,7 @@ def epsilon(value: object):
 
 
 NAN, INFINITE = float("nan"), float("inf")
+FROM_HERE = f"relative paths start at the working directory, {Path.cwd()}"
 UNUSABLE = "not a usable name; letters, digits, _ and -, 64 at most"
 CASES = {
     # name of the case: (edit, words of the error message)
@@ -186,7 +188,7 @@ def test_data_that_a_study_needs_must_exist(shipped, schema):
     config["datasets"]["mine"] = {"source": "npz", "path": "nowhere.npz", "val": 5, "test": 5}
     assert problems(config, schema) == []
     config["studies"]["transfer"]["matrices"][0]["dataset"] = "mine"
-    assert problems(config, schema) == ["datasets.mine.path: nowhere.npz does not exist"]
+    assert problems(config, schema) == [f"datasets.mine.path: nowhere.npz does not exist; {FROM_HERE}"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +199,7 @@ def test_a_model_that_a_study_names_with_its_defense_must_exist(shipped, schema,
     config["models"]["mine"] = {"architecture": "lenet.LeNet", "weights": "nowhere.pth"}
     assert problems(config, schema) == []
     put(key, ["mine/none"])(config)
-    assert problems(config, schema) == ["models.mine.weights: nowhere.pth does not exist"]
+    assert problems(config, schema) == [f"models.mine.weights: nowhere.pth does not exist; {FROM_HERE}"]
 
 
 REPEATED = {

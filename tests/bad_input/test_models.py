@@ -76,6 +76,15 @@ INVALID = {
         ".mean: only for supplied weights; for a model that is trained here use arguments",
     ),
     "weights that do not exist": (RESNET | {"weights": "no.pth"}, ".weights: no.pth does not exist"),
+    "weights in the home folder": (RESNET | {"weights": "~/w.pth"}, "~/w.pth does not exist; ~ is not expanded, so "),
+    "weights at a whole path": (
+        RESNET | {"weights": "/no/w.pth"},
+        ".weights: /no/w.pth does not exist; check the path",
+    ),
+    "code in the home folder": (
+        {"python": "~/net.py:Net", "training": TRAINING},
+        ".python: ~/net.py does not exist; ~ is",
+    ),
     "names that do not exist": (RESNET | {"classes": "no.txt"}, ".classes: no.txt does not exist"),
     "a network that does not exist": (RESNET | {"torchvision": "resnet17"}, ".torchvision: 'resnet17' is not among"),
     "a network in capitals": (RESNET | {"torchvision": "ResNet18"}, "among the networks of torchvision: resnet18, "),

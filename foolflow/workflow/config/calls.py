@@ -15,7 +15,7 @@ from symtable import symtable
 from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
 from foolflow.models.extras import not_installed
-from foolflow.workflow.config.names import Config, unknown
+from foolflow.workflow.config.names import Config, missing_file, unknown
 from foolflow.workflow.plugins import split_reference
 from foolflow.workflow.project import PACKAGE
 from foolflow.workflow.signatures import type_problem
@@ -28,6 +28,10 @@ _REGISTERED = re.compile(r"^@register_model\b.*\n(?:@.*\n|[ )].*\n)*def (\w+)\("
 
 def python_problems(key: str, reference: str) -> Iterator[str]:
     """Yield the problems of a user's `path/to/file.py:name`."""
+    named = reference.rpartition(":")[0]
+    if not Path(named).is_file():
+        yield missing_file(key, named)
+        return
     try:
         file, name = split_reference(reference)
         names = _names(file)

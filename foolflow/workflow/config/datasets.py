@@ -9,7 +9,7 @@ from foolflow.data.sources import source_files, splits_of
 from foolflow.errors import InvalidInput
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import attacked
-from foolflow.workflow.config.names import Config
+from foolflow.workflow.config.names import Config, missing_file
 
 USER_KEYS = ("path", "channels", "size", "resize", "crop")  # for the sources folder and npz alone
 
@@ -26,7 +26,7 @@ def dataset_problems(key: str, dataset: Config, *, needed: bool) -> Iterator[str
     if not needed or "path" not in dataset:
         return
     if not Path(dataset["path"]).exists():
-        yield f"{key}.path: {dataset['path']} does not exist"
+        yield missing_file(f"{key}.path", dataset["path"])
     elif source == "folder":
         try:
             parts_of(dataset)

@@ -1,7 +1,8 @@
-"""Build keys, and check names that refer to other entries of the config."""
+"""Build keys, and check names that refer to other entries of the config or to files."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from foolflow.attacks.kinds import size_name
@@ -13,6 +14,16 @@ LISTED = 20  # above this number of names, only the closest matches are listed
 
 def join(key: str, name: object) -> str:
     return f"{key}.{name}" if key else str(name)
+
+
+def missing_file(key: str, path: str) -> str:
+    """Return the line that says that a file or folder of the user is missing, and where it was looked for."""
+    remedy = f"relative paths start at the working directory, {Path.cwd()}"
+    if path.startswith("~"):
+        remedy = "~ is not expanded, so write the whole path"
+    elif Path(path).is_absolute():
+        remedy = "check the path"
+    return f"{key}: {path} does not exist; {remedy}"
 
 
 def unknown(key: str, names: Collection[str], kind: str, allowed: Collection[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from foolflow.workflow.config.calls import (
     takes_targets,
 )
 from foolflow.workflow.config.datasets import braces, dataset_problems
-from foolflow.workflow.config.names import Config, unknown
+from foolflow.workflow.config.names import Config, missing_file, unknown
 from foolflow.workflow.config.strings import strings
 
 # Names that would be taken for a column or a row of a table.
@@ -77,7 +77,7 @@ def _model_problems(key: str, model: Config, *, needed: bool) -> Iterator[str]:
     if needed:
         for name in (*SUPPLIED, "classes"):
             if isinstance(model.get(name), str) and not Path(model[name]).is_file():
-                yield f"{key}.{name}: {model[name]} does not exist"
+                yield missing_file(f"{key}.{name}", model[name])
         yield from braces(key, model_files(model))
 
 
