@@ -11,11 +11,13 @@ user's file count as well, if they are in the folder of that file or in the proj
 
 import ast
 import hashlib
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
+from foolflow.errors import InvalidInput, in_one_line
 from foolflow.workflow.project import PACKAGE, project_folder
 
 PLUMBING = "foolflow.jobs"
@@ -26,7 +28,7 @@ _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of 
 def code_digest(*names: str) -> str:
     """Return the digest followed by `names`, so that provenance can compute it again.
 
-    Raises FileNotFoundError if a file is missing, and SyntaxError if it is not valid Python.
+    Raises FileNotFoundError if a file is missing, and InvalidInput if one is not valid Python.
     """
     digest = hashlib.sha256()
     for name in sorted(closure(*names)):
@@ -70,7 +72,10 @@ def _read(name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
     path = _path(name)
     if path.suffix != ".py":
         return hashlib.sha256(path.read_bytes()).hexdigest(), ()
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except (SyntaxError, ValueError) as error:  # ValueError: a null byte
+        raise InvalidInput(f"{path} is not valid Python: {in_one_line(error)}") from error
     _drop_inert_code(tree)
     return ast.unparse(tree), tuple(sorted(set(_imported(tree))))
 
@@ -82,7 +87,7 @@ def _imports(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
     for level, dotted in _read(name)[1]:
         parts = dotted.split(".")
         if level:
-            found.update(_users_code(_path(name).parents[level - 1], parts))
+            found.update(_users_code(_above(_path(name), level - 1), parts))
             continue
         found.update(_projects_code(parts))
         for folder in folders:
@@ -99,6 +104,11 @@ def _path(name: str) -> Path:
     if file:
         return folder / file
     return folder / "__init__.py" if folder.is_dir() else folder.with_name(f"{folder.name}.py")
+
+
+def _above(file: Path, levels: int) -> Path:
+    """Return the folder that is `levels` above that of `file`, perhaps above the working directory."""
+    return Path(os.path.normpath(file.parent.joinpath(*[".."] * levels)))
 
 
 def _projects_code(parts: Sequence[str]) -> Iterator[str]:

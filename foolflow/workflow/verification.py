@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foolflow.errors import in_one_line
+from foolflow.errors import InvalidInput, in_one_line
 from foolflow.jobs.record import checksum, code_that_runs
 from foolflow.workflow.provenance import producers, read_records
 
@@ -80,7 +80,7 @@ def _change_of_code(code: str) -> str | None:
         return None
     try:
         now = code_that_runs(code)
-    except (OSError, SyntaxError) as error:
+    except (OSError, InvalidInput) as error:
         return f"was made by code {code.split()[0]}, which cannot be read now ({in_one_line(error)})"
     for then, today in zip(shlex.split(code), shlex.split(now), strict=True):
         if then != today:  # the digest, or a package

@@ -183,6 +183,17 @@ def test_a_name_of_a_users_file_may_come_from_any_statement(shipped, schema, tmp
     assert problems(config, schema) == []
 
 
+def test_a_syntax_error_in_a_neighbour_of_a_users_file_is_one_line_that_names_the_neighbour(shipped, schema, tmp_path):
+    (tmp_path / "mine.py").write_text("import beside\n\ndef attack():\n    pass\n")
+    (tmp_path / "beside.py").write_text("def (\n")
+    config = copy.deepcopy(shipped)
+    config["attacks"]["mine"] = {"python": f"{tmp_path / 'mine.py'}:attack"}
+    (line,) = problems(config, schema)
+    where = f"attacks.mine.python: {tmp_path / 'beside.py'} is not valid Python: SyntaxError: "
+    assert line.startswith(where)
+    assert "line 1" in line
+
+
 def test_data_that_a_study_needs_must_exist(shipped, schema):
     config = copy.deepcopy(shipped)
     config["datasets"]["mine"] = {"source": "npz", "path": "nowhere.npz", "val": 5, "test": 5}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from foolflow.errors import InvalidInput
 from foolflow.workflow import code_digest as module
 from foolflow.workflow.code_digest import clear_cache, closure, code_digest
 
@@ -183,6 +184,12 @@ def test_a_users_package_is_followed_from_module_to_module(tree):
     assert closure("mine/attack.py") == {f"mine/{name}.py" for name in (*reached, "beside")}
 
 
+def test_a_relative_import_beyond_the_working_directory_is_no_error(tree):
+    """It fails when the file runs, which the file may expect."""
+    (tree / "mine.py").write_text("try:\n    from ..layers import Block\nexcept ImportError:\n    Block = None\n")
+    assert closure("mine.py") == {"mine.py"}
+
+
 def test_a_users_file_keeps_the_name_from_the_config(tree, monkeypatch):
     (tree / "mine").mkdir()
     (tree / "mine/attack.py").write_text("import helper\n")
@@ -197,7 +204,7 @@ def test_a_users_file_keeps_the_name_from_the_config(tree, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("foolflow.missing", FileNotFoundError), ("mine.py", FileNotFoundError), ("bad.py", SyntaxError)],
+    [("foolflow.missing", FileNotFoundError), ("mine.py", FileNotFoundError), ("bad.py", InvalidInput)],
 )
 def test_code_that_cannot_be_read_is_an_error(tree, name, error):
     (tree / "bad.py").write_text("def\n")

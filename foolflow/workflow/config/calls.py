@@ -15,6 +15,7 @@ from symtable import symtable
 from foolflow.attacks.peers.sources import installed
 from foolflow.errors import InvalidInput
 from foolflow.models.extras import not_installed
+from foolflow.workflow.code_digest import closure
 from foolflow.workflow.config.names import Config, missing_file, unknown
 from foolflow.workflow.plugins import split_reference
 from foolflow.workflow.project import PACKAGE
@@ -37,6 +38,7 @@ def python_problems(key: str, reference: str) -> Iterator[str]:
         names = _names(file)
         if name not in names and EVERYTHING not in names:
             yield f"{key}: {file} does not define {name!r}; it defines {', '.join(names) or 'nothing'}"
+        closure(str(file))  # reads the files that it imports
     except (InvalidInput, SyntaxError) as error:
         yield f"{key}: {error}"
 
