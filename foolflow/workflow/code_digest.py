@@ -6,7 +6,7 @@ where a rule names it. Imports by name (`importlib`) cannot be detected, so the 
 
 A name is one of: a module (`scripts.train`, `foolflow.attacks.fgsm`); a data file of the package
 (`foolflow.pages:templates/page.html`); or the path of a user's file, relative to the working directory. Imports of a
-user's file count as well, if they are in the folder of that file or in the project's folder.
+user's file count as well, if they are in the folder of that file, in its package, or in the project's folder.
 """
 
 import ast
@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from foolflow.errors import InvalidInput, in_one_line
-from foolflow.workflow.project import PACKAGE, project_folder
+from foolflow.workflow.project import PACKAGE, package_of, project_folder
 
 PLUMBING = "foolflow.jobs"
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of a statement that hold statements
@@ -38,8 +38,7 @@ def code_digest(*names: str) -> str:
 
 def closure(*names: str) -> set[str]:
     """Return `names` and all first-party code that they import, directly or not, except from `foolflow.jobs`."""
-    # A job appends the folder of each of the user's files to its path.
-    folders = tuple(sorted({Path(name).parent for name in names if _is_users(name)}))
+    folders = tuple(sorted({folder for name in names if _is_users(name) for folder in _search_path(name)}))
     found: set[str] = set()
     pending = list(names)
     while pending:
@@ -83,7 +82,7 @@ def _read(name: str) -> tuple[str, tuple[tuple[int, str], ...]]:
 @cache
 def _imports(name: str, folders: tuple[Path, ...]) -> tuple[str, ...]:
     """Return the first-party code that `name` imports. folders: those where a user's file may find modules."""
-    found: set[str] = set()
+    found: set[str] = set(_own_packages(name)) if _is_users(name) else set()
     for level, dotted in _read(name)[1]:
         parts = dotted.split(".")
         if level:
@@ -104,6 +103,19 @@ def _path(name: str) -> Path:
     if file:
         return folder / file
     return folder / "__init__.py" if folder.is_dir() else folder.with_name(f"{folder.name}.py")
+
+
+def _search_path(name: str) -> Iterator[Path]:
+    """Yield the folders that loading a user's file appends to the path: its own, and the one that holds its package."""
+    file = Path(name)
+    yield file.parent
+    yield _above(file, len(package_of(file)[1]))
+
+
+def _own_packages(name: str) -> Iterator[str]:
+    """Yield the `__init__.py` of each package that a user's file is in, which importing the file runs."""
+    file = Path(name)
+    yield from (str(_above(file, level) / "__init__.py") for level in range(len(package_of(file)[1])))
 
 
 def _above(file: Path, levels: int) -> Path:

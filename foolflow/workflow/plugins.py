@@ -1,13 +1,18 @@
 """Load the user's own code, named in the config as `path/to/file.py:name`."""
 
+import importlib
 import importlib.util
 import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from foolflow.errors import InvalidInput, in_one_line
 from foolflow.jobs.error_reporting import line_in_user_file, register_user_file
+from foolflow.workflow.project import package_of
+
+_chosen: set[str] = set()  # the user's packages that have been imported
 
 
 def split_reference(reference: str) -> tuple[Path, str]:
@@ -33,18 +38,66 @@ def load_object(reference: str) -> Any:
 
 
 def _import_file(file: Path) -> ModuleType:
+    """Import a file as a part of its package or, outside a package, alone. Either way it can import its neighbours.
+
+    It is also imported alone if a library or Foolflow has the name of the package, as `scripts`.
+    """
+    root, packages = package_of(file)
+    register_user_file(file)
+    sys.path += [folder for folder in (str(file.absolute().parent), str(root)) if folder not in sys.path]
+    try:
+        if packages and _is_free(packages[0], root):
+            return _import_from_package(file, root, packages)
+        return _import_alone(file)
+    except (Exception, SystemExit) as error:  # the user's file may raise anything
+        raise InvalidInput(f"{file} cannot be imported: {in_one_line(error)}{line_in_user_file(error)}") from error
+
+
+def _import_alone(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"user_{file.stem}", file)
     assert spec is not None  # split_reference accepts only .py files
     assert spec.loader is not None
-    register_user_file(file)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look up their module here
-    sys.path.append(str(file.absolute().parent))  # so that the file can import its neighbours
+    spec.loader.exec_module(module)
+    return module
+
+
+def _import_from_package(file: Path, root: Path, packages: tuple[str, ...]) -> ModuleType:
+    _choose(packages[0], root)
+    inside = packages if file.stem == "__init__" else (*packages, file.stem)
+    return importlib.import_module(".".join(inside))
+
+
+def _choose(package: str, root: Path) -> None:
+    """Make `package` the name of the user's package in the folder `root`.
+
+    The user may have another one of that name elsewhere. What was imported from it goes on working.
+    """
+    if _root_of(package) == root:
+        return
+    for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+        del sys.modules[name]
+    spec = PathFinder.find_spec(package, [str(root)])
+    assert spec is not None  # it has __init__.py
+    assert spec.loader is not None
+    module = sys.modules[package] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:  # the user's file may raise anything
-        raise InvalidInput(f"{file} cannot be imported: {in_one_line(error)}{line_in_user_file(error)}") from error
-    return module
+    except BaseException:
+        del sys.modules[package]
+        raise
+    _chosen.add(package)
+
+
+def _is_free(package: str, root: Path) -> bool:
+    return package not in sys.modules or package in _chosen or _root_of(package) == root
+
+
+def _root_of(package: str) -> Path | None:
+    """Return the folder that holds a package, if it has been imported."""
+    file = getattr(sys.modules.get(package), "__file__", None)
+    return None if file is None else Path(file).absolute().parents[1]
 
 
 def failed(what: str, error: BaseException) -> InvalidInput:

@@ -184,6 +184,24 @@ def test_a_users_package_is_followed_from_module_to_module(tree):
     assert closure("mine/attack.py") == {f"mine/{name}.py" for name in (*reached, "beside")}
 
 
+@pytest.mark.parametrize("folder", [".", "zoo"], ids=["below the working directory", "is the working directory"])
+@pytest.mark.parametrize("line", ["from .blocks import Block", "from zoo.blocks import Block"])
+def test_a_users_file_reaches_the_package_that_it_is_in(tree, monkeypatch, folder, line):
+    package = tree / "mine/zoo"
+    package.mkdir(parents=True)
+    for file, text in {"__init__": "", "net": line, "blocks": "Block = 1"}.items():
+        (package / f"{file}.py").write_text(f"{text}\n")
+    monkeypatch.chdir(tree / "mine" / folder)
+    name = "net.py" if folder == "zoo" else "zoo/net.py"
+    assert {Path(one).resolve() for one in closure(name)} == {
+        package / f"{file}.py" for file in ("__init__", "net", "blocks")
+    }
+    for file in ("__init__", "blocks"):
+        before = digest(name)
+        (package / f"{file}.py").write_text("Block = 2\n")
+        assert digest(name) != before
+
+
 def test_a_relative_import_beyond_the_working_directory_is_no_error(tree):
     """It fails when the file runs, which the file may expect."""
     (tree / "mine.py").write_text("try:\n    from ..layers import Block\nexcept ImportError:\n    Block = None\n")
