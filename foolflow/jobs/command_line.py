@@ -21,7 +21,7 @@ from foolflow.jobs.error_reporting import system_error, user_code_error
 from foolflow.jobs.files import remove_partials
 from foolflow.jobs.gpus import own_gpu
 from foolflow.jobs.locks import only_job_on
-from foolflow.jobs.record import code_that_runs, import_by_name, is_recorded, write_record
+from foolflow.jobs.record import Inputs, code_that_runs, import_by_name, is_recorded, write_record
 from foolflow.jobs.terminal import print_to_terminal, redirect_to
 
 PACKED = "zlib:"  # before a spec that is compressed
@@ -113,7 +113,8 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
             import_by_name(arguments.code)
             arguments.code = code_that_runs(arguments.code)
         with only_job_on(outputs[0]) as waited:
-            job = {"config": arguments.spec, "inputs": inputs, "outputs": outputs}
+            read = Inputs(inputs if arguments.provenance is not None else ())
+            job = {"config": arguments.spec, "inputs": read.checksums, "outputs": outputs}
             recorded = waited and arguments.provenance is not None
             if recorded and is_recorded(arguments.provenance, code=arguments.code, **job):
                 print("nothing to do: the job that this one waited for produced the same outputs")
@@ -123,6 +124,7 @@ def run_job(main: Main, parser: argparse.ArgumentParser) -> None:
             with _logged(parser.prog, arguments), _gpu(arguments):
                 varying = main(arguments) or ()
             if arguments.provenance is not None:
+                read.check_unchanged()
                 write_record(arguments.provenance, code=arguments.code, **job, varying=varying)
     except InvalidInput as error:
         _fail(outputs[0], error)

@@ -10,11 +10,12 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from foolflow.errors import InvalidInput
 from foolflow.jobs.files import write_json
 from foolflow.workflow.code_digest import code_digest
 from foolflow.workflow.project import project_folder
@@ -63,13 +64,14 @@ def write_record(
     *,
     code: str,
     config: Any,
-    inputs: Sequence[Path],
+    inputs: Mapping[Path, str],
     outputs: Sequence[Path],
     varying: Collection[Path] = (),
 ) -> None:
     """Write the record of one job. Paths inside the results folder are recorded relative to it.
 
-    path: the record, in `provenance/` of the results folder.  outputs: files and folders in the results folder.
+    path: the record, in `provenance/` of the results folder.  inputs: each with its checksum when the job read it.
+    outputs: files and folders in the results folder.
     varying: outputs that differ between runs, such as timings; they are listed without a checksum.
     """
     results = Path(os.path.commonpath([path.absolute(), *(output.absolute() for output in outputs)]))
@@ -79,8 +81,8 @@ def write_record(
             "code": code,
             "config": config,
             "commit": _commit(),
-            "inputs": {_name(file, results): checksum(file) for file in inputs if _is_below(file, results)},
-            "external": {str(file): checksum(file) for file in inputs if not _is_below(file, results)},
+            "inputs": {_name(file, results): sha256 for file, sha256 in inputs.items() if _is_below(file, results)},
+            "external": {str(file): sha256 for file, sha256 in inputs.items() if not _is_below(file, results)},
             "outputs": {_name(file, results): None if file in varying else checksum(file) for file in outputs},
             "software": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
             "hardware": {
@@ -93,8 +95,11 @@ def write_record(
     )
 
 
-def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], outputs: Sequence[Path]) -> bool:
-    """Whether the outputs exist and were produced by the same job: the same code, part of the config and inputs."""
+def is_recorded(path: Path, *, code: str, config: Any, inputs: Mapping[Path, str], outputs: Sequence[Path]) -> bool:
+    """Whether the outputs exist and were produced by the same job: the same code, part of the config and inputs.
+
+    inputs: each with its checksum.
+    """
     if not code or not all(output.exists() for output in outputs):
         return False
     try:
@@ -103,18 +108,42 @@ def is_recorded(path: Path, *, code: str, config: Any, inputs: Sequence[Path], o
         made = set(record["outputs"].values()) - {None}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing or damaged
         return False
-    same = recorded == (code, config, {checksum(file) for file in inputs})
+    same = recorded == (code, config, set(inputs.values()))
     return same and made <= {checksum(output) for output in outputs}
 
 
 def checksum(path: Path) -> str:
     """Return the sha256 of a file, or for a folder that of a list of its files' names and checksums."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-        listed = "".join(f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        listed = "".join(f"{checksum(file)}  {file.relative_to(path).as_posix()}\n" for file in _files_in(path))
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+class Inputs:
+    """The inputs of a job as they are when it starts. A long job may outlive a file that its user replaces."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._stamps = {file: _stamp(file) for file in files}
+        self.checksums = {file: checksum(file) for file in files}
+
+    def check_unchanged(self) -> None:
+        """Raise InvalidInput if the content of an input has changed since."""
+        for file, stamp in self._stamps.items():
+            # Only a file that was written to is read again.
+            if _stamp(file) != stamp and checksum(file) != self.checksums[file]:
+                raise InvalidInput(f"{file} changed while the job ran; run the same command again")
+
+
+def _stamp(path: Path) -> list[tuple[str, int, int]]:
+    """Return the name, size and time of change of a file, or of all files in a folder."""
+    files = _files_in(path) if path.is_dir() else [path]
+    return [(str(file), (found := file.stat()).st_size, found.st_mtime_ns) for file in files]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def _is_below(file: Path, results: Path) -> bool:

@@ -113,6 +113,23 @@ def test_the_record_names_the_code_that_ran_even_if_the_rule_has_an_older_digest
     assert record["code"] == code_digest("program.py")
 
 
+@pytest.mark.parametrize("change", ["replaced", "touched"])
+def test_a_job_whose_input_is_replaced_while_it_runs_records_nothing(start, tmp_path, change):
+    """Its outputs may come from either file. A file with another date and the same content is the same."""
+    job = start({"held": True})
+    wait_until(tmp_path / "job.log", says="at work")
+    (tmp_path / "input").write_text("words" if change == "touched" else "other")
+    os.utime(tmp_path / "input", (0, 0))
+    (tmp_path / "go").touch()
+    _, told = job.communicate(timeout=60)
+    record = tmp_path / "results/provenance/job.json"
+    if change == "replaced":
+        assert told == "results/made: error: input changed while the job ran; run the same command again\n"
+        assert (job.returncode, record.exists()) == (1, False)
+    else:
+        assert (told, job.returncode, record.exists()) == ("", 0, True)
+
+
 def test_without_a_log_and_a_record_it_prints_and_records_nothing(start, tmp_path):
     words = ["--spec", "{}", "--read", "input", "--made", "made", "--timing", "timing"]
     command = [sys.executable, "program.py", *words]

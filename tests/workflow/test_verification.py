@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from foolflow.jobs.record import write_record
+from foolflow.jobs.record import checksum, write_record
 from foolflow.workflow.code_digest import clear_cache, code_digest
 from foolflow.workflow.provenance import manifest, read_records
 from foolflow.workflow.verification import Difference, made_by_other_code
@@ -42,7 +42,7 @@ def run(tmp_path, monkeypatch):
             results / "provenance" / f"{path}.json",
             code=code_digest("mine.py"),
             config={"path": path},
-            inputs=[before],
+            inputs={before: checksum(before)},
             outputs=[results / path],
         )
         before = results / path
