@@ -13,7 +13,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -131,13 +131,15 @@ def fill(readme: str) -> str:
     return readme
 
 
-def gathered(study: str, results: Path) -> pd.DataFrame:
+def gathered(study: str, results: Path, artefacts: Collection[str]) -> pd.DataFrame:
     """Return the judgements of a study, a row for each victim, attack, epsilon and image.
 
+    artefacts: paths in the results folder, which may also hold judgements of victims that the config no longer has.
     Distances are rounded to float32; the other columns are as in foolflow/attacks/judging.py.
     """
     parts = []
-    for file in sorted((results / "judgements" / study).rglob("records.parquet")):
+    pattern = f"judgements/{study}/*/*/*/*/records.parquet"
+    for file in sorted(results / path for path in artefacts if Path(path).match(pattern)):
         names = dict(zip(VICTIM, file.parent.parts[-len(VICTIM) :], strict=True))
         parts.append(pd.read_parquet(file)[list(RECORDS[study])].assign(**names))
     every = pd.concat(parts, ignore_index=True)[[*VICTIM, *RECORDS[study]]]
@@ -145,8 +147,11 @@ def gathered(study: str, results: Path) -> pd.DataFrame:
     return every.astype(kinds | dict.fromkeys(every.select_dtypes("float64"), "float32"))
 
 
-def describe_run(studies: Sequence[str], results: Path, folder: Path) -> None:
-    """Write what these studies depend on to `folder`: manifest.json, and times.md, a table by rule."""
+def describe_run(studies: Sequence[str], results: Path, folder: Path) -> Collection[str]:
+    """Write what these studies depend on to `folder`: manifest.json, and times.md, a table by rule.
+
+    Returns the paths of the artefacts in the manifest.
+    """
     records = read_records(results)
     last = tuple(f"{kind}/{study}/" for study in studies for kind in ("tables", "figures"))
     made = manifest(records, [job for job in records if f"{job}/".startswith(last)])
@@ -155,6 +160,7 @@ def describe_run(studies: Sequence[str], results: Path, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as other:
         csv, html, page = (Path(other) / f"times.{ending}" for ending in ("csv", "html", "json"))
         write_table(times_table(jobs[jobs["job"].isin(made["jobs"])]), csv, folder / "times.md", html, page)
+    return made["artefacts"]
 
 
 def main(arguments: argparse.Namespace) -> None:
@@ -163,9 +169,10 @@ def main(arguments: argparse.Namespace) -> None:
         for name, path in FILES[study].items():
             shutil.copyfile(arguments.results / path, PUBLISHED / study / name)
         if study in MADE_BY:
-            describe_run(MADE_BY[study], arguments.results, PUBLISHED / study)
+            made = describe_run(MADE_BY[study], arguments.results, PUBLISHED / study)
         if study in RECORDS:
-            gathered(study, arguments.results).to_parquet(PUBLISHED / study / "records.parquet", compression="zstd")
+            judgements = gathered(study, arguments.results, made)
+            judgements.to_parquet(PUBLISHED / study / "records.parquet", compression="zstd")
     for study in arguments.studies:  # a page may quote the tables of another study
         (PUBLISHED / study / "README.md").write_text(
             load_object(f"{ROOT}/docs/stories.py:page")(study), encoding="utf-8"

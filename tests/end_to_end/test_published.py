@@ -160,6 +160,18 @@ def test_what_a_sentence_needs(stories, sentence, found):
     assert bool(stories("unsupported")(f"First.\n\n{sentence}\n")) == found
 
 
+def test_judgements_of_victims_that_the_config_no_longer_has_are_not_published(root, tmp_path):
+    import pandas as pd
+
+    gathered, records = (load_object(f"{root}/docs/publish.py:{name}") for name in ("gathered", "RECORDS"))
+    paths = [f"judgements/minimal/mnist/{model}/none/0/records.parquet" for model in ("lenet", "removed")]
+    for path in paths:
+        (tmp_path / path).parent.mkdir(parents=True)
+        pd.DataFrame({name: [0] for name in records["minimal"]}).to_parquet(tmp_path / path)
+    found = gathered("minimal", tmp_path, {paths[0]: {}, "judgements/minimal/mnist/lenet/none/0/accuracy.json": {}})
+    assert list(found["model"]) == ["lenet"]
+
+
 # In no manifest: timings, which differ from run to run, and the two tables of R1 that are of an older run
 UNLISTED = {"minimal_speed.csv", "stadv_explorations.csv", "stadv_post_mortem.csv"}
 
