@@ -3,6 +3,7 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -200,6 +201,21 @@ def test_data_that_a_study_needs_must_exist(shipped, schema):
     assert problems(config, schema) == []
     config["studies"]["transfer"]["matrices"][0]["dataset"] = "mine"
     assert problems(config, schema) == [f"datasets.mine.path: nowhere.npz does not exist; {FROM_HERE}"]
+
+
+def test_val_images_of_an_npz_file_and_val_exclude_each_other_before_any_job_starts(shipped, schema, tmp_path):
+    images, labels = np.zeros((40, 8, 8), np.uint8), np.arange(40) % 4
+    arrays = {
+        f"{name}_{part}": array for part in ("train", "val", "test") for name, array in (("x", images), ("y", labels))
+    }
+    np.savez(tmp_path / "mine.npz", **arrays)
+    config = copy.deepcopy(shipped)
+    config["datasets"]["mine"] = {"source": "npz", "path": str(tmp_path / "mine.npz"), "val": 5}
+    config["studies"]["transfer"]["matrices"][0]["dataset"] = "mine"
+    (line,) = problems(config, schema)
+    assert line.startswith("datasets.mine.val: 5 images would be set aside, but ")
+    del config["datasets"]["mine"]["val"]
+    assert problems(config, schema) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from foolflow.data.arrays import array_names, pairs_of
 from foolflow.data.layout import parts_of
 from foolflow.data.sources import source_files, splits_of
 from foolflow.errors import InvalidInput
@@ -27,15 +28,16 @@ def dataset_problems(key: str, dataset: Config, *, needed: bool) -> Iterator[str
         return
     if not Path(dataset["path"]).exists():
         yield missing_file(f"{key}.path", dataset["path"])
-    elif source == "folder":
-        try:
+        return
+    try:
+        if source == "folder":
             parts_of(dataset)
-        except InvalidInput as error:
-            yield f"{key}.{error}"
         else:
-            yield from braces(f"{key}.path", source_files(dataset))
+            pairs_of(dataset, array_names(Path(dataset["path"])))
+    except InvalidInput as error:
+        yield f"{key}.{error}"
     else:
-        yield from braces(f"{key}.path", [dataset["path"]])
+        yield from braces(f"{key}.path", source_files(dataset))
 
 
 def braces(key: str, files: Iterable[str]) -> Iterator[str]:
