@@ -14,7 +14,7 @@ from foolflow.errors import InvalidInput, in_one_line
 # Photos of some cameras are MPO files, JPEG files with further pictures attached. JPEG includes them.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 DEEP_MODES = ("I", "F")  # Pillow's modes with more than 8 bits per channel; converting them clips instead of scaling
-DEEP = ";16"  # in what Pillow decodes; it keeps the upper 8 bits of colour images without a word
+DEEP_FORMATS = ("PNG", "TIFF")  # whose colour images with 16 bits per channel Pillow cuts to 8 without a word
 GREY_MODES = ("1", "L", "LA", "La")
 WHITE = (255, 255, 255, 255)
 
@@ -55,7 +55,7 @@ def look_at(file: Path) -> Look:
         with Image.open(file, formats=FORMATS) as image:
             frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
             colour = _has_colour(image)
-            deep = image.mode.startswith(DEEP_MODES) or any(DEEP in str(tile.args) for tile in image.tile)
+            deep = image.mode.startswith(DEEP_MODES) or _is_cut(image)
             transparent = not deep and frames == 1 and _is_transparent(image)
             turned = _orientation(image) in UPRIGHT
             swapped = _orientation(image) >= 5 and turned
@@ -65,6 +65,11 @@ def look_at(file: Path) -> Look:
     if deep:
         raise InvalidInput(f"{file} has more than 8 bits per channel (mode {mode}); convert it to 8 bits")
     return Look(frames, colour, transparent, turned, (width, height) if swapped else (height, width))
+
+
+def _is_cut(image: Image.Image) -> bool:
+    """Whether Pillow decodes 16 bits per channel to 8; the layout of what it decodes names the bits."""
+    return image.format in DEEP_FORMATS and any(";16" in str(tile.args) for tile in image.tile)
 
 
 def open_image(file: Path, channels: int) -> Image.Image:

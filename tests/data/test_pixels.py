@@ -186,6 +186,18 @@ def test_pngs_with_16_bits_per_channel_are_refused_whatever_their_channels(tmp_p
         look_at(path)
 
 
+def test_images_with_16_bits_per_pixel_are_read(tmp_path):
+    """BMP files of 5, 6 and 5 bits for red, green and blue."""
+    pixels = struct.pack("<16H", *[0b11111_000000_00000] * 16)
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 4, 1, 16, 3, len(pixels), 0, 0, 0, 0)
+    masks = struct.pack("<III", 0xF800, 0x07E0, 0x001F)
+    first = struct.pack("<2sIHHI", b"BM", 66 + len(pixels), 0, 0, 66)
+    path = tmp_path / "a.bmp"
+    path.write_bytes(first + header + masks + pixels)
+    assert look_at(path).colour
+    assert (np.asarray(open_image(path, 3)) == (255, 0, 0)).all()
+
+
 def test_photos_of_cameras_with_several_pictures_are_read(tmp_path):
     first = Image.fromarray(PHOTO)
     path = saved(first, tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[first.resize((8, 8))])
