@@ -13,6 +13,7 @@ import ast
 import hashlib
 import os
 import shlex
+import sysconfig
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from foolflow.errors import InvalidInput, in_one_line
 from foolflow.workflow.project import PACKAGE, package_of, project_folder
 
 PLUMBING = "foolflow.jobs"
+LIBRARIES = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # the fields of a statement that hold statements
 
 
@@ -109,7 +111,9 @@ def _search_path(name: str) -> Iterator[Path]:
     """Yield the folders that loading a user's file appends to the path: its own, and the one that holds its package."""
     file = Path(name)
     yield file.parent
-    yield _above(file, len(package_of(file)[1]))
+    root = _above(file, len(package_of(file)[1]))
+    if root.resolve() not in LIBRARIES:  # the digest would follow every library that an installed package imports
+        yield root
 
 
 def _own_packages(name: str) -> Iterator[str]:

@@ -40,13 +40,15 @@ def load_object(reference: str) -> Any:
 def _import_file(file: Path) -> ModuleType:
     """Import a file as a part of its package or, outside a package, alone. Either way it can import its neighbours.
 
-    It is also imported alone if a library or Foolflow has the name of the package, as `scripts`.
+    It is also imported alone if a library or Foolflow has the name of the package, as `scripts`, and if a name on the
+    way to it has a dot.
     """
     root, packages = package_of(file)
+    as_part = bool(packages) and "." not in "".join((*packages, file.stem)) and _is_free(packages[0], root)
     register_user_file(file)
     sys.path += [folder for folder in (str(file.absolute().parent), str(root)) if folder not in sys.path]
     try:
-        if packages and _is_free(packages[0], root):
+        if as_part:
             return _import_from_package(file, root, packages)
         return _import_alone(file)
     except (Exception, SystemExit) as error:  # the user's file may raise anything
@@ -91,7 +93,11 @@ def _choose(package: str, root: Path) -> None:
 
 
 def _is_free(package: str, root: Path) -> bool:
-    return package not in sys.modules or package in _chosen or _root_of(package) == root
+    """Whether `package` is the user's, in the folder `root`, or no module that can be imported has its name."""
+    if package in sys.modules:
+        return package in _chosen or _root_of(package) == root
+    spec = PathFinder.find_spec(package)
+    return spec is None or spec.origin is None or Path(spec.origin).absolute().parents[1] == root
 
 
 def _root_of(package: str) -> Path | None:

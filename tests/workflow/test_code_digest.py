@@ -202,6 +202,23 @@ def test_a_users_file_reaches_the_package_that_it_is_in(tree, monkeypatch, folde
         assert digest(name) != before
 
 
+def test_a_file_in_an_installed_package_does_not_reach_the_other_libraries(tree, monkeypatch):
+    for file, text in {
+        "zoo/__init__": "",
+        "zoo/net": "from . import blocks\nimport other",
+        "zoo/blocks": "",
+        "other/__init__": "",
+    }.items():
+        path = tree / f"installed/{file}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    files = {f"installed/zoo/{name}.py" for name in ("__init__", "net", "blocks")}
+    assert closure("installed/zoo/net.py") == files | {"installed/other/__init__.py"}
+    clear_cache()
+    monkeypatch.setattr(module, "LIBRARIES", {(tree / "installed").resolve()})
+    assert closure("installed/zoo/net.py") == files
+
+
 def test_a_relative_import_beyond_the_working_directory_is_no_error(tree):
     """It fails when the file runs, which the file may expect."""
     (tree / "mine.py").write_text("try:\n    from ..layers import Block\nexcept ImportError:\n    Block = None\n")

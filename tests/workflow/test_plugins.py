@@ -1,5 +1,6 @@
 """Loading the user's own code, from a file alone or in a package."""
 
+import importlib
 import sys
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_package_with_the_name_of_an_imported_library_does_not_replace_it(tmp_
     write(tmp_path / "pytest", __init__="", net="from blocks_of_net import Block", blocks_of_net="Block = 3")
     assert load_object(f"{tmp_path}/pytest/net.py:Block") == 3
     assert sys.modules["pytest"] is pytest
+
+
+def test_a_package_with_the_name_of_a_library_that_is_not_imported_yet_does_not_replace_it(tmp_path, monkeypatch):
+    write(tmp_path / "libraries/seldom", __init__="NAME = 'library'")
+    write(tmp_path / "mine/seldom", __init__="NAME = 'mine'", net="Net = 3")
+    monkeypatch.syspath_prepend(tmp_path / "libraries")
+    assert load_object(f"{tmp_path}/mine/seldom/net.py:Net") == 3
+    assert importlib.import_module("seldom").NAME == "library"
+
+
+@pytest.mark.parametrize("path", ["v1.0/net", "zoo/net.v2"])
+def test_a_name_with_a_dot_can_be_imported(tmp_path, path):
+    folder, name = path.split("/")
+    write(tmp_path / folder, __init__="", **{name: "Net = 3"})
+    assert load_object(f"{tmp_path}/{path}.py:Net") == 3
 
 
 def test_a_package_that_fails_is_not_left_half_imported(tmp_path):
