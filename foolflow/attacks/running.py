@@ -75,7 +75,8 @@ def run_attack(
     batch_size = entry.get("batch_size") or default_batch_size(BATCH_SIZE, shape)
     firsts = share(range(0, len(selection.indices), batch_size), *shard)
     batches = [range(first, min(first + batch_size, len(selection.indices))) for first in firsts]
-    first_images = to_float(split.images[selection.indices[:TRIED]], device)  # the same ones for every shard
+    first = np.unique(selection.indices)[:TRIED]  # the same ones for every shard; an image may have several targets
+    first_images = to_float(split.images[first], device)
     samples = _samples(victim, first_images, entry)
     model = expected(victim, samples)
     in_all = len(each) * passes(entry, len(split.class_names), draws=samples).forward

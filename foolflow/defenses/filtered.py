@@ -96,12 +96,20 @@ def through_filter(victim: nn.Module, gradient: str, images: Tensor) -> Iterator
 
 
 def has_gradient(images_filter: Filter, images: Tensor) -> bool:
-    """Return whether a random direction of the filter's output has a derivative at more than a few pixels."""
+    """Return whether a random direction of the filter's output has a derivative at more than a few pixels.
+
+    The images are filtered one at a time, so that memory for one is enough.
+    """
+    shares = [_share_with_derivative(images_filter, image) for image in images.split(1)]
+    return sum(shares) > MIN_SHARE * len(shares)
+
+
+def _share_with_derivative(images_filter: Filter, images: Tensor) -> float:
     with torch.enable_grad():
         inputs = images.detach().requires_grad_()
         filtered = _differentiable_if_possible(images_filter, inputs)
         if not filtered.requires_grad:
-            return False
+            return 0.0
         direction = torch.randn(filtered.shape, generator=torch.Generator().manual_seed(0)).to(filtered)
         (gradient,) = torch.autograd.grad(filtered, inputs, direction, allow_unused=True)
-    return gradient is not None and bool((gradient.abs() > MIN_DERIVATIVE).float().mean() > MIN_SHARE)
+    return 0.0 if gradient is None else float((gradient.abs() > MIN_DERIVATIVE).float().mean())

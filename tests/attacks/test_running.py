@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -209,6 +211,13 @@ def test_the_gradient_of_a_filter_is_chosen_once_for_all_batches(trained, first)
     unchanged = np.isclose(whole, images / 255, atol=1e-3).reshape(60, -1).all(1)
     assert unchanged.sum() == (30 if first == "smooth" else 0)  # without a gradient, FGSM does nothing
     assert not victim.straight_through
+
+
+def test_the_gradient_of_a_filter_is_chosen_on_several_images_whatever_their_targets(trained, monkeypatch):
+    given = []
+    monkeypatch.setattr(running, "through_filter", lambda _, __, images: given.append(images) or nullcontext())
+    run(trained, {"method": "fgsm", "parameters": {"epsilon": 0.1}, "targets": "all", "images": 4})
+    assert len(given[0].flatten(1).unique(dim=0)) == 4
 
 
 def test_acceleration_tries_the_victim_as_it_will_run_frozen(trained, monkeypatch):
