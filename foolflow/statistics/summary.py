@@ -110,7 +110,8 @@ def warnings_of(tried: Sequence[Tried], budget: Budget) -> dict[str, list[str]]:
         for name, each in images.items()
         if len(each) < FEW
     }
-    iterative = next((one for name in ITERATIVE for one in tried if one.name == name), None)
+    suspects = [one for one in tried if _searches_within(one, budget)]
+    iterative = next((one for name in ITERATIVE for one in suspects if one.name == name), None)
     if iterative is not None:
         evidence = Evidence(
             iterative=_attacked(iterative, budget),
@@ -143,21 +144,23 @@ def _far_stronger(iterative: Tried, tried: Sequence[Tried], budget: Budget) -> I
                 )
 
 
+def _searches_within(one: Tried, budget: Budget) -> bool:
+    """Whether an attack's ball lies in the budget, so that it can be blamed for what it misses there."""
+    return one.epsilon_norm in (budget.norm, None) and not one.records["epsilon"].min() > budget.largest
+
+
 def _attacked(one: Tried, budget: Budget) -> Attacked:
-    """Return the attack's outcome on each image. An image beyond the budget counts as not fooled."""
+    """Return the attack's outcome on each image, and its ball.
+
+    An image beyond the budget counts as not fooled, so no ball is larger than the budget, whatever its norm.
+    """
     found = one.outcomes(budget)
     rows = one.records.iloc[found["row"]]
     within = rows[budget.norm] <= budget.largest
     prediction = rows["prediction"].where(within, rows["clean_prediction"])
     judged = rows[["index", "label", "clean_prediction"]].assign(prediction=prediction)
-    radius = _radius(rows)
-    return Attacked(one.name, judged, radius, budget.norm if radius is None else one.epsilon_norm)
-
-
-def _radius(records: pd.DataFrame) -> float | None:
-    """Return the largest epsilon; None for an attack without one."""
-    epsilon = float(records["epsilon"].max())
-    return None if np.isnan(epsilon) else epsilon
+    own = float(rows["epsilon"].max()) if one.epsilon_norm == budget.norm else np.nan
+    return Attacked(one.name, judged, float(np.fmin(own, budget.epsilon)))
 
 
 def headline(table: pd.DataFrame, victim: str, ball: str) -> str:

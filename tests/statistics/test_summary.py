@@ -144,6 +144,18 @@ def test_an_iterative_attack_of_another_norm_is_not_suspected():
     assert len(warnings_of([same, *controls, tried("minimal_linf", strong, norm="linf")], BUDGET)["pgd"]) == 3
 
 
+def test_an_attack_of_any_norm_that_succeeds_within_the_budget_is_a_sign_of_masking():
+    weak, strong = [0] * 200, [1] * 200
+    suspect = tried("pgd", weak, epsilon=0.1, norm="linf")
+    for other in (tried("l2", strong, epsilon=1.0, norm="l2"), tried("mine", strong, epsilon=8.0)):
+        assert "gradient masking" in warnings_of([suspect, other], BUDGET)["pgd"][0]
+
+
+def test_an_iterative_attack_with_a_larger_epsilon_than_the_budget_is_not_suspected():
+    wide = tried("pgd", [0] * 200, epsilon=0.2, norm="linf")
+    assert not warnings_of([wide, tried("fgsm", [1] * 200, epsilon=0.1, norm="linf")], BUDGET)
+
+
 def test_the_headline_names_accuracies_numbers_and_the_bound():
     table = summarise(1000, 890, [tried("pgd", [1] * 90 + [0] * 10)], BUDGET)
     assert headline(table, "mine", "L∞ 8/255") == (
