@@ -16,6 +16,7 @@ LONGEST = 24  # columns of the name of a model
 MARKERS = ("s", "D", "^")
 ROW = 0.32  # inches of a model
 BETWEEN_SEEDS = 0.2  # of a row
+ALL_SEEDS = 0.7  # of a row, at most
 # Published accuracies on other splits, which cannot be compared with our test accuracy.
 HIDDEN = ("published_train", "published_val")
 
@@ -54,19 +55,20 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
 def _draw_panel(axes: Axes, rows: pd.DataFrame, models: list[str], published: list[str]) -> None:
     """Draw the rows of a data set. models: from top to bottom. The training seeds of a model are below each other."""
     places = {model: place for place, model in enumerate(models)}
-    seeds = list(rows["seed"].unique())
-    offsets = {seed: BETWEEN_SEEDS * (place - (len(seeds) - 1) / 2) for place, seed in enumerate(seeds)}
-    heights = rows["model"].map(places) + rows["seed"].map(offsets)
-    several = f" (a dot for each of {len(seeds)} training seeds)" if len(seeds) > 1 else ""
+    each = rows.groupby("model")["seed"]
+    most = int(each.size().max())
+    from_middle = each.rank() - each.rank().groupby(rows["model"]).transform("mean")
+    heights = rows["model"].map(places) + min(BETWEEN_SEEDS, ALL_SEEDS / most) * from_middle
+    several = " (a dot for each training seed)" if most > 1 else ""
     errors = [100 * (rows["test"] - rows["low"]), 100 * (rows["high"] - rows["test"])]
     axes.errorbar(
         100 * rows["test"],
         heights,
         xerr=errors,
         fmt="o",
-        markersize=6 if len(seeds) == 1 else 4,
+        markersize=6 if most == 1 else 4,
         color=COLOURS[0],
-        capsize=3 if len(seeds) == 1 else 1.5,
+        capsize=3 if most == 1 else 1.5,
         label=f"Foolflow, 95 % interval{several}",
     )
     first = rows.drop_duplicates("model")  # a published value is one, whatever the number of seeds here
