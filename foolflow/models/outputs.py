@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 from foolflow.errors import InvalidInput
 
 ROW_TOLERANCE = 1e-3  # of the sum of a row of probabilities
-MASKED = 1e3  # times the size of the two highest logits: a logit that lies farther below them masks its class
+MASKED = 1e3  # times the size of the two highest logits, 1 at least: one that lies farther below masks its class
 
 SOFTMAX = (
     torch.softmax,
@@ -73,14 +73,14 @@ def is_masked(logits: Tensor) -> Tensor:
     They say nothing about the size of the other logits, nor about their rounding errors.
     """
     highest = logits.topk(2, dim=1).values
-    return highest[:, :1] - logits > MASKED * highest.abs().amax(1, keepdim=True)
+    return highest[:, :1] - logits > MASKED * highest.abs().amax(1, keepdim=True).clamp_min(1)
 
 
 def are_close(found: Tensor, wanted: Tensor, tolerance: float) -> bool:
     """Return whether logits (N, K) agree.
 
-    tolerance: relative to the largest logit that is wanted, finite and not masked. A masked one, which can be much
-        larger, may also differ by this share of itself.
+    tolerance: relative to the largest logit that is wanted, finite and not masked. Each logit may also differ by this
+        share of itself, because masked ones can be much larger.
     """
     finite = wanted.nan_to_num(posinf=0, neginf=0)
     scale = float(finite.masked_fill(is_masked(finite), 0).abs().max())

@@ -20,6 +20,7 @@ INFINITE = float("inf")
         ([5.0, -2.0, -1e9], [1.0, 2.0, -1e9], False),
         ([1.0, 2.0, -1e9], [1.0, 2.0, -1e9 - 64], True),  # adjacent float32 numbers
         ([1.0, 2.0, -1e9], [1.0, 2.0, -1e8], False),
+        ([0.0, 0.0, -3.0], [0.0, 1e-6, -3.0], True),  # low, but no mask
     ],
 )
 def test_logits_are_compared_on_the_scale_of_those_that_mask_no_class(found, wanted, close):
