@@ -129,9 +129,17 @@ def _not_different(data: pd.DataFrame) -> list[str]:
 
 
 def _untested(data: pd.DataFrame) -> list[str]:
-    """Return the attacks under which some defended victim was not compared with the undefended one."""
-    rows = data[(data["defense"] != UNDEFENDED) & (data["kind"] != WORST) & data["holm_p"].isna()]
-    return list(dict.fromkeys(rows["kind"].str.replace("_", " ") + " " + rows["attack"]))
+    """Return the attacks under which no defended victim was compared with the undefended one, or else the victims."""
+    defended = data[(data["defense"] != UNDEFENDED) & (data["kind"] != WORST)]
+    found = []
+    for (kind, attack), rows in groups(defended, "kind", "attack"):
+        name, missing = f"{kind.replace('_', ' ')} {attack}", rows[rows["holm_p"].isna()]
+        if len(missing) == len(rows):
+            found.append(name)
+        else:
+            victims = missing[["model", "defense", "seed"]].itertuples(index=False)
+            found += [f"{_victim(data, *victim)} under {name}" for victim in victims]
+    return found
 
 
 def _agreement(data: pd.DataFrame) -> list[str]:

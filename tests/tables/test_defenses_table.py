@@ -164,6 +164,12 @@ def test_attacks_that_were_not_compared_with_none_are_named(root):
         "Each defense differs significantly from none at 5 % under every attack that was tested (1 test). Not tested: "
         "adaptive pgd_adaptive and white box pgd_huge."
     )
+    elsewhere = [replace(cell("squeeze", "white_box", "pgd", 20), model="lenet")]
+    assert (
+        made([*shown, *elsewhere], root, "digits")
+        .findings[-1]
+        .endswith("(1 test). Not tested: squeeze (lenet, seed 0) under white box pgd.")
+    )
 
 
 def test_masking_is_flagged_in_its_row_and_explained_in_a_finding(root):
