@@ -87,6 +87,7 @@ INVALID = {
     ),
     "names that do not exist": (RESNET | {"classes": "no.txt"}, ".classes: no.txt does not exist"),
     "a network that does not exist": (RESNET | {"torchvision": "resnet17"}, ".torchvision: 'resnet17' is not among"),
+    "a network with weights": (RESNET | {"torchvision": "resnet18.IMAGENET1K_V1"}, "is not among the networks of"),
     "a network in capitals": (RESNET | {"torchvision": "ResNet18"}, "among the networks of torchvision: resnet18, "),
     "a mean that is a number": (RESNET | {"mean": 0.5}, ".mean: 0.5 is not a list; write [0.5]"),
     "two means": (RESNET | {"mean": [0.5, 0.5]}, ".mean: 2 numbers; give one, or one for each of the three channels"),

@@ -58,7 +58,7 @@ def factory_problems(key: str, library: str, name: str) -> Iterator[str]:
     folder = Path(spec.submodule_search_locations[0]) / "models"
     sources = [file.read_text(encoding="utf-8") for file in sorted(folder.glob("*.py"))]
     names = {found[1] for source in sources for found in _REGISTERED.finditer(source)}
-    base = name.partition(".")[0]
+    base = name.partition(".")[0] if library == "timm" else name  # timm names the weights after a dot
     # Former names of networks stand in quotes.
     if names and base not in names and not any(f"'{base}'" in source for source in sources):
         yield from unknown(f"{key}.{library}", [name], f"networks of {library}", sorted(names))
