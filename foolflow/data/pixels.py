@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from foolflow.errors import InvalidInput, in_one_line
 
@@ -67,7 +67,7 @@ def look_at(file: Path) -> Look:
     return Look(frames, colour, transparent, turned, (width, height) if swapped else (height, width))
 
 
-def _is_cut(image: Image.Image) -> bool:
+def _is_cut(image: ImageFile.ImageFile) -> bool:
     """Whether Pillow decodes 16 bits per channel to 8; the layout of what it decodes names the bits."""
     return image.format in DEEP_FORMATS and any(";16" in str(tile.args) for tile in image.tile)
 
