@@ -17,6 +17,7 @@ rule inspect_victim:
         "<logs>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.log",
     benchmark:
         "<benchmarks>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.tsv"
+    priority: 10  # its warnings come before the attacks; as their ancient input, it would hide what is outdated
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -102,7 +103,6 @@ rule plan_attacks:
     """Choose how many images each attack on a victim gets, so that all fit the budget."""
     input:
         speed=rules.time_victim.output.speed,
-        inspected=ancient(rules.inspect_victim.output.inspection),  # its warnings come before anything is attacked
     output:
         images=expand(f"{INSPECTED}/images/{{attack}}.json", attack=robustness.attacks(config), allow_missing=True),
         plan=f"{INSPECTED}/plan.json",
