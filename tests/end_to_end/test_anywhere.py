@@ -189,7 +189,9 @@ def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
     words = shlex.split(command.replace("path/to/foolflow", str(root)))
     planned = snakemake(elsewhere, *words, "--dry-run")
     assert "attack_victim" in planned
-    snakemake(elsewhere, *(word.replace("robustness", "plan") for word in words))
+    assert words[0] == "page"
+    snakemake(elsewhere, "plan", *words[1:])
+    assert not (elsewhere / "results/attacks").exists()
     plan = json.loads((elsewhere / "results/robustness/photos/mine/none/0/plan.json").read_text())
     assert [one["available"] for one in plan["attacks"]] == [4] * 8
     weights = torch.load(elsewhere / "resnet18.pth", weights_only=True)
