@@ -17,7 +17,9 @@ rule inspect_victim:
         "<logs>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.log",
     benchmark:
         "<benchmarks>/robustness/{dataset}/{model}/{defense}/{seed}/inspection.tsv"
-    priority: 10  # its warnings come before the attacks; as their ancient input, it would hide what is outdated
+    # Its warnings come before the attacks. It is not an ancient() input of theirs, because Snakemake would then overlook
+    # outdated judgements.
+    priority: 10
     conda:
         "../envs/torch.yaml"
     threads: 1
