@@ -40,6 +40,18 @@ class Defended:
     right: pd.Series
     history: pd.DataFrame | None
 
+    @property
+    def epochs(self) -> int | None:
+        return None if self.history is None else len(self.history)
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.history is None else float(self.history["seconds"].sum())
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        return None if self.history is None else float(self.history["seconds"].mean())
+
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table. spec: title; victims, each with `trained` and `cells`, the adversarial sets that it judged."""
@@ -53,7 +65,11 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 
 
 def tabulate(title: str, victims: Sequence[Defended]) -> Table:
-    """Build the table. The CSV has fractions and seconds; `holm_p` compares clean predictions with the undefended."""
+    """Build the table.
+
+    Its CSV has fractions and seconds. `times_none` is the ratio of the seconds per epoch: the number of epochs belongs
+    to the recipe of a victim, not to its defense. `holm_p` compares clean predictions with the undefended.
+    """
     undefended = {(one.model, one.seed): one for one in victims if one.defense == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get((one.model, one.seed))) for one in victims])
     tested = data["p_value"].notna()
@@ -69,11 +85,14 @@ def tabulate(title: str, victims: Sequence[Defended]) -> Table:
         images=links(display, [{"clean %": to_victim(vars(one))} for one in victims]),
         notes=[
             "Training time: of the epochs of this run, on its machine, where other jobs may have run at the same time; "
-            "a filter that acts only at test time needs no training. 'Times undefended': divided by the training time "
-            "of the undefended victim of the same seed.",
+            "a filter that acts only at test time needs no training. It depends on the number of epochs, which each "
+            "recipe chooses, so defenses are compared by their time per epoch, the training time divided by the "
+            "number of epochs. 'Per epoch, times undefended': the time per epoch, divided by that of the undefended "
+            "victim of the same seed.",
             "Clean %: the accuracy on the n attacked test images before the attack, with Wilson's 95 % interval. "
             "'Points lost' is relative to the undefended victim of the same seed, on the same images: "
             f"{counted(int(tested.sum()), 'exact McNemar test')}, one family, corrected after Holm.",
+            *_epochs_note(data),
         ],
         varies=True,
     )
@@ -81,11 +100,11 @@ def tabulate(title: str, victims: Sequence[Defended]) -> Table:
 
 def _row(one: Defended, undefended: Defended | None) -> dict[str, Any]:
     low, high = wilson_interval(int(one.right.sum()), len(one.right))
-    seconds, epochs = _training(one)
     row = {
         **{key: getattr(one, key) for key in VICTIM},
-        "epochs": epochs,
-        "seconds": seconds,
+        "epochs": one.epochs,
+        "seconds": one.seconds,
+        "seconds_per_epoch": one.seconds_per_epoch,
         "times_none": None,
         "n": len(one.right),
         "clean": one.right.mean(),
@@ -97,17 +116,22 @@ def _row(one: Defended, undefended: Defended | None) -> dict[str, Any]:
     if undefended is None or undefended is one:
         return row
     both = on_common_images([undefended.right, one.right]).to_numpy()
-    before = _training(undefended)[0]
+    here, before = one.seconds_per_epoch, undefended.seconds_per_epoch
     return row | {
-        "times_none": seconds / before if seconds is not None and before else None,
+        "times_none": here / before if here is not None and before else None,
         "lost": both[:, 0].mean() - both[:, 1].mean() if len(both) else None,
         "p_value": compare_paired(both[:, 0], both[:, 1]).p_value if len(both) else None,
     }
 
 
-def _training(one: Defended) -> tuple[float | None, int | None]:
-    """Return the seconds and the number of the epochs."""
-    return (None, None) if one.history is None else (float(one.history["seconds"].sum()), len(one.history))
+def _epochs_note(data: pd.DataFrame) -> Iterator[str]:
+    """Say that points lost also reflect the number of epochs, if it differs between victims that are compared."""
+    compared = data.groupby(["model", "seed"]).filter(lambda rows: rows["lost"].notna().any())
+    if len(compared) and (compared.groupby(["model", "seed"])["epochs"].nunique() > 1).any():
+        yield (
+            "'Points lost' also reflects the number of epochs, which differs between the victims of "
+            f"{'a model' if data['model'].nunique() > 1 else 'the model'}: it is not the effect of the defense alone."
+        )
 
 
 def _display(data: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +141,8 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         **({"seed": data["seed"].astype(str)} if data["seed"].nunique() > 1 else {}),
         "epochs": data["epochs"].map(lambda epochs: "" if pd.isna(epochs) else f"{epochs:.0f}"),
         "training time": data["seconds"].map(lambda seconds: "" if pd.isna(seconds) else duration(seconds)),
-        "times undefended": data["times_none"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.2f}"),
+        "time per epoch": data["seconds_per_epoch"].map(_short),
+        "per epoch, times undefended": data["times_none"].map(lambda ratio: "" if pd.isna(ratio) else f"{ratio:.2f}"),
         "clean %": data["clean"].map(percent),
         "95 % interval": percent_intervals(data),
         "n": data["n"].map("{:,}".format),
@@ -127,6 +152,13 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     return without_empty_columns(pd.DataFrame(columns))
 
 
+def _short(seconds: float | None) -> str:
+    """Format a duration for readers, with two digits below 10 s, as an epoch may take less than one."""
+    if seconds is None or pd.isna(seconds):
+        return ""
+    return f"{seconds:.2g} s" if seconds < 10 else duration(seconds)
+
+
 def _lost(difference: float | None) -> str:
     if difference is None or pd.isna(difference):
         return ""
@@ -134,7 +166,7 @@ def _lost(difference: float | None) -> str:
 
 
 def _findings(data: pd.DataFrame) -> Iterator[str]:
-    """Say for each model which defense takes longest to train, and which ones lose clean accuracy."""
+    """Say for each model which defense takes the longest time per epoch, and which ones lose clean accuracy."""
     first = data[data["seed"] == data["seed"].min()]
     of_seed = f" (seed {data['seed'].min()})" if data["seed"].nunique() > 1 else ""
     for model, rows in first.groupby("model", sort=False):
@@ -142,16 +174,16 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         trained = rows.dropna(subset="times_none")
         if len(trained):
             top = trained.loc[trained["times_none"].idxmax()]
-            time, ratio = duration(top["seconds"]), f"{top['times_none']:.2f}"
+            time, ratio = _short(top["seconds_per_epoch"]), f"{top['times_none']:.2f}"
             if top["times_none"] < 1:
                 yield (
-                    f"No defense{where} trains longer than the undefended network; the longest is {top['defense']}, "
-                    f"{time}, {ratio} times as long."
+                    f"No defense{where} takes longer per epoch than the undefended network; the longest time per epoch "
+                    f"is that with {top['defense']}: {time}, {ratio} times as long."
                 )
             else:
                 yield (
-                    f"The longest training{where} is that with {top['defense']}: {time}, {ratio} times that of the "
-                    "undefended network."
+                    f"The longest time per epoch{where} is that with {top['defense']}: {time}, {ratio} times that of "
+                    "the undefended network."
                 )
         compared = rows.dropna(subset="lost")
         significant = compared[compared["holm_p"] < SIGNIFICANT].sort_values("lost", ascending=False, kind="stable")
