@@ -53,7 +53,9 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
     """Build the table.
 
     Its CSV has the medians with their intervals, infinite where too few images were fooled. `times_none` and `holm_p`
-    compare the flow loss of stAdv, or the L2 distance of another attack, with that on the undefended victim.
+    compare the flow loss of stAdv, or the L2 distance of another attack, with that on the undefended victim, both on
+    the images that both victims classify correctly: a victim that is right on the easy images alone would otherwise
+    seem robust.
     """
     undefended = {_opponent(one): one for one in attacked if one.cell["defense"] == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get(_opponent(one))) for one in attacked])
@@ -75,9 +77,12 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
             "the pixel that moves farthest, the shift of the whole image and the deformation, which is what remains "
             "without the shift, in pixels. SSIM: the structural similarity at or above which half of the images are "
             "fooled, empty if fewer than half are.",
-            "'Times undefended': the median flow loss (stAdv) or L2 (other attacks), divided by that on the undefended "
-            "victim of the same seed. p: the distances of the images that both classify correctly are compared image "
-            f"by image: {counted(int(tested.sum()), 'Wilcoxon signed-rank test')}, one family, corrected after Holm.",
+            "'Times undefended' and p compare the flow loss (stAdv) or L2 (other attacks) with that on the undefended "
+            "victim of the same seed, on the images that both classify correctly, which may be fewer than n. 'Times "
+            "undefended': the median over these images, divided by the undefended victim's over the same images; it "
+            "may differ from the ratio of the medians in the table, and is empty if either median is infinite. p: the "
+            f"distances are compared image by image: {counted(int(tested.sum()), 'Wilcoxon signed-rank test')}, one "
+            "family, corrected after Holm.",
         ],
     )
 
@@ -104,11 +109,14 @@ def _row(one: Attacked, undefended: Attacked | None) -> dict[str, Any]:
         "nearer": None,
         "p_value": None,
     }
-    if undefended is None or undefended is one or not len(right) or not len(undefended.right):
+    if undefended is None or undefended is one:
         return row
     here, before = (distances(which.right, one.compared) for which in (one, undefended))
     both = here.index.intersection(before.index)
-    test = compare_distances(here[both].to_numpy(), before[both].to_numpy())
+    if not len(both):
+        return row
+    here, before = here[both], before[both]
+    test = compare_distances(here.to_numpy(), before.to_numpy())
     medians = quantile(here, 0.5), quantile(before, 0.5)
     return row | {
         "times_none": medians[0] / medians[1] if np.isfinite(medians).all() and medians[1] > 0 else None,
@@ -183,8 +191,8 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         found = f"significantly {way}" if row["holm_p"] < SIGNIFICANT else "not significantly nearer or farther"
         distance = f"with a median {size} of {_number(median)}" if np.isfinite(median) else "too few for a median"
         if pd.isna(row["times_none"]):
-            compared = f"; {found} than without the defense"
+            compared = f"{found} than without the defense"
         else:
-            compared = f", {row['times_none']:.2f} times that without the defense ({found})"
+            compared = f"the median {size} is {row['times_none']:.2f} times that without the defense ({found})"
         fooled = f"{row['attack']} fools {percent(row['success'], 1)} % of the images"
-        yield f"{victim}{seed}: {fooled}, {distance}{compared}."
+        yield f"{victim}{seed}: {fooled}, {distance}; on the images that both classify correctly, {compared}."

@@ -8,11 +8,11 @@ from foolflow.tables.defenses_distances import Attacked, tabulate
 N = 60
 
 
-def attacked(defense, sizes, fooled=N, attack="stadv", seed=0, wrong=0, flow=True):
-    """Return an attack on N images: `wrong` clean errors, then `fooled` successes, at these distances."""
-    index = np.arange(N)
+def attacked(defense, sizes, fooled=N, attack="stadv", seed=0, wrong=0, flow=True, n=N):
+    """Return an attack on n images: `wrong` clean errors, then `fooled` successes, at these distances."""
+    index = np.arange(n)
     success = (index >= wrong) & (index < wrong + fooled)
-    sizes = np.broadcast_to(np.asarray(sizes, float), N)
+    sizes = np.broadcast_to(np.asarray(sizes, float), n)
     records = pd.DataFrame(
         {"index": index, "label": 0, "clean_prediction": (index < wrong).astype(int), "success": success}
         | {"l2": sizes, "ssim": 1 - sizes / 100}
@@ -35,7 +35,8 @@ def test_an_image_that_is_not_fooled_is_infinitely_far():
     assert shown.loc["hard", "median flow loss"] == "∞"
     assert shown.loc["hard", "median SSIM"] == ""
     assert table.findings == [
-        "hard: stadv fools 33.3 % of the images, too few for a median; significantly farther than without the defense."
+        "hard: stadv fools 33.3 % of the images, too few for a median; on the images that both classify correctly, "
+        "significantly farther than without the defense."
     ]
 
 
@@ -57,13 +58,45 @@ def test_the_main_size_is_compared_with_the_undefended_victim_on_the_images_that
     assert data["holm_p"].isna().tolist() == [True, False, False, True, False]
     assert data.loc[("same", "deepfool"), ["times_none", "holm_p"]].tolist() == [1, 1]
     first, second, third = table.findings
-    assert first.endswith("3.00 times that without the defense (significantly farther).")
+    assert first.endswith("the median flow loss is 3.00 times that without the defense (significantly farther).")
     assert "(significantly nearer)" in second
     assert third == (
-        "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00, 1.00 times that without the defense "
-        "(not significantly nearer or farther)."
+        "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00; on the images that both classify "
+        "correctly, the median L2 is 1.00 times that without the defense (not significantly nearer or farther)."
     )
     assert "3 Wilcoxon signed-rank tests, one family" in table.notes[1]
+
+
+def test_the_ratio_is_that_of_the_images_that_both_get_right():
+    """The defended victim is right only on the 40 images that are hard to attack without the defense, too."""
+    without = attacked("none", [0.1] * 60 + [5] * 40, fooled=100, n=100)
+    table = tabulate("title", [without, attacked("hard", 4.9, wrong=60, fooled=40, n=100)])
+    none, hard = table.data.to_dict("records")
+    assert (none["median_l2"], hard["median_l2"]) == (0.1, 4.9)  # over each victim's own correct images
+    assert hard["times_none"] == pytest.approx(0.98)
+    assert table.findings == [
+        "hard: stadv fools 100.0 % of the images, with a median flow loss of 49.0; on the images that both classify "
+        "correctly, the median flow loss is 0.98 times that without the defense (significantly nearer)."
+    ]
+
+
+def test_a_median_that_is_infinite_on_the_common_images_has_no_ratio():
+    # Of the undefended victim's images, 40 of 60 are fooled, but none of the 20 that the defended one gets right.
+    table = tabulate("title", [attacked("none", 1, fooled=40), attacked("hard", 2, wrong=40)])
+    assert table.data["median_l2"].tolist() == [1, 2]
+    assert table.data["times_none"].isna().all()
+    assert table.findings == [
+        "hard: stadv fools 100.0 % of the images, with a median flow loss of 20.0; on the images that both classify "
+        "correctly, significantly nearer than without the defense."
+    ]
+
+
+def test_victims_without_a_common_correct_image_are_not_compared():
+    late, other = attacked("none", 1, wrong=30), attacked("hard", 1, wrong=30)
+    early = Attacked(other.cell, other.records.assign(index=N - 1 - other.records["index"]))
+    table = tabulate("title", [late, early])
+    assert table.data[["times_none", "holm_p"]].isna().all(axis=None)
+    assert table.findings == []
 
 
 def test_a_victim_without_a_correct_image_or_an_undefended_one_has_no_comparison():
