@@ -41,6 +41,7 @@ def deepfool(
     norm: str = "l2",
     classes: int = 10,
     nearest: int = 4,
+    leave: str = "label",
 ) -> Adversarial:
     """Step to the nearest linearised decision boundary until the class changes
     (Moosavi-Dezfooli et al. 2016, arXiv 1511.04599, algorithm 2; equation 11 for L-infinity).
@@ -54,12 +55,16 @@ def deepfool(
         that are nearest by the current gap and the length of the last known gradient. The paper uses all of them
         (`classes - 1`), which costs up to half as much again and ends at the same images with few exceptions.
         Images that are not fooled by then are hard, and every step on them uses all rivals.
+    leave: the class that an image has to leave: its `label`, so that misclassified images are returned unchanged; or the
+        `prediction` for the original, as in the paper, whose algorithm knows no labels. It then moves misclassified
+        images, too, and some of them become right.
     Each iterate is clipped to [0, 1] before the next step, so that no step is spent on what the clipping undoes.
-    Misclassified images are returned unchanged. Finished images leave the batch.
+    Finished images leave the batch.
     Raises InvalidInput if images leave [0, 1], a label is not a class, a parameter is out of range, or the model's
     logits are not finite.
     """
     check_choice("norm", norm, NORMS)
+    check_choice("leave", leave, ("label", "prediction"))
     if steps < 0 or overshoot < 0 or classes < 2 or nearest < 1:
         raise InvalidInput(
             f"steps {steps}, overshoot {overshoot}: not negative; classes {classes}: at least 2; "
@@ -68,7 +73,8 @@ def deepfool(
     adversarial = images.clone()
     iterations, evaluations = torch.zeros_like(labels), torch.zeros_like(labels)
     inputs, logits = _forward(model, images)
-    active = _start(images, labels, logits.detach(), classes)
+    left = labels if leave == "label" else logits.detach().argmax(1)
+    active = _start(images, left, logits.detach(), classes)
     for step in range(steps):
         standing = (~is_clear_success(logits.detach(), active.labels, None, active.scale)).nonzero().squeeze(1)
         if len(standing) == 0:
@@ -93,7 +99,7 @@ def deepfool(
 class _Active:
     """The M images that are still in the batch.
 
-    rows: their indices among all images, (M,).  rivals: the classes to step towards, (M, K).
+    rows: their indices among all images, (M,).  labels: the classes to leave, (M,).  rivals: the classes to step towards, (M, K).
     lengths: of the last known gradient of each rival's gap, (M, K).  scale: the `clean_scale`, (M,).
     """
 

@@ -86,6 +86,19 @@ def test_correct_images_are_fooled_and_misclassified_ones_unchanged(trained):
     assert made.images.max() <= 1
 
 
+def test_without_labels_every_image_leaves_its_prediction_and_some_become_right(trained):
+    made = deepfool(trained.model, trained.images, trained.labels, leave="prediction")
+    with_labels = deepfool(trained.model, trained.images, trained.labels)
+    before = trained.model(trained.images).argmax(1)
+    wrong = before != trained.labels
+    after = trained.model(made.images).argmax(1)
+    assert (after != before).all()
+    assert torch.equal(made.predictions, after)
+    assert (after[wrong] == trained.labels[wrong]).any()
+    assert torch.equal(made.success, after != trained.labels)
+    assert (made.images[~wrong] - with_labels.images[~wrong]).abs().max() < 1e-4
+
+
 def test_an_image_does_not_depend_on_its_batch_or_the_order(trained):
     images, labels = trained.images[:40], trained.labels[:40]
     together = deepfool(trained.model, images, labels)
@@ -157,7 +170,9 @@ def test_a_flat_model_is_not_fooled_and_stays_finite():
     assert not made.success.any()
 
 
-@pytest.mark.parametrize("change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}, {"nearest": 0}])
+@pytest.mark.parametrize(
+    "change", [{"norm": "l1"}, {"steps": -1}, {"overshoot": -0.1}, {"classes": 1}, {"nearest": 0}, {"leave": "x"}]
+)
 def test_parameters_out_of_range_are_rejected(change):
     model, images, labels, _ = case(0, "l2")
     with pytest.raises(InvalidInput, match=next(iter(change))):
