@@ -16,7 +16,12 @@ from foolflow.statistics.paired import compare_paired, holm
 from foolflow.statistics.robustness import on_common_images, worst_case
 from foolflow.statistics.summary import WORST
 from foolflow.tables.defenses_findings import clean_accuracy, findings, groups
-from foolflow.tables.defenses_protocols import PROTOCOLS, protocol_findings, protocol_of
+from foolflow.tables.defenses_protocols import (
+    PROTOCOLS,
+    comparable_protocols,
+    protocol_findings,
+    protocol_of,
+)
 from foolflow.tables.flattery import Contest, contests
 from foolflow.tables.letters import LETTERS, lettered
 from foolflow.tables.letters import MEANING as MEANING_OF_LETTERS
@@ -84,7 +89,7 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
 def tabulate(
     title: str, dataset: str, cells: Sequence[Cell], roles: Roles | None, reference: Mapping[str, Any]
 ) -> Table:
-    """Build the table. reference: reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
+    """Build the table. reference: as reference/r3_defenses.yaml, in percent; the table's CSV has fractions.
 
     The CSV has a row for each cell and, of the kind `worst case`, one for each victim. `counts` tells which cells are
     part of it. `holm_p` compares the accuracy with that of the undefended victim of the same seed under the same
@@ -134,8 +139,8 @@ def tabulate(
 
 
 def _row(cell: Cell, published: Mapping[str, Any], protocol: Mapping[str, Any]) -> dict[str, Any]:
-    right, known = _right(cell.outcomes, "prediction"), published.get(cell.defense, {})
-    comparable = cell.kind in PROTOCOLS and cell.attack in known
+    right, known = _right(cell.outcomes, "prediction"), published.get(cell.model, {}).get(cell.defense, {})
+    comparable = cell.attack in known and cell.kind in comparable_protocols(cell.defense, protocol)
     return {
         **_measures(cell.victim, cell.kind, cell.attack, right, _right(cell.outcomes, "clean_prediction")),
         "epsilon": cell.radius if np.isfinite(cell.radius) else None,
@@ -202,10 +207,16 @@ def _by_victim(cells: Sequence[Cell]) -> dict[tuple[str, str, int], list[Cell]]:
 
 
 def _p_values(cells: Sequence[Cell], excluding: str | None) -> pd.Series:
-    """Return Holm's p-values of the paired comparisons with the undefended victims, by the index of the cell."""
+    """Return Holm's p-values of the paired comparisons with the undefended victims, by the index of the cell.
+
+    Static attacks are not compared: their images were made on the undefended victim, so that almost any other network
+    withstands more of them, defended or not.
+    """
     undefended = {(cell.model, cell.seed, cell.kind, cell.attack): cell for cell in cells if cell.defense == UNDEFENDED}
     p_values: dict[int, float] = {}
     for index, cell in enumerate(cells):
+        if cell.kind == "static":
+            continue
         other = undefended.get((cell.model, cell.seed, cell.kind, cell.attack)) or undefended.get(
             (cell.model, cell.seed, "white_box", cell.repeats or "")
         )
@@ -223,11 +234,7 @@ def _signs(cells: Sequence[Cell], undefended: Sequence[Cell], roles: Roles | Non
     if roles.iterative not in white:
         return
     others = {"static": "transferred", "black_box": "black-box", "adaptive": "adaptive"}
-    stronger = tuple(
-        (others[cell.kind], _attacked(cell))
-        for cell in cells
-        if cell.kind in ("black_box", "adaptive") or (cell.kind == "static" and cell.attack == roles.iterative)
-    )
+    stronger = tuple((others[cell.kind], _attacked(cell)) for cell in cells if cell.kind in others)
     transferred = {cell.attack: _attacked(cell) for cell in cells if cell.kind == "static"}
     single = roles.single_step or ""
     reference = next((_attacked(cell) for cell in undefended if cell.attack == single), None)
@@ -279,7 +286,7 @@ def _display(data: pd.DataFrame, roles: Roles | None) -> pd.DataFrame:
         for row in rows.to_dict("records"):
             interval = f"{percent(row['low'], 1)} to {percent(row['high'], 1)}"
             line[_column(row["kind"], row["attack"])] = _with_loss(percent(row["accuracy"]), interval, row["loss"])
-            if row["kind"] in PROTOCOLS:
+            if row["kind"] in PROTOCOLS and pd.notna(row["published"]):
                 words = row["kind"].replace("_", " ")
                 line[f"published: {row['attack']} %"] = percent(row["published"])
                 line[f"{VERSUS}: {row['attack']}, {words}"] = verdict(
@@ -367,7 +374,8 @@ def _notes(
     if tests:
         notes.append(
             "Each defense was compared with none under the same attack, image by image (an adaptive attack with the "
-            "white-box one that it repeats on a victim without a filter): "
+            "white-box one that it repeats on a victim without a filter; static attacks are left out, because almost any "
+            "other network withstands more of images made on the undefended one): "
             f"{counted(tests, 'exact McNemar test')}, one family over all defenses, attacks and seeds of this table, "
             "corrected after Holm."
         )

@@ -129,8 +129,11 @@ def _not_different(data: pd.DataFrame) -> list[str]:
 
 
 def _untested(data: pd.DataFrame) -> list[str]:
-    """Return the attacks under which no defended victim was compared with the undefended one, or else the victims."""
-    defended = data[(data["defense"] != UNDEFENDED) & (data["kind"] != WORST)]
+    """Return the attacks under which no defended victim was compared with the undefended one, or else the victims.
+
+    Static attacks, which never are, have a note of their own.
+    """
+    defended = data[(data["defense"] != UNDEFENDED) & ~data["kind"].isin([WORST, "static"])]
     found = []
     for (kind, attack), rows in groups(defended, "kind", "attack"):
         name, missing = f"{kind.replace('_', ' ')} {attack}", rows[rows["holm_p"].isna()]

@@ -18,22 +18,32 @@ def protocol_of(defense: str, protocol: Mapping[str, Any]) -> str:
     return protocol[defense]["kind"] if defense in protocol else "static"
 
 
+def comparable_protocols(defense: str, protocol: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the protocols under which a published accuracy may have been measured: all that the text leaves open."""
+    known = protocol.get(defense, {})
+    return (known["kind"],) if known.get("stated") else PROTOCOLS
+
+
 def protocol_findings(
-    data: pd.DataFrame, published: Mapping[str, Mapping[str, float]], protocol: Mapping[str, Any], roles: Roles | None
+    data: pd.DataFrame,
+    published: Mapping[str, Mapping[str, Mapping[str, float]]],
+    protocol: Mapping[str, Any],
+    roles: Roles | None,
 ) -> Iterator[str]:
     """Yield a sentence for each published accuracy under attack, and for each that the publication leaves out.
 
-    data: that of the table, see `foolflow.tables.defenses.tabulate`.  published: percentages by defense and attack.
+    data: that of the table, see `foolflow.tables.defenses.tabulate`.  published: percentages by model, defense and attack.
     roles: the attacks that reveal masking; the iterative one is what a single step is measured by.
     """
-    attacks = list(dict.fromkeys(name for known in published.values() for name in known if name != "clean"))
     rows = data[data["seed"] == data["seed"].min()]
     for model in rows["model"].unique():
         of_model = rows[rows["model"] == model]
         names = [model] if rows["model"].nunique() > 1 else []
         names += [f"seed {data['seed'].min()}"] if data["seed"].nunique() > 1 else []
         where = f" ({', '.join(names)})" if names else ""
-        for defense, known in published.items():
+        of_network = published.get(model, {})
+        attacks = list(dict.fromkeys(name for known in of_network.values() for name in known if name != "clean"))
+        for defense, known in of_network.items():
             for attack in attacks:
                 ours = of_model[(of_model["defense"] == defense) & (of_model["attack"] == attack)]
                 found = {row["kind"]: row for row in ours.to_dict("records") if row["kind"] in PROTOCOLS}
@@ -53,8 +63,9 @@ def _defended(
     start = f"Published for {defense} under {attack}: {theirs:.1f} %. Ours{where} is {_both(found)}."
     if defense not in protocol:
         return start
-    kind = protocol[defense]["kind"]
-    return f"{start} The text says that {protocol[defense]['words']}, so {_words(kind)} is the likelier comparison."
+    described = protocol[defense]
+    which = "only" if described["stated"] else "likelier"
+    return f"{start} The text says that {described['words']}, so {_words(described['kind'])} is the {which} comparison."
 
 
 def _undefended(
