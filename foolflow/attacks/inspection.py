@@ -19,8 +19,11 @@ from foolflow.data.splits import Split
 from foolflow.defenses.filtered import through_filter
 
 NEAR_CHANCE = 0.1  # of the way from chance to certainty
-CLEAR_GAIN = 0.3  # of accuracy, by which another order of the classes has to be better
+CLEAR_GAIN = 0.1  # of accuracy, by which another order of the classes has to be better
+CERTAIN = 3  # standard errors by which it has to be better, too
 ENOUGH = 20  # images to judge by whether another order would be better
+MOST_CLASSES = 4000  # among which a better order is searched, in about a second
+NAMED = 4  # classes in a warning
 PROBED = 16  # images whose gradients are looked at; fewer if they are large
 
 
@@ -53,7 +56,7 @@ def inspect(
         "correct": int((predictions == split.labels).sum()),
         "differentiable": problem is None,
         "random": draws > 1,
-        "warnings": [*_about_chance(predictions, split, class_names), *_about_randomness(draws), *doubts],
+        "warnings": [*_about_accuracy(predictions, split, class_names), *_about_randomness(draws), *doubts],
     }
 
 
@@ -66,38 +69,63 @@ def _about_randomness(draws: int) -> list[str]:
     ]
 
 
-def _about_chance(predictions: np.ndarray, split: Split, class_names: Sequence[str]) -> list[str]:
+def _about_accuracy(predictions: np.ndarray, split: Split, class_names: Sequence[str]) -> list[str]:
     accuracy = float((predictions == split.labels).mean())
     chance = 1 / max(len(split.class_names), 2)
-    if accuracy > chance + NEAR_CHANCE * (1 - chance):
+    clauses = []
+    if accuracy <= chance + NEAR_CHANCE * (1 - chance):
+        clauses.append(
+            f"close to chance ({100 * chance:.1f} %); check the normalisation (in a config, `mean` and `std`), the "
+            "order of the classes (`classes`), and how the images are resized and cropped"
+        )
+    clauses += _about_order(predictions, split.labels, class_names)
+    return [f"the accuracy on clean images is {100 * accuracy:.1f} %, {'; '.join(clauses)}"] if clauses else []
+
+
+def _about_order(predictions: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Return a clause if the predictions suit the labels clearly better with the classes in another order."""
+    occurring, numbers = np.unique(np.concatenate([predictions, labels]), return_inverse=True)
+    if len(labels) < ENOUGH or len(occurring) > MOST_CLASSES:
         return []
-    warning = (
-        f"the accuracy on clean images is {100 * accuracy:.1f} %, close to chance ({100 * chance:.1f} %); "
-        "check `mean` and `std`, the order of `classes`, and how the images are resized and cropped"
-    )
-    best = _accuracy_in_best_order(predictions, split.labels, len(class_names))
-    # A constant prediction, which a wrong `mean` may cause, would be the most frequent class in another order.
-    constant = float(np.bincount(split.labels).max() / len(split))
-    if len(split) >= ENOUGH and best > max(accuracy, constant) + CLEAR_GAIN:
-        warning += f"; with the classes in another order it would be {100 * best:.1f} %, so `classes` is probably wrong"
-    return [warning]
+    outputs, truth = numbers[: len(labels)], numbers[len(labels) :]
+    right, reordered = outputs == truth, _right_in_best_order(outputs, truth, len(occurring))
+    # A constant prediction, which a wrong normalisation may cause, would be the most frequent class in another order.
+    constant = float(np.bincount(truth).max() / len(truth))
+    gained, changed = int(reordered.sum()) - int(right.sum()), int((right != reordered).sum())
+    best = float(reordered.mean())
+    if gained < CERTAIN * changed**0.5 or best <= max(float(right.mean()), constant) + CLEAR_GAIN:
+        return []
+    label_of = _best_order(outputs, truth, len(occurring))
+    moved = (label_of[outputs] == truth) & ~right
+    pairs = list(dict.fromkeys(zip(truth[moved].tolist(), outputs[moved].tolist(), strict=True)))
+    name = [class_names[number] for number in occurring]
+    shown = ", ".join(f"{name[label]!r} is classified as {name[output]!r}" for label, output in sorted(pairs)[:NAMED])
+    return [
+        f"but with the classes in another order it would be {100 * best:.1f} %, so their order (in a config, "
+        f"`classes`) is probably wrong: {shown}{', ...' if len(pairs) > NAMED else ''}"
+    ]
 
 
-def _accuracy_in_best_order(predictions: np.ndarray, labels: np.ndarray, classes: int) -> float:
-    """Return the accuracy with the outputs in the order that suits the labels best.
+def _right_in_best_order(outputs: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return which images are classified correctly with the outputs in the order that suits the labels best.
 
-    The order is fitted to half of the images of each class and scored on the other half, then the other way round. On
+    The order is fitted to half of the images of each class and applied to the other half, then the other way round. On
     the images that it was fitted to, an order explains random predictions, too, if there are few images of each class.
     """
     by_class = np.argsort(labels, kind="stable")
     halves = (by_class[::2], by_class[1::2])
-    correct = 0
+    right = np.zeros(len(labels), bool)
     for fitted, scored in (halves, halves[::-1]):
-        counts = np.zeros((classes, classes), np.int64)
-        np.add.at(counts, (predictions[fitted], labels[fitted]), 1)
-        _, label_of = linear_sum_assignment(counts, maximize=True)
-        correct += int((label_of[predictions[scored]] == labels[scored]).sum())
-    return correct / len(labels)
+        label_of = _best_order(outputs[fitted], labels[fitted], classes)
+        right[scored] = label_of[outputs[scored]] == labels[scored]
+    return right
+
+
+def _best_order(outputs: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Return the label of each output that suits the images best. Ties keep the given order."""
+    counts = np.eye(classes)
+    np.add.at(counts, (outputs, labels), 2)
+    return linear_sum_assignment(counts, maximize=True)[1]
 
 
 def _about_gradient(victim: nn.Module, split: Split, device: torch.device, report: Callable[[str], None]) -> list[str]:
