@@ -71,12 +71,18 @@ def _about_randomness(draws: int) -> list[str]:
 
 def _about_accuracy(predictions: np.ndarray, split: Split, class_names: Sequence[str]) -> list[str]:
     accuracy = float((predictions == split.labels).mean())
-    chance = 1 / max(len(split.class_names), 2)
+    shares = np.bincount(split.labels) / len(split)
+    most_frequent = int(shares.argmax())
+    chance, how = 1 / max(len(split.class_names), 2), ""
+    if chance < shares[most_frequent] < 1:  # images of one class say nothing about a constant prediction
+        chance, how = float(shares[most_frequent]), f" by always predicting {class_names[most_frequent]!r}"
     clauses = []
     if accuracy <= chance + NEAR_CHANCE * (1 - chance):
+        constant = len(np.unique(predictions)) == 1 and shares.max() < 1
+        cause = f", since every image is classified as {class_names[predictions[0]]!r}" if constant else ""
         clauses.append(
-            f"close to chance ({100 * chance:.1f} %); check the normalisation (in a config, `mean` and `std`), the "
-            "order of the classes (`classes`), and how the images are resized and cropped"
+            f"close to chance ({100 * chance:.1f} %{how}){cause}; check the normalisation (in a config, `mean` and "
+            "`std`), the order of the classes (`classes`), and how the images are resized and cropped"
         )
     clauses += _about_order(predictions, split.labels, class_names)
     return [f"the accuracy on clean images is {100 * accuracy:.1f} %, {'; '.join(clauses)}"] if clauses else []

@@ -48,7 +48,9 @@ def test_random_predictions_are_not_put_down_to_the_order_of_the_classes(count, 
 def test_a_constant_prediction_is_not_put_down_to_the_order_of_the_classes():
     """With another order, it would be that of the most frequent class."""
     labels = np.where(drawn(500, 10) < 7, 3, drawn(500, 10, 1))
-    assert "another order" not in about_accuracy(np.full(500, 8), labels, 10)
+    warning = about_accuracy(np.full(500, 8), labels, 10)
+    assert "another order" not in warning
+    assert "since every image is classified as '8'" in warning
 
 
 @pytest.mark.parametrize(("count", "classes"), [(500, 10), (40, 10), (2000, 1000)])
@@ -117,3 +119,21 @@ def test_classes_that_a_model_confuses_are_not_put_down_to_their_order():
     each_as_its_neighbour = np.where(drawn(500, 10, 2) < 5, (labels + 1) % 10, labels)
     for predictions in (cars_are_trucks, mostly_two_classes, each_as_its_neighbour):
         assert about_accuracy(predictions, labels, 10) == ""
+
+
+def test_a_constant_prediction_of_the_most_frequent_class_is_reported():
+    labels = np.where(np.arange(200) < 180, 1, 0)
+    warning = about_accuracy(np.ones(200, int), labels, 2)
+    assert (
+        "90.0 %, close to chance (90.0 % by always predicting '1'), since every image is classified as '1'" in warning
+    )
+
+
+def test_an_accuracy_is_compared_with_the_share_of_the_most_frequent_class():
+    labels = np.where(np.arange(200) < 180, 1, 0)
+    assert "close to chance (90.0 % by always predicting '1'); check" in about_accuracy(drawn(200, 2), labels, 2)
+    assert about_accuracy(np.where(np.arange(200) < 190, labels, 1), labels, 2) == ""
+
+
+def test_images_of_a_single_class_are_not_a_constant_prediction():
+    assert about_accuracy(np.full(50, 3), np.full(50, 3), 10) == ""
