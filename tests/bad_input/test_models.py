@@ -91,6 +91,14 @@ INVALID = {
     "a network in capitals": (RESNET | {"torchvision": "ResNet18"}, "among the networks of torchvision: resnet18, "),
     "a mean that is a number": (RESNET | {"mean": 0.5}, ".mean: 0.5 is not a list; write [0.5]"),
     "two means": (RESNET | {"mean": [0.5, 0.5]}, ".mean: 2 numbers; give one, or one for each of the three channels"),
+    "a mean of bytes": (
+        RESNET | {"mean": [123.675, 116.28, 103.53]},
+        ".mean: [123.675, 116.28, 103.53] is for pixels of",
+    ),
+    "a std of bytes": (
+        RESNET | {"std": [58]},
+        ".std: [58] is for pixels of 0 to 255; they are 0 to 1 here, so divide by",
+    ),
     "four means": (RESNET | {"mean": [0.5] * 4}, ".mean: 4 given; at most 3 are allowed"),
     "a mean of text": (RESNET | {"mean": ["half"]}, ".mean.0: 'half' is not of type 'number'"),
     "a std of 0": (RESNET | {"std": [0.2, 0, 0.2]}, ".std.1: 0 is not above 0"),

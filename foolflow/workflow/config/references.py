@@ -115,6 +115,8 @@ def _key_problems(key: str, kind: str, model: Config) -> Iterator[str]:
     for name in ("mean", "std"):
         if len(model.get(name, [0])) == 2:
             yield f"{key}.{name}: 2 numbers; give one, or one for each of the three channels"
+        if any(abs(number) > 1 for number in model.get(name, [])):
+            yield f"{key}.{name}: {model[name]} is for pixels of 0 to 255; they are 0 to 1 here, so divide by 255"
 
 
 def _defense_problems(key: str, defense: Config) -> Iterator[str]:
