@@ -1,7 +1,7 @@
 """Build the network of a model entry and load the user's weights into it. Nothing is ever downloaded."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -45,7 +45,15 @@ def network_with_weights(
         if classes is not None:
             network = _called(build, arguments | {"num_classes": classes}, name)
     network, more = _loaded(network, weights, name)
-    return network, (*more, *notices), None
+    return network, (*more, *notices, *_about_normalisation(model, name)), None
+
+
+def _about_normalisation(model: Mapping[str, Any], name: str) -> Iterator[str]:
+    if "mean" not in model and "std" not in model:
+        yield (
+            f"{name} has neither mean nor std, so it gets pixels in [0, 1] as they are; if it was trained on "
+            "normalised images, as the published weights were, give both."
+        )
 
 
 def _loaded(network: nn.Module, weights: Weights, name: str) -> tuple[nn.Module, tuple[str, ...]]:

@@ -56,7 +56,7 @@ def test_a_thousand_classes(tmp_path):
 @pytest.mark.parametrize("auxiliary", [True, False])
 def test_googlenet_with_and_without_its_auxiliary_classifiers(tmp_path, auxiliary):
     network = torchvision.models.googlenet(num_classes=7, aux_logits=auxiliary, init_weights=False).eval()
-    model = {"torchvision": "googlenet", "weights": weights(tmp_path, network)}
+    model = {"torchvision": "googlenet", "weights": weights(tmp_path, network), "mean": [0], "std": [1]}
     found = load(model)
     assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-4)
     assert "transform_input" in found.notices[0]
@@ -64,6 +64,14 @@ def test_googlenet_with_and_without_its_auxiliary_classifiers(tmp_path, auxiliar
     network.transform_input = True
     assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-4)
     assert found.notices == ()
+
+
+def test_a_network_without_mean_and_std_is_reported(tmp_path):
+    network = torchvision.models.resnet18(num_classes=7)
+    model = {"torchvision": "resnet18", "weights": weights(tmp_path, network)}
+    (notice,) = load(model).notices
+    assert notice.startswith("torchvision resnet18 has neither mean nor std, so it gets pixels in [0, 1] as they are")
+    assert load(model | {"mean": [0], "std": [1]}).notices == ()
 
 
 REJECTED = {
@@ -88,7 +96,9 @@ def test_timm(tmp_path):
     timm = pytest.importorskip("timm")
     network = timm.create_model("resnet10t", num_classes=7).eval()
     model = {"timm": "resnet10t", "weights": weights(tmp_path, network)}
-    assert torch.allclose(load(model).victim(IMAGES), network(IMAGES), atol=1e-4)
+    found = load(model)
+    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-4)
+    assert found.notices[0].startswith("timm resnet10t has neither mean nor std")
     for name in ("resnet10u", "hf-hub:timm/resnet10t"):
         with pytest.raises(InvalidInput, match="timm has no model"):
             load(model | {"timm": name})
