@@ -27,8 +27,8 @@ def logits_of(output: Any, count: int) -> Tensor:
     """Return the logits in a network's output for `count` images: (N, K) with K of at least 2.
 
     output: a tensor; an object with `.logits`; a dict with `logits` or `out`, or with a single tensor; a list or tuple,
-        of which the first tensor with two dimensions counts. Dimensions of size 1 at the end are dropped, and one at
-        the start is added for a single image, since some networks end in `squeeze()`.
+        of which the first tensor with two dimensions counts if no other has its shape. Dimensions of size 1 at the end
+        are dropped, and one at the start is added for a single image, since some networks end in `squeeze()`.
     Raises InvalidInput for anything else.
     """
     logits = _tensor_in(output)
@@ -57,13 +57,24 @@ def _tensor_in(output: Any) -> Tensor | None:
     if isinstance(getattr(output, "logits", None), Tensor):
         return output.logits
     if isinstance(output, list | tuple):
-        return next((value for value in output if isinstance(value, Tensor) and value.ndim == 2), None)
+        matrices = matrices_in(output)
+        alike = [matrix for matrix in matrices if matrix.shape == matrices[0].shape]
+        return alike[0] if len(alike) == 1 else None
     return None
+
+
+def matrices_in(output: Any) -> list[Tensor]:
+    """Return the tensors with two dimensions in a list or tuple, among which `logits_of` has to choose."""
+    if not isinstance(output, list | tuple):
+        return []
+    return [value for value in output if isinstance(value, Tensor) and value.ndim == 2]
 
 
 def _described(output: Any) -> str:
     if isinstance(output, Mapping):
         return f"a dict of {', '.join(map(str, list(output)[:5]))}"
+    if shapes := [tuple(matrix.shape) for matrix in matrices_in(output)]:
+        return f"{len(shapes)} tensors, of which {shapes.count(shapes[0])} have the shape {shapes[0]}"
     return f"a {type(output).__name__}"
 
 

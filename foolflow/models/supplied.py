@@ -28,6 +28,7 @@ from foolflow.models.outputs import (
     are_probabilities,
     ends_in_sigmoid,
     logits_of,
+    matrices_in,
     softmax_calls,
 )
 
@@ -270,6 +271,9 @@ def _fitted(opened: _Opened, model: Spec, probes: _Probes, name: str) -> tuple[A
             change = "converted to grey (ITU-R 601)" if takes == 1 else "repeated in three channels"
             kind = "grey" if takes == 1 else "RGB"
             notices.append(f"{name} takes {kind} images; the data set's images are {change} inside the victim.")
+        if len(found := matrices_in(output)) > 1:
+            which = f"the first, with {found[0].shape[1]} columns, is taken as the logits"
+            notices.append(f"{name} returns {len(found)} outputs; {which}.")
         return adapted, logits_of(output, 1).float(), notices
     assert problem is not None
     raise problem

@@ -93,6 +93,7 @@ def test_every_usual_output_is_read(tmp_path, forward):
 OTHER_OUTPUTS = {
     "nothing": ("return None", "returns a NoneType; wrap the network"),
     "a text": ("return 'cat'", "returns a str"),
+    "a tuple of two alike": ("return logits, -logits", "returns 2 tensors, of which 2 have the shape (1, 4)"),
     "a dict of several": ("return {'a': logits, 'b': logits}", "returns a dict of a, b"),
     "one column": ("return logits[:, :1]", "one number per image; if z is that number before a sigmoid, wrap it"),
     "one number": ("return logits[:, 0]", "torch.stack([0 * z, z], 1)"),
@@ -104,6 +105,14 @@ OTHER_OUTPUTS = {
 @pytest.mark.parametrize(("forward", "words"), OTHER_OUTPUTS.values(), ids=OTHER_OUTPUTS)
 def test_other_outputs_are_reported(tmp_path, forward, words):
     rejected(entry(tmp_path, net(), forward), words)
+
+
+def test_a_network_with_several_outputs_says_which_are_the_logits(tmp_path):
+    network = net()
+    found = load(entry(tmp_path, network, "return logits, x.mean((2, 3))"))
+    assert torch.allclose(found.victim(IMAGES), network(IMAGES), atol=1e-5)
+    (notice,) = found.notices
+    assert notice.endswith("returns 2 outputs; the first, with 4 columns, is taken as the logits.")
 
 
 def test_an_error_of_the_users_network_names_its_line(tmp_path):
