@@ -320,6 +320,9 @@ def _array(values: Any) -> np.ndarray:
 def _pixels(images: np.ndarray) -> np.ndarray:
     if images.ndim != 4 or len(images) == 0:
         raise InvalidInput(f"images: shape {images.shape}; (N, C, H, W) with at least one image is needed")
+    if images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        remedy = "transpose them to (N, C, H, W), and permute inside the model if it takes (N, H, W, C)"
+        raise InvalidInput(f"images: shape {images.shape} is (N, H, W, C); {remedy}")
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):

@@ -288,6 +288,10 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"labels": torch.full((40,), 5)}, "the model has 5 outputs, 0 to 4"),
         ({"labels": torch.full((40,), -1)}, "the model has 5 outputs, 0 to 4"),
         ({"images": torch.rand(40, 4, 4)}, "images: shape"),
+        (
+            {"images": torch.rand(40, 4, 4, 1)},
+            r"shape \(40, 4, 4, 1\) is \(N, H, W, C\); transpose them to \(N, C, H, W",
+        ),
         ({"images": 200 * torch.rand(40, 1, 4, 4)}, "divide by 255"),
         ({"images": torch.randn(40, 1, 4, 4)}, "normalise inside the model"),
         ({"images": torch.full((40, 1, 4, 4), float("nan"))}, r"\[0, 1\] is needed"),
