@@ -157,6 +157,8 @@ def evaluate(
             f"norm {norm!r}: linf or l2; epsilon {epsilon!r}: a number above 0, for linf at most 1, such as 8 / 255"
         )
     pixels, truth = _collected(images, labels)
+    if pixels.dtype == np.uint8 and pixels.max() == 1:
+        raise InvalidInput("images: uint8 from 0 to 1, where white is 255; multiply by 255, or give them as floats")
     entries = _entries(attacks, norm, epsilon)
     network = as_module(model)
     device = next((tensor.device for tensor in network.parameters()), _device_of(images))

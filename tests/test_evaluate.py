@@ -293,6 +293,7 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
             r"shape \(40, 4, 4, 1\) is \(N, H, W, C\); transpose them to \(N, C, H, W",
         ),
         ({"images": 200 * torch.rand(40, 1, 4, 4)}, "divide by 255"),
+        ({"images": torch.ones(40, 1, 4, 4, dtype=torch.uint8)}, "uint8 from 0 to 1, where white is 255; multiply by"),
         ({"images": torch.randn(40, 1, 4, 4)}, "normalise inside the model"),
         ({"images": torch.full((40, 1, 4, 4), float("nan"))}, r"\[0, 1\] is needed"),
         ({"images": torch.ones(40, 1, 4, 4, dtype=torch.int64)}, "uint8, or floats"),

@@ -102,6 +102,11 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
     ("different lengths", npz(labels=LABELS[:39]), "40 images but labels of shape (39,)"),
     ("no images", npz(images=IMAGES[:0], labels=LABELS[:0]), "no images"),
     ("images without pixels", npz(images=IMAGES[:, :, :0]), "have no pixels"),
+    (
+        "bytes of 0 and 1",
+        npz(images=IMAGES // 128),
+        "uint8 from 0 to 1, where white is 255; multiply by 255, or save them",
+    ),
     ("wrong number of channels", npz(images=np.zeros((40, 5, 8, 8), np.uint8)), "shape (40, 5, 8, 8)"),
     ("wrong type", npz(images=IMAGES.astype(np.int16)), "images are int16"),
     ("NaN in the images", npz(images=np.where(IMAGES > 250, np.nan, 0.5)), "float images must be finite"),

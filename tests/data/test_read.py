@@ -72,9 +72,9 @@ def test_npz_files_in_the_usual_layouts(tmp_path, shape, kind):
 
 
 def arrays_of(classes, each=3, shape=(6, 9)):
-    """Return images whose pixels are their label, and the labels."""
+    """Return images whose pixels are ten times their label, and the labels."""
     labels = np.repeat(classes, each)
-    return np.broadcast_to(labels[:, None, None], (len(labels), *shape)).astype(np.uint8), labels
+    return np.broadcast_to(10 * labels[:, None, None], (len(labels), *shape)).astype(np.uint8), labels
 
 
 @pytest.mark.parametrize("names", [("images", "labels"), ("x_test", "y_test")])
@@ -88,7 +88,7 @@ def test_an_npz_without_val_is_a_test_split_whose_labels_number_a_models_outputs
     assert split.class_names == tuple("01234567")
     assert split.shape == {"channels": 1, "size": [6, 9], "classes": 8}
     assert sorted(split.labels.tolist()) == [2, 2, 2, 7, 7, 7]
-    assert (split.images[:, 0, 0, 0] == split.labels).all()
+    assert (split.images[:, 0, 0, 0] == 10 * split.labels).all()
 
 
 def test_the_test_images_of_an_npz_with_train_images(tmp_path):
@@ -107,7 +107,7 @@ def save_parts(path, *parts, **more):
     arrays = {}
     for level, part in enumerate(parts):
         images, arrays[f"y_{part}"] = arrays_of([0, 1])
-        arrays[f"x_{part}"] = np.full_like(images, level)
+        arrays[f"x_{part}"] = np.full_like(images, 10 * level)
     np.savez(path, **arrays, **more)
 
 
@@ -119,7 +119,7 @@ def test_the_val_images_of_an_npz_are_its_val_split(tmp_path):
     save_parts(tmp_path / "a.npz", "train", "val", "test")
     dataset = {"source": "npz", "path": str(tmp_path / "a.npz")}
     source = npz.read(dataset, tmp_path)
-    assert levels(source) == {"train": {0}, "val": {1}, "test": {2}}
+    assert levels(source) == {"train": {0}, "val": {10}, "test": {20}}
     assert tuple(source) == splits_of(dataset)
     assert levels(divide(source, dataset, 0)) == levels(source)
     assert {split.notices for split in source.values()} == {()}

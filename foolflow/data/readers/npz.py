@@ -26,8 +26,9 @@ def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
 
     Without `val:` and val images, the images are not trained on: `test` is enough, from `x_test` and `y_test` or
     `images` and `labels`, and its labels may have gaps, since they number the outputs of a model. See `pairs_of`.
-    Images: uint8, or floats in [0, 1]; (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. Labels: 0, 1, 2, ...
-    An array `class_names` of texts is optional. dataset: `path`; `channels`, to convert the images; and see `Fit`.
+    Images: uint8 from 0 to 255, or floats in [0, 1]; (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3. Labels: 0,
+    1, 2, ... An array `class_names` of texts is optional. dataset: `path`; `channels`, to convert the images; and see
+    `Fit`.
     Raises InvalidInput if the file is missing, damaged or too large, an array is missing or has the wrong form, or
     images would be set aside although the file has its own.
     """
@@ -153,4 +154,6 @@ def _to_pixels(images: np.ndarray, origin: str) -> np.ndarray:
         if images.size and not (images.min() >= 0 and images.max() <= 1):  # written so that NaN fails, too
             raise InvalidInput(f"{origin}: float images must be finite and in [0, 1]")
         images = np.round(images * 255).astype(np.uint8)
+    elif images.dtype == np.uint8 and images.max(initial=0) == 1:
+        raise InvalidInput(f"{origin}: uint8 from 0 to 1, where white is 255; multiply by 255, or save them as floats")
     return np.ascontiguousarray(images)
