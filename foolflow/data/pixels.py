@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+MUCH = 0.05  # of an image's area, cut off by `size` without being asked for
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,10 @@ class Fit:
         """Return whether the crop is larger than the scaled image, so that its border becomes black."""
         scaled = self.scaled(height, width)
         return self.crop is not None and (scaled[0] < self.crop[0] or scaled[1] < self.crop[1])
+
+    def cut(self, height: int, width: int) -> float:
+        """Return the share of the scaled image's area that `size` cuts off."""
+        return 0.0 if self.size is None else 1 - prod(self.size) / prod(self.scaled(height, width))
 
     def apply(self, image: Image.Image) -> Image.Image:
         scaled = self.scaled(image.height, image.width)

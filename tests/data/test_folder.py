@@ -362,6 +362,13 @@ def test_small_images_are_padded_as_by_torchvision_and_told(photos):
     assert [line for line in split.notices if "`crop` added black borders to 6 of 6 images" in line]
 
 
+def test_how_much_size_cuts_off_is_told(photos):
+    put(photos, *of(""), size=(100, 60))
+    (line,) = read(photos, size=30)["test"].notices
+    assert line.endswith("`size` cut up to 40 % off 6 of 6 images, unlike torchvision's Resize((h, w)), which distorts")
+    assert read(photos, size=[30, 49])["test"].notices == read(photos, resize=30, crop=30)["test"].notices == ()
+
+
 # ---- Errors -----------------------------------------------------------------------------------------------------
 
 

@@ -177,6 +177,13 @@ def test_class_names_of_an_npz(tmp_path):
         read_npz(tmp_path / "c.npz")
 
 
+def test_how_much_size_cuts_off_arrays_is_told(tmp_path):
+    images, labels = arrays_of([2, 3], shape=(60, 100))
+    np.savez(tmp_path / "a.npz", images=images, labels=labels)
+    (line,) = npz.read({"source": "npz", "path": str(tmp_path / "a.npz"), "size": 30}, tmp_path)["test"].notices
+    assert "`size` cut 40 % off each image, unlike torchvision's Resize((h, w)), which distorts" in line
+
+
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
 def test_arrays_are_fitted_like_files(tmp_path, channels, mode):
     images = np.random.default_rng(0).integers(0, 256, (4, 30, 41, 3), dtype=np.uint8)

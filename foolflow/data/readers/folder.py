@@ -19,7 +19,7 @@ from foolflow.data.layout import (
     parts_of,
     visible,
 )
-from foolflow.data.pixels import Fit, Look, look_at, open_image, pixels_of
+from foolflow.data.pixels import MUCH, Fit, Look, look_at, open_image, pixels_of
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 
@@ -209,6 +209,11 @@ def _notices_of_images(tree: Tree, path: Path, fit: Fit) -> Iterator[str]:
         )
     if count := sum(fit.pads(*look.size) for look in looks):
         yield f"{path}: `crop` added black borders to {count} of {total} images, which are smaller, as torchvision does"
+    if cuts := [cut for look in looks if (cut := fit.cut(*look.size)) > MUCH]:
+        yield (
+            f"{path}: `size` cut up to {100 * max(cuts):.0f} % off {len(cuts)} of {total} images, unlike torchvision's "
+            "Resize((h, w)), which distorts"
+        )
 
 
 def _size(size: tuple[int, int]) -> str:

@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from PIL import Image
 
 from foolflow.data.arrays import pairs_of
-from foolflow.data.pixels import Fit, pixels_of
+from foolflow.data.pixels import MUCH, Fit, pixels_of
 from foolflow.data.splits import Split, check_split
 from foolflow.errors import InvalidInput, in_one_line
 
@@ -130,9 +130,13 @@ def _split(
         return split
     mode = "L" if channels == 1 else "RGB"
     fitted = (fit.apply(Image.fromarray(_picture(image)).convert(mode)) for image in split.images)
-    padded = fit.pads(*split.images.shape[2:])
-    notices = (f"{origin}: `crop` added black borders, since the images are smaller",) if padded else ()
-    return replace(split, images=np.concatenate([pixels_of(image) for image in fitted]), notices=notices)
+    notices = []
+    if fit.pads(*split.images.shape[2:]):
+        notices.append(f"{origin}: `crop` added black borders, since the images are smaller")
+    if (cut := fit.cut(*split.images.shape[2:])) > MUCH:
+        remark = "unlike torchvision's Resize((h, w)), which distorts"
+        notices.append(f"{origin}: `size` cut {100 * cut:.0f} % off each image, {remark}")
+    return replace(split, images=np.concatenate([pixels_of(image) for image in fitted]), notices=tuple(notices))
 
 
 def _picture(image: np.ndarray) -> np.ndarray:
