@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from unicodedata import normalize
 
 from foolflow.errors import InvalidInput
 
@@ -137,8 +138,8 @@ def _exact(name: str) -> str:
 
 
 def _loose(name: str) -> str:
-    """Ignore case, and the difference between underscores, hyphens and spaces."""
-    return " ".join(re.split(r"[_\-\s]+", name.casefold())).strip()
+    """Ignore case, the form of accents, and the difference between underscores, hyphens and spaces."""
+    return " ".join(re.split(r"[_\-\s]+", normalize("NFC", name).casefold())).strip()
 
 
 def _without_number(name: str) -> str:

@@ -12,6 +12,7 @@ MATCHED = {
     "more outputs": (["cat", "fox"], ["fox", "owl", "cat", "elk"], 4, (2, 0, 1, 3), ("cat", "fox", "owl", "elk")),
     "upper case and separators": (["red_fox", "OWL"], ["owl", "Red Fox"], 2, (1, 0), ("red_fox", "OWL")),
     "hyphens": (["red-fox", "owl"], ["owl", "red_fox"], 2, (1, 0), ("red-fox", "owl")),
+    "composed and decomposed accents": (["e\u0301lan", "\u00f6l"], ["o\u0308l", "\u00e9lan"], 2, (1, 0), None),
     "exact before loose": (["Cat", "cat"], ["cat", "Cat"], 2, (1, 0), ("Cat", "cat")),
     "numbered folders": (["001.owl", "002.fox"], ["fox", "owl"], 2, (1, 0), ("001.owl", "002.fox")),
     "numbered names": (["owl", "fox"], ["003_fox", "7 owl"], 2, (1, 0), ("owl", "fox")),
