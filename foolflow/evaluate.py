@@ -169,7 +169,8 @@ def evaluate(
         names = tuple(class_names) if class_names is not None else found.class_names
         if len(names) != outputs or truth.min() < 0 or truth.max() >= outputs:
             ranges = f"{len(names)} class_names, labels from {truth.min()} to {truth.max()}"
-            raise InvalidInput(f"{ranges}; the model has {outputs} outputs, 0 to {outputs - 1}")
+            remedy = "; subtract 1 from the labels" if truth.min() == 1 and truth.max() == outputs else ""
+            raise InvalidInput(f"{ranges}; the model has {outputs} outputs, 0 to {outputs - 1}{remedy}")
         split = Split(pixels, truth, names)
         return _evaluated(found.victim, split, entries, norm, epsilon, device, found.notices, progress)
 

@@ -286,6 +286,7 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "40 whole numbers are needed"),
         ({"labels": torch.zeros(40)}, "whole numbers"),
         ({"labels": torch.full((40,), 5)}, "the model has 5 outputs, 0 to 4"),
+        ({"labels": torch.arange(40) % 5 + 1}, "labels from 1 to 5; the model has 5 outputs, 0 to 4; subtract 1"),
         ({"labels": torch.full((40,), -1)}, "the model has 5 outputs, 0 to 4"),
         ({"images": torch.rand(40, 4, 4)}, "images: shape"),
         (

@@ -62,6 +62,8 @@ def class_order(class_names: Sequence[str], classes: Sequence[str] | None, outpu
         raise InvalidInput(f"classes: {len(classes)} names for a network with {outputs} outputs; name each output")
     if len(class_names) > outputs:
         problem = f"the data set has {len(class_names)} classes and the network {outputs} outputs"
+        if _are_numbers(class_names) and len(class_names) == outputs + 1:
+            raise InvalidInput(f"{problem}, 0 to {outputs - 1}; if its labels begin at 1, subtract 1")
         raise InvalidInput(f"{problem}; remove the images of the other classes or use another network")
     labels_are_outputs = _are_numbers(class_names) and not set(class_names) <= set(classes or ())
     if labels_are_outputs:

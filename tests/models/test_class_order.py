@@ -38,6 +38,7 @@ def test_classes_are_matched(own, classes, outputs, order, names):
 REJECTED = {
     "another number of names": (["a"], ["a", "b"], 3, "classes: 2 names for a network with 3 outputs"),
     "more classes than outputs": (["a", "b", "c"], None, 2, "the data set has 3 classes and the network 2 outputs"),
+    "labels from 1": (["0", "1", "2"], None, 2, "the network 2 outputs, 0 to 1; if its labels begin at 1, subtract 1"),
     "fewer classes without names": (["a", "b"], None, 3, "give classes: the names of the network's outputs"),
     "numbers as text": (["0", "1", "10", "2"], None, 4, "numbers in the order of text (0, 1, 10, 2, ...)"),
     "a missing name": (["cat", "fox"], ["cat", "elk"], 2, "no output is named 'fox'"),
