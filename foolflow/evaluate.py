@@ -27,6 +27,7 @@ from foolflow.compute.freezing import frozen
 from foolflow.compute.modes import in_defaults, usual_modes
 from foolflow.compute.randomness import DRAWS
 from foolflow.data.adversarial import AdversarialSet, from_stored
+from foolflow.data.readers.npz import remedy_for_labels
 from foolflow.data.splits import Split
 from foolflow.errors import InvalidInput
 from foolflow.jobs.progress import Progress
@@ -338,8 +339,9 @@ def _pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _classes(labels: np.ndarray, count: int) -> np.ndarray:
+    remedy = remedy_for_labels(labels.shape)
     if labels.shape != (count,) or not np.issubdtype(labels.dtype, np.integer):
-        raise InvalidInput(f"labels: {labels.dtype} of shape {labels.shape}; {count} whole numbers are needed")
+        raise InvalidInput(f"labels: {labels.dtype} of shape {labels.shape}; {count} whole numbers are needed{remedy}")
     return labels.astype(np.int64)
 
 

@@ -285,6 +285,8 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ({"labels": None}, "labels: missing"),
         ({"labels": torch.zeros(3, dtype=torch.int64)}, "40 whole numbers are needed"),
         ({"labels": torch.zeros(40)}, "whole numbers"),
+        ({"labels": torch.zeros(40, 1, dtype=torch.int64)}, r"whole numbers are needed; give labels\[:, 0\]"),
+        ({"labels": torch.eye(5)[torch.zeros(40).long()]}, r"if they are one-hot, give labels.argmax\(1\)"),
         ({"labels": torch.full((40,), 5)}, "the model has 5 outputs, 0 to 4"),
         ({"labels": torch.arange(40) % 5 + 1}, "labels from 1 to 5; the model has 5 outputs, 0 to 4; subtract 1"),
         ({"labels": torch.full((40,), -1)}, "the model has 5 outputs, 0 to 4"),

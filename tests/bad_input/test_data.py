@@ -115,6 +115,12 @@ NOT_0_TO_3 = np.where(LABELS == 3, 9, LABELS)
     ("labels out of range", npz(labels=NOT_0_TO_3), "go up to 9, but no image has label 3"),
     ("an absurd label", npz(labels=np.where(LABELS == 3, 2**60, LABELS)), "go up to 1152921504606846976"),
     ("float labels", npz(labels=LABELS / 2), "labels are float64; whole numbers are needed"),
+    ("labels in a column", npz(labels=LABELS[:, None]), "labels have the shape (40, 1); give labels[:, 0]"),
+    (
+        "one-hot labels",
+        npz(labels=np.eye(4)[LABELS]),
+        "labels have the shape (40, 4); if they are one-hot, give labels.arg",
+    ),
     ("NaN in the labels", npz(labels=LABELS + np.nan), "labels are float64"),
     ("labels that are words", npz(labels=np.array(list("abcd") * 10)), "whole numbers are needed"),
     ("one class", npz(labels=LABELS * 0), "all images are of one class, '0'"),

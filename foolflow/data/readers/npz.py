@@ -39,6 +39,8 @@ def read(dataset: Mapping[str, Any], raw: Path) -> dict[str, Split]:
         if name not in arrays:
             raise InvalidInput(f"{path} has no array {name!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}")
     for _, labels in pairs.values():
+        if remedy := remedy_for_labels(arrays[labels].shape):
+            raise InvalidInput(f"{path}: {labels} have the shape {arrays[labels].shape}{remedy}")
         if not np.issubdtype(arrays[labels].dtype, np.integer):
             raise InvalidInput(f"{path}: {labels} are {arrays[labels].dtype}; whole numbers are needed")
     if "train" in pairs:
@@ -161,3 +163,10 @@ def _to_pixels(images: np.ndarray, origin: str) -> np.ndarray:
     elif images.dtype == np.uint8 and images.max(initial=0) == 1:
         raise InvalidInput(f"{origin}: uint8 from 0 to 1, where white is 255; multiply by 255, or save them as floats")
     return np.ascontiguousarray(images)
+
+
+def remedy_for_labels(shape: tuple[int, ...]) -> str:
+    """Return what to do about labels that are a table instead of a list; nothing for others."""
+    if len(shape) != 2:
+        return ""
+    return "; give labels[:, 0]" if shape[1] == 1 else "; if they are one-hot, give labels.argmax(1)"
