@@ -167,16 +167,39 @@ def _type(value: Any) -> str:
 
 
 def named_for(weights: Weights, names: Iterable[str]) -> Weights:
-    """Return `weights` with the names that a network with these `names` uses: the prefixes of wrappers are removed."""
+    """Return `weights` with the names that a network with these `names` uses: the prefixes of wrappers are removed.
+
+    Raises InvalidInput if several prefixes that are none of `PREFIXES` could be removed.
+    """
     known = set(names)
     tensors = {name: value for name, value in weights.tensors.items() if not name.endswith(PROFILING)}
     best = tensors
     for candidate in _without_prefixes(tensors):
         if len(candidate.keys() & known) > len(best.keys() & known):
             best = candidate
-    left = len(tensors) - len(best)
-    more = (f"{weights.path}: {left} tensors that do not belong to the network are not used.",) if left else ()
-    return Weights(weights.path, best, weights.shape, (*weights.notices, *more))
+    notices = list(weights.notices)
+    others = _prefixes_that_fit(tensors, known) if _needed(known) - best.keys() else []
+    if len(others) > 1:
+        remedy = "save those of one network, under the names that it uses"
+        raise InvalidInput(f"{weights.path} holds weights that fit under {' and '.join(others)}; {remedy}")
+    for prefix in others:
+        best = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        notices.append(f"{weights.path}: the names begin with {prefix}, which was removed.")
+    if left := len(tensors) - len(best):
+        notices.append(f"{weights.path}: {left} tensors that do not belong to the network are not used.")
+    return Weights(weights.path, best, weights.shape, tuple(notices))
+
+
+def _needed(known: Iterable[str]) -> set[str]:
+    return {name for name in known if not name.endswith("num_batches_tracked")}
+
+
+def _prefixes_that_fit(tensors: State, known: Iterable[str]) -> list[str]:
+    """Return each prefix, such as `student.`, under which there is a tensor for every name of the network."""
+    needed = _needed(known)
+    some = f".{min(needed)}" if needed else ""
+    prefixes = [name.removesuffix(some) + "." for name in tensors if some and name.endswith(some)]
+    return [prefix for prefix in prefixes if all(prefix + name in tensors for name in needed)]
 
 
 def _without_prefixes(tensors: State) -> Iterable[State]:

@@ -45,6 +45,11 @@ WRAPPED = {
         lambda state: {"state_dict": prefixed(state, "model.") | {"criterion.weight": torch.ones(4)}},
         "1 tensors that do not belong to the network are not used",
     ),
+    "a part of another module": (lambda state: prefixed(state, "backbone."), "names begin with backbone., which was"),
+    "a part of a wrapped module": (
+        lambda state: prefixed(state, "module.encoder."),
+        "names begin with module.encoder.",
+    ),
     "a profiler's": (lambda state: state | {"total_ops": torch.zeros(1), "conv.total_params": torch.zeros(1)}, None),
     "with an average": (lambda state: {"model": state, "model_ema": OTHER}, "those under 'model'; the moving average"),
     "only an average": (lambda state: {"state_dict_ema": state}, "those of the moving average, 'state_dict_ema'"),
@@ -76,6 +81,15 @@ def test_a_network_whose_parts_are_called_like_wrappers(tmp_path):
     for prefix in ("model.", "module.model.", "model.model."):
         torch.save(prefixed(network.state_dict(), prefix), model["weights"])
         assert torch.allclose(load(model).victim(IMAGES), network(IMAGES), atol=1e-5)
+
+
+def test_a_student_and_a_teacher_are_not_told_apart_by_guessing(tmp_path):
+    network = net()
+    model = entry(tmp_path, network)
+    both = prefixed(network.state_dict(), "student.") | prefixed(net(seed=9).state_dict(), "teacher.")
+    torch.save(both, model["weights"])
+    with pytest.raises(InvalidInput, match=r"holds weights that fit under student\. and teacher\.; save those of one"):
+        load(model)
 
 
 @pytest.mark.parametrize("ending", [".pth", ".pt", ".bin", ".ckpt", ".PTH"])
