@@ -340,6 +340,12 @@ def test_a_low_accuracy_is_reported_with_the_order_that_would_be_better(data):
         ),
         ({"class_names": ["a", "b"]}, "2 class_names"),
         ({"model": 3}, "cannot be called"),
+        ({"model": nn.Linear(3, 2)}, r"another size, resize or crop the images \(in a config, with"),
+        (
+            {"model": lambda x: x.flatten(1) / x.flatten(1).sum(1, keepdim=True)},
+            r"so that it returns probabilities.log\(",
+        ),
+        ({"model": lambda x: x.flatten(1) / 0}, "check its weights and normalisation"),
     ],
 )
 def test_every_mistake_is_one_line(data, change, line):

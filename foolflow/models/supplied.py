@@ -228,7 +228,7 @@ def _logits_network(
     body: nn.Module = OneByOne(adapted) if one_by_one else adapted
     finite = logits.isfinite().all(1)
     if not finite[probes.uniform :].all():
-        raise InvalidInput(f"model {name} returns logits that are not finite; check its weights, mean and std")
+        raise InvalidInput(f"model {name} returns logits that are not finite; check its weights and normalisation")
     notices += more
     if are_probabilities(logits[finite]):
         body, logits = _without_softmax(opened, adapted, one_by_one, logits, probes, name)
@@ -285,7 +285,9 @@ def _failed(name: str, probes: _Probes, error: Exception) -> InvalidInput:
     # TorchScript shows its code first and the error last.
     reason = lines[-1].strip() if "of TorchScript" in str(error) else in_one_line(error)
     where = line_in_user_file(error)
-    remedy = "if it needs another size, set size, resize or crop for the data set"
+    remedy = (
+        "if it needs another size, resize or crop the images (in a config, with size, resize or crop of the data set)"
+    )
     return InvalidInput(f"model {name} fails on images of {shape} pixels: {reason[:300]}{where}; {remedy}")
 
 
@@ -322,8 +324,9 @@ def _without_softmax(
         if not are_probabilities(logits) and _is_softmax(probabilities, logits):
             return body, logits
         adapted.network = original
-    remedy = "supply it without the softmax, or wrap it with python: so that it returns the logits"
-    raise InvalidInput(f"model {name} ends in a softmax that cannot be removed, and attacks need the logits; {remedy}")
+    problem = f"model {name} ends in a softmax that cannot be removed, and attacks need the logits"
+    wrap = "wrap it (in a config, with python:) so that it returns probabilities.log()"
+    raise InvalidInput(f"{problem}; supply it without the softmax, or {wrap}")
 
 
 def _is_softmax(probabilities: Tensor, logits: Tensor) -> bool:

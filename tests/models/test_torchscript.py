@@ -135,7 +135,9 @@ def test_other_files_are_reported_in_one_line(tmp_path):
         load(str(path))
     with pytest.raises(InvalidInput, match=r"nowhere\.pt does not exist"):
         load("nowhere.pt")
-    with pytest.raises(InvalidInput, match=r"^[^\n]+ends in a softmax that cannot be removed[^\n]+$"):
+    with pytest.raises(
+        InvalidInput, match=r"^[^\n]+ends in a softmax that cannot be removed[^\n]+probabilities\.log\(\)$"
+    ):
         load(save(path, net(), "softmax by hand"))
 
 
@@ -144,7 +146,7 @@ def test_an_archive_for_another_size_is_reported_in_one_line(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.jit.trace(fixed, torch.rand(2, 3, 8, 8)).save(str(tmp_path / "net.pt"))
-    with pytest.raises(InvalidInput, match=r"^[^\n]+set size, resize or crop for the data set$") as caught:
+    with pytest.raises(InvalidInput, match=r"^[^\n]+with size, resize or crop of the data set\)$") as caught:
         load(str(tmp_path / "net.pt"))
     assert "fails on images of 3 x 10 x 14 pixels" in str(caught.value)
     assert "420" in str(caught.value)
