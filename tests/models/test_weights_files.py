@@ -193,7 +193,10 @@ REJECTED = {
     "infinite": (saved(infinite), "holds weights that are not finite (conv.weight)"),
     "one missing": (saved(lambda state: without(state, "fc.bias")), "1 tensors are missing (fc.bias)"),
     "one too many": (saved(lambda state: state | {"fc2.bias": torch.ones(1)}), "1 are unknown (fc2.bias)"),
-    "another network": (saved(lambda state: prefixed(state, "layer.")), "the weights are of another architecture"),
+    "another network": (
+        saved(lambda state: {f"{name}_": state[name] for name in state}),
+        "the weights are of another architecture",
+    ),
     "other classes": (
         lambda path: torch.save(Net(classes=7).state_dict(), path),
         "fc.weight is (7, 6), the network needs (4, 6); the weights have 7 classes; set their number in arguments",
