@@ -19,6 +19,7 @@ from foolflow.attacks.fgsm import fgsm
 from tests.conftest import ROOT
 from tests.end_to_end.conftest import BARE
 
+ADVERSARIAL = "results/attacks/photos/mine/{}/0/robustness-fgsm/adversarial.safetensors"
 NAMES = ["red", "green", "blue"]  # the outputs' order, which is not the folders'
 NETWORK = '''from torch import nn
 
@@ -35,6 +36,8 @@ class Colours(nn.Module):
     def forward(self, images):
         return self.layers(images).softmax(1), None
 '''
+SHIFT = "def shift(images, file):\n    return (images + float(open(file).read())).clamp(0, 1)\n"
+NOISY = "import torch\n\n\ndef noisy(images):\n    return (images + 0.2 * torch.randn_like(images)).clamp(0, 1)\n"
 
 
 def images_of(label: int, count: int, seed: int) -> np.ndarray:
@@ -80,7 +83,7 @@ class User:
         self.network = trained(seed)
         torch.save({"state_dict": self.network.state_dict()}, self.folder / "weights.pth")
 
-    def configure(self, model=None, **study) -> None:
+    def configure(self, model=None, filters=None, **study) -> None:
         mine = {
             "python": "network.py:Colours",
             "weights": "weights.pth",
@@ -95,7 +98,8 @@ class User:
             "defenses": {
                 "jpeg": {"method": "jpeg", "at": ["test"], "parameters": {"quality": 75}},
                 "training": {"method": "adversarial_training", "at": ["train"], "parameters": {"epsilon": 0.1}},
-            },
+            }
+            | (filters or {}),
             "studies": {"robustness": robustness | {"attacks": ["noise", "fgsm"], "budget": None} | study},
         }
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
@@ -109,8 +113,8 @@ class User:
         assert (done.returncode == 0) == ok, done.stdout + done.stderr
         return done
 
-    def table(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "results/tables/robustness.csv").set_index("attack")
+    def table(self, *index: str) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results/tables/robustness.csv").set_index(list(index))
 
     def by_hand(self, classes: Sequence[str] = NAMES) -> tuple[float, float]:
         """Return the accuracy on the clean images and under FGSM, from the files and PyTorch alone."""
@@ -169,7 +173,7 @@ def test_the_command_ends_by_naming_the_page_which_speaks_of_the_users_run_alone
 
 def test_the_numbers_are_those_of_the_network_on_the_images(user):
     clean, attacked = user.by_hand()
-    table = user.table()
+    table = user.table("attack")
     assert (table.loc["clean", "accuracy"], table.loc["clean", "n"]) == (pytest.approx(clean), 60)
     assert table.loc["fgsm", "accuracy"] == pytest.approx(attacked)
     assert clean > 0.5
@@ -196,15 +200,15 @@ def test_each_change_of_an_input_gives_the_new_numbers(user):
     user.give_weights(1)
     changed = rebuilt(user)
     assert not any(path.startswith("results/data/") for path in changed)
-    assert "results/attacks/photos/mine/none/0/robustness-fgsm/adversarial.safetensors" in changed
-    assert user.table().loc[["clean", "fgsm"], "accuracy"].tolist() == pytest.approx(user.by_hand())
+    assert ADVERSARIAL.format("none") in changed
+    assert user.table("attack").loc[["clean", "fgsm"], "accuracy"].tolist() == pytest.approx(user.by_hand())
 
     for index, pixels in enumerate(images_of(0, 5, 77)):
         Image.fromarray(pixels).save(user.folder / f"photos/red/{index}.png")
     classes = ["green", "blue", "red"]  # wrong, and so is the accuracy
     user.configure({"classes": classes})
     assert "results/data/photos/test.safetensors" in rebuilt(user)
-    table = user.table()
+    table = user.table("attack")
     assert table.loc[["clean", "fgsm"], "accuracy"].tolist() == pytest.approx(user.by_hand(classes))
     wrong = table.loc["clean"]
     assert wrong["accuracy"] < 0.4
@@ -212,11 +216,7 @@ def test_each_change_of_an_input_gives_the_new_numbers(user):
     assert "with the classes in another order it would be" in wrong["warnings"]
 
 
-def test_a_filter_works_in_front_of_the_weights_and_a_training_is_refused(user):
-    user.configure(defenses=["none", "jpeg"])
-    user.evaluate()
-    table = pd.read_csv(user.folder / "results/tables/robustness.csv")
-    assert table["defense"].unique().tolist() == ["none", "jpeg"]
+def test_a_training_in_front_of_supplied_weights_is_refused(user):
     user.configure(defenses=["training"])
     done = user.evaluate(ok=False)
     assert "training has to train, but the weights of mine are supplied" in done.stderr
@@ -255,42 +255,37 @@ def test_a_name_that_snakemake_cannot_take_is_one_line(user):
     assert "contains a brace, which Snakemake reads as a wildcard; rename it" in done.stderr
 
 
-def test_a_file_that_the_users_code_reads_is_an_input(user):
-    (user.folder / "shift.py").write_text(
-        "def shift(images, file):\n    return (images + float(open(file).read())).clamp(0, 1)\n"
-    )
+def test_filters_work_in_front_of_the_weights_and_a_new_file_outdates_only_its_filter(user):
+    """One filter of the project and two of the user: one reads a file, one is random."""
+    (user.folder / "shift.py").write_text(SHIFT)
+    (user.folder / "noisy.py").write_text(NOISY)
     offset = user.folder / "offset.txt"
     offset.write_text("0")
-    shift = {"python": "shift.py:shift", "at": ["test"], "parameters": {"file": "offset.txt"}}
-    config = yaml.safe_load((user.folder / "mine.yaml").read_text())
-    config["defenses"]["shift"] = shift
-    config["studies"]["robustness"]["defenses"] = ["shift"]
-    (user.folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    filters = {
+        "shift": {"python": "shift.py:shift", "at": ["test"], "parameters": {"file": "offset.txt"}},
+        "noisy": {"python": "noisy.py:noisy", "at": ["test"]},
+    }
+    names = ["none", "jpeg", "shift", "noisy"]
+    user.configure(filters=filters, defenses=names)
     user.evaluate()
-    before = user.table().loc["clean", "accuracy"]
-    assert rebuilt(user) == set()
-    offset.write_text("0.5")
-    changed = rebuilt(user)
-    assert "results/attacks/photos/mine/shift/0/robustness-fgsm/adversarial.safetensors" in changed
-    assert user.table().loc["clean", "accuracy"] < before
+    table = user.table("defense", "attack")
+    assert table.index.unique("defense").tolist() == names
+    assert table.loc[("none", "clean"), "accuracy"] == pytest.approx(user.by_hand()[0])
+    assert table.loc[("shift", "clean"), "accuracy"] == table.loc[("none", "clean"), "accuracy"]
 
-
-def test_a_random_filter_is_reported_and_judged_over_several_draws(user):
-    (user.folder / "noisy.py").write_text(
-        "import torch\n\n\ndef noisy(images):\n    return (images + 0.2 * torch.randn_like(images)).clamp(0, 1)\n"
-    )
-    config = yaml.safe_load((user.folder / "mine.yaml").read_text())
-    config["defenses"]["noisy"] = {"python": "noisy.py:noisy", "at": ["test"]}
-    config["studies"]["robustness"]["defenses"] = ["none", "noisy"]
-    (user.folder / "mine.yaml").write_text(yaml.safe_dump(config))
-    user.evaluate()
-    table = pd.read_csv(user.folder / "results/tables/robustness.csv").set_index(["defense", "attack"])
     assert "the model is random" in table.loc[("noisy", "clean"), "warnings"]
-    assert "random" not in str(table.loc[("none", "clean"), "warnings"])
-    assert table.loc[("noisy", "fgsm"), "n"] == 60
+    assert not any("random" in str(table.loc[(name, "clean"), "warnings"]) for name in ("none", "jpeg", "shift"))
+    assert table.loc[("noisy", "fgsm"), "n"] == 60  # the random filter is judged over several draws
     records = {
         path.parent.parent.name: pd.read_parquet(path) for path in (user.folder / "results").rglob("records.parquet")
     }
     assert records["noisy"]["fooled_share"].between(0.01, 0.99).any()
-    assert "fooled_share" not in records["none"]
+    assert not any("fooled_share" in records[name] for name in ("none", "jpeg", "shift"))
     assert rebuilt(user) == set()
+
+    offset.write_text("0.5")
+    changed = rebuilt(user)
+    attacked = {name for name in names if ADVERSARIAL.format(name) in changed}
+    assert attacked == {"shift"}
+    after = user.table("defense", "attack")["accuracy"]
+    assert after["shift", "clean"] < table.loc[("shift", "clean"), "accuracy"]
