@@ -100,7 +100,7 @@ class User:
                 "training": {"method": "adversarial_training", "at": ["train"], "parameters": {"epsilon": 0.1}},
             }
             | (filters or {}),
-            "studies": {"robustness": robustness | {"attacks": ["noise", "fgsm"], "budget": None} | study},
+            "studies": {"robustness": robustness | {"attacks": ["fgsm"], "budget": None} | study},
         }
         (self.folder / "mine.yaml").write_text(yaml.safe_dump(config))
 
