@@ -401,35 +401,41 @@ def test_another_branch_and_back_outdates_nothing(demo, tmp_path):
     assert demo.outdated() == set()
 
 
-@pytest.mark.parametrize(
-    ("deleted", "together"),
-    [
-        ("victims/digits/lenet/none/0/weights.safetensors", trained("lenet")),
-        ("attacks/digits/lenet/none/0/fgsm_sweep/adversarial.safetensors", attack("lenet", "fgsm_sweep")),
-        ("judgements/fgsm_sweep/digits/lenet/none/0/records.parquet", judgements("fgsm_sweep")),
-        ("tables/fgsm_sweep.csv", tables("fgsm_sweep")),
-    ],
-)
-def test_a_deleted_intermediate_is_made_again_alone(demo, deleted, together):
-    path = demo.results / deleted
-    before = path.read_bytes()
-    path.unlink()
-    target = f"results/demo/{deleted}"
-    assert demo.outdated(target) == together
-    demo.snakemake("--cores", "2", target)
-    assert path.read_bytes() == before
-    assert demo.outdated() == set()
+# One file of each kind, none of which depends on another, with what its job makes together with it.
+DELETED = {
+    "victims/digits/MLP_d/none/0/weights.safetensors": trained("MLP_d"),
+    "attacks/digits/MLP_bn/none/0/deepfool/adversarial.safetensors": attack("MLP_bn", "deepfool"),
+    "judgements/transfer/digits/CNN_bn/none/0/records.parquet": judgements("transfer", "CNN_bn/none"),
+    "tables/detection.csv": tables("detection"),
+}
 
 
-def test_deleted_tables_and_figures_are_made_again_by_a_plain_run(demo):
+def contents(project, paths):
+    return {path: (project.results / path).read_bytes() for path in paths}
+
+
+def deleted(project, paths):
+    """Delete these files of the results, and return their contents."""
+    before = contents(project, paths)
+    for path in paths:
+        (project.results / path).unlink()
+    return before
+
+
+def test_deleted_files_are_made_again_alone(demo):
+    """First those that are asked for, some of which others were made from; then tables and figures by a plain run."""
+    before = deleted(demo, DELETED)
+    targets = [f"results/demo/{path}" for path in DELETED]
+    assert demo.outdated(*targets) == set().union(*DELETED.values())
+    demo.snakemake("--cores", "2", *targets)
+    assert contents(demo, DELETED) == before
+
     leaves = ("tables/fgsm_sweep.html", "figures/fgsm_sweep.pdf", "tables/stadv_accuracy.md")
-    before = {leaf: (demo.results / leaf).read_bytes() for leaf in leaves}
-    for leaf in leaves:
-        (demo.results / leaf).unlink()
-    outdated = demo.outdated()
+    before = deleted(demo, leaves)
+    outdated = demo.outdated()  # nothing of the studies above, whose files are as they were
     assert set(leaves) <= outdated <= shown("fgsm_sweep", "stadv") | MANIFEST
     demo.snakemake("--cores", "2")
-    assert {leaf: (demo.results / leaf).read_bytes() for leaf in leaves} == before
+    assert contents(demo, leaves) == before
     assert demo.outdated() == set()
 
 
