@@ -369,7 +369,6 @@ def test_edits_that_concern_no_result_outdate_nothing(demo):
                 text, file = path.read_text(), path.relative_to(demo.folder).as_posix()
                 stack.enter_context(demo.edited(file, text, f"{text}\nADDED = 1  # and a comment\n"))
         assert demo.outdated() == set()
-    assert demo.outdated() == set()
 
 
 def test_two_values_that_trade_places_are_a_change(demo):
