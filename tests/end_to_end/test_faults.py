@@ -107,18 +107,19 @@ def test_a_gpu_that_is_demanded_in_vain_is_one_line(fresh):
     assert "error: device: cuda was asked for, but PyTorch sees no GPU here" in done.stdout + done.stderr
 
 
-def test_a_gpu_is_asked_for_only_where_there_is_one(fresh):
-    """The jobs that train and attack ask for `gpu`; with none to give, Snakemake refuses such a job at once."""
+@pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
+def test_a_gpu_is_asked_for_only_where_there_is_one(fresh, device, gpus):
+    """The jobs that train and attack ask for `gpu`; with none to give, Snakemake refuses such a job at once.
+
+    If the config demands a GPU that is not there, Snakemake gives one, and the job says in one line that there is none.
+    """
     target = "results/demo/victims/digits/lenet/none/0/weights.safetensors"
-    verbose = ("-n", "--cores", "1", target, "--printshellcmds")
-    without = fresh.snakemake(*verbose, "--config", "device=cpu")
-    assert "--device cpu" in without.stdout + without.stderr
-    with_gpu = fresh.snakemake(*verbose, "--config", "device=cuda")
-    assert "--device cuda" in with_gpu.stdout + with_gpu.stderr
-    probe = "print('gpus', GPUS_PER_JOB)"
-    (fresh.folder / "Snakefile").write_text((fresh.folder / "Snakefile").read_text() + f"\n{probe}\n")
-    assert "gpus 0" in fresh.snakemake("-n", "--config", "device=cpu").stdout
-    assert "gpus 1" in fresh.snakemake("-n", "--config", "device=cuda").stdout
+    probe = "print('gpus', GPUS_PER_JOB, 'of', workflow.global_resources['gpu'].value)"
+    with (fresh.folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(f"\n{probe}\n")
+    done = fresh.snakemake("-n", target, "--printshellcmds", "--config", f"device={device}", CUDA_VISIBLE_DEVICES="")
+    assert f"--device {device}" in done.stdout + done.stderr
+    assert f"gpus {gpus} of 1\n" in done.stdout
 
 
 def kill_when(project, target, condition):
