@@ -96,17 +96,6 @@ def test_a_mistyped_target_is_reported_as_such(fresh):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_gpu_that_is_demanded_in_vain_is_one_line(fresh):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    target = "results/demo/victims/digits/lenet/none/0/weights.safetensors"
-    done = fresh.snakemake("--cores", "1", target, "--config", "device=cuda", ok=False)
-    assert done.returncode != 0
-    assert "error: device: cuda was asked for, but PyTorch sees no GPU here" in done.stdout + done.stderr
-
-
 @pytest.mark.parametrize(("device", "gpus"), [("cpu", 0), ("cuda", 1)])
 def test_a_gpu_is_asked_for_only_where_there_is_one(fresh, device, gpus):
     """The jobs that train and attack ask for `gpu`; with none to give, Snakemake refuses such a job at once.
