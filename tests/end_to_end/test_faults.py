@@ -133,27 +133,16 @@ def kill_when(project, target, condition):
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(
-    ("number", "line"),
-    [
-        (
-            signal.SIGKILL,
-            "error: a job was killed (SIGKILL). If nobody killed it on purpose, the machine ran out of memory",
-        ),
-        (signal.SIGSEGV, "error: a job crashed in compiled code"),
-    ],
-)
-def test_a_job_that_a_signal_ends_is_reported(fresh, number, line):
+def test_a_job_that_a_signal_ends_is_reported(fresh):
     """It cannot say a word itself."""
     name = "victims/digits/lenet/none/0"
-    ends = f"__import__('os').kill(__import__('os').getpid(), {number:d})"
+    ends = f"__import__('os').kill(__import__('os').getpid(), {signal.SIGSEGV:d})"
     with fresh.edited("scripts/train.py", "    spec = arguments.spec\n", f"    {ends}\n"):
         done = fresh.snakemake("--cores", "1", f"results/demo/{name}/weights.safetensors", ok=False)
     assert done.returncode != 0
     (shown,) = [text for text in (done.stdout + done.stderr).splitlines() if text.startswith("error: ")]
-    assert shown.startswith(line)
-    crashed = number == signal.SIGSEGV
-    assert ('scripts/train.py", line' in (fresh.results / f"logs/{name}.log").read_text()) == crashed
+    assert shown.startswith("error: a job crashed in compiled code")
+    assert 'scripts/train.py", line' in (fresh.results / f"logs/{name}.log").read_text()
 
 
 def test_killed_while_training_it_goes_on_and_ends_in_the_same_weights(demo, fresh):
