@@ -27,6 +27,6 @@ def test_slurm_gives_the_same_images_networks_and_judgements_as_a_local_run(root
 def test_make_slurm_demo_compares_a_part_of_the_demo(root):
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}")
-    weights = "results/demo/victims/digits/MLP/none/0/weights.safetensors"
-    output = make(root, "slurm-demo", f"TARGETS={weights}").stdout
+    images = "results/demo/data/digits/test.safetensors"  # test_slurm.py compares networks, attacks and judgements
+    output = make(root, "slurm-demo", f"TARGETS={images}").stdout
     assert re.search(r"\b1 passed, \d+ skipped", output)
