@@ -44,13 +44,9 @@ def specs(project, *arguments, target=TARGET):
     ("arguments", "epsilon", "images"),
     [
         ((), 0.3, DEMO_IMAGES),
-        (("--configfile", "epsilon.yaml"), 8 / 255, DEMO_IMAGES),
-        (("--configfile", "images.yaml"), 0.3, 50),
         (("--configfile", "epsilon.yaml", "images.yaml"), 8 / 255, 50),
         (("--configfile", "epsilon.yaml", "other.json"), 0.01, 30),  # the last one counts
-        (("--configfile", "other.json", "epsilon.yaml"), 8 / 255, 30),
-        (("--config", "attacks={fgsm_03: {parameters: {epsilon: 4/255}}}"), 4 / 255, DEMO_IMAGES),
-        (("--configfile", "other.json", "--config", "attacks={fgsm_03: {images: 20}}"), 0.01, 20),
+        (("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_03: {images: 2e1}}"), 8 / 255, 20),
     ],
 )
 def test_every_config_counts_and_later_ones_override_earlier_ones(project, arguments, epsilon, images):
