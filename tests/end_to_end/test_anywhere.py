@@ -44,9 +44,15 @@ CONFIG = {
 TABLE = "tables/fgsm_sweep.md"
 
 
+@pytest.fixture(scope="module")
+def project(root, tmp_path_factory) -> Path:
+    """Return a copy of the project in a folder whose name contains a space and an apostrophe."""
+    return copy_project(root, tmp_path_factory.mktemp("anywhere") / "a project's folder").folder
+
+
 @pytest.fixture
 def elsewhere(tmp_path) -> Path:
-    """Return a user's folder with images, a network in two files, and a config."""
+    """Return a user's folder with images and a network in two files."""
     folder = tmp_path / "the user's folder"
     (folder / "data").mkdir(parents=True)
     (folder / "my networks").mkdir()
@@ -60,7 +66,6 @@ def elsewhere(tmp_path) -> Path:
     np.savez(folder / "data/squares.npz", **parts)
     (folder / "my networks/small.py").write_text(NETWORK)
     (folder / "my networks/widths.py").write_text("WIDTH = 8\n")
-    (folder / "mine.yaml").write_text(yaml.safe_dump(CONFIG))
     return folder
 
 
@@ -70,18 +75,6 @@ def snakemake(folder: Path, *arguments: object, ok: bool = True) -> str:
     assert (done.returncode == 0) == ok, output[-3000:]
     assert "Traceback" not in output
     return output
-
-
-def test_a_config_of_its_own_from_another_folder_and_a_project_path_with_a_space(root, elsewhere, tmp_path):
-    project = copy_project(root, tmp_path / "a project's folder").folder
-    call = ["-s", project / "Snakefile", "--replace-workflow-config", "--configfile", "mine.yaml"]
-    snakemake(elsewhere, *call, "--cores", 2, f"results/{TABLE}")
-    assert "small" in (elsewhere / "results" / TABLE).read_text()
-    assert not (project / "results").exists()
-    assert "Nothing to be done" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
-    # The digest includes a file that the user's network imports.
-    (elsewhere / "my networks/widths.py").write_text("WIDTH = 9\n")
-    assert "train_victim" in snakemake(elsewhere, *call, "-n", f"results/{TABLE}")
 
 
 def test_another_working_directory_and_the_demos_overlay_under_ones_own(root, tmp_path):
@@ -130,8 +123,8 @@ rule everything:
 
 
 @pytest.fixture
-def host(root, elsewhere) -> Path:
-    (elsewhere / "Snakefile").write_text(HOST.format(project=root))
+def host(project, elsewhere) -> Path:
+    (elsewhere / "Snakefile").write_text(HOST.format(project=project))
     (elsewhere / "host.yaml").write_text(yaml.safe_dump({"robustness": CONFIG | {"results": "measured"}}))
     # The host has files with the same names as files of the project, which must not be confused with them.
     (elsewhere / "scripts").mkdir()
@@ -140,18 +133,22 @@ def host(root, elsewhere) -> Path:
     return elsewhere
 
 
-def test_within_another_workflow_with_a_prefix_and_other_results(host):
+def test_within_another_workflow_with_a_prefix_and_other_results(host, project):
     snakemake(host, "--cores", 2)
     assert "small" in (host / "robust/measured" / TABLE).read_text()
     assert (host / "robust/measured/manifest.json").exists()
     assert (host / "robust/measured/tables/times.md").exists()
     assert not (host / "results").exists()
+    assert not (project / "results").exists()
     environment = (host / "host.txt").read_text()
     assert "PYTHONPATH" not in environment  # no variable leaks into the host's own jobs
     assert "FOOLFLOW" not in environment
     (log,) = (host / "robust/measured/logs/victims").rglob("*.log")
     assert "  threads: 2\n" in log.read_text()  # the host's override
     assert "Nothing to be done" in snakemake(host, "-n")
+    # The digest includes a file that the user's network imports.
+    (host / "my networks/widths.py").write_text("WIDTH = 9\n")
+    assert "train_victim" in snakemake(host, "-n")
 
 
 def test_the_first_rule_of_the_host_is_its_default_target(host):
@@ -170,7 +167,7 @@ def test_a_problem_of_the_config_does_not_end_the_host_without_a_word(host):
     assert "WorkflowError" in output
 
 
-def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
+def test_the_readmes_own_classifier_runs_as_written(root, project, elsewhere):
     """Everything before the attacks runs, on a network with random weights; the attacks on it would take minutes."""
     readme = (root / "README.md").read_text(encoding="utf-8")
     section = readme.partition("## Your own classifier")[2].partition("\n## ")[0]
@@ -186,7 +183,7 @@ def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
         for number in range(2):
             pixels = generator.integers(0, 100, (300, 260, 3), dtype=np.uint8) + np.uint8(brightness)
             Image.fromarray(pixels).save(folder / f"{number}.png")
-    words = shlex.split(command.replace("path/to/foolflow", str(root)))
+    words = [word.replace("path/to/foolflow", str(project)) for word in shlex.split(command)]
     planned = snakemake(elsewhere, *words, "--dry-run")
     assert "attack_victim" in planned
     assert words[0] == "page"
@@ -197,3 +194,4 @@ def test_the_readmes_own_classifier_runs_as_written(root, elsewhere):
     weights = torch.load(elsewhere / "resnet18.pth", weights_only=True)
     assert weights["fc.weight"].shape == (2, 512)
     assert not (elsewhere / "results/victims").exists()
+    assert not (project / "results").exists()
