@@ -1,5 +1,6 @@
 """Measures of how well a score separates adversarial from clean images. Higher scores are more suspicious."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,41 @@ def rate_of(chosen: np.ndarray, image: np.ndarray | None = None) -> Rate:
 
 
 @dataclass(frozen=True)
+class MeanRate:
+    """The mean of several proportions with its 95 % interval. NaN if there is none. total: the number of images."""
+
+    total: int
+    rate: float
+    low: float
+    high: float
+
+
+def mean_rate_of(sets: Sequence[tuple[np.ndarray, np.ndarray]]) -> MeanRate:
+    """Return the mean of the shares of several sets, with equal weight, whatever their sizes. Empty sets do not count.
+
+    sets: `chosen` and `image` of each, as for `rate_of`.
+
+    The interval is that of a bootstrap over the images: an image is drawn together with its rows in every set. If all
+    rows or none are chosen, it is Wilson's for as many trials as there are images.
+    """
+    images = np.unique(np.concatenate([image for _, image in sets]))
+    counts = [
+        [np.bincount(np.searchsorted(images, rows), minlength=len(images)) for rows in (image[chosen], image)]
+        for chosen, image in sets
+        if len(image)
+    ]
+
+    def mean(drawn: np.ndarray) -> float:
+        shares = [float(drawn @ hits) / float(drawn @ rows) for hits, rows in counts if drawn @ rows]
+        return sum(shares) / len(shares) if shares else float("nan")
+
+    rate = mean(np.ones(len(images), np.int64))
+    if not 0 < rate < 1:  # also NaN
+        return MeanRate(len(images), rate, *wilson_interval(len(images) if rate == 1 else 0, len(images)))
+    return MeanRate(len(images), rate, *percentile_interval(len(images), mean))
+
+
+@dataclass(frozen=True)
 class Area:
     """The area under a ROC curve, and its 95 % interval."""
 
@@ -70,27 +106,33 @@ class Scores:
     image: np.ndarray
 
 
-def area_under(clean: Scores, adversarial: Scores) -> Area:
+def area_under(clean: Scores, *adversarial: Scores) -> Area:
     """Return the area under the ROC curve with the interval of a bootstrap over the images.
 
-    It is the probability that an adversarial image has a higher score than a clean one; equal scores count half.
+    It is the probability that an adversarial image has a higher score than a clean one; equal scores count half. Of
+    several adversarial sets, the mean of their areas, with equal weight, whatever their sizes.
     An image is drawn together with its clean score and the scores of all adversarial images made from it. The interval
-    has no width if the scores are perfectly separated. NaN if there are fewer than two of either.
+    has no width if the scores are perfectly separated. Sets of fewer than two images do not count. NaN if none is left,
+    or if there are fewer than two clean images.
     """
-    if min(len(clean.score), len(adversarial.score)) < 2:
+    known = [one for one in adversarial if len(one.score) >= 2]
+    if len(clean.score) < 2 or not known:
         return Area(float("nan"), float("nan"), float("nan"))
-    images, place = np.unique(np.concatenate([clean.image, adversarial.image]), return_inverse=True)
-    of_clean, of_adversarial = place[: len(clean.image)], place[len(clean.image) :]
+    images = np.unique(np.concatenate([clean.image, *(one.image for one in known)]))
     order = np.argsort(clean.score, kind="stable")
-    ordered, of_ordered = clean.score[order], of_clean[order]
-    below = np.searchsorted(ordered, adversarial.score, side="left")
-    not_above = np.searchsorted(ordered, adversarial.score, side="right")
+    ordered, of_ordered = clean.score[order], np.searchsorted(images, clean.image)[order]
+    places = [np.searchsorted(images, one.image) for one in known]
+    below = [np.searchsorted(ordered, one.score, side="left") for one in known]
+    not_above = [np.searchsorted(ordered, one.score, side="right") for one in known]
 
     def area(drawn: np.ndarray) -> float:
         up_to = np.concatenate([[0], np.cumsum(drawn[of_ordered])])
-        weight = drawn[of_adversarial]
-        pairs = float(weight.sum()) * float(up_to[-1])
-        return float(weight @ (up_to[below] + up_to[not_above])) / (2 * pairs) if pairs else float("nan")
+        areas = []
+        for place, low, high in zip(places, below, not_above, strict=True):
+            weight = drawn[place]
+            if pairs := float(weight.sum()) * float(up_to[-1]):
+                areas.append(float(weight @ (up_to[low] + up_to[high])) / (2 * pairs))
+        return sum(areas) / len(areas) if areas else float("nan")
 
     return Area(area(np.ones(len(images), np.int64)), *percentile_interval(len(images), area))
 

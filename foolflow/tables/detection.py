@@ -4,20 +4,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import UNDEFENDED
 from foolflow.statistics.bootstrap import RESAMPLES
-from foolflow.statistics.detection import Area, Rate, Scores, area_under, rate_of, threshold_at
-from foolflow.statistics.scored import Detector, load_detectors
+from foolflow.statistics.detection import (
+    Area,
+    MeanRate,
+    Rate,
+    Scores,
+    area_under,
+    mean_rate_of,
+    rate_of,
+    threshold_at,
+)
+from foolflow.statistics.scored import Detector, Scored, load_detectors
 from foolflow.tables.links import Link, Row, links, to_images, to_victim
 from foolflow.tables.over_seeds import spread_column, spread_note, with_spread
-from foolflow.tables.wording import agreement, rate_with_n
+from foolflow.tables.wording import rate_with_n
 from foolflow.tables.writing import (
     VERSUS,
     Table,
-    deviation,
     percent,
     percent_interval,
     verdict,
@@ -25,7 +34,7 @@ from foolflow.tables.writing import (
     without_empty_columns,
 )
 
-CLEAN, POOLED = "clean test images", "all attacks that do not know the detector"
+CLEAN, MEAN = "clean test images", "mean of the attacks that do not know the detector"
 SPREAD_OVER_SEEDS = ("detected", "unseen")
 
 
@@ -46,7 +55,7 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
         title="Detection by feature squeezing",
         data=data,
         display=display,
-        findings=[*_findings(data), *_agreement(data)],
+        findings=list(_findings(data)),
         best={"detected %": "highest", "fooled, undetected %": "lowest", "AUC %": "highest"},
         best_within=["data set", "images", "seed"],
         images=links(display, [_links(row) for row in data.to_dict("records")]),
@@ -60,19 +69,20 @@ def tabulate(detectors: Sequence[Detector], false_positives: float, reference: M
             "in Xu et al. Failed, detected: the share of the unsuccessful images. Fooled, undetected: the share of all "
             "n images that fool the victim and are not detected, which is the goal of an adversary. AUC: successful "
             "adversarial images against clean test images. Intervals: Wilson's for the rates of one attack. Those of "
-            "the AUC, of which the clean and the adversarial version of one image are both part, and of pooled rates, "
-            "to which one image contributes several times, come from a bootstrap over the images "
+            "the AUC, of which the clean and the adversarial version of one image are both part, and of mean rates, to "
+            "which one image contributes several times, come from a bootstrap over the images "
             f"({RESAMPLES:,} resamples, percentiles). The interval has no width if the AUC is 1.",
             *(
                 [
-                    f"'{POOLED}' pools the images of the rows above it, so n counts adversarial images there. The "
-                    "attacks in the rows below it know the detector and minimise its score."
+                    f"'{MEAN}': each attack has the same weight, however often it fools the victim; attacks that never "
+                    "do so have no rate of detection. n counts images there. The attacks in the rows below it know the "
+                    "detector and try to minimise its score."
                 ]
-                if POOLED in set(data["images"])
+                if MEAN in set(data["images"])
                 else []
             ),
             *spread_note(data),
-            *verdict_note(display),
+            *_verdict_notes(display),
             *([_published_note(reference)] if published else []),
         ],
     )
@@ -92,21 +102,28 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
         "published_threshold": published.get("threshold"),
     }
 
-    def row(images: str, adaptive: bool | None, records: pd.DataFrame, key: str) -> dict[str, Any]:
-        fooled, score = records["success_8bit"].to_numpy(bool), records["score"].to_numpy()
-        image = records["index"].to_numpy()
-        detected = score > threshold
+    def row(scored: Scored) -> dict[str, Any]:
+        rates = {name: rate_of(*rows) for name, rows in _measured(scored.records, threshold).items()}
         return {
             **common,
-            "images": images,
-            "adaptive": adaptive,
-            **_named("success", rate_of(fooled, image)),
-            **_named("detected", rate_of(detected[fooled], image[fooled])),
-            **_named("failed_detected", rate_of(detected[~fooled], image[~fooled])),
-            **_named("unseen", rate_of(fooled & ~detected, image)),
-            **_named("auc", area_under(clean, Scores(score[fooled], image[fooled]))),
-            "published_detected": _fraction(published.get("detected", {}).get(key)),
-            "published_auc": _fraction(published.get("auc")) if key == "all" else None,
+            "images": scored.attack,
+            "adaptive": scored.adaptive,
+            **_all_named(rates),
+            **_named("auc", area_under(clean, _successful(scored))),
+            "published_detected": _fraction(published.get("detected", {}).get(scored.attack)),
+            "published_auc": None,
+        }
+
+    def mean(several: Sequence[Scored]) -> dict[str, Any]:
+        each = [_measured(scored.records, threshold) for scored in several]
+        return {
+            **common,
+            "images": MEAN,
+            "adaptive": False,
+            **_all_named({name: mean_rate_of([sets[name] for sets in each]) for name in each[0]}),
+            **_named("auc", area_under(clean, *(_successful(scored) for scored in several))),
+            "published_detected": _fraction(published.get("detected", {}).get("all")),
+            "published_auc": _fraction(published.get("auc")),
         }
 
     yield {
@@ -116,19 +133,33 @@ def _rows(one: Detector, false_positives: float, reference: Mapping[str, Any]) -
         "published_detected": _fraction(published.get("false_positives")),
     }
     static = [scored for scored in one.attacked if not scored.adaptive]
-    for scored in static:
-        yield row(scored.attack, False, scored.records, scored.attack)
+    yield from map(row, static)
     if len(static) > 1:
-        yield row(POOLED, False, pd.concat([scored.records for scored in static]), "all")
-    for scored in one.attacked:
-        if scored.adaptive:
-            yield row(scored.attack, True, scored.records, scored.attack)
+        yield mean(static)
+    yield from (row(scored) for scored in one.attacked if scored.adaptive)
+
+
+def _measured(records: pd.DataFrame, threshold: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return for each rate which rows count, bool, and their images."""
+    image, fooled = records["index"].to_numpy(), records["success_8bit"].to_numpy(bool)
+    detected = records["score"].to_numpy() > threshold
+    return {
+        "success": (fooled, image),
+        "detected": (detected[fooled], image[fooled]),
+        "failed_detected": (detected[~fooled], image[~fooled]),
+        "unseen": (fooled & ~detected, image),
+    }
+
+
+def _successful(scored: Scored) -> Scores:
+    records = scored.records[scored.records["success_8bit"].astype(bool)]
+    return Scores(records["score"].to_numpy(), records["index"].to_numpy())
 
 
 def _links(row: Row) -> dict[str, Link]:
     """Return the links of a row. The clean images and those of several attacks lead to the victim."""
     cell = {**row, "defense": UNDEFENDED}  # the study tests detectors on undefended victims
-    made = to_victim(cell) if row["images"] in (CLEAN, POOLED) else to_images(cell, row["images"])
+    made = to_victim(cell) if row["images"] in (CLEAN, MEAN) else to_images(cell, row["images"])
     columns = ("n", "success %", "detected %", "95 % interval", "failed, detected %", "fooled, undetected %")
     return dict.fromkeys((*columns, "95 % interval (undetected)", "AUC %", "AUC, 95 % interval"), made)
 
@@ -141,11 +172,12 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         knowing = attacked["adaptive"].astype(bool)
         static, adaptive = attacked[~knowing], attacked[knowing].dropna(subset="unseen_rate")
         if len(static):
-            every = static.iloc[-1]  # pooled, if there are several
+            every = static.iloc[-1]  # the mean, if there are several
             if every["detected_total"]:
                 found = _rate(every, "detected", "images that fool the victim")
+                under = "attacks that do not know it" + (", on average over them" if every["images"] == MEAN else "")
                 alarms = _rate(clean, "detected", "clean images")
-                yield f"{name} detects {found} under attacks that do not know it, and {alarms}."
+                yield f"{name} detects {found} under {under}, and {alarms}."
             else:
                 yield f"No attack that does not know {name} fools the victim."
         if len(adaptive):
@@ -166,18 +198,12 @@ def _rate(row: pd.Series, measure: str, images: str) -> str:
     return rate_with_n(rate, total, low, high, images=images)
 
 
-def _agreement(data: pd.DataFrame) -> list[str]:
-    compared = []
-    for row in data.to_dict("records"):
-        name = f"{_name(row, data)}, {row['images']}"
-        for measure, words in (("detected", "detected"), ("auc", "AUC")):
-            ours, low, high = (row[f"{measure}_{part}"] for part in (_value(measure), "low", "high"))
-            compared.append((f"{name} ({words})", deviation(ours, low, high, row[f"published_{measure}"])))
-    return agreement("Xu et al.", "rate", compared)
-
-
-def _named(name: str, value: Rate | Area) -> dict[str, Any]:
+def _named(name: str, value: Rate | MeanRate | Area) -> dict[str, Any]:
     return {f"{name}_{field}": number for field, number in asdict(value).items()}
+
+
+def _all_named(rates: Mapping[str, Rate | MeanRate]) -> dict[str, Any]:
+    return {column: number for name, rate in rates.items() for column, number in _named(name, rate).items()}
 
 
 def _fraction(published: float | None) -> float | None:
@@ -199,6 +225,13 @@ def _published_note(reference: Mapping[str, Any]) -> str:
     return f"Published: {reference['source']['xu']}. {' '.join(reference['differences'].split())}"
 
 
+def _verdict_notes(display: pd.DataFrame) -> list[str]:
+    """Explain the verdicts; nothing if there are none."""
+    if not (explained := verdict_note(display)):
+        return []
+    return [*explained, "Only single attacks are compared; the other published numbers are for information."]
+
+
 def _display(data: pd.DataFrame) -> pd.DataFrame:
     def interval(name: str, digits: int = 1) -> list[str]:
         bounds = zip(data[f"{name}_low"], data[f"{name}_high"], data[f"{name}_{_value(name)}"], strict=True)
@@ -207,9 +240,8 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
     def rates(name: str) -> pd.Series:
         return data[f"{name}_{_value(name)}"].map(lambda rate: percent(rate, 1))
 
-    def verdicts(name: str) -> list[str]:
-        columns = [f"{name}_{_value(name)}", f"{name}_low", f"{name}_high", f"published_{name}"]
-        return [verdict(*row) for row in data[columns].itertuples(index=False)]
+    compared = data["published_detected"].mask(data["images"].isin((CLEAN, MEAN)))  # the others are for information
+    detected = zip(data["detected_rate"], data["detected_low"], data["detected_high"], compared, strict=True)
 
     columns = {
         "data set": data["dataset"],
@@ -229,9 +261,8 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         "AUC %": data["auc_area"].map(lambda area: percent(area, 2)),
         "AUC, 95 % interval": interval("auc", 2),
         "published: detected %": data["published_detected"].map(lambda rate: percent(rate, 1)),
-        f"{VERSUS}: detected": verdicts("detected"),
+        f"{VERSUS}: detected": [verdict(*values) for values in detected],
         "published: AUC %": data["published_auc"].map(percent),
-        f"{VERSUS}: AUC": verdicts("auc"),
     }
     return without_empty_columns(pd.DataFrame(columns))
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm
 from sklearn.metrics import roc_auc_score
 
-from foolflow.statistics.detection import Scores, area_under, rate_of, roc, threshold_at
+from foolflow.statistics.detection import Scores, area_under, mean_rate_of, rate_of, roc, threshold_at
 from foolflow.statistics.intervals import wilson_interval
 
 
@@ -125,3 +125,25 @@ def test_copies_add_no_certainty_and_unanimous_rows_have_wilsons_interval_of_the
     image = np.tile(np.arange(images), copies)
     assert rate_of(np.ones(len(image), bool), image).low == wilson_interval(images, images)[0]
     assert rate_of(np.zeros(len(image), bool), image).high == wilson_interval(0, images)[1]
+
+
+def test_the_mean_of_several_rates_gives_each_the_same_weight():
+    rng, image = np.random.default_rng(0), np.arange(200)
+    many, few = rng.random(200) < 0.9, rng.random(20) < 0.2
+    found = mean_rate_of([(many, image), (few, image[:20]), (few[:0], image[:0])])
+    assert found.rate == pytest.approx((many.mean() + few.mean()) / 2)
+    assert found.total == 200
+    assert found.low < found.rate < found.high
+    # the same rows twice say nothing new
+    assert mean_rate_of([(many, image), (many, image)]).low == pytest.approx(mean_rate_of([(many, image)]).low)
+    certain = mean_rate_of([(np.ones(20, bool), image[:20])] * 2)
+    assert (certain.low, certain.high) == wilson_interval(20, 20)
+    assert np.isnan(mean_rate_of([(few[:0], image[:0])]).rate)
+
+
+def test_the_mean_of_several_areas_gives_each_the_same_weight():
+    clean = scores(np.linspace(0, 1, 50))
+    far, near = scores(np.full(40, 2.0)), scores(np.linspace(0, 1, 10))
+    found = area_under(clean, far, near, scores(np.zeros(1)))
+    assert found.area == pytest.approx((1 + 0.5) / 2)
+    assert found.low < found.area < found.high
