@@ -1,8 +1,10 @@
 """Feature squeezing as a detector of adversarial images, including against attacks that know the detector."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from foolflow.attacks.norms import epsilon_norm
+from foolflow.statistics.budget import size_in_words
 from foolflow.studies.cells import Cell, Config, Exhibit, entries, exhibit, labels, seeds_of, sets_of
 from foolflow.workflow.config.names import repeated, several_sizes, unknown
 
@@ -14,7 +16,7 @@ def detections(config: Config) -> list[Cell]:
     """Return a cell for each detector on each of its victims, with the `attacks` that it is tested against."""
     return [
         {key: detection[key] for key in ("dataset", "model", "detector")}
-        | {"defense": "none", "seed": seed}
+        | {"defense": "none", "seed": seed, "epsilon": detection.get("epsilon")}
         | {
             "attacks": [
                 {"attack": attack, "adaptive": field == "adaptive"}
@@ -72,7 +74,8 @@ def _spec(config: Config) -> dict[str, Any]:
 
 
 def problems(config: Config) -> Iterator[str]:
-    """Report repeated entries, unknown names, several epsilons, and adaptive attacks on a different detector."""
+    """Report repeated entries, unknown names, several epsilons, budgets that rounding to 8 bits leaves, attacks that
+    may leave the budget, and adaptive attacks on a different detector."""
     attacks, detectors = config["attacks"], config["detectors"]
     detections = config["studies"]["detection"]["detections"]
     yield from repeated("studies.detection.detections", detections, ("dataset", "model", "detector"))
@@ -85,9 +88,25 @@ def problems(config: Config) -> Iterator[str]:
         for field, names in (("attacks", detection["attacks"]), ("adaptive", adaptive)):
             yield from unknown(f"{key}.{field}", names, "attacks", attacks)
             yield from several_sizes(f"{key}.{field}", names, config)
+        if "epsilon" in detection:
+            yield from _over_budget(key, detection["epsilon"], [*detection["attacks"], *adaptive], attacks)
         squeezer_names = detectors.get(detection["detector"], {}).get("squeezers", [])
         known = [_filter_of(config["defenses"].get(name, {})) for name in squeezer_names]
         for name in adaptive:
             given = attacks.get(name, {}).get("parameters", {}).get("squeezers")
             if given is not None and [_filter_of(squeezer) for squeezer in given] != known:
                 yield f"{key}.adaptive: the squeezers of {name} are not those of {detection['detector']}"
+
+
+def _over_budget(key: str, budget: float, names: Sequence[str], attacks: Config) -> Iterator[str]:
+    """Report a budget that is no whole number of 8-bit levels, and L-infinity attacks with a larger epsilon."""
+    levels = budget * 255
+    if abs(levels - round(levels)) > 1e-4:
+        yield (
+            f"{key}.epsilon: {size_in_words(budget)} is {levels:g} of 255 levels, which rounding to 8 bits can leave; "
+            f"use {int(levels)}/255 or {int(levels) + 1}/255"
+        )
+    for name in names:
+        own = attacks.get(name, {}).get("parameters", {}).get("epsilon", 0)
+        if epsilon_norm(attacks.get(name, {})) == "linf" and not isinstance(own, list) and own > budget + 1e-9:
+            yield f"{key}.epsilon: {name} has epsilon {size_in_words(own)}, more than {size_in_words(budget)}"

@@ -7,17 +7,17 @@ import pytest
 
 from tests.end_to_end.conftest import copy_project
 
-TARGET = "results/demo/attacks/digits/CNN/none/0/fgsm_03/adversarial.safetensors"
-PLAIN = "results/attacks/digits/CNN/none/0/fgsm_03/adversarial.safetensors"
+TARGET = "results/demo/attacks/digits/CNN/none/0/fgsm_mnist/adversarial.safetensors"
+PLAIN = "results/attacks/digits/CNN/none/0/fgsm_mnist/adversarial.safetensors"
 FILES = {
-    "epsilon.yaml": "attacks: { fgsm_03: { parameters: { epsilon: 8/255 } } }\n",
-    "images.yaml": "attacks: { fgsm_03: { images: 5e1 } }\n",
-    "other.json": json.dumps({"attacks": {"fgsm_03": {"parameters": {"epsilon": "1e-2"}, "images": 30}}}),
+    "epsilon.yaml": "attacks: { fgsm_mnist: { parameters: { epsilon: 8/255 } } }\n",
+    "images.yaml": "attacks: { fgsm_mnist: { images: 5e1 } }\n",
+    "other.json": json.dumps({"attacks": {"fgsm_mnist": {"parameters": {"epsilon": "1e-2"}, "images": 30}}}),
     "whole.yaml": """
 results: results/demo
 datasets: { digits: { source: digits, val: 197, test: 500 } }
 models: { CNN: { architecture: cnn.CNN, training: { epochs: 1 } } }
-attacks: { fgsm_03: { method: fgsm, parameters: { epsilon: 2/255 } } }
+attacks: { fgsm_mnist: { method: fgsm, parameters: { epsilon: 2/255 } } }
 """,
 }
 DEMO_IMAGES = 100  # what the demo's overlay changes; config.yaml has 1,000
@@ -46,7 +46,7 @@ def specs(project, *arguments, target=TARGET):
         ((), 0.3, DEMO_IMAGES),
         (("--configfile", "epsilon.yaml", "images.yaml"), 8 / 255, 50),
         (("--configfile", "epsilon.yaml", "other.json"), 0.01, 30),  # the last one counts
-        (("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_03: {images: 2e1}}"), 8 / 255, 20),
+        (("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_mnist: {images: 2e1}}"), 8 / 255, 20),
     ],
 )
 def test_every_config_counts_and_later_ones_override_earlier_ones(project, arguments, epsilon, images):

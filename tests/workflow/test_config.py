@@ -274,6 +274,8 @@ CASES = [
     (put(f"{DETECTION}.attacks", []), f"{DETECTION}.attacks", "non-empty"),
     (put(f"{DETECTION}.attacks", ["fgsm_sweep"]), f"{DETECTION}.attacks", "fgsm_sweep has a list of epsilons"),
     (put(f"{DETECTION}.adaptive", ["pgd_undetected_cifar10"]), f"{DETECTION}.adaptive", "are not those of joint_mnist"),
+    (put(f"{DETECTION}.epsilon", 0.3), f"{DETECTION}.epsilon", "0.3 is 76.5 of 255 levels"),
+    (put(f"{DETECTION}.attacks", ["fgsm_03"]), f"{DETECTION}.epsilon", "fgsm_03 has epsilon 0.3, more than 76/255"),
     (put("studies.detection.false_positives", 1.5), "studies.detection.false_positives", "1.5"),
     (
         put("detectors.joint_mnist.squeezers", ["adversarial_training"]),
