@@ -16,7 +16,7 @@ from foolflow.compute.device import compute_on
 from foolflow.data.adversarial import load_set
 from foolflow.data.splits import load_split
 from foolflow.defenses.loading import load_filter
-from foolflow.defenses.squeezing import score_images
+from foolflow.defenses.squeezing import linf_distances, score_images
 from foolflow.jobs.command_line import add_compute_options, add_input, add_output, add_victim, job_parser, run_job
 from foolflow.jobs.files import whole_file
 from foolflow.jobs.progress import log_throughput
@@ -47,13 +47,15 @@ def main(arguments: argparse.Namespace) -> None:
             np.array(adversarial_set.tensors["index"]),
             torch.from_numpy(np.array(adversarial_set.tensors["target"])),
         )
-        found = scores(to_8_bits(torch.from_numpy(adversarial_set.images(slice(None)))))
+        images = to_8_bits(torch.from_numpy(adversarial_set.images(slice(None))))
+        found = scores(images)
         labels = torch.from_numpy(test.labels[index])
         success = is_success(found["prediction"], labels, target)
         about = {
             "images": attack,
             "index": index,
             "epsilon": adversarial_set.tensors["epsilon"],
+            "linf": linf_distances(images, test.images[index]),
             "label": labels.numpy(),
         }
         judged = {"clean_prediction": clean[index].numpy(), "success_8bit": success.numpy()}

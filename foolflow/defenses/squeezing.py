@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from foolflow.compute.prediction import in_batches
+from foolflow.compute.prediction import in_batches, to_float
 from foolflow.defenses.filtered import Filter
 
 
@@ -42,3 +42,12 @@ def score_images(
     each = torch.cat(scores)
     named = dict(zip(squeezers, each.unbind(1), strict=True))
     return {"prediction": torch.cat(predictions), **named, "score": each.amax(1)}
+
+
+def linf_distances(images: Tensor | np.ndarray, clean: Tensor | np.ndarray) -> np.ndarray:
+    """Return the L-infinity distance of each image that is scored from the clean one, in pixel units, float32 (N,).
+
+    images, clean: uint8, or float32 in [0, 1], (N, C, H, W).
+    """
+    cpu = torch.device("cpu")
+    return (to_float(images, cpu) - to_float(clean, cpu)).flatten(1).abs().amax(1).numpy()

@@ -26,7 +26,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector on one victim. clean: the rows of the val and the test images, with their `index` in the split."""
+    """One detector on one victim.
+
+    clean: the rows of the val and the test images, with their `index` in the split.
+    epsilon: the L-infinity radius within which attacks count where several are taken together; None: no limit.
+    """
 
     dataset: str
     model: str
@@ -34,6 +38,7 @@ class Detector:
     detector: str
     clean: pd.DataFrame
     attacked: Sequence[Scored]
+    epsilon: float | None = None
 
     def scores_of(self, split: str) -> np.ndarray:
         """Return the scores of the clean images. split: `val` or `test`."""
@@ -47,7 +52,7 @@ class Detector:
 def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path]) -> list[Detector]:
     """Load the scores of each detector.
 
-    entries: {"dataset", "model", "seed", "detector", "attacks": [{"attack", "adaptive"}, ...]}.
+    entries: {"dataset", "model", "seed", "detector", "epsilon", "attacks": [{"attack", "adaptive"}, ...]}.
     scores: the output files of scripts/score_detector.py, one for each entry, in order.
     """
     return [_load(entry, read_records(path)) for entry, path in zip(entries, scores, strict=True)]
@@ -56,7 +61,7 @@ def load_detectors(entries: Sequence[Mapping[str, Any]], scores: Sequence[Path])
 def _load(entry: Mapping[str, Any], scores: pd.DataFrame) -> Detector:
     right = scores[right_before(scores)]  # before the attack
     return Detector(
-        **{key: entry[key] for key in ("dataset", "model", "seed", "detector")},
+        **{key: entry[key] for key in ("dataset", "model", "seed", "detector", "epsilon")},
         clean=scores[scores["images"].isin(("val", "test"))],
         attacked=[Scored(**attack, records=right[right["images"] == attack["attack"]]) for attack in entry["attacks"]],
     )

@@ -2,7 +2,8 @@ import numpy as np
 import torch
 from scipy.special import softmax
 
-from foolflow.defenses.squeezing import score_images, squeezing_scores
+from foolflow.defenses.squeezing import linf_distances, score_images, squeezing_scores
+from foolflow.statistics.budget import Budget
 
 
 def test_the_score_is_the_l1_distance_of_the_softmax():
@@ -22,3 +23,10 @@ def test_the_joint_score_is_the_maximum(trained):
     assert (found["same"] == 0).all()
     torch.testing.assert_close(found["score"], torch.maximum(found["dark"], found["half"]))
     assert torch.equal(found["prediction"], trained.model(images.float() / 255).argmax(1))
+
+
+def test_the_distance_is_that_of_the_rounded_images():
+    clean = np.array([10, 200], np.uint8).reshape(2, 1, 1, 1)
+    made = torch.tensor([86, 190], dtype=torch.uint8).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(linf_distances(made, clean), [76 / 255, 10 / 255], atol=1e-7)
+    assert linf_distances(made, clean)[0] <= Budget("linf", 76 / 255).largest
