@@ -4,14 +4,21 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from foolflow.attacks.ball import project, random_start, steepest
-from foolflow.attacks.base import Adversarial, at_each, check_choice, clean_scale, conclude, is_clear_success
+from foolflow.attacks.base import (
+    Adversarial,
+    at_each,
+    check_choice,
+    clean_scale,
+    conclude,
+    is_clear_success,
+    rival_logits,
+)
 from foolflow.attacks.border import for_any_model
+from foolflow.attacks.levels import to_levels
 from foolflow.attacks.norms import NORMS
 from foolflow.compute.freezing import frozen
 from foolflow.compute.seeds import derived_seed
@@ -21,6 +28,9 @@ from foolflow.defenses.squeezing import squeezing_scores
 from foolflow.errors import InvalidInput
 
 TRIED = 4  # images of noise, on which a squeezer has a gradient or not
+CERTAIN = 5.0  # log-odds of 0.9933: if the network and a squeezed view both reach it, their score is at most 0.014
+MOMENTUM = 0.75
+REACH = 5  # radii that all steps together could go
 
 
 @for_any_model
@@ -32,51 +42,71 @@ def pgd_undetected(
     targets: Tensor | None = None,
     epsilon: float | Sequence[float],
     squeezers: Sequence[Mapping[str, Any]],
-    weight: float = 1.0,
     norm: str = "linf",
     steps: int = 100,
     step_size: float | None = None,
+    classes: int = 1,
     restarts: int = 1,
     seed: int = 0,
 ) -> Adversarial:
-    """Run PGD that fools both the model and a feature-squeezing detector (after He et al. 2017, arXiv 1706.04701).
+    """Run PGD that fools both the model and a feature-squeezing detector, in 8 bits.
 
-    Until an image fools the model, its steps are those of `pgd`, so every image that fools it under `pgd` with the same
-    parameters does so here too. From then on the steps increase the cross-entropy minus `weight` times the sum over the
-    squeezers of the Kullback-Leibler divergence from the softmax of the image to that of the squeezed image. A
-    squeezer's score is at most the square root of twice its divergence (Pinsker), and the divergence keeps a gradient
-    where the two softmaxes are certain of different classes and the score has none. A squeezer without a gradient is
+    The detector is part of the loss, as in Carlini and Wagner (2017, arXiv 1705.07263) and, for feature squeezing, in
+    He et al. (2017, arXiv 1706.04701). The loss is as simple as the defense allows (Tramer et al. 2020, arXiv
+    2002.08347): it aims at one wrong class, which the model is to see in the image and in each squeezed copy of it. If
+    all of them are certain of the same class, the score is near 0. The steps increase the sum over these views of the
+    log-odds of the class, each capped at CERTAIN, so that a view that is certain leaves the others alone. They use
+    momentum (Dong et al. 2018, arXiv 1710.06081), and their size decreases linearly. A squeezer without a gradient is
     the identity in the backward pass.
-    The result is the iterate with the lowest detection score among those that fool the model. The score is the largest
-    L1 distance over the squeezers (Xu et al. 2017). No threshold is needed. If no iterate fools the model, the last one
-    is returned.
+    Each iterate is judged, and its gradient computed, after rounding to 8 bits within the ball. The result is the
+    rounded iterate with the lowest detection score among those that fool the model. The score is the largest L1
+    distance over the squeezers (Xu et al. 2017, arXiv 1704.01155). No threshold is needed. If no iterate fools the
+    model, the last one is returned. An image that `pgd` fools may resist, because all views count from the first step.
 
-    model, images, labels, targets, epsilon, norm, steps, step_size, seed: as in `pgd`, also with E epsilons.
+    model, images, labels, targets, epsilon, norm, steps, seed: as in `pgd`, also with E epsilons.
     squeezers: those of the detector, each with the `method` (or `python`) and `parameters` of a defense in the config.
-    restarts: number of random starts of each image. No image leaves the batch early.
+    step_size: of the first step, in pixel units (default: 10 epsilon / steps, at most epsilon).
+    classes: number of wrong classes that each image is aimed at one after the other, the likeliest first. With targets,
+        only the target.
+    restarts: number of random starts of each image for each class. No image leaves the batch early.
     Raises InvalidInput if images leave [0, 1], a label or target is not a class, a parameter is out of range, there is
     no squeezer, or the model's logits are not finite.
     """
     check_choice("norm", norm, NORMS)
-    if steps < 1 or restarts < 1 or (step_size is not None and step_size <= 0):
-        raise InvalidInput(f"steps {steps}, restarts {restarts}: at least 1; step_size {step_size}: above 0")
-    if not 0 <= weight < np.inf:
-        raise InvalidInput(f"weight: {weight} is negative or not finite")
+    if min(steps, classes, restarts) < 1 or (step_size is not None and step_size <= 0):
+        counts = f"steps {steps}, classes {classes}, restarts {restarts}"
+        raise InvalidInput(f"{counts}: at least 1; step_size {step_size}: above 0")
     if not squeezers:
         raise InvalidInput("squeezers: the list is empty; name at least one")
     views = [Filtered(model, load_filter(squeezer), at=["test"]) for squeezer in squeezers]
+    with torch.no_grad():
+        clean = model(images)
+    scale = clean_scale(clean, labels, targets)
+    likeliest = rival_logits(clean, labels).topk(min(classes, clean.shape[1] - 1)).indices.unbind(1)
+    aims = list(likeliest) if targets is None else [targets]
 
     def attack(radius: float) -> Adversarial:
-        search = _Search(model, views, images, labels, targets, weight)
-        for restart in range(restarts):
-            start = random_start(images, radius, norm, derived_seed(seed, restart))
-            current = project(images + start, images, radius, norm)
-            for _ in range(steps):
-                direction = steepest(search.ascent_direction(current), norm)
-                current = project(current + (step_size or 2.5 * radius / steps) * direction, images, radius, norm)
-            search.keep_last(current)
-        iterations = torch.full_like(labels, steps * restarts)
-        return conclude(model, search.best, labels, targets, iterations, search.evaluations)
+        first = step_size or min(2 * REACH / steps, 1) * radius
+        best = _Best(images, labels, targets, scale)
+        for start, aim in enumerate(aim for aim in aims for _ in range(restarts)):
+            current = project(
+                images + random_start(images, radius, norm, derived_seed(seed, start)), images, radius, norm
+            )
+            velocity = torch.zeros_like(images)
+            for step in range(steps):
+                inputs = to_levels(current, images, radius, norm).requires_grad_()
+                logits = [view(inputs) for view in (model, *views)]
+                best.offer(inputs.detach(), [one.detach() for one in logits])
+                loss = torch.stack([log_odds(one, aim).clamp_max(CERTAIN) for one in logits]).sum()
+                (gradient,) = torch.autograd.grad(loss, inputs)
+                velocity = MOMENTUM * velocity + _normalised(gradient)
+                size = first * (1 - step / steps)
+                current = project(current + size * steepest(velocity, norm), images, radius, norm)
+            with torch.no_grad():
+                last = to_levels(current, images, radius, norm)
+                best.offer(last, [view(last) for view in (model, *views)])
+        passes = torch.full_like(labels, steps * restarts * len(aims))
+        return conclude(model, best.images, labels, targets, passes, passes * (1 + len(views)))
 
     # Not the images themselves, so that no result depends on the other images of a batch.
     tried = torch.rand((TRIED, *images.shape[1:]), generator=torch.Generator().manual_seed(0)).to(images)
@@ -87,57 +117,34 @@ def pgd_undetected(
         return at_each(epsilon, attack)
 
 
-class _Search:
-    """The best iterate so far of each image (`best`), its score (infinite: not fooled yet), and the backward passes."""
+def log_odds(logits: Tensor, classes: Tensor) -> Tensor:
+    """Return the logarithm of the odds of the given class of each image: (N,).
 
-    def __init__(
-        self,
-        model: nn.Module,
-        views: Sequence[nn.Module],
-        images: Tensor,
-        labels: Tensor,
-        targets: Tensor | None,
-        weight: float,
-    ) -> None:
-        self.model, self.views, self.labels, self.targets, self.weight = model, views, labels, targets, weight
-        self.best = images.clone()
+    logits: (N, K).  classes: int64 (N,).
+    """
+    return logits.gather(1, classes[:, None]).squeeze(1) - rival_logits(logits, classes).logsumexp(1)
+
+
+def _normalised(gradient: Tensor) -> Tensor:
+    """Return the gradient of each image with a mean absolute value of 1, or 0 where there is none."""
+    size = gradient.flatten(1).abs().mean(1).view(-1, 1, 1, 1)
+    return gradient / torch.where(size > 0, size, 1.0)
+
+
+class _Best:
+    """Of each image, the fooling iterate with the lowest score so far; before there is one, the last iterate."""
+
+    def __init__(self, images: Tensor, labels: Tensor, targets: Tensor | None, scale: Tensor) -> None:
+        """scale: the `clean_scale` of the images."""
+        self.images, self.labels, self.targets, self.scale = images.clone(), labels, targets, scale
         self.score = images.new_full((len(images),), torch.inf, dtype=torch.float64)
-        self.evaluations = torch.zeros_like(labels)
-        with torch.no_grad():
-            self.scale = clean_scale(model(images), labels, targets)
 
-    def ascent_direction(self, current: Tensor) -> Tensor:
-        """Record the iterates `current` and return the gradient of the objective, which is to increase."""
-        inputs = current.detach().requires_grad_()
-        logits, fooled, squeezed = self._record(inputs)
-        loss = (
-            cross_entropy(logits, self.labels, reduction="sum")
-            if self.targets is None
-            else -cross_entropy(logits, self.targets, reduction="sum")
-        )
-        if len(fooled):
-            own = logits[fooled].log_softmax(1)
-            for one in squeezed:
-                loss = loss - self.weight * (own.exp() * (own - one.log_softmax(1))).sum()
-        self.evaluations += 1
-        self.evaluations[fooled] += len(self.views)
-        return torch.autograd.grad(loss, inputs)[0]
-
-    @torch.no_grad()
-    def keep_last(self, current: Tensor) -> None:
-        """Record the last iterates of a restart."""
-        self._record(current)
-
-    def _record(self, current: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return the logits, the indices of the fooled images, and the logits of each squeezer's view of these."""
-        logits = self.model(current)
-        fooled = is_clear_success(logits.detach(), self.labels, self.targets, self.scale).nonzero().squeeze(1)
-        squeezed = [view(current[fooled]) for view in self.views] if len(fooled) else []
-        waiting = self.score.isinf()
-        self.best[waiting] = current.detach()[waiting]
-        if len(fooled):
-            score = squeezing_scores(logits.detach()[fooled], [one.detach() for one in squeezed]).amax(1)
-            better = score < self.score[fooled]
-            chosen = fooled[better]
-            self.best[chosen], self.score[chosen] = current.detach()[chosen], score[better]
-        return logits, fooled, squeezed
+    def offer(self, current: Tensor, logits: Sequence[Tensor]) -> None:
+        """Keep the iterates that are better. logits: of the iterates, then of each squeezed view of them."""
+        own, *squeezed = logits
+        fooled = is_clear_success(own, self.labels, self.targets, self.scale)
+        score = squeezing_scores(own, squeezed).amax(1)
+        better = fooled & (score < self.score)
+        self.score[better] = score[better]
+        kept = better | self.score.isinf()
+        self.images[kept] = current[kept]

@@ -87,11 +87,10 @@ def _pgd(parameters: Parameters, classes: int) -> Cost:
 
 
 def _pgd_undetected(parameters: Parameters, classes: int) -> Cost:
-    steps, restarts = parameters.get("steps", 100), parameters.get("restarts", 1)
-    views = len(parameters.get("squeezers", ()))
-    # A squeezer counts only once the image is fooled, so images that resist cost less.
-    typical, most = (restarts * steps * (1 + share * views) for share in (0.8, 0.3))
-    return Cost(typical + restarts + FINAL, typical, most + restarts + FINAL, most)
+    starts = parameters.get("restarts", 1) * min(parameters.get("classes", 1), classes - 1)
+    views = 1 + len(parameters.get("squeezers", ()))
+    steps = starts * parameters.get("steps", 100)
+    return _same(views * (steps + starts) + 1 + FINAL, views * steps)
 
 
 def _deepfool(parameters: Parameters, classes: int) -> Cost:
