@@ -43,7 +43,7 @@ def specs(project, *arguments, target=TARGET):
 @pytest.mark.parametrize(
     ("arguments", "epsilon", "images"),
     [
-        ((), 0.3, DEMO_IMAGES),
+        ((), 76 / 255, DEMO_IMAGES),
         (("--configfile", "epsilon.yaml", "images.yaml"), 8 / 255, 50),
         (("--configfile", "epsilon.yaml", "other.json"), 0.01, 30),  # the last one counts
         (("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_mnist: {images: 2e1}}"), 8 / 255, 20),
