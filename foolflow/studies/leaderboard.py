@@ -18,7 +18,12 @@ def boards(config: Config) -> dict[str, Any]:
 
 
 def attempts(config: Config, board: Config) -> list[Cell]:
-    """Return a cell for each attack on each victim of a board, followed by the sets transferred from other victims."""
+    """Return a cell for each attack on each victim of a board, followed by the sets transferred from other victims.
+
+    An attack that stops at its first success makes images that seldom fool another victim, so a board may name other
+    attacks for the transferred sets.
+    """
+    transferred = board.get("transfer_attacks", board["attacks"])
     return [
         {"dataset": board["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"attack": attack, "source": None if source == f"{model}/{defense}" else source}
@@ -28,7 +33,7 @@ def attempts(config: Config, board: Config) -> list[Cell]:
         for seed in seeds_of(config, "leaderboard", model)
         for others in [sources_with(config, "leaderboard", seed, board.get("transfer_from", []))]
         for source in dict.fromkeys([f"{model}/{defense}", *others])
-        for attack in board["attacks"]
+        for attack in (board["attacks"] if source == f"{model}/{defense}" else transferred)
     ]
 
 
@@ -74,9 +79,13 @@ def problems(config: Config) -> Iterator[str]:
     yield from invalid_names("studies.leaderboard.boards", listed, config)
     for index, board in enumerate(listed):
         key = f"studies.leaderboard.boards.{index}"
+        transferred = board.get("transfer_attacks", [])
         yield from unknown(f"{key}.attacks", board["attacks"], "attacks", config["attacks"])
+        yield from unknown(f"{key}.transfer_attacks", transferred, "attacks", config["attacks"])
         yield from unknown_pairs(f"{key}.transfer_from", board.get("transfer_from", []), config)
-        for name in board["attacks"]:
+        if transferred and "transfer_from" not in board:
+            yield f"{key}.transfer_attacks: no victim to make the images on; name some in transfer_from"
+        for name in dict.fromkeys([*board["attacks"], *transferred]):
             entry = config["attacks"].get(name, {})
             given = entry.get("parameters", {}).get("epsilon", [])
             epsilons = given if isinstance(given, list) else [given]

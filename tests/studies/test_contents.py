@@ -131,7 +131,8 @@ def test_the_page_reads_the_judgements_that_its_answer_compares(config):
     """A later study that judges the same sets does not take them from the study that ranks the victims."""
     (board,) = [one for one in config["studies"]["leaderboard"]["boards"] if one["name"] == "cifar10_linf"]
     matrix = {"name": "again", "dataset": "cifar10", "models": board["models"], "defenses": board["defenses"]}
-    matrices = [matrix | {"name": f"again_{attack}", "attack": attack} for attack in board["attacks"]]
+    attacks = dict.fromkeys([*board["attacks"], *board["transfer_attacks"]])
+    matrices = [matrix | {"name": f"again_{attack}", "attack": attack} for attack in attacks]
     studies = {"leaderboard": {"boards": [board]}, "transfer": {"matrices": matrices}}
     again = dict(config) | {"studies": studies}
     victims = ("study", "dataset", "model", "defense", "seed")

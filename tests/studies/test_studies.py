@@ -103,13 +103,36 @@ def test_a_matrix_compares_victims_of_the_same_seed():
 
 def test_a_board_compares_only_epsilons_of_its_own_norm_with_its_bound():
     config = config_with()
-    (board, *_) = config["studies"]["leaderboard"]["boards"]
-    config["studies"]["leaderboard"]["boards"] = [board | {"attacks": ["large"], "norm": "linf", "epsilon": 0.1}]
+    board = {"name": "zoo", "dataset": "mnist", "models": ["A"], "defenses": ["none"], "attacks": ["large"]}
+    config["studies"]["leaderboard"]["boards"] = [board | {"norm": "linf", "epsilon": 0.1}]
     config["attacks"] |= {"large": {"method": "pgd", "parameters": {"norm": "l2", "epsilon": [0.5, 1.0]}}}
     assert list(leaderboard.problems(config)) == []
     assert {cell["epsilon_norm"] for cell in leaderboard.cells(config)} == {"l2"}
     config["attacks"]["large"]["parameters"]["norm"] = "linf"
     assert "large has no epsilon up to 0.1" in next(leaderboard.problems(config))
+
+
+def test_a_board_may_transfer_other_attacks_than_its_own():
+    config = config_with()
+    board = {"name": "zoo", "dataset": "mnist", "models": ["A", "B"], "defenses": ["none"], "attacks": ["cw_03"]}
+
+    def attempted(board):
+        return {(cell["model"], cell["source"], cell["attack"]) for cell in leaderboard.attempts(config, board)}
+
+    own = {("A", None, "cw_03"), ("B", None, "cw_03")}
+    assert attempted(board) == own
+    board["transfer_from"] = ["A/none"]
+    assert attempted(board) == own | {("B", "A/none", "cw_03")}
+    board["transfer_attacks"] = ["fgsm_03", "cw_03_transfer"]
+    assert attempted(board) == own | {("B", "A/none", "fgsm_03"), ("B", "A/none", "cw_03_transfer")}
+
+
+def test_no_shipped_board_transfers_images_of_an_attack_that_stops_at_its_first_success():
+    config = config_with()
+    transferred = {cell["attack"] for cell in leaderboard.cells(config) if cell["source"] is not None}
+    assert transferred == {"fgsm_8", "pgd_8_transfer", "fgsm_03", "cw_03_transfer"}
+    for entry in (config["attacks"][name] for name in transferred):
+        assert entry["method"] == "fgsm" or entry["parameters"]["early_stop"] is False
 
 
 @pytest.mark.parametrize("study", ["fgsm_sweep", "leaderboard"])

@@ -309,6 +309,9 @@ CASES = [
     (put(f"{BOARD}.attacks", ["fgsm_sweep"]), f"{BOARD}.epsilon", "fgsm_sweep has no epsilon up to 8/255"),
     (put(f"{BOARD}.transfer_from", ["six_conv"]), f"{BOARD}.transfer_from", "'six_conv' is not a model/defense"),
     (put(f"{BOARD}.transfer_from", ["x/none"]), f"{BOARD}.transfer_from", "'x/none' is not a model/defense"),
+    (put(f"{BOARD}.transfer_from", None), f"{BOARD}.transfer_attacks", "no victim to make the images on"),
+    (put(f"{BOARD}.transfer_attacks", ["x"]), f"{BOARD}.transfer_attacks", "'x' is not among the attacks"),
+    (put(f"{BOARD}.transfer_attacks", ["cw_03"]), f"{BOARD}.epsilon", "cw_03 has no epsilon up to 8/255, only 0.3"),
 ]
 
 
