@@ -171,7 +171,19 @@ def test_a_first_place_without_a_significant_lead_is_reported_as_such():
         "test, Holm-corrected p 1.000).",
         "No significant difference: A and B.",
     ]
-    assert best_cells(table) == [(0, "worst case %"), (0, "fgsm %")]
+
+
+def test_only_the_best_clean_and_worst_case_are_marked():
+    """Under FGSM alone, the victim that masks its gradient has the highest accuracy."""
+    attempts = [
+        attempt("masks", "fgsm", "++++", clean="++++"),
+        attempt("masks", "pgd", "----", clean="++++"),
+        attempt("holds", "fgsm", "+++-", clean="+++-"),
+        attempt("holds", "pgd", "++--", clean="+++-"),
+    ]
+    table = tabulate(BOARD, attempts)
+    assert table.display["model"].tolist() == ["holds", "masks"]
+    assert best_cells(table) == [(0, "worst case %"), (1, "clean %")]
 
 
 def test_one_victim_and_victims_that_tie_are_described():
