@@ -1,5 +1,6 @@
 """The leaderboard: every victim of a board under every attack, and under the worst of them on each image."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -21,9 +22,10 @@ from foolflow.tables.letters import LETTERS, MEANING, lettered, versus
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
 from foolflow.tables.over_seeds import MEAN, rate_text, spread_text
 from foolflow.tables.wording import counted, listed, tied_rate
-from foolflow.tables.writing import Table, p_text, without_empty_columns
+from foolflow.tables.writing import Table, p_text, percent, without_empty_columns
 
 MOST_PAIRS = 10  # that a finding names
+FEWEST = 3  # victims at zero that a finding describes as one group
 
 
 @dataclass(frozen=True)
@@ -284,14 +286,23 @@ def _findings(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair
     first, later = ranked[ranked["rank"] == 1], ranked[ranked["rank"] > 1]
 
     def rate(rows: pd.DataFrame) -> str:
-        if several_seeds:
-            return f"{spread_text(rows['accuracy'].iloc[0], rows['sd'].iloc[0], 1)} % (mean over the seeds)"
-        return tied_rate(rows, "accuracy")
+        if not several_seeds:
+            return tied_rate(rows, "accuracy")
+        mean = rows["accuracy"].iloc[0]
+        texts = dict.fromkeys(spread_text(mean, deviation, 1) for deviation in rows["sd"])
+        # Victims that share a mean may vary differently.
+        return f"{next(iter(texts)) if len(texts) == 1 else percent(mean, 1)} % (mean over the seeds)"
 
     def name(row: pd.Series) -> str:
         return names[f"{row['model']}/{row['defense']}"]
 
-    leaders = listed([name(row) for _, row in first.iterrows()])
+    def names_of(rows: pd.DataFrame) -> str:
+        return listed([name(row) for _, row in rows.iterrows()])
+
+    def victims(rows: pd.DataFrame) -> list[tuple[str, str]]:
+        return [(row["model"], row["defense"]) for _, row in rows.iterrows()]
+
+    leaders = names_of(first)
     top = rate(first)
     if len(ranked) == 1:
         yield f"{leaders} is the only victim; its worst-case accuracy is {top}."
@@ -301,37 +312,46 @@ def _findings(data: pd.DataFrame, found: Sequence[Standing], tests: Mapping[Pair
     else:
         yield f"{leaders} is first, with a worst-case accuracy of {top}."
     if len(later):
-        above = [(row["model"], row["defense"]) for _, row in first.iterrows()]
-        below = (later.iloc[0]["model"], later.iloc[0]["defense"])
-        yield f"Next is {name(later.iloc[0])}, with {rate(later.head(1))}: {_versus(above, below, found, tests)}."
+        second = later[later["rank"] == later["rank"].min()]
+        verb = "is" if len(second) == 1 else "are"
+        compared = _versus(victims(first), victims(second), found, tests)
+        yield f"Next {verb} {names_of(second)}, with {rate(second)}: {compared}."
     yield from _alike(found, names, tests)
 
 
 def _versus(
     above: Sequence[tuple[str, str]],
-    below: tuple[str, str],
+    below: Sequence[tuple[str, str]],
     found: Sequence[Standing],
     tests: Mapping[Pair, float],
 ) -> str:
-    """Say whether all victims in the first place differ significantly from the next one below, seed by seed."""
+    """Say whether all victims in the first place differ significantly from all in the next one, seed by seed."""
     places = {(*standing.victim, standing.seed): index for index, standing in enumerate(found)}
-    p_values = []
+    by_seed = []
     for seed in dict.fromkeys(standing.seed for standing in found):
-        under = places.get((*below, seed))
-        pairs = [(under, places[*one, seed]) for one in above if under is not None and (*one, seed) in places]
-        if pairs:
-            p_values.append(max(tests[min(pair), max(pair)] for pair in pairs))
-    test = "exact McNemar test, Holm-corrected p"
-    if len(p_values) == 1:
-        differs = "a significant difference" if p_values[0] < SIGNIFICANT else "no significant difference"
-        return f"{differs} ({test} {p_text(p_values[0])})"
+        upper, lower = ([places[*one, seed] for one in some if (*one, seed) in places] for some in (above, below))
+        if pairs := [(min(one, other), max(one, other)) for one in upper for other in lower]:
+            by_seed.append([tests[pair] for pair in pairs])
+    if not by_seed:
+        return "they have no seed in common"
+    p_values = [p_value for of_seed in by_seed for p_value in of_seed]
+    single = len(above) == len(below) == 1
+    test = f"exact McNemar test{'' if single else 's'}, {'Holm' if len(p_values) == 1 else 'largest Holm'}-corrected p"
+    largest = f"({test} {p_text(max(p_values))})"
+    if len(by_seed) > 1:
+        significant = sum(max(of_seed) < SIGNIFICANT for of_seed in by_seed)
+        verb = "difference is" if single else "differences are all"
+        return f"the {verb} significant for {significant} of {counted(len(by_seed), 'seed')} {largest}"
     significant = sum(p_value < SIGNIFICANT for p_value in p_values)
-    largest = f"{test} at most {p_text(max(p_values))}" if p_values else "no seed in common"
-    return f"the difference is significant for {significant} of {counted(len(p_values), 'seed')} ({largest})"
+    if significant == 0:
+        return f"no significant difference {largest}"
+    if significant < len(p_values):
+        return f"{significant} of {len(p_values)} pairs differ significantly {largest}"
+    return f"{'a significant difference' if single else 'the differences are significant'} {largest}"
 
 
 def _alike(found: Sequence[Standing], names: Mapping[str, str], tests: Mapping[Pair, float]) -> Iterator[str]:
-    """Count the pairs that differ, and name the others if they are few."""
+    """Count the pairs that differ, and name the others if they are few. Victims at zero are described as one group."""
     several_seeds = len({standing.seed for standing in found}) > 1
     labels = [
         names["/".join(standing.victim)] + (f" (seed {standing.seed})" if several_seeds else "") for standing in found
@@ -341,8 +361,19 @@ def _alike(found: Sequence[Standing], names: Mapping[str, str], tests: Mapping[P
     if not alike:
         yield "All pairs of victims differ significantly at 5 %."
         return
-    rest = f", {len(alike) - MOST_PAIRS:,} others (see the letters)" if len(alike) > MOST_PAIRS else ""
-    named = "; ".join(f"{labels[upper]} and {labels[lower]}" for upper, lower in alike[:MOST_PAIRS])
+    fallen = [index for index in order if not found[index].robust.any()]
+    if len(fallen) < FEWEST:
+        fallen = []
+    # These are right on the same images, on none, so a victim does not differ from all of them or from none.
+    together = f"any two of the {len(fallen)} victims at zero" if fallen else ""
+    pairs = Counter(
+        f"{labels[upper]} and {f'each of these {len(fallen)}' if lower in fallen else labels[lower]}"
+        for upper, lower in alike
+        if upper not in fallen
+    )
+    others = sum(list(pairs.values())[MOST_PAIRS:])
+    rest = f", {counted(others, 'other pair')} (see the letters)" if others else ""
+    named = "; ".join(filter(None, [together, *list(pairs)[:MOST_PAIRS]]))
     different = f"{len(tests) - len(alike):,} of {len(tests):,} pairs of victims differ significantly at 5 %. "
     yield f"{different if len(tests) > 1 else ''}No significant difference: {named}{rest}."
 

@@ -62,8 +62,8 @@ def test_rows_are_sorted_by_rank_and_all_pairs_are_compared():
     assert "3 exact McNemar tests, one family, corrected after Holm" in table.notes[-1]
     assert table.findings == [
         "one and two share first place, with a worst-case accuracy of 100.0 % of 12 images each.",
-        "Next is bad, with 0.0 % of 12 images (95 % interval 0.0 to 24.2): a significant difference (exact McNemar "
-        "test, Holm-corrected p 0.001).",
+        "Next is bad, with 0.0 % of 12 images (95 % interval 0.0 to 24.2): the differences are significant "
+        "(exact McNemar tests, largest Holm-corrected p 0.001).",
         "2 of 3 pairs of victims differ significantly at 5 %. No significant difference: one and two.",
     ]
 
@@ -113,7 +113,7 @@ def test_with_several_seeds_the_mean_comes_first_and_all_victims_are_compared():
     assert "B is first, with a worst-case accuracy of 87.5 ± 17.7 % (mean over the seeds)." in table.findings
     assert table.findings[1:] == [
         "Next is A, with 37.5 ± 17.7 % (mean over the seeds): the difference is significant for 0 of 2 seeds (exact "
-        "McNemar test, Holm-corrected p at most 1.000).",
+        "McNemar test, largest Holm-corrected p 1.000).",
         "0 of 6 pairs of victims differ significantly at 5 %. No significant difference: B (seed 1) and B (seed 0); B "
         "(seed 1) and A (seed 1); B (seed 1) and A (seed 0); B (seed 0) and A (seed 1); B (seed 0) and A (seed 0); A "
         "(seed 1) and A (seed 0).",
@@ -145,7 +145,47 @@ def test_of_many_pairs_that_do_not_differ_only_some_are_named():
     assert found.startswith(
         "0 of 15 pairs of victims differ significantly at 5 %. No significant difference: 0 and 1; "
     )
-    assert found.endswith("; 1 and 5; 2 and 3, 5 others (see the letters).")
+    assert found.endswith("; 1 and 5; 2 and 3, 5 other pairs (see the letters).")
+
+
+def test_all_victims_that_tie_in_second_place_are_named_and_compared():
+    best, good = "+" * 12, "+" * 6 + "-" * 6
+    table = tabulate(BOARD, [attempt("A", "fgsm", best), attempt("B", "fgsm", good), attempt("C", "fgsm", good)])
+    assert table.findings[1] == (
+        "Next are B and C, with 50.0 % of 12 images each: no significant difference (exact McNemar tests, largest "
+        "Holm-corrected p 0.094)."
+    )
+    # The same accuracy on different images: A differs from C, but not from B.
+    marks = {"A": "+" * 16 + "-" * 12, "B": "+" * 8 + "-" * 20, "C": "-" * 20 + "+" * 8}
+    found = tabulate(BOARD, [attempt(name, "fgsm", one) for name, one in marks.items()]).findings
+    assert found[1].startswith("Next are B and C, with 28.6 % of 28 images each: 1 of 2 pairs differ significantly")
+
+
+def test_victims_that_tie_with_several_seeds_have_their_own_deviations():
+    marks = {"A": ("++--", "++--"), "B": ("+++-", "+---"), "C": ("----", "----")}
+    attempts = [
+        attempt(model, "fgsm", one, seed=seed) for model, each in marks.items() for seed, one in enumerate(each)
+    ]
+    found = tabulate(BOARD, attempts).findings
+    assert found[0] == "A and B share first place, with a worst-case accuracy of 50.0 % (mean over the seeds)."
+    assert found[1].startswith("Next is C, with 0.0 ± 0.0 % (mean over the seeds): the differences are all significant")
+
+
+def test_victims_at_zero_are_one_group():
+    zeros = [attempt(str(number), "fgsm", WEAK) for number in range(6)]
+    marks = {"best": STRONG, "low": "+" + WEAK[1:]}
+    found = tabulate(BOARD, [*(attempt(name, "fgsm", one) for name, one in marks.items()), *zeros]).findings
+    assert found[-1] == (
+        "7 of 28 pairs of victims differ significantly at 5 %. No significant difference: any two of the 6 victims at "
+        "zero; low and each of these 6."
+    )
+    assert found[1].startswith("Next is low")
+    pair = tabulate(BOARD, [attempt("best", "fgsm", STRONG), *zeros[:2]]).findings
+    assert pair[1:] == [
+        "Next are 0 and 1, with 0.0 % of 12 images each: the differences are significant (exact McNemar tests, "
+        "largest Holm-corrected p 0.001).",
+        "2 of 3 pairs of victims differ significantly at 5 %. No significant difference: 0 and 1.",
+    ]
 
 
 def test_means_that_are_equal_up_to_rounding_share_a_rank():
