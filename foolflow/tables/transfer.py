@@ -32,7 +32,8 @@ def tabulate(name: str, dataset: str, attack: str, attempts: Sequence[Attempt]) 
         "Rows: the victim that the images were made on (source); columns: the victim that classifies them (target). "
         "Success: of the n attacked images that the target classifies correctly when clean, the percentage whose "
         "adversarial image it misclassifies, whether or not that image fooled its source. The diagonal is the attack "
-        "on the victim itself. Intervals are Wilson's, 95 %.",
+        "on the victim itself. Intervals are Wilson's, 95 %. Highest and lowest are as measured: no test compares the "
+        "pairs.",
     ]
     if several_seeds:
         notes.append(
@@ -112,16 +113,16 @@ def _findings(data: pd.DataFrame, several_seeds: bool) -> Iterator[str]:
         return tied_rate(rows, "success")
 
     def pair(rows: pd.DataFrame) -> str:
-        return listed([f"{names[one['source']]} to {names[one['target']]}" for one in rows.to_dict("records")])
+        return listed([f"from {names[one['source']]} to {names[one['target']]}" for one in rows.to_dict("records")])
 
     if pairs.empty:
         yield "No image was tried on a victim that it was not made on."
     elif pairs["success"].nunique() == 1:
-        yield f"Transfer succeeds equally often for {pair(pairs)}: {rate(pairs)}."
+        yield f"The measured success on another victim is {rate(pairs)}, {pair(pairs)}."
     else:
         most, least = (pairs[pairs["success"] == one] for one in (pairs["success"].max(), pairs["success"].min()))
-        yield f"Transfer succeeds most often from {pair(most)}: {rate(most)}."
-        yield f"It succeeds least often from {pair(least)}: {rate(least)}."
+        yield f"The highest measured success on another victim is {rate(most)}, {pair(most)}."
+        yield f"The lowest is {rate(least)}, {pair(least)}."
     if len(own):
         success = span(own["success"].tolist(), lambda share: percent(share, 1))
         yield f"On the victim that the images were made on, success is {success} %."

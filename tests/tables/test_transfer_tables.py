@@ -75,8 +75,9 @@ def matrix(*rows):
 def test_the_strongest_and_the_weakest_pair_are_named():
     table = matrix(["----", "---+", "++++"], ["+++-", "----", "+-++"], ["++--", "++++", "---+"])
     assert table.findings == [
-        "Transfer succeeds most often from A to B: 75.0 % of 4 images (95 % interval 30.1 to 95.4).",
-        "It succeeds least often from C to B and A to C: 0.0 % of 4 images each.",
+        "The highest measured success on another victim is 75.0 % of 4 images (95 % interval 30.1 to 95.4), from A to "
+        "B.",
+        "The lowest is 0.0 % of 4 images each, from C to B and from A to C.",
         "On the victim that the images were made on, success is 75.0 to 100.0 %.",
     ]
     assert table.totals == [3]
@@ -84,7 +85,7 @@ def test_the_strongest_and_the_weakest_pair_are_named():
 
 def test_equal_pairs_and_missing_pairs_are_not_ranked():
     assert matrix(["--", "+-"], ["+-", "--"]).findings[0] == (
-        "Transfer succeeds equally often for B to A and A to B: 50.0 % of 2 images each."
+        "The measured success on another victim is 50.0 % of 2 images each, from B to A and from A to B."
     )
     own = tabulate("zoo", "mnist", "fgsm", [attempt("A", "fgsm", "--")])
     assert own.findings == [
@@ -117,7 +118,9 @@ def test_means_over_seeds_lead_nowhere_and_are_what_the_findings_report():
         for source in ("A", "B")
     ]
     table = tabulate("zoo", "mnist", "fgsm", attempts)
-    assert table.findings[0] == "Transfer succeeds equally often for B to A and A to B: 62.5 ± 17.7 % over the seeds."
+    assert table.findings[0] == (
+        "The measured success on another victim is 62.5 ± 17.7 % over the seeds, from B to A and from A to B."
+    )
     assert {row for row, _ in table.images} == {0, 1, 2, 3, 4, 5}
     assert table.totals == [2, 5]
     assert table.images[3, "A"]["seed"] == 1
