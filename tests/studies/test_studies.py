@@ -135,6 +135,13 @@ def test_no_shipped_board_transfers_images_of_an_attack_that_stops_at_its_first_
         assert entry["method"] == "fgsm" or entry["parameters"]["early_stop"] is False
 
 
+def test_no_shipped_matrix_transfers_images_of_a_single_step_or_of_an_attack_that_stops_at_its_first_success():
+    config = config_with()
+    for matrix in config["studies"]["transfer"]["matrices"]:
+        entry = config["attacks"][matrix["attack"]]
+        assert (entry["method"], entry["parameters"]["early_stop"]) == ("pgd", False)
+
+
 @pytest.mark.parametrize("study", ["fgsm_sweep", "leaderboard"])
 def test_images_come_only_from_victims_with_the_seed_of_the_attacked_one(study):
     config = config_with()
