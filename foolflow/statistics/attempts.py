@@ -8,6 +8,8 @@ import pandas as pd
 from foolflow.data.artefacts import Artefacts
 from foolflow.data.cells import Cell, model_and_defense
 
+CONTROL = "random noise"  # the source of images that no victim was needed for
+
 
 @dataclass(frozen=True)
 class Attempt:

@@ -1,6 +1,7 @@
 """Controls: random noise of the same size as an attack, which shows what the size alone does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 from foolflow.attacks.kinds import NOISES
 from foolflow.studies.cells import Config, selection
@@ -8,12 +9,12 @@ from foolflow.workflow.config.names import unknown
 
 
 def control_problems(
-    key: str, name: str | None, config: Config, *, like: str, norm: str | None, epsilons: Sequence[float] | None = None
+    key: str, name: str | None, config: Config, *, like: str, norm: str | None, epsilons: Any = None
 ) -> Iterator[str]:
-    """Report why the attack `name` is no control for a curve of the attack `like`.
+    """Report why the attack `name` is no control for the attack `like`.
 
-    name: None if there is no control.  norm: of the curve's sizes, if it is known.
-    epsilons: those of the curve; None: the control chooses its own, at least two.
+    name: None if there is no control.  norm: of the attack's sizes, if it is known.
+    epsilons: the attack's, a list or a number; None: the control chooses its own for a curve, at least two.
     """
     if name is None:
         return
@@ -28,10 +29,15 @@ def control_problems(
         return
     if epsilons is None and not (isinstance(own, list) and len(own) > 1):
         yield f"{key}: {name} has no list of epsilons, which its curve needs"
-    if epsilons is not None and own != epsilons and (not isinstance(own, list) or sorted(own) != sorted(epsilons)):
+    if epsilons is not None and not _same(own, epsilons):
         yield f"{key}: {name} has epsilon {own}, {like} has {epsilons}; they must be the same, or null leaves it out"
     if norm is not None and its_norm != norm:
-        yield f"{key}: {name} has norm {its_norm}, and the curve is in {norm}"
+        yield f"{key}: {name} has norm {its_norm}; here it must be {norm}"
     if like in config["attacks"] and selection(control) != selection(attack):
         chosen = f"{name}: {selection(control)}, {like}: {selection(attack)}"
         yield f"{key}: it must run on the same images ({chosen}); null leaves it out"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two epsilons, or lists of them in any order, are the same."""
+    return sorted(one) == sorted(other) if isinstance(one, list) and isinstance(other, list) else bool(one == other)

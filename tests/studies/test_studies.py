@@ -101,6 +101,21 @@ def test_a_matrix_compares_victims_of_the_same_seed():
     assert "B/none" not in {cell["source"] for cell in cells}
 
 
+def test_the_control_of_a_matrix_is_made_on_each_target():
+    config = config_with()
+    matrix = {"name": "zoo", "dataset": "mnist", "models": ["A", "B"], "defenses": ["none"], "attack": "cw_03_transfer"}
+
+    def attempted(matrix):
+        found = importlib.import_module("foolflow.studies.transfer").attempts(config, matrix)
+        return [(cell["model"], cell["source"], cell["attack"]) for cell in found]
+
+    plain = attempted(matrix)
+    assert plain == attempted(matrix | {"control": None})
+    controlled = attempted(matrix | {"control": "noise_03"})
+    assert set(controlled) == {*plain, ("A", None, "noise_03"), ("B", None, "noise_03")}
+    assert len(controlled) == 6
+
+
 def test_a_board_compares_only_epsilons_of_its_own_norm_with_its_bound():
     config = config_with()
     board = {"name": "zoo", "dataset": "mnist", "models": ["A"], "defenses": ["none"], "attacks": ["large"]}

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from foolflow.figures.transfer_matrix import heat_map
 from foolflow.statistics.intervals import wilson_interval
 from foolflow.tables.transfer import tabulate
 from tests.tables.boards import attempt
@@ -108,6 +109,56 @@ def test_each_pair_leads_to_the_images_of_its_source_as_the_target_sees_them():
     assert table.images[0, "B"] == {**target, "attack": "fgsm", "source": "A/none"}
     assert table.images[1, "B"] == {**target, "attack": "fgsm", "source": None}
     assert table.images[2, "B"] == target  # the number of images
+
+
+def controlled(*seeds):
+    """Return a matrix of A and B on these seeds, in which noise fools A on one image of four and B on none."""
+    return tabulate(
+        "zoo",
+        "mnist",
+        "pgd",
+        [
+            one
+            for seed in seeds
+            for target, other, noise in (("A", "B", "-+++"), ("B", "A", "++++"))
+            for one in (
+                attempt(target, "pgd", "----", seed=seed),
+                attempt(target, "pgd", "--++", seed=seed, source=f"{other}/none"),
+                attempt(target, "noise", noise, seed=seed),
+            )
+        ],
+        control="noise",
+    )
+
+
+def test_the_control_is_the_last_row_and_no_source():
+    table = controlled(0)
+    assert table.display["source"].tolist() == ["A", "B", "random noise", "n, correct when clean"]
+    assert table.display["A"].tolist()[2:] == ["25.0 (4.6 to 69.9)", "4"]
+    assert table.totals == [3]
+    assert table.images[2, "A"]["attack"] == "noise"
+    assert table.images[2, "A"]["source"] is None
+    assert table.findings == [
+        "The measured success on another victim is 50.0 % of 4 images each, from B to A and from A to B.",
+        "On the victim that the images were made on, success is 100.0 %.",
+        "Random noise of the same epsilon has a success of 0.0 to 25.0 %.",
+    ]
+    assert any(note.startswith("Random noise (noise): a control") for note in table.notes)
+    assert not any("oise" in note for note in matrix(["--", "+-"], ["+-", "--"]).notes)
+
+
+def test_with_several_seeds_the_control_has_a_mean():
+    table = controlled(0, 1)
+    assert table.display["source"].tolist()[-3:] == ["A", "B", "random noise"]
+    assert table.display["A"].tolist()[-1] == "25.0 ± 0.0"
+
+
+def test_the_heat_map_ends_with_the_control():
+    shown = heat_map(controlled(0).data)
+    assert shown.rows == ["A", "B", "random noise"]
+    assert shown.columns == ["A", "B"]
+    assert shown.values[2].tolist() == [0.25, 0.0]
+    assert heat_map(matrix(["--", "+-"], ["+-", "--"]).data).rows == ["A", "B"]
 
 
 def test_means_over_seeds_lead_nowhere_and_are_what_the_findings_report():
