@@ -138,7 +138,7 @@ def tabulate(board: Board, attempts: Sequence[Attempt]) -> Table:
         best=dict.fromkeys([f"{CLEAN} %", f"{WORST} %"], "highest"),
         best_within=["seed"],
         images=links(display, _links(board, data, found)),
-        notes=_notes(board, data, len(found), several_seeds),
+        notes=_notes(board, data, found, several_seeds),
     )
 
 
@@ -383,7 +383,7 @@ def victim_names(data: pd.DataFrame) -> dict[str, str]:
     return short_names(list(dict.fromkeys(data["model"] + "/" + data["defense"])))
 
 
-def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) -> list[str]:
+def _notes(board: Board, data: pd.DataFrame, found: Sequence[Standing], several_seeds: bool) -> list[str]:
     counts = "Perturbations of any size count."
     if board.budget is not None:
         counts = (
@@ -397,12 +397,23 @@ def _notes(board: Board, data: pd.DataFrame, victims: int, several_seeds: bool) 
         f"upper bound on the accuracy under a stronger attacker. {counts}",
     ]
     if any(name.endswith(", transferred") for name in data["against"]):
-        notes.append("Transferred: made on other victims, without access to this one; the worst of them on each image.")
+        sources = {attempt.source for standing in found for attempt, _ in standing.tried[WORST]}
+        own = {"/".join(standing.victim) for standing in found}
+        fewer = (
+            " A victim that is itself a source has fewer sets in its worst case, since its own images are not "
+            "transferred to it."
+            if sources & own and own - sources
+            else ""
+        )
+        notes.append(
+            f"Transferred: made on other victims, without access to this one; the worst of them on each image.{fewer}"
+        )
     if several_seeds:
         notes.append(
             "Each victim was trained once per seed: mean ± sample standard deviation. The means are ranked, and the "
             "victims of each seed are ranked separately."
         )
+    victims = len(found)
     if victims > 1:
         tests = victims * (victims - 1) // 2
         notes.append(

@@ -92,6 +92,20 @@ def test_transferred_sets_have_one_column_per_attack_and_count_in_the_worst_case
     assert any(note.startswith("Transferred") for note in table.notes)
 
 
+def test_the_notes_say_that_sources_of_transferred_images_face_fewer_sets():
+    own = [attempt("A", "fgsm", "+++-"), attempt("B", "fgsm", "++++")]
+    to_b, to_a = attempt("B", "fgsm", "-+++", source="A/none"), attempt("A", "fgsm", "-+++", source="B/none")
+    elsewhere = [attempt(name, "fgsm", "+-++", source="C/none") for name in "AB"]
+
+    def noted(*transferred):
+        return "itself a source has fewer sets" in " ".join(tabulate(BOARD, [*own, *transferred]).notes)
+
+    assert noted(to_b)
+    assert not noted(to_b, to_a)  # all victims are sources
+    assert not noted(*elsewhere)
+    assert not noted()
+
+
 def test_with_several_seeds_the_mean_comes_first_and_all_victims_are_compared():
     attempts = [
         attempt(model, "fgsm", marks, seed=seed)
