@@ -416,9 +416,15 @@ def _notes(board: Board, data: pd.DataFrame, found: Sequence[Standing], several_
     victims = len(found)
     if victims > 1:
         tests = victims * (victims - 1) // 2
+        trained = (
+            ""
+            if several_seeds
+            else " Each victim has one training seed: the tests are about these trained networks, and after another "
+            "training the ranks may differ."
+        )
         notes.append(
             f"Rank: by the worst case; ties share a rank. Letters: every pair of the board's {victims} victims was "
             f"compared in the worst case, image by image ({counted(tests, 'exact McNemar test')}, one family, "
-            f"corrected after Holm). {MEANING} The CSV has every corrected p-value."
+            f"corrected after Holm). {MEANING} The CSV has every corrected p-value.{trained}"
         )
     return notes

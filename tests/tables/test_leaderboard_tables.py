@@ -134,6 +134,15 @@ def test_with_several_seeds_the_mean_comes_first_and_all_victims_are_compared():
     ]
 
 
+def test_with_one_seed_the_tests_are_said_to_be_about_the_trained_networks():
+    def note(*seeds):
+        attempts = [attempt(name, "fgsm", "+---", seed=seed) for seed in seeds for name in "AB"]
+        return tabulate(BOARD, attempts).notes[-1]
+
+    assert note(0).endswith("and after another training the ranks may differ.")
+    assert "another training" not in note(0, 1)
+
+
 def test_the_seeds_for_which_the_difference_is_significant_are_counted():
     found = tabulate(
         BOARD,
