@@ -1,4 +1,4 @@
-"""Filters at several strengths: clean accuracy and the success of each attack, a panel for each filter."""
+"""Filters at several strengths: accuracy on clean images and under each attack, a panel for each filter."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +49,7 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
             axes.set_title(shorten(name, LONGEST), loc="left", fontsize=10)
             axes.set_xlabel(shorten(str(rows["parameter"].iloc[0]), LONGEST), fontsize=9)
         for axes in grid[:, 0]:
-            axes.set_ylabel("images (%)")
+            axes.set_ylabel("accuracy (%)")
             axes.set_ylim(-3, 103)
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
@@ -60,13 +60,13 @@ def draw(title: str, table: pd.DataFrame) -> Figure:
 def _draw_panel(
     axes: Axes, rows: pd.DataFrame, values: list[str], attacks: list[tuple[str, str]], names: list[str]
 ) -> None:
-    """Draw the clean accuracy on the most images, and the success of each attack, against the strength."""
+    """Draw the clean accuracy on the most images, and the accuracy under each attack, against the strength."""
     clean = rows.sort_values("n", kind="stable").drop_duplicates("value", keep="last")
-    _plot(axes, clean, values, ("clean", "clean_low", "clean_high"), color=GREY, linestyle="--", label="clean accuracy")
+    _plot(axes, clean, values, ("clean", "clean_low", "clean_high"), color=GREY, linestyle="--", label="clean images")
     for (kind, attack), name, (line, colour) in zip(attacks, names, LOOKS, strict=False):
         found = rows[(rows["kind"] == kind) & (rows["attack"] == attack)]
-        label = f"success: {name}"
-        _plot(axes, found, values, ("success", "low", "high"), color=colour, linestyle=line, label=label)
+        measured = ("accuracy", "accuracy_low", "accuracy_high")
+        _plot(axes, found, values, measured, color=colour, linestyle=line, label=f"under {name}")
     axes.set_xticks(range(len(values)), [shorten(value, 8) for value in values], fontsize=9)
     axes.set_xlim(-0.4, len(values) - 0.6)
 

@@ -104,9 +104,9 @@ STRENGTHS = pd.DataFrame(
         "clean": [1.0, 0.9, 0.4, 0.8],
         "clean_low": 0.3,
         "clean_high": 1.0,
-        "success": [1.0, 0.7, np.nan, 0.9],
-        "low": [0.9, 0.6, 0.0, 0.8],
-        "high": [1.0, 0.8, 1.0, 1.0],
+        "accuracy": [0.0, 0.2, 0.3, 0.1],
+        "accuracy_low": [0.0, 0.1, 0.2, 0.0],
+        "accuracy_high": [0.1, 0.3, 0.4, 0.2],
     }
 )
 STEPS = pd.DataFrame(
@@ -387,9 +387,9 @@ def test_each_filter_has_a_panel_that_begins_without_a_filter():
     blur, recompressed = strengths.draw("title", STRENGTHS).axes
     assert [label.get_text() for label in blur.get_xticklabels()] == ["none", "1", "2"]
     assert [label.get_text() for label in recompressed.get_xticklabels()] == ["none", "75"]
-    clean, success = (bars.lines[0].get_ydata() for bars in blur.containers)
+    clean, attacked = (bars.lines[0].get_ydata() for bars in blur.containers)
     assert list(clean) == [100, 90, 40]
-    assert list(success)[:2] == [100, 70]
+    assert list(attacked) == pytest.approx([0, 20, 30])
 
 
 NEVER_RIGHT = {
