@@ -53,9 +53,9 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
     """Build the table.
 
     Its CSV has the medians with their intervals, infinite where too few images were fooled. `times_none` and `holm_p`
-    compare the flow loss of stAdv, or the L2 distance of another attack, with that on the undefended victim, both on
-    the images that both victims classify correctly: a victim that is right on the easy images alone would otherwise
-    seem robust.
+    compare the flow loss of stAdv, or the L2 distance of another attack, with that on the undefended victim, image by
+    image, on the images that both victims classify correctly: a victim that is right on the easy images alone would
+    otherwise seem robust. `way` is the direction of the test, and `farther` and `nearer` count the images.
     """
     undefended = {_opponent(one): one for one in attacked if one.cell["defense"] == UNDEFENDED}
     data = pd.DataFrame([_row(one, undefended.get(_opponent(one))) for one in attacked])
@@ -79,10 +79,12 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
             "fooled, empty if fewer than half are.",
             "'Times undefended' and p compare the flow loss (stAdv) or L2 (other attacks) with that on the undefended "
             "victim of the same seed, on the images that both classify correctly, which may be fewer than n. 'Times "
-            "undefended': the median over these images, divided by the undefended victim's over the same images; it "
-            "may differ from the ratio of the medians in the table, and is empty if either median is infinite. p: the "
-            f"distances are compared image by image: {counted(int(tested.sum()), 'Wilcoxon signed-rank test')}, one "
-            "family, corrected after Holm.",
+            "undefended': the median over these images of the ratio of the two distances, without images that are "
+            "fooled on neither victim. It may differ from the ratio of the medians in the table, and is empty if it is "
+            "0 or infinite. 'Farther / nearer': on how many images the distance is longer or shorter than without the "
+            f"defense. p: the distances are compared: {counted(int(tested.sum()), 'Wilcoxon signed-rank test')}, one "
+            "family, corrected after Holm. The test ranks the images by the difference of the distances, which the "
+            "median ratio ignores, so the two may disagree; the finding then says 'mixed'.",
         ],
     )
 
@@ -105,9 +107,7 @@ def _row(one: Attacked, undefended: Attacked | None) -> dict[str, Any]:
         **{key: value for size in SIZES for key, value in _median(right, size).items()},
         **_median_similarity(right),
         "compared": one.compared,
-        "times_none": None,
-        "nearer": None,
-        "p_value": None,
+        **dict.fromkeys(("times_none", "farther", "nearer", "way", "mixed", "p_value")),
     }
     if undefended is None or undefended is one:
         return row
@@ -117,12 +117,25 @@ def _row(one: Attacked, undefended: Attacked | None) -> dict[str, Any]:
         return row
     here, before = here[both], before[both]
     test = compare_distances(here.to_numpy(), before.to_numpy())
-    medians = quantile(here, 0.5), quantile(before, 0.5)
+    times = _median_ratio(here, before)
     return row | {
-        "times_none": medians[0] / medians[1] if np.isfinite(medians).all() and medians[1] > 0 else None,
-        "nearer": test.first_is_shorter,
+        "times_none": times if 0 < times < np.inf else None,
+        "farther": test.longer,
+        "nearer": test.shorter,
+        "way": "nearer" if test.first_is_shorter else "farther",
+        "mixed": not (times < 1 if test.first_is_shorter else times > 1),
         "p_value": test.p_value,
     }
+
+
+def _median_ratio(here: pd.Series, before: pd.Series) -> float:
+    """Return the median of the ratios of two distances of each image; NaN if no image has one.
+
+    Images whose distances are both infinite are left out, and those whose distances are both 0 have a ratio of 1.
+    """
+    known = np.isfinite(here) | np.isfinite(before)
+    here, before = here[known], before[known]
+    return quantile((here / before).where(here != before, 1.0), 0.5)
 
 
 def _median(right: pd.DataFrame, size: str) -> dict[str, float | None]:
@@ -160,6 +173,10 @@ def _display(data: pd.DataFrame) -> pd.DataFrame:
         **{f"median {words}": _texts(data, f"median_{size}") for size, words in SIZES.items()},
         "median SSIM": ["" if pd.isna(value) else f"{value:.3f}" for value in data["median_ssim"]],
         "times undefended": ["" if pd.isna(ratio) else f"{ratio:.2f}" for ratio in data["times_none"]],
+        "farther / nearer": [
+            "" if pd.isna(p_value) else f"{farther:,.0f} / {nearer:,.0f}"
+            for farther, nearer, p_value in data[["farther", "nearer", "holm_p"]].itertuples(index=False)
+        ],
         "p (Holm)": data["holm_p"].map(p_text),
     }
     return without_empty_columns(pd.DataFrame(columns))
@@ -187,12 +204,13 @@ def _findings(data: pd.DataFrame) -> Iterator[str]:
         victim = f"{row['model']}/{row['defense']}" if several["model"] else row["defense"]
         seed = f" (seed {row['seed']})" if several["seed"] else ""
         size, median = SIZES[row["compared"]], row[f"median_{row['compared']}"]
-        way = "nearer" if row["nearer"] else "farther"
-        found = f"significantly {way}" if row["holm_p"] < SIGNIFICANT else "not significantly nearer or farther"
+        found = "not significantly nearer or farther"
+        if row["holm_p"] < SIGNIFICANT:
+            found = f"significantly {row['way']}"
+            if row["mixed"]:
+                found = f"mixed: farther on {row['farther']:,.0f}, nearer on {row['nearer']:,.0f} images"
         distance = f"with a median {size} of {_number(median)}" if np.isfinite(median) else "too few for a median"
-        if pd.isna(row["times_none"]):
-            compared = f"{found} than without the defense"
-        else:
-            compared = f"the median {size} is {row['times_none']:.2f} times that without the defense ({found})"
+        times = "" if pd.isna(row["times_none"]) else f"{row['times_none']:.2f} times that without the defense"
+        compared = f"the {size} is {times} in the median ({found})" if times else f"{found} than without the defense"
         fooled = f"{row['attack']} fools {percent(row['success'], 1)} % of the images"
         yield f"{victim}{seed}: {fooled}, {distance}; on the images that both classify correctly, {compared}."

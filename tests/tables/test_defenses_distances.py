@@ -58,11 +58,11 @@ def test_the_main_size_is_compared_with_the_undefended_victim_on_the_images_that
     assert data["holm_p"].isna().tolist() == [True, False, False, True, False]
     assert data.loc[("same", "deepfool"), ["times_none", "holm_p"]].tolist() == [1, 1]
     first, second, third = table.findings
-    assert first.endswith("the median flow loss is 3.00 times that without the defense (significantly farther).")
+    assert first.endswith("the flow loss is 3.00 times that without the defense in the median (significantly farther).")
     assert "(significantly nearer)" in second
     assert third == (
         "same: deepfool fools 100.0 % of the images, with a median L2 of 4.00; on the images that both classify "
-        "correctly, the median L2 is 1.00 times that without the defense (not significantly nearer or farther)."
+        "correctly, the L2 is 1.00 times that without the defense in the median (not significantly nearer or farther)."
     )
     assert "3 Wilcoxon signed-rank tests, one family" in table.notes[1]
 
@@ -76,8 +76,39 @@ def test_the_ratio_is_that_of_the_images_that_both_get_right():
     assert hard["times_none"] == pytest.approx(0.98)
     assert table.findings == [
         "hard: stadv fools 100.0 % of the images, with a median flow loss of 49.0; on the images that both classify "
-        "correctly, the median flow loss is 0.98 times that without the defense (significantly nearer)."
+        "correctly, the flow loss is 0.98 times that without the defense in the median (significantly nearer)."
     ]
+
+
+def test_a_ratio_that_disagrees_with_the_test_is_mixed():
+    """A defense that makes 90 far images near and moves 109 slightly farther."""
+    near = np.arange(199) < 90
+    before = np.random.default_rng(0).normal(40, 1, 199)
+    after = np.where(near, 0.3 * before, before + 2.5)
+    table = tabulate("title", [attacked("none", before, fooled=199, n=199), attacked("hard", after, fooled=199, n=199)])
+    hard = table.data.iloc[1]
+    assert (hard["way"], hard["farther"], hard["nearer"]) == ("nearer", 109, 90)
+    assert hard["holm_p"] < 0.05
+    assert hard["times_none"] == pytest.approx(np.quantile(after / before, 0.5, method="inverted_cdf"))
+    assert table.display["farther / nearer"].tolist() == ["", "109 / 90"]
+    assert table.findings[0].endswith(
+        "the flow loss is 1.06 times that without the defense in the median (mixed: farther on 109, nearer on 90 "
+        "images)."
+    )
+
+
+def test_the_ratio_is_the_median_of_the_ratios_of_the_images_and_not_the_ratio_of_the_medians():
+    before = np.array([1.0] * 20 + [10.0] * 21 + [100.0] * 19)
+    after = np.array([2.0] * 20 + [20.0] * 11 + [5.0] * 10 + [200.0] * 19)
+    table = tabulate("title", [attacked("none", before), attacked("hard", after)])
+    assert table.data["times_none"].iloc[1] == 2
+
+
+def test_images_that_are_fooled_on_neither_victim_have_no_ratio():
+    before, after = attacked("none", 1, fooled=20), attacked("hard", 3, fooled=20)
+    table = tabulate("title", [before, after])
+    assert table.data["times_none"].iloc[1] == 3
+    assert table.data[["farther", "nearer"]].iloc[1].tolist() == [20, 0]
 
 
 def test_a_median_that_is_infinite_on_the_common_images_has_no_ratio():
