@@ -3,8 +3,10 @@
 import re
 
 import pytest
+import torch
 import yaml
 
+from foolflow.defenses.bit_depth import bit_depth
 from foolflow.studies.contents import boards, contents, judged, read_by_page
 from foolflow.studies.robustness import robustness_attacks
 from foolflow.studies.stadv import explored_attacks
@@ -78,6 +80,23 @@ def test_the_setup_describes_what_the_config_says(config):
     trained = dict(setup["minimal"]["Models"])["MLP_d"]
     assert trained == "architecture mlp.MLP with dropout 0.3, trained here for at most 12 epochs"
     assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])
+
+
+def test_static_stadv_goes_beyond_the_decision_boundary(config):
+    """On the boundary, any change of an image undoes the attack, so that every filter would look like a defense."""
+    evaluations = config["studies"]["defenses"]["evaluations"]
+    parts = [part for entry in evaluations for part in (entry, entry.get("strengths", {}))]
+    static = [config["attacks"][name] for part in parts for name in part.get("static", [])]
+    kappas = [attack["parameters"].get("kappa", 0) for attack in static if attack["method"] == "stadv"]
+    assert kappas
+    assert min(kappas) > 0
+
+
+def test_the_filters_against_stadv_have_a_control_that_is_no_defense(config):
+    (entry,) = [one for one in config["studies"]["defenses"]["evaluations"] if one["name"] == "mnist_stadv"]
+    control = config["defenses"][entry["defenses"][1]]
+    levels = torch.arange(256).view(1, 1, 16, 16) / 255
+    assert torch.equal(bit_depth(levels, **control["parameters"]), levels)
 
 
 def test_no_name_of_a_set_is_shown_where_the_study_has_another(config):
