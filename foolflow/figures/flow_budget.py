@@ -6,17 +6,21 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from foolflow.data.artefacts import Artefacts
-from foolflow.figures.security_curves import Curve, draw
+from foolflow.figures.security_curves import LEFT, Curve, draw
 from foolflow.statistics.minimal import distances, quantile, security_curve
 
 AXIS = "largest flow loss of the adversary (pixels)"
+LEFT_OF_TARGETED = "images not fooled into the target (%)"
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
-    """Draw each victim's curve. spec: attacked, cells of stAdv, each with its `panel` and the `name` of its curve."""
+    """Draw each victim's curve.
+
+    spec: attacked, cells of stAdv, each with its `panel` and the `name` of its curve; targeted, whether the attack is.
+    """
     curves = []
     for cell in spec["attacked"]:
         budget = distances(artefacts.records(cell), "flow_loss")
         median = quantile(budget[budget > 0], 0.5)
         curves.append(Curve(cell["panel"], cell["name"], security_curve(budget), median, len(budget)))
-    return draw(curves, AXIS)
+    return draw(curves, AXIS, LEFT_OF_TARGETED if spec["targeted"] else LEFT)

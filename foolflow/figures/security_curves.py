@@ -25,6 +25,7 @@ from foolflow.statistics.minimal import (
 IN_PANEL = 5  # of more curves, the legend is below the panel
 LONGEST = 24  # columns of the name of a network
 AXIS = "L2 distance of the adversary (pixels in [0, 1])"
+LEFT = "robust accuracy (%)"
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     return draw(curves)
 
 
-def draw(curves: Sequence[Curve], axis: str = AXIS) -> Figure:
-    """Draw a panel per data set, with a curve per victim. axis: what the distance is."""
+def draw(curves: Sequence[Curve], axis: str = AXIS, left: str = LEFT) -> Figure:
+    """Draw a panel per data set, with a curve per victim. axis: what the distance is.  left: what the curves are."""
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     with house_style():
         by_dataset = {dataset: [curve for curve in curves if curve.dataset == dataset] for dataset in datasets}
@@ -82,7 +83,7 @@ def draw(curves: Sequence[Curve], axis: str = AXIS) -> Figure:
             part = limited(len(shown), len(of_dataset), "networks")
             axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
         for axes in each[::2]:
-            axes.set_ylabel("robust accuracy (%)")
+            axes.set_ylabel(left)
         return figure
 
 

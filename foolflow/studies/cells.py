@@ -71,6 +71,16 @@ def selection(attack: Config) -> str:
     return next((f"{key} {attack[key]}" for key in ("images", "per_class") if key in attack), "all images")
 
 
+def minimises_flow(attack: Config) -> bool:
+    """Whether it is a stAdv that looks for the least flow that fools the victim, and not further or at a fixed tau.
+
+    A fixed tau weighs the flow against logits, so the flow depends on their scale.
+    """
+    parameters = attack.get("parameters", {})
+    free = parameters.get("tau", "auto") == "auto" and not parameters.get("kappa", 0)
+    return free and attack.get("method") == "stadv"
+
+
 def study_seeds(config: Config, study: str) -> list[int]:
     """Return the training seeds of a study: its own `seeds` or, without them, those of the config."""
     return config["studies"].get(study, {}).get("seeds", config["seeds"])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.attacks.norms import epsilon_norm, has_ball
+from foolflow.attacks.norms import WITHOUT_NORM, epsilon_norm, has_ball
 from foolflow.defenses.kinds import has_filter
 from foolflow.models.kinds import is_supplied
 from foolflow.studies.cells import (
@@ -13,6 +13,7 @@ from foolflow.studies.cells import (
     entries,
     exhibit,
     labels,
+    minimises_flow,
     seeds_of,
     study_seeds,
     trained_defenses,
@@ -50,18 +51,20 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
     ]
 
 
-def unbounded_cells(config: Config, entry: Config) -> list[Cell]:
-    """Return the cells of the attacks without an epsilon that were made on the victims themselves, each set once."""
+def minimal_cells(config: Config, entry: Config) -> list[Cell]:
+    """Return the cells of the minimal attacks that were made on the victims themselves, each set once."""
     found = {
         (cell["model"], cell["defense"], cell["seed"], cell["attack"]): cell
         for cell in reversed(table_cells(config, entry))
-        if cell["kind"] != "static" and _is_unbounded(config["attacks"][cell["attack"]])
+        if cell["kind"] != "static" and _is_minimal(config["attacks"][cell["attack"]])
     }
     return list(found.values())[::-1]
 
 
-def _is_unbounded(attack: Config) -> bool:
-    """Whether it looks for any perturbation that fools the victim; a corruption does not look for one."""
+def _is_minimal(attack: Config) -> bool:
+    """Whether it looks for the smallest perturbation that fools the victim; a corruption does not look for one."""
+    if attack.get("method") in WITHOUT_NORM:
+        return minimises_flow(attack)
     return not has_ball(attack) and attack.get("method") != "corrupt"
 
 
@@ -153,7 +156,7 @@ def tables(config: Config, reference: Any) -> list[Exhibit]:
     return [
         *(_table(config, entry, reference) for entry in evaluated),
         *(_cost(config, entry) for entry in evaluated),
-        *(_distances(entry, found) for entry in evaluated if (found := unbounded_cells(config, entry))),
+        *(_distances(entry, found) for entry in evaluated if (found := minimal_cells(config, entry))),
         *(_strengths(config, entry) for entry in strengths(config)),
     ]
 
@@ -219,7 +222,7 @@ def figures(config: Config) -> list[Exhibit]:
 
 
 def _flow_budgets(config: Config) -> Iterator[Exhibit]:
-    """Yield a figure for each stAdv attack of an evaluation that was made on the victims themselves."""
+    """Yield a figure for each stAdv of an evaluation that minimises the flow and was made on the victims themselves."""
     several_seeds = len(study_seeds(config, "defenses")) > 1
     for name, entry in evaluations(config).items():
         for attack in dict.fromkeys(attack for kind in KINDS for attack in entry.get(kind, [])):
@@ -230,11 +233,10 @@ def _flow_budgets(config: Config) -> Iterator[Exhibit]:
                 for cell in table_cells(config, entry)
                 if cell["attack"] == attack and cell["kind"] != "static"
             ]
-            if cells and config["attacks"][attack].get("method") == "stadv":
+            if cells and minimises_flow(config["attacks"][attack]):
+                spec = {"attacked": cells, "targeted": "targets" in config["attacks"][attack]}
                 words = labels(f"figure: accuracy under {attack} against a budget of flow", cells)
-                yield exhibit(
-                    f"flow_budget/{name}/{attack}", "flow_budget", {"attacked": cells}, "flow_budget.rst", words
-                )
+                yield exhibit(f"flow_budget/{name}/{attack}", "flow_budget", spec, "flow_budget.rst", words)
 
 
 def _training(victim: Cell) -> Exhibit:

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from foolflow.studies.cells import Cell, Config, Exhibit, exhibit, labels, study_seeds, undefended_victims, victims_of
+from foolflow.studies.cells import (
+    Cell,
+    Config,
+    Exhibit,
+    exhibit,
+    labels,
+    minimises_flow,
+    study_seeds,
+    undefended_victims,
+    victims_of,
+)
 from foolflow.workflow.config.calls import method_problems
 from foolflow.workflow.config.names import unknown
 
@@ -179,7 +189,9 @@ def figures(config: Config) -> list[Exhibit]:
         spec = {"title": _post_mortem_title(config), "table": "stadv_post_mortem"}
         words = labels("figure: post-mortem", steps(config))
         found.append(exhibit("stadv_post_mortem", "waterfall", spec, "post_mortem.rst", words))
-    found.append(_flow_budget(config))
+    attack = config["attacks"][config["studies"]["stadv"]["attack"]]
+    if "python" in attack or minimises_flow(attack):
+        found.append(_flow_budget(config))
     for cell in attacks(config):
         found += [_images(cell, "attack_sheet", "attack_sheet"), _images(cell, "flow", "flow_arrows")]
     return [*found, *(_images(cell, "target_grid", "target_grid") for cell in grids(config))]
@@ -192,7 +204,8 @@ def _flow_budget(config: Config) -> Exhibit:
         for cell in attacks(config)
     ]
     words = labels("figure: accuracy against a budget of flow", cells)
-    return exhibit("stadv_flow_budget", "flow_budget", {"attacked": cells}, "flow_budget.rst", words)
+    spec = {"attacked": cells, "targeted": "targets" in config["attacks"][config["studies"]["stadv"]["attack"]]}
+    return exhibit("stadv_flow_budget", "flow_budget", spec, "flow_budget.rst", words)
 
 
 def _images(cell: Cell, kind: str, module: str) -> Exhibit:

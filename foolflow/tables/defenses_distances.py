@@ -45,7 +45,7 @@ class Attacked:
 
 
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
-    """Build the table. spec: title; cells, of attacks without an epsilon that were made on the victims themselves."""
+    """Build the table. spec: title; cells, of minimal attacks that were made on the victims themselves."""
     return tabulate(spec["title"], [Attacked(cell, artefacts.records(cell)) for cell in spec["cells"]])
 
 
@@ -69,10 +69,10 @@ def tabulate(title: str, attacked: Sequence[Attacked]) -> Table:
         findings=list(_findings(data)),
         images=links(display, [{"success %": to_images(one.cell)} for one in attacked]),
         notes=[
-            "Attacks without an epsilon, made on the victim itself. Success: the percentage of the n attacked images, "
-            "classified correctly before, that the attack fools (into the target, if it has one), with Wilson's 95 % "
-            "interval. Medians are over the "
-            "same images, with 95 % intervals from the order statistics; an image that is not fooled is infinitely far "
+            "Attacks that look for the smallest perturbation, made on the victim itself. Success: the percentage of "
+            "the n attacked images, classified correctly before, that the attack fools (into the target, if it has "
+            "one), with Wilson's 95 % interval. Medians are over the same images, with 95 % intervals from the order "
+            "statistics; an image that is not fooled is infinitely far "
             "(∞: fewer than half were fooled). L2 in pixel units, where white is 1; the flow loss, the displacement of "
             "the pixel that moves farthest, the shift of the whole image and the deformation, which is what remains "
             "without the shift, in pixels. SSIM: the structural similarity at or above which half of the images are "

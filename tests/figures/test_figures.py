@@ -323,7 +323,10 @@ def test_the_figure_of_security_curves_reads_the_noise_from_the_judgements(tmp_p
         assert line.get_ydata().tolist() == [75, 50]
 
 
-def test_the_accuracy_falls_where_the_flow_loss_reaches_what_fooled_an_image(tmp_path):
+@pytest.mark.parametrize(
+    ("targeted", "left"), [(False, "robust accuracy (%)"), (True, "images not fooled into the target (%)")]
+)
+def test_the_accuracy_falls_where_the_flow_loss_reaches_what_fooled_an_image(targeted, left, tmp_path):
     cell = {"dataset": "mnist", "model": "B", "defense": "blur", "seed": 0, "attack": "stadv"}
     path = tmp_path / "judgements/defenses/mnist/B/blur/0/records.parquet"
     path.parent.mkdir(parents=True)
@@ -331,9 +334,10 @@ def test_the_accuracy_falls_where_the_flow_loss_reaches_what_fooled_an_image(tmp
         {"index": range(4), "label": 0, "source": "B/blur", "attack": "stadv", "clean_prediction": [0, 0, 0, 1]}
         | {"success": [True, True, False, True], "flow_loss": [20.0, 50.0, 0.0, 0.0]}
     ).to_parquet(path)
-    spec = {"attacked": [cell | {"panel": "mnist, B", "name": "blur"}]}
+    spec = {"attacked": [cell | {"panel": "mnist, B", "name": "blur"}], "targeted": targeted}
     axes = flow_budget.build(spec, Artefacts({"judgements": [path]})).axes[0]
     assert axes.get_xlabel() == "largest flow loss of the adversary (pixels)"
+    assert axes.get_ylabel() == left
     assert axes.lines[0].get_label() == "blur: 50.00"  # of the three images that were correct
     assert axes.lines[0].get_xdata().tolist()[:3] == [0, 20, 50]
     assert axes.lines[0].get_ydata().tolist()[:3] == [75, 50, 25]

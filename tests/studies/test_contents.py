@@ -82,6 +82,16 @@ def test_the_setup_describes_what_the_config_says(config):
     assert "pgd_undetected_mnist" in dict(setup["detection"]["Attacks"])
 
 
+@pytest.mark.parametrize("parameters", [{"tau": 0.05}, {"tau": "auto", "kappa": 5}])
+def test_only_a_stadv_that_minimises_the_flow_has_a_curve_against_a_budget_of_it(config, parameters):
+    fixed = {name: {**config["attacks"][name], "parameters": parameters} for name in ("stadv", "stadv_any")}
+    for given, shown in ((config, True), ({**config, "attacks": config["attacks"] | fixed}, False)):
+        names = {figure["name"] for one in contents(given) for figure in one["figures"]}
+        assert {"stadv_flow_budget", "flow_budget/mnist_stadv/stadv_any"} & names == (
+            {"stadv_flow_budget", "flow_budget/mnist_stadv/stadv_any"} if shown else set()
+        )
+
+
 def test_static_stadv_goes_beyond_the_decision_boundary(config):
     """On the boundary, any change of an image undoes the attack, so that every filter would look like a defense."""
     evaluations = config["studies"]["defenses"]["evaluations"]

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from foolflow.studies.defenses import unbounded_cells
+from foolflow.studies.defenses import minimal_cells
 from foolflow.tables.defenses_distances import Attacked, tabulate
 
 N = 60
@@ -137,7 +137,7 @@ def test_a_victim_without_a_correct_image_or_an_undefended_one_has_no_comparison
     assert table.findings == []
 
 
-def test_only_attacks_without_an_epsilon_on_the_victims_themselves_are_listed_once():
+def test_only_minimal_attacks_on_the_victims_themselves_are_listed_once():
     config = {
         "seeds": [0],
         "models": {"B": {"architecture": "stadv.B"}},
@@ -147,10 +147,14 @@ def test_only_attacks_without_an_epsilon_on_the_victims_themselves_are_listed_on
             "pgd": {"method": "pgd", "parameters": {"epsilon": 0.1}},
             "moved": {"method": "corrupt", "parameters": {"kind": "translation", "strength": 3}},
             "stadv": {"method": "stadv", "parameters": {"tau": "auto"}},
+            "confident": {"method": "stadv", "parameters": {"kappa": 5}},
+            "fixed_tau": {"method": "stadv", "parameters": {"tau": 0.05}},
+            "students": {"method": "stadv_students"},
         },
         "studies": {"defenses": {"evaluations": []}},
     }
     entry = {"dataset": "mnist", "models": ["B"], "defenses": ["none", "blur"], "static": ["deepfool"]}
-    entry |= {"white_box": ["pgd", "stadv"], "adaptive": ["stadv"], "black_box": ["moved"]}
-    found = [(cell["defense"], cell["kind"], cell["attack"]) for cell in unbounded_cells(config, entry)]
+    entry |= {"white_box": ["pgd", "stadv", "fixed_tau"], "adaptive": ["stadv", "confident", "students"]}
+    entry |= {"black_box": ["moved"]}
+    found = [(cell["defense"], cell["kind"], cell["attack"]) for cell in minimal_cells(config, entry)]
     assert found == [("none", "white_box", "stadv"), ("blur", "white_box", "stadv")]
