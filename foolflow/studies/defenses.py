@@ -35,13 +35,14 @@ def table_cells(config: Config, entry: Config) -> list[Cell]:
     """Return a cell for every victim of an evaluation under every attack, grouped by victim and kind.
 
     repeats: of an adaptive attack, the white-box attack that it repeats on a victim without a filter, where it does not
-    run; None: there is none.
+    run; None: there is none.  method: of the attack, or the user's own code.
     """
     return [
         {"dataset": entry["dataset"], "model": model, "defense": defense, "seed": seed}
         | {"kind": kind, "attack": attack, "source": f"{model}/none" if kind == "static" else None}
         | {"epsilon_norm": epsilon_norm(config["attacks"][attack])}
         | {"repeats": _repeated(config, entry, attack) if kind == "adaptive" else None}
+        | {"method": config["attacks"][attack].get("method") or config["attacks"][attack]["python"]}
         for model in entry["models"]
         for defense in entry["defenses"]
         for seed in seeds_of(config, "defenses", model)

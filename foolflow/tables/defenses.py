@@ -22,7 +22,7 @@ from foolflow.tables.defenses_protocols import (
     protocol_findings,
     protocol_of,
 )
-from foolflow.tables.flattery import Contest, contests
+from foolflow.tables.flattery import Contest, Right, contests
 from foolflow.tables.letters import LETTERS, lettered
 from foolflow.tables.letters import MEANING as MEANING_OF_LETTERS
 from foolflow.tables.links import Link, links, to_attacks, to_images, to_victim
@@ -46,6 +46,7 @@ class Cell:
     prediction, prediction_8bit (after rounding the image to 8 bits) and loss.
     epsilon_norm: the norm of the epsilons; None: unknown.
     repeats: the white-box attack that an adaptive one repeats on a victim without a filter; None: it repeats none.
+    method: that of the attack; None: unknown.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Cell:
     outcomes: pd.DataFrame
     epsilon_norm: str | None = None
     repeats: str | None = None
+    method: str | None = None
 
     @property
     def radius(self) -> float:
@@ -77,10 +79,10 @@ class Cell:
 def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Table:
     """Build the table.
 
-    spec: title; dataset; cells with kind, epsilon_norm and repeats; roles, the attacks that reveal gradient masking, or
-    None; reference.
+    spec: title; dataset; cells with kind, epsilon_norm, repeats and method; roles, the attacks that reveal gradient
+    masking, or None; reference.
     """
-    keys = ("model", "defense", "seed", "kind", "attack", "epsilon_norm", "repeats")
+    keys = ("model", "defense", "seed", "kind", "attack", "epsilon_norm", "repeats", "method")
     cells = [Cell(**{key: cell[key] for key in keys}, outcomes=artefacts.records(cell)) for cell in spec["cells"]]
     roles = None if spec["roles"] is None else Roles(**spec["roles"])
     return tabulate(spec["title"], spec["dataset"], cells, roles, spec["reference"])
@@ -118,12 +120,17 @@ def tabulate(
         "; ".join(warnings[victim]) for victim in zip(data["model"], data["defense"], data["seed"], strict=True)
     ]
     display = _display(data, roles)
+    defended = {victim: found for victim, found in counting.items() if victim[1] != UNDEFENDED}
+    left_out = [
+        cell for cell in measured if cell.victim in defended and not any(cell is one for one in defended[cell.victim])
+    ]
     compared = contests(
+        _withstood(defended),
         {
-            victim: {(cell.kind, cell.attack): cell.withstood() for cell in found}
-            for victim, found in counting.items()
-            if victim[1] != UNDEFENDED
-        }
+            method: _withstood(_by_victim([cell for cell in left_out if cell.method == method]))
+            for method in dict.fromkeys(cell.method for cell in left_out)
+            if method is not None
+        },
     )
     return Table(
         title=title,
@@ -156,6 +163,10 @@ def _row(cell: Cell, published: Mapping[str, Any], protocol: Mapping[str, Any]) 
 def _counting(cells: Sequence[Cell]) -> list[Cell]:
     """Return the attacks that count in the worst case: those with an epsilon or, if there are none, all of them."""
     return [cell for cell in cells if np.isfinite(cell.radius)] or list(cells)
+
+
+def _withstood(cells: Mapping[tuple[str, str, int], Sequence[Cell]]) -> Right:
+    return {victim: {(cell.kind, cell.attack): cell.withstood() for cell in found} for victim, found in cells.items()}
 
 
 def _worst_row(victim: tuple[str, str, int], cells: Sequence[Cell]) -> dict[str, Any]:
@@ -374,8 +385,8 @@ def _notes(
     if tests:
         notes.append(
             "Each defense was compared with none under the same attack, image by image (an adaptive attack with the "
-            "white-box one that it repeats on a victim without a filter; static attacks are left out, because almost any "
-            "other network withstands more of images made on the undefended one): "
+            "white-box one that it repeats on a victim without a filter; static attacks are left out, because almost "
+            "any other network withstands more of images made on the undefended one): "
             f"{counted(tests, 'exact McNemar test')}, one family over all defenses, attacks and seeds of this table, "
             "corrected after Holm."
         )
@@ -389,7 +400,9 @@ def _notes(
     if compared:
         notes.append(
             "The strongest static attack on each defended victim was compared with the strongest one made on the "
-            f"victim itself, image by image, as in the worst case ({counted(len(compared), 'exact McNemar test')}, "
+            "victim itself, image by image: of the attacks in the worst case and, by method, of those without an "
+            "epsilon that are not part of it. Clean errors count as errors, as in the worst case "
+            f"({counted(len(compared), 'exact McNemar test')}, "
             "a family of its own, corrected after Holm)."
         )
     notes += spread_note(data)

@@ -22,10 +22,12 @@ STATIC = "static"
 class Contest:
     """The strongest static and the strongest direct attack on one victim, on the n images that both attacked.
 
+    method: that of both attacks, which have no epsilon; None: they are those of the worst case, of any method.
     static_accuracy, direct_accuracy: what they leave.  p_value: of the exact McNemar test, corrected over all contests.
     """
 
     victim: Victim
+    method: str | None
     static: Attack
     direct: Attack
     n: int
@@ -34,13 +36,23 @@ class Contest:
     p_value: float
 
 
-def contests(right: Mapping[Victim, Mapping[Attack, pd.Series]]) -> list[Contest]:
-    """Return the contest of each victim that was attacked in both ways.
+Right = Mapping[Victim, Mapping[Attack, pd.Series]]
 
-    right: of each attack, whether the victim classifies each image correctly under it. The strongest attacks are those
-    that leave a defense the least accuracy in the mean over the seeds.
+
+def contests(right: Right, without_epsilon: Mapping[str, Right] | None = None) -> list[Contest]:
+    """Return the contest of each victim that was attacked in both ways, and one for each method without an epsilon.
+
+    right: of each attack in the worst case, whether the victim classifies each image correctly under it. The strongest
+    attacks are those that leave a defense the least accuracy in the mean over the seeds.
+    without_epsilon: the same by method, of attacks that are not in the worst case, since they have no epsilon.
     """
-    found = []
+    parts: list[tuple[str | None, Right]] = [(None, right), *(without_epsilon or {}).items()]
+    found = [one for method, part in parts for one in _contests(part, method)]
+    adjusted = holm([one.p_value for one in found])
+    return [replace(one, p_value=p_value) for one, p_value in zip(found, adjusted, strict=True)]
+
+
+def _contests(right: Right, method: str | None) -> Iterator[Contest]:
     for (model, defense), victims in _by_defense(right).items():
         left: dict[Attack, list[float]] = {}
         for victim in victims:
@@ -53,9 +65,7 @@ def contests(right: Mapping[Victim, Mapping[Attack, pd.Series]]) -> list[Contest
             for seed in (victim[2] for victim in victims):
                 attacks = right[model, defense, seed]
                 if static in attacks and direct in attacks:
-                    found.append(_contest((model, defense, seed), static, direct, attacks))
-    adjusted = holm([one.p_value for one in found])
-    return [replace(one, p_value=p_value) for one, p_value in zip(found, adjusted, strict=True)]
+                    yield _contest((model, defense, seed), method, static, direct, attacks)
 
 
 def _by_defense(victims: Mapping[Victim, object]) -> dict[tuple[str, str], list[Victim]]:
@@ -65,24 +75,35 @@ def _by_defense(victims: Mapping[Victim, object]) -> dict[tuple[str, str], list[
     return found
 
 
-def _contest(victim: Victim, static: Attack, direct: Attack, right: Mapping[Attack, pd.Series]) -> Contest:
+def _contest(
+    victim: Victim, method: str | None, static: Attack, direct: Attack, right: Mapping[Attack, pd.Series]
+) -> Contest:
     both = on_common_images([right[static], right[direct]]).to_numpy()
     one, other = both.mean(axis=0) if len(both) else (float("nan"), float("nan"))
     p_value = compare_paired(both[:, 0], both[:, 1]).p_value
-    return Contest(victim, static, direct, len(both), float(one), float(other), p_value)
+    return Contest(victim, method, static, direct, len(both), float(one), float(other), p_value)
 
 
 def sentences(found: Sequence[Contest], where: str) -> Iterator[str]:
-    """Yield a sentence for each defense. found: of one model.  where: the model in words, if there are several."""
-    for (_, defense), victims in _by_defense({one.victim: one for one in found}).items():
-        of_seeds = [one for one in found if one.victim in victims and one.n]
+    """Yield a sentence for each defense and method.
+
+    found: of one model.  where: the model in words, if there are several.
+    """
+    groups: dict[tuple[str, str | None], list[Contest]] = {}
+    for one in found:
+        groups.setdefault((one.victim[1], one.method), []).append(one)
+    for (defense, method), contested in groups.items():
+        of_seeds = [one for one in contested if one.n]
         if of_seeds:
             first = of_seeds[0]
             static, direct = (
                 _rate([getattr(one, f"{kind}_accuracy") for one in of_seeds], first.n) for kind in (STATIC, "direct")
             )
+            attacks = f"Of the attacks in the worst case{where}"
+            if method is not None:
+                attacks = f"Of the attacks{where} by {method}, which have no epsilon"
             yield (
-                f"Of the attacks in the worst case{where}, the strongest static one ({first.static[1]}) leaves "
+                f"{attacks}, the strongest static one ({first.static[1]}) leaves "
                 f"{defense} an accuracy of {static}. The strongest one made on {defense} itself "
                 f"({first.direct[0].replace('_', ' ')} {first.direct[1]}) leaves {direct} on the same images: "
                 f"{_difference(of_seeds)}."

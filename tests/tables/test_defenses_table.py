@@ -297,6 +297,25 @@ def test_the_best_defense_and_the_flattery_of_static_attacks_are_reported(root):
     )
 
 
+def test_attacks_without_an_epsilon_are_compared_static_and_direct(root):
+    """They are not part of the worst case, so the strongest attacks there say nothing of them."""
+    shown = [
+        cell("squeeze", "static", "fgsm", 40),
+        cell("squeeze", "white_box", "pgd", 50),
+        cell("squeeze", "static", "deepfool", 10),
+        cell("squeeze", "white_box", "deepfool", 100),
+    ]
+    shown = [replace(one, method="deepfool" if one.attack == "deepfool" else "pgd") for one in shown]
+    table = made(shown, root, dataset="digits")
+    assert table.findings[2] == (
+        "Of the attacks by deepfool, which have no epsilon, the strongest static one (deepfool) leaves squeeze an "
+        "accuracy of 90.0 % of 100 images (95 % interval 82.6 to 94.5). The strongest one made on squeeze itself "
+        "(white box deepfool) leaves 0.0 % of 100 images (95 % interval 0.0 to 3.7) on the same images: 90.0 points "
+        "less (exact McNemar test, Holm-corrected p 3e-27)."
+    )
+    assert any("2 exact McNemar tests, a family of its own" in note for note in table.notes)
+
+
 def test_a_defense_without_a_significant_difference_is_named(root):
     shown = [cell(name, "white_box", "fgsm", wrong) for name, wrong in (("none", 50), ("same", 51), ("good", 5))]
     table = made(shown, root, dataset="digits")

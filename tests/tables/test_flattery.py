@@ -53,6 +53,28 @@ def test_over_seeds_the_attacks_are_chosen_by_the_mean_and_the_seeds_with_a_diff
     )
 
 
+def test_attacks_without_an_epsilon_are_compared_by_method_in_the_same_family():
+    victim = ("m", "d", 0)
+    stadv = {
+        ("static", "stadv_far"): right(90),
+        ("adaptive", "stadv_near"): right(85),
+        ("adaptive", "other"): right(99),
+    }
+    others = {"stadv": {victim: stadv}, "deepfool": {victim: {("static", "deepfool"): right(80)}}}
+    found = contests({victim: {("static", "s"): right(60), ("white_box", "w"): right(54)}}, others)
+    assert [(one.method, one.static[1], one.direct[1]) for one in found] == [
+        (None, "s", "w"),
+        ("stadv", "stadv_far", "stadv_near"),
+    ]
+    assert [one.p_value for one in found] == pytest.approx([2 * 2 / 2**6, 2 / 2**5])
+    assert list(sentences(found, " of m"))[1] == (
+        "Of the attacks of m by stadv, which have no epsilon, the strongest static one (stadv_far) leaves d an "
+        "accuracy of 90.0 % of 100 images (95 % interval 82.6 to 94.5). The strongest one made on d itself (adaptive "
+        "stadv_near) leaves 85.0 % of 100 images (95 % interval 76.7 to 90.7) on the same images: no significant "
+        "difference (exact McNemar test, Holm-corrected p 0.062)."
+    )
+
+
 def test_attacks_without_a_common_image_are_not_described():
     found = contests({("m", "d", 0): {("static", "s"): right(5, 10), ("white_box", "w"): right(5, 10, first=10)}})
     assert [one.n for one in found] == [0]
