@@ -109,6 +109,12 @@ def test_the_filters_against_stadv_have_a_control_that_is_no_defense(config):
     assert torch.equal(bit_depth(levels, **control["parameters"]), levels)
 
 
+def test_the_board_within_03_ranks_each_defense_that_the_evaluation_attacks(config):
+    (entry,) = [one for one in config["studies"]["defenses"]["evaluations"] if one["name"] == "mnist_stadv"]
+    (board,) = [one for one in config["studies"]["leaderboard"]["boards"] if one["name"] == "mnist_linf"]
+    assert [name for name in entry["defenses"] if name != "rounding_8"] == board["defenses"]  # a control, no defense
+
+
 def test_no_name_of_a_set_is_shown_where_the_study_has_another(config):
     words = str([one["setup"] for one in contents(config)])
     assert not re.search(r"robustness-\w", words)
