@@ -10,6 +10,7 @@ from foolflow.figures.security_curves import LEFT, Curve, draw
 from foolflow.statistics.minimal import distances, quantile, security_curve
 
 AXIS = "largest flow loss of the adversary (pixels)"
+SHARE = 0.95  # of the flows of a panel, which its axis shows: a few large ones would press the curves together
 LEFT_OF_TARGETED = "images not fooled into the target (%)"
 
 
@@ -23,4 +24,4 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
         budget = distances(artefacts.records(cell), "flow_loss")
         median = quantile(budget[budget > 0], 0.5)
         curves.append(Curve(cell["panel"], cell["name"], security_curve(budget), median, len(budget)))
-    return draw(curves, AXIS, LEFT_OF_TARGETED if spec["targeted"] else LEFT)
+    return draw(curves, AXIS, LEFT_OF_TARGETED if spec["targeted"] else LEFT, SHARE)

@@ -66,8 +66,12 @@ def build(spec: Mapping[str, Any], artefacts: Artefacts) -> Figure:
     return draw(curves)
 
 
-def draw(curves: Sequence[Curve], axis: str = AXIS, left: str = LEFT) -> Figure:
-    """Draw a panel per data set, with a curve per victim. axis: what the distance is.  left: what the curves are."""
+def draw(curves: Sequence[Curve], axis: str = AXIS, left: str = LEFT, share: float = 1.0) -> Figure:
+    """Draw a panel per data set, with a curve per victim.
+
+    axis: what the distance is.  left: what the curves are.
+    share: the fraction of a panel's distances that its axis shows.
+    """
     datasets = list(dict.fromkeys(curve.dataset for curve in curves))
     with house_style():
         by_dataset = {dataset: [curve for curve in curves if curve.dataset == dataset] for dataset in datasets}
@@ -79,7 +83,7 @@ def draw(curves: Sequence[Curve], axis: str = AXIS, left: str = LEFT) -> Figure:
         figure, each = panels(len(datasets), height=4.4 + legend, alone=7.6)
         for axes, (dataset, of_dataset) in zip(each, by_dataset.items(), strict=True):
             shown = of_dataset[: len(LOOKS)]
-            _draw_panel(axes, shown, axis, below=below, columns=2 if len(datasets) == 1 else 1)
+            _draw_panel(axes, shown, axis, share, below=below, columns=2 if len(datasets) == 1 else 1)
             part = limited(len(shown), len(of_dataset), "networks")
             axes.set_title(f"{shorten(dataset, LONGEST)}, {shown[0].images:,} test images{part}", loc="left")
         for axes in each[::2]:
@@ -87,16 +91,20 @@ def draw(curves: Sequence[Curve], axis: str = AXIS, left: str = LEFT) -> Figure:
         return figure
 
 
-def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, *, below: bool, columns: int) -> None:
+def _draw_panel(axes: Axes, curves: Sequence[Curve], axis: str, share: float, *, below: bool, columns: int) -> None:
     """Draw the curves, as many as there are LOOKS at most.
 
     below: whether the legend is below the panel.  columns: of such a legend.
     """
     noise_look = CONTROL_LOOK | {"color": GREY, "linewidth": 0.8}  # it shows what size alone does; no line needs a name
-    end = max(1.02 * max(float(one.curve.distance[-1]) for one in curves), 0.1)
+    every = np.concatenate([one.curve.distance for one in curves])
+    end = max(1.02 * float(np.quantile(every, share)), 0.1)
     names = shorten_all([one.name for one in curves], LONGEST)
     for (line, colour), one, name in zip(LOOKS, curves, names, strict=False):
-        distance = [*one.curve.distance, end]  # extend the last step to the end of the axis
+        distance = [
+            *one.curve.distance,
+            max(end, one.curve.distance[-1]),
+        ]  # extend the last step to the end of the axis
         accuracy, low, high = (
             [100 * value for value in (*values, values[-1])]
             for values in (one.curve.accuracy, one.curve.low, one.curve.high)

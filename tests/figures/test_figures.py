@@ -343,6 +343,17 @@ def test_the_accuracy_falls_where_the_flow_loss_reaches_what_fooled_an_image(tar
     assert axes.lines[0].get_ydata().tolist()[:3] == [75, 50, 25]
 
 
+def test_a_few_large_distances_do_not_set_the_axis():
+    most, few = security_curve(pd.Series(np.arange(1.0, 96.0))), security_curve(pd.Series([1000.0, 2000.0]))
+    shown = [security_curves.Curve("mnist", name, curve, 1.0, 95) for name, curve in (("a", most), ("b", few))]
+    assert security_curves.draw(shown).axes[0].get_xlim()[1] == pytest.approx(2040)
+    axes = security_curves.draw(shown, share=0.95).axes[0]
+    assert 90 < axes.get_xlim()[1] < 100
+    for line in axes.lines:
+        assert (np.diff(line.get_xdata()) >= 0).all()
+        assert line.get_xdata()[-1] >= axes.get_xlim()[1]
+
+
 def test_more_networks_than_colours_have_distinct_lines():
     curve = security_curve(pd.Series([1.0, 2.0]))
     many = [security_curves.Curve("mnist", str(number), curve, 1.0, 2) for number in range(10)]
