@@ -55,8 +55,8 @@ def deepfool(
         that are nearest by the current gap and the length of the last known gradient. The paper uses all of them
         (`classes - 1`), which costs up to half as much again and ends at the same images with few exceptions.
         Images that are not fooled by then are hard, and every step on them uses all rivals.
-    leave: the class that an image has to leave: its `label`, so that misclassified images are returned unchanged; or the
-        `prediction` for the original, as in the paper, whose algorithm knows no labels. It then moves misclassified
+    leave: the class that an image has to leave: its `label`, so that misclassified images are returned unchanged; or
+        the `prediction` for the original, as in the paper, whose algorithm knows no labels. It then moves misclassified
         images, too, and some of them become right.
     Each iterate is clipped to [0, 1] before the next step, so that no step is spent on what the clipping undoes.
     Finished images leave the batch.
@@ -99,7 +99,8 @@ def deepfool(
 class _Active:
     """The M images that are still in the batch.
 
-    rows: their indices among all images, (M,).  labels: the classes to leave, (M,).  rivals: the classes to step towards, (M, K).
+    rows: their indices among all images, (M,).  labels: the classes to leave, (M,).
+    rivals: the classes to step towards, (M, K).
     lengths: of the last known gradient of each rival's gap, (M, K).  scale: the `clean_scale`, (M,).
     """
 

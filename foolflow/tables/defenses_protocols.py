@@ -32,7 +32,8 @@ def protocol_findings(
 ) -> Iterator[str]:
     """Yield a sentence for each published accuracy under attack, and for each that the publication leaves out.
 
-    data: that of the table, see `foolflow.tables.defenses.tabulate`.  published: percentages by model, defense and attack.
+    data: that of the table, see `foolflow.tables.defenses.tabulate`.
+    published: percentages by model, defense and attack.
     roles: the attacks that reveal masking; the iterative one is what a single step is measured by.
     """
     rows = data[data["seed"] == data["seed"].min()]

@@ -46,7 +46,11 @@ def specs(project, *arguments, target=TARGET):
         ((), 76 / 255, DEMO_IMAGES),
         (("--configfile", "epsilon.yaml", "images.yaml"), 8 / 255, 50),
         (("--configfile", "epsilon.yaml", "other.json"), 0.01, 30),  # the last one counts
-        (("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_mnist: {images: 2e1}}"), 8 / 255, 20),
+        (
+            ("--configfile", "other.json", "epsilon.yaml", "--config", "attacks={fgsm_mnist: {images: 2e1}}"),
+            8 / 255,
+            20,
+        ),
     ],
 )
 def test_every_config_counts_and_later_ones_override_earlier_ones(project, arguments, epsilon, images):
