@@ -31,6 +31,10 @@ README = ROOT / "README.md"
 
 # Studies whose judgements are published, and their columns. Those of R4 are too large: 10,000 images at each epsilon.
 RECORDS = {
+    "defenses": (
+        *("source", "attack", "index", "epsilon", "label", "clean_prediction", "prediction", "success"),
+        *("clean_loss", "loss", "l2", "linf"),
+    ),
     "minimal": (
         *("attack", "index", "epsilon", "label", "clean_prediction", "prediction", "success"),
         *("l1", "l2", "linf", "iterations", "gradient_evaluations"),
@@ -45,10 +49,12 @@ MADE_BY = {
     "fgsm_sweep": ("fgsm_sweep",),
     "minimal": ("minimal",),
     "stadv": ("stadv",),
-    "defenses": ("defenses", "transfer", "detection"),
+    "defenses": ("defenses",),
+    "defenses_mnist": ("defenses",),
+    "detection": ("detection",),
+    "transfer": ("transfer",),
     "leaderboard": ("leaderboard",),
 }
-MATRICES = ("cifar10", "mnist_stadv", "mnist_zoo")
 
 # What is published: docs/results/<study>/<name> from results/<path>.
 FILES = {
@@ -90,21 +96,32 @@ FILES = {
     },
     "defenses": {
         **{
-            f"{table}.{ending}": f"tables/{path}.{ending}"
-            for table, path in {
-                **{name: name for name in ("defenses_r3", "defenses_cifar10_8", "defenses_mnist_stadv", "detection")},
-                **{f"transfer_{name}": f"transfer/{name}" for name in MATRICES},
-            }.items()
+            f"{table}.{ending}": f"tables/{table}.{ending}"
+            for table in (
+                *("defenses_r3_students", "defenses_cost_r3_students", "defenses_distances_r3_students"),
+                "defenses_cifar10_8",
+            )
             for ending in ("csv", "md")
         },
-        **{f"transfer_{name}.png": f"figures/transfer/{name}.png" for name in MATRICES},
-        "detection.png": "figures/detection.png",
         **{
-            f"training_{defense}.png": f"figures/training/cifar10/six_conv/{defense}/0.png"
-            for defense in ("adversarial_training", "adversarial_training_8", "feature_squeezing")
+            f"training_{defense}.png": f"figures/training/cifar10/six_conv_students/{defense}/0.png"
+            for defense in ("none", "adversarial_training_students", "feature_squeezing_students")
         },
-        "squeezed_fgsm.png": "figures/squeezed/cifar10/six_conv/feature_squeezing/0/fgsm.png",
+        "squeezed_median_2.png": "figures/squeezed/cifar10/six_conv/median_2/0/pgd_8_transfer.png",
+    },
+    "defenses_mnist": {
+        "defenses_mnist_stadv.csv": "tables/defenses_mnist_stadv.csv",
+        "defenses_mnist_stadv.md": "tables/defenses_mnist_stadv.md",
         "squeezed_stadv.png": "figures/squeezed/mnist/B/gaussian_blur/0/stadv_any.png",
+    },
+    "detection": {
+        **{f"detection.{ending}": f"tables/detection.{ending}" for ending in ("csv", "md")},
+        "detection.png": "figures/detection.png",
+    },
+    "transfer": {
+        f"transfer_{name}.{ending}": f"{folder}/transfer/{name}.{ending}"
+        for name in ("cifar10", "mnist_stadv", "mnist_zoo")
+        for folder, ending in (("tables", "csv"), ("tables", "md"), ("figures", "png"))
     },
     "leaderboard": {
         **{
@@ -116,6 +133,7 @@ FILES = {
     "weights": {
         "lenet.safetensors": "victims/mnist/lenet/none/0/weights.safetensors",
         "six_conv.safetensors": "victims/cifar10/six_conv/none/0/weights.safetensors",
+        "six_conv_students.safetensors": "victims/cifar10/six_conv_students/none/0/weights.safetensors",
     },
     "bench": {f"bench.{ending}": f"bench/bench.{ending}" for ending in ("csv", "md", "png")},
 }
